@@ -1,0 +1,1 @@
+//! Topics and tasks derived from a pipeline.
