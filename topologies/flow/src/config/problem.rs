@@ -1,0 +1,160 @@
+//! Problems: what is wrong in a pipeline file, where, and what to do about it.
+
+use std::fmt;
+
+/// A place in the pipeline file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte; never before `start`.
+    pub end: usize,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+}
+
+impl Span {
+    /// The beginning of the file.
+    pub const FILE: Self = Self { start: 0, end: 0, line: 1, column: 1 };
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Stable code: `TM0001` and so on.
+    pub code: &'static str,
+    /// What is wrong, with the value that is.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Problem {
+    /// What all problems with this code have in common: `unknown column`.
+    pub fn title(&self) -> &'static str {
+        CODES.iter().find(|(code, _)| *code == self.code).map_or("problem", |(_, title)| *title)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Span { line, column, .. } = self.span;
+        write!(f, "{line}:{column}: {} [{}]", self.message, self.code)?;
+        match &self.help {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(super) const SYNTAX: &str = "TM0001";
+pub(super) const UNKNOWN_KEY: &str = "TM0002";
+pub(super) const MISSING_KEY: &str = "TM0003";
+pub(super) const WRONG_TYPE: &str = "TM0004";
+pub(super) const BAD_NAME: &str = "TM0005";
+pub(super) const OUT_OF_RANGE: &str = "TM0006";
+pub(super) const BAD_DURATION: &str = "TM0007";
+pub(super) const UNKNOWN_CHOICE: &str = "TM0008";
+pub(super) const UNKNOWN_REFERENCE: &str = "TM0009";
+pub(super) const BAD_SCHEMA: &str = "TM0010";
+pub(super) const UNKNOWN_COLUMN: &str = "TM0011";
+pub(super) const WRONG_COLUMN_KIND: &str = "TM0012";
+pub(super) const DUPLICATE: &str = "TM0013";
+pub(super) const BAD_EXPRESSION: &str = "TM0014";
+pub(super) const NO_MATCH: &str = "TM0015";
+pub(super) const CONTRADICTION: &str = "TM0016";
+pub(super) const LABEL_LEAK: &str = "TM0017";
+pub(super) const UNSUPPORTED: &str = "TM0018";
+
+/// Every code with its title, in order. A code is never given a second meaning.
+pub const CODES: &[(&str, &str)] = &[
+    (SYNTAX, "not valid YAML"),
+    (UNKNOWN_KEY, "unknown key"),
+    (MISSING_KEY, "missing key"),
+    (WRONG_TYPE, "wrong type"),
+    (BAD_NAME, "unusable name"),
+    (OUT_OF_RANGE, "value out of range"),
+    (BAD_DURATION, "not a duration"),
+    (UNKNOWN_CHOICE, "unknown choice"),
+    (UNKNOWN_REFERENCE, "reference to something undeclared"),
+    (BAD_SCHEMA, "unusable schema"),
+    (UNKNOWN_COLUMN, "unknown column"),
+    (WRONG_COLUMN_KIND, "column of the wrong kind"),
+    (DUPLICATE, "declared twice"),
+    (BAD_EXPRESSION, "unusable expression"),
+    (NO_MATCH, "unknown model input"),
+    (CONTRADICTION, "settings contradict each other"),
+    (LABEL_LEAK, "label used before it is known"),
+    (UNSUPPORTED, "not supported"),
+];
+
+/// Problems as they are found.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    found: Vec<Problem>,
+}
+
+impl Problems {
+    /// Notes a problem.
+    pub fn add(&mut self, code: &'static str, span: Span, message: String) {
+        self.found.push(Problem { code, message, span, help: None });
+    }
+
+    /// Notes a problem with what to do about it.
+    pub fn add_help(&mut self, code: &'static str, span: Span, message: String, help: impl Into<Option<String>>) {
+        self.found.push(Problem { code, message, span, help: help.into() });
+    }
+
+    /// Notes a problem that is known in full.
+    pub fn push(&mut self, problem: Problem) {
+        self.found.push(problem);
+    }
+
+    /// All of them in the order of the file; those at one place stay in the order they were found.
+    pub fn into_sorted(mut self) -> Vec<Problem> {
+        self.found.sort_by_key(|problem| problem.span.start);
+        self.found
+    }
+}
+
+/// A help text for `wrong` among `known`: the nearest one if there is a near one, else all of them if they are few.
+pub(super) fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    /// More than this is a wall of text, not help.
+    const LISTED_MAX: usize = 16;
+    let known: Vec<&str> = known.into_iter().collect();
+    let allowed = (wrong.chars().count() / 3).max(1);
+    let nearest = known.iter().map(|name| (distance(&wrong.to_lowercase(), &name.to_lowercase()), *name)).min();
+    match nearest {
+        Some((found, name)) if found <= allowed => Some(format!("did you mean `{name}`?")),
+        Some(_) if known.len() <= LISTED_MAX => Some(format!("known: {}", listed(&known))),
+        _ => None,
+    }
+}
+
+/// Names in backticks with commas.
+pub(super) fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Edit distance in which swapping two neighbours counts once, as it does for a typing hand.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let substituted = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = substituted.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
