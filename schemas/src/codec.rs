@@ -1,0 +1,54 @@
+//! Avro bodies to Arrow batches and back.
+//!
+//! A [`Decoder`] reads bodies of any known writer schema into batches of one reader schema, in one pass per batch, and
+//! tells bad records apart from good ones: which records are accepted, and what they decode to, depends on each record
+//! alone and never on its neighbours. An [`Encoder`] writes batches as framed rows into one buffer.
+
+mod decoder;
+mod diagnose;
+mod encoder;
+mod merge;
+mod schema;
+mod writer;
+
+pub use arrow_avro::writer::EncodedRows;
+pub use decoder::{Decoded, Decoder};
+pub use encoder::Encoder;
+pub use schema::{AVRO_SCHEMA_KEY, arrow_schema};
+
+/// Why a schema or a batch cannot be used. Bad records are not errors, see [`Decoded::rejected`].
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The text is no Avro schema, or not of a record.
+    #[error("not a usable avro record schema: {detail}")]
+    Schema {
+        /// What the parser says.
+        detail: String,
+    },
+    /// The writer's schema cannot be read with the reader's.
+    #[error("schema id {id} cannot be read with the reader's schema: {detail}")]
+    Incompatible {
+        /// The writer's id.
+        id: u32,
+        /// The field and the difference.
+        detail: String,
+    },
+    /// The id already stands for another schema.
+    #[error("schema id {id} was already added with another schema; ids never change their schema")]
+    IdReused {
+        /// The id.
+        id: u32,
+    },
+    /// The Arrow schema has no Avro schema in its metadata.
+    #[error("the arrow schema has no `{AVRO_SCHEMA_KEY}` metadata; take it from `arrow_schema`")]
+    NoAvroSchema,
+    /// The batch does not have the encoder's columns, or holds a value that its Avro schema forbids.
+    #[error("the batch cannot be encoded: {detail}")]
+    Encode {
+        /// The column and the difference.
+        detail: String,
+    },
+}
+
+#[cfg(test)]
+mod tests;
