@@ -1,1 +1,6 @@
-//! (stub)
+//! How topologies run: the narrow [`log::Log`] trait with its implementations, and what every service shares.
+//!
+//! This is the only crate that names rdkafka. Everything here is synchronous: one OS thread owns one
+//! [`log::Session`], and with it a consumer and a producer.
+
+pub mod log;

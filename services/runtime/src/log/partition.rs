@@ -1,0 +1,72 @@
+//! Which partition a key belongs to, as Java clients decide it.
+//!
+//! A public topic's records must lie where a Java producer would have put them, so that its consumers may join by key.
+
+/// Kafka's seed for its 32-bit MurmurHash2.
+const SEED: u32 = 0x9747_b28c;
+/// The multiplier of MurmurHash2.
+const MULTIPLIER: u32 = 0x5bd1_e995;
+
+/// The partition of a key among `partitions`: `toPositive(murmur2(key)) % partitions`.
+pub fn partition_of_key(key: &[u8], partitions: i32) -> i32 {
+    debug_assert!(partitions > 0, "a topic has partitions");
+    (murmur2(key) & 0x7fff_ffff).cast_signed() % partitions
+}
+
+/// A partition for a record without a key: any will do, `draw` picks it.
+pub fn partition_of_null(draw: u64, partitions: i32) -> i32 {
+    debug_assert!(partitions > 0, "a topic has partitions");
+    let spread = (draw.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as u32;
+    (spread & 0x7fff_ffff).cast_signed() % partitions
+}
+
+fn mix(word: u32) -> u32 {
+    let word = word.wrapping_mul(MULTIPLIER);
+    (word ^ (word >> 24)).wrapping_mul(MULTIPLIER)
+}
+
+fn murmur2(data: &[u8]) -> u32 {
+    let mut hash = SEED ^ data.len() as u32;
+    let (words, rest) = data.as_chunks::<4>();
+    for word in words {
+        hash = hash.wrapping_mul(MULTIPLIER) ^ mix(u32::from_le_bytes(*word));
+    }
+    if !rest.is_empty() {
+        for (index, byte) in rest.iter().enumerate() {
+            hash ^= u32::from(*byte) << (8 * index);
+        }
+        hash = hash.wrapping_mul(MULTIPLIER);
+    }
+    hash = (hash ^ (hash >> 13)).wrapping_mul(MULTIPLIER);
+    hash ^ (hash >> 15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The hashes are those of Apache Kafka's own `UtilsTest.testMurmur2`.
+    #[test]
+    fn hashes_are_those_of_the_java_client() {
+        let rows: [(&str, i32); 7] = [
+            ("21", -973_932_308),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+            ("a-little-bit-longer-string", -1_486_304_829),
+            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            ("abc", 479_470_107),
+            ("", 275_646_681),
+        ];
+        for (key, hash) in rows {
+            assert_eq!(murmur2(key.as_bytes()).cast_signed(), hash, "{key}");
+        }
+    }
+
+    #[test]
+    fn partitions_are_within_their_count() {
+        for draw in 0..1_000_u64 {
+            assert!((0..7).contains(&partition_of_key(&draw.to_le_bytes(), 7)));
+            assert!((0..7).contains(&partition_of_null(draw, 7)));
+        }
+    }
+}
