@@ -1,0 +1,298 @@
+//! What an entity's features are: the group a pipeline declares, checked into a type that cannot be wrong.
+//!
+//! Grammar of an aggregate, function names in any case:
+//!
+//! ```text
+//! aggregate := call | "coalesce" "(" call "," number ")"
+//! call      := "count" "(" [ column ] ")" | "time_since_last" "(" ")"
+//!            | ( "sum" | "avg" | "min" | "max" | "stddev" | "last" ) "(" column ")"
+//! ```
+//!
+//! A column is a numeric or boolean column of the event, or the pipeline's label target. The target wins where both
+//! have one name: a feature must never read a label off the event that it is to predict.
+
+mod duration;
+mod error;
+mod parse;
+
+use std::collections::HashSet;
+
+pub use duration::parse_duration_us;
+pub use error::Error;
+pub(crate) use error::nearest;
+
+/// Most windows of one group.
+pub const WINDOWS_MAX: usize = 16;
+/// Most aggregates of one group.
+pub const AGGREGATES_MAX: usize = 64;
+/// Longest window or delay: a century, so that sums of both stay far from the ends of the time axis.
+pub const DURATION_US_MAX: i64 = 36_525 * 86_400_000_000;
+
+/// A group as written in the pipeline file, unchecked.
+#[derive(Debug, Clone, Default)]
+pub struct Declaration<'a> {
+    /// Name of the entity; the first part of each feature name.
+    pub name: &'a str,
+    /// Column with the key.
+    pub key: &'a str,
+    /// Windows as written: `1d`.
+    pub windows: Vec<&'a str>,
+    /// How far the windows end before the event; nothing means zero.
+    pub delay: Option<&'a str>,
+    /// Name and expression of each aggregate, in order.
+    pub aggregates: Vec<(&'a str, &'a str)>,
+}
+
+/// What expressions may name.
+#[derive(Debug, Clone, Default)]
+pub struct Scope<'a> {
+    /// Columns of the event with numbers or booleans.
+    pub numeric: Vec<&'a str>,
+    /// Its other columns: naming one is an error of its own, not an unknown column.
+    pub other: Vec<&'a str>,
+    /// The label target, if the pipeline has one.
+    pub target: Option<&'a str>,
+}
+
+/// A checked group of features over one entity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    name: String,
+    key: String,
+    windows: Vec<Window>,
+    delay_us: i64,
+    aggregates: Vec<Aggregate>,
+    columns: Vec<String>,
+}
+
+/// A window as declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Text used in feature names.
+    pub text: String,
+    /// Its length, above zero.
+    pub length_us: i64,
+}
+
+/// One aggregate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aggregate {
+    /// Name in the file.
+    pub name: String,
+    /// What it computes.
+    pub function: Function,
+    /// What stands where the function gives null.
+    pub default: Option<f64>,
+}
+
+/// What an aggregate computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// Number of events.
+    Count,
+    /// Seconds since the event before the current one.
+    TimeSinceLast,
+    /// A statistic of one column or of the label.
+    Of(Statistic, Source),
+}
+
+/// A statistic over the non-null values of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statistic {
+    /// How many there are.
+    Count,
+    /// Their sum, rounded once.
+    Sum,
+    /// Their mean.
+    Avg,
+    /// The least.
+    Min,
+    /// The greatest.
+    Max,
+    /// Sample standard deviation (n - 1); null below two values.
+    Stddev,
+    /// The latest before the current event.
+    Last,
+}
+
+/// Where a statistic's values come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Index into [`Group::columns`].
+    Column(usize),
+    /// The label: a value exists from the moment its label is applied.
+    Label,
+}
+
+/// One feature of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// `<group>_<aggregate>_<window>`, without the window for `last` and `time_since_last`.
+    pub name: String,
+    /// Index into [`Group::aggregates`].
+    pub aggregate: usize,
+    /// Index into [`Group::windows`].
+    pub window: Option<usize>,
+}
+
+impl Function {
+    /// False for `last` and `time_since_last`, which give one feature and not one per window.
+    pub fn windowed(self) -> bool {
+        !matches!(self, Function::TimeSinceLast | Function::Of(Statistic::Last, _))
+    }
+}
+
+impl Group {
+    /// Checks a declaration. All that is wrong with it comes back at once.
+    ///
+    /// # Errors
+    ///
+    /// Bad names, durations, expressions, unknown columns, repeated names or windows, counts above the limits.
+    pub fn parse(declaration: &Declaration<'_>, scope: &Scope<'_>) -> Result<Group, Vec<Error>> {
+        let mut errors = Vec::new();
+        check_name("name", declaration.name, &mut errors);
+        if declaration.key.is_empty() {
+            errors.push(Error::Name { field: "key".into(), name: String::new() });
+        }
+        let windows = check_windows(declaration, &mut errors);
+        let delay_us = match declaration.delay.map(|text| duration::parse_at("delay", text)) {
+            None => 0,
+            Some(Ok(delay_us)) => delay_us,
+            Some(Err(error)) => {
+                errors.push(error);
+                0
+            }
+        };
+        let mut columns = Vec::new();
+        let aggregates = check_aggregates(declaration, scope, &mut columns, &mut errors);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let group = Group { name: declaration.name.into(), key: declaration.key.into(), windows, delay_us, aggregates, columns };
+        let clashes = clashing_outputs(&group);
+        if clashes.is_empty() { Ok(group) } else { Err(clashes) }
+    }
+
+    /// Name of the entity.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Column with the key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Windows in declared order.
+    pub fn windows(&self) -> &[Window] {
+        &self.windows
+    }
+
+    /// How far the windows end before the event.
+    pub fn delay_us(&self) -> i64 {
+        self.delay_us
+    }
+
+    /// How far back the group looks: the delay and its longest window.
+    pub fn span_us(&self) -> i64 {
+        self.delay_us + self.windows.iter().map(|window| window.length_us).max().unwrap_or(0)
+    }
+
+    /// Aggregates in declared order.
+    pub fn aggregates(&self) -> &[Aggregate] {
+        &self.aggregates
+    }
+
+    /// The event columns it reads, in the order in which the engine takes them.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// Whether an aggregate reads the label, so that labelled events must reach the engine.
+    pub fn reads_label(&self) -> bool {
+        self.aggregates.iter().any(|aggregate| matches!(aggregate.function, Function::Of(_, Source::Label)))
+    }
+
+    /// Its features: aggregates in declared order, windows inner.
+    pub fn outputs(&self) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        for (index, aggregate) in self.aggregates.iter().enumerate() {
+            let stem = format!("{}_{}", self.name, aggregate.name);
+            if !aggregate.function.windowed() {
+                outputs.push(Output { name: stem, aggregate: index, window: None });
+                continue;
+            }
+            for (number, window) in self.windows.iter().enumerate() {
+                outputs.push(Output { name: format!("{stem}_{}", window.text), aggregate: index, window: Some(number) });
+            }
+        }
+        outputs
+    }
+}
+
+fn check_name(field: &str, name: &str, errors: &mut Vec<Error>) {
+    let mut bytes = name.bytes();
+    let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    if !first || !bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        errors.push(Error::Name { field: field.into(), name: name.into() });
+    }
+}
+
+fn check_windows(declaration: &Declaration<'_>, errors: &mut Vec<Error>) -> Vec<Window> {
+    let mut windows: Vec<Window> = Vec::new();
+    for (index, text) in declaration.windows.iter().enumerate() {
+        let field = format!("windows[{index}]");
+        match duration::parse_at(&field, text) {
+            Err(error) => errors.push(error),
+            Ok(0) => errors.push(Error::EmptyWindow { field, text: (*text).into() }),
+            Ok(length_us) => match windows.iter().find(|window| window.length_us == length_us) {
+                Some(other) => errors.push(Error::SameWindow { field, text: (*text).into(), other: other.text.clone() }),
+                None => windows.push(Window { text: (*text).into(), length_us }),
+            },
+        }
+    }
+    if declaration.windows.len() > WINDOWS_MAX {
+        errors.push(Error::TooMany { field: "windows".into(), count: declaration.windows.len(), max: WINDOWS_MAX });
+    }
+    windows
+}
+
+fn check_aggregates(
+    declaration: &Declaration<'_>,
+    scope: &Scope<'_>,
+    columns: &mut Vec<String>,
+    errors: &mut Vec<Error>,
+) -> Vec<Aggregate> {
+    let mut aggregates: Vec<Aggregate> = Vec::new();
+    for &(name, text) in &declaration.aggregates {
+        let field = format!("aggregates.{name}");
+        check_name(&field, name, errors);
+        if aggregates.iter().any(|other| other.name == name) {
+            errors.push(Error::Repeated { field: field.clone(), name: name.into() });
+        }
+        match parse::aggregate(&field, text, scope, columns) {
+            Err(error) => errors.push(error),
+            Ok((function, default)) => aggregates.push(Aggregate { name: name.into(), function, default }),
+        }
+        // A windowless aggregate looks back over the longest window, so it needs one as well.
+        if declaration.windows.is_empty() {
+            errors.push(Error::NoWindow { field });
+        }
+    }
+    if declaration.aggregates.len() > AGGREGATES_MAX {
+        let count = declaration.aggregates.len();
+        errors.push(Error::TooMany { field: "aggregates".into(), count, max: AGGREGATES_MAX });
+    }
+    aggregates
+}
+
+/// Two aggregates can meet in one feature name: `a` over window `1d`, and a windowless one called `a_1d`.
+fn clashing_outputs(group: &Group) -> Vec<Error> {
+    let mut seen = HashSet::new();
+    let outputs = group.outputs().into_iter();
+    let clashing = outputs.filter(|output| !seen.insert(output.name.clone()));
+    clashing.map(|output| Error::Repeated { field: format!("aggregates.{}", group.aggregates[output.aggregate].name), name: output.name }).collect()
+}
+
+#[cfg(test)]
+mod tests;
