@@ -3,18 +3,136 @@
 //! No file is opened here. The caller passes the text and a function that finds schema files by the path the pipeline
 //! names them with.
 
+mod digest;
+mod duration;
+mod expression;
+mod features;
+mod models;
+mod monitors;
+mod node;
 mod problem;
+mod schema;
+mod section;
+mod sources;
+#[cfg(test)]
+mod tests;
 mod types;
 
-pub use problem::{Problem, Span};
+pub use duration::{format_duration, parse_duration};
+pub use problem::{CODES, Problem, Span};
 pub use types::*;
+
+use node::{Entry, Node};
+use problem::{BAD_NAME, MISSING_KEY, Problems};
+use section::{NAME_BYTES_MAX, Section, Text, is_name};
 
 /// Finds the Avro JSON text of a schema by the path written in the pipeline file; the error is a sentence for the
 /// user.
 pub type Resolve<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
-/// Reads a pipeline file. The error holds every problem, in the order of the file.
+const MINUTE_US: i64 = 60_000_000;
+const LATENESS_DEFAULT_US: i64 = 10 * MINUTE_US;
+const IDLE_TIMEOUT_DEFAULT_US: i64 = MINUTE_US / 2;
+const PARTITIONS_DEFAULT: u32 = 4;
+
+/// Internal logs map 256 key groups to partitions, so more would stay empty.
+const PARTITIONS_MAX: u32 = 256;
+
+/// The settings of the pipeline as a whole.
+pub(crate) struct Settings {
+    name: String,
+    delivery: Delivery,
+    ordering: Ordering,
+    lateness_us: i64,
+    idle_timeout_us: i64,
+    partitions: u32,
+}
+
+/// Reads a pipeline file. The error holds every problem, in the order of the file; it is never empty.
 pub fn parse(yaml: &str, resolve: Resolve<'_>) -> Result<Pipeline, Vec<Problem>> {
-    let _ = (yaml, resolve);
-    Err(Vec::new())
+    let root = node::parse(yaml).map_err(|problem| vec![*problem])?;
+    let mut problems = Problems::new(yaml);
+    let pipeline = validate(&root, resolve, &mut problems);
+    let problems = problems.into_sorted();
+    match pipeline {
+        Some(pipeline) if problems.is_empty() => Ok(pipeline),
+        _ => Err(problems),
+    }
+}
+
+/// Reads all sections, each against those before it. The result is a pipeline only if no problem was noted.
+fn validate(root: &Node, resolve: Resolve<'_>, problems: &mut Problems) -> Option<Pipeline> {
+    let mut section = Section::new("the pipeline", Span::FILE, root, problems)?;
+    let settings = settings(&mut section, problems);
+    let sources = section.require("sources", problems);
+    let (events, labels) = sources::read(sources, &settings, resolve, problems);
+    let target = labels.as_ref().map(|labels| labels.target.as_str());
+    let features = features::read(section.require("features", problems), &events, target, problems);
+    let declared = models::Declared { events: &events, labels: labels.as_ref(), features: &features };
+    let model_entries = section.named("models", problems);
+    let models = models::read(&model_entries, declared, problems);
+    let model_names: Vec<&str> = model_entries.iter().map(|entry| entry.key.as_str()).collect();
+    let monitor_entries = section.named("monitors", problems);
+    let monitors = monitors::read(&monitor_entries, &models, &model_names, problems);
+    let retraining = section.entry("retraining");
+    let retraining = retraining
+        .and_then(|entry| monitors::retraining(entry, monitor_entries.len(), labels.as_ref(), problems));
+    let alerts_topic = section.entry("alerts").and_then(|entry| alerts(entry, problems));
+    section.finish(problems);
+    let Settings { name, delivery, ordering, lateness_us, idle_timeout_us, partitions } = settings;
+    let alerts_topic = alerts_topic.unwrap_or_else(|| format!("{name}.alerts.v1"));
+    Some(Pipeline {
+        name,
+        delivery,
+        ordering,
+        lateness_us,
+        idle_timeout_us,
+        partitions,
+        events,
+        labels,
+        features,
+        models,
+        monitors,
+        retraining,
+        alerts_topic,
+    })
+}
+
+fn settings(section: &mut Section<'_>, problems: &mut Problems) -> Settings {
+    let name = section.required_text("pipeline", problems);
+    if !name.text.is_empty() && !is_name(&name.text, '-') {
+        let help = format!("names begin with a-z, go on with a-z, 0-9, _, - and have at most {NAME_BYTES_MAX} characters");
+        problems.add_help(BAD_NAME, name.span, format!("`{}` cannot be a pipeline's name", name.text), help);
+    }
+    let deliveries = [("low_latency", Delivery::LowLatency), ("exactly_once", Delivery::ExactlyOnce)];
+    let delivery = section.choice("delivery", Delivery::LowLatency, &deliveries, problems);
+    let orderings = [("arrival", Ordering::Arrival), ("event_time", Ordering::EventTime)];
+    let ordering = section.choice("ordering", Ordering::Arrival, &orderings, problems);
+    if ordering == Ordering::EventTime && section.get("lateness").is_none() {
+        let help = "add `lateness: 10m`: how long events wait for those before them".to_owned();
+        problems.add_help(
+            MISSING_KEY,
+            section.place("ordering"),
+            "`ordering: event_time` needs `lateness`".to_owned(),
+            help,
+        );
+    }
+    Settings {
+        name: name.text,
+        delivery,
+        ordering,
+        lateness_us: section.duration("lateness", LATENESS_DEFAULT_US, problems),
+        idle_timeout_us: section.span_of_time("idle_timeout", IDLE_TIMEOUT_DEFAULT_US, problems),
+        partitions: section.count("partitions", PARTITIONS_DEFAULT, 1, PARTITIONS_MAX, problems),
+    }
+}
+
+fn alerts(entry: &Entry, problems: &mut Problems) -> Option<String> {
+    let mut section = Section::new("`alerts`", entry.key_span, &entry.node, problems)?;
+    let topic: Option<Text> = section.text("topic", problems);
+    section.finish(problems);
+    topic.map(|topic| {
+        sources::check_topic(&topic, problems);
+        topic.text
+    })
 }

@@ -92,13 +92,38 @@ pub const CODES: &[(&str, &str)] = &[
     (UNSUPPORTED, "not supported"),
 ];
 
-/// Problems as they are found.
-#[derive(Debug, Default)]
+/// Problems as they are found in one text.
+#[derive(Debug)]
 pub(super) struct Problems {
+    yaml: String,
     found: Vec<Problem>,
 }
 
 impl Problems {
+    /// None yet.
+    pub fn new(yaml: &str) -> Self {
+        Self { yaml: yaml.to_owned(), found: Vec::new() }
+    }
+
+    /// The place of `word` at byte `at` of a text that begins at `whole`: exact where the text stands in the file as
+    /// it is, the whole text where YAML folded or unescaped it.
+    pub fn place(&self, whole: Span, at: usize, word: &str) -> Span {
+        let quote = usize::from(self.yaml[whole.start..].starts_with(['"', '\'']));
+        let start = whole.start + quote + at;
+        let end = start + word.len();
+        let found = self.yaml.get(start..end).is_some_and(|found| found.eq_ignore_ascii_case(word));
+        if end > whole.end || !found {
+            return whole;
+        }
+        let before = self.yaml[whole.start..start].chars().count();
+        Span { start, end, line: whole.line, column: whole.column + u32::try_from(before).unwrap_or(0) }
+    }
+
+    /// How many there are so far.
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+
     /// Notes a problem.
     pub fn add(&mut self, code: &'static str, span: Span, message: String) {
         self.found.push(Problem { code, message, span, help: None });

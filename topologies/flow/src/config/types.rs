@@ -36,6 +36,33 @@ pub struct Pipeline {
     pub alerts_topic: String,
 }
 
+impl Pipeline {
+    /// The label's name, where there is one.
+    pub fn target(&self) -> Option<&str> {
+        self.labels.as_ref().map(|labels| labels.target.as_str())
+    }
+
+    /// The columns that the journal keeps of a waiting event besides id and time: the keys of entities whose features
+    /// derive from labels, and whatever else those features read. In the order of the schema.
+    pub fn journal_columns(&self) -> Vec<&str> {
+        let derived = || self.features.entities.iter().filter(|entity| entity.label_derived);
+        let needed = |name: &str| {
+            derived().any(|entity| {
+                let aggregates = entity.aggregates.iter().filter(|aggregate| aggregate.label_derived);
+                let mut columns = aggregates.flat_map(|aggregate| &aggregate.expression.columns);
+                entity.key == name || columns.any(|column| column == name)
+            })
+        };
+        let columns = self.events.schema.columns.iter().map(|column| column.name.as_str());
+        columns.filter(|name| needed(name)).collect()
+    }
+
+    /// The model called `name`.
+    pub fn model(&self, name: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.name == name)
+    }
+}
+
 /// What the public edge of a pipeline promises (DESIGN, "Delivery").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
@@ -106,6 +133,18 @@ impl ColumnKind {
     /// Whether a model or a bound can read it as a number.
     pub fn is_numeric(self) -> bool {
         matches!(self, Self::Boolean | Self::Integer | Self::Float)
+    }
+
+    /// What a user would call its values.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Boolean => "true or false",
+            Self::Integer => "a whole number",
+            Self::Float => "a number with decimals",
+            Self::Text => "a text",
+            Self::Timestamp => "a time",
+            Self::Opaque => "of a type that only travels along",
+        }
     }
 
     /// Whether it can be an id or an entity key.

@@ -1,0 +1,56 @@
+//! The digest of a feature set: equal digests mean equal features of equal events.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::types::{EventSource, Features};
+
+/// SHA-256, in lower-case hex, of the canonical JSON of what decides a feature's value: expressions, keys, windows,
+/// the source's schema, and the columns with a role. The version number is a name and does not enter.
+pub(super) fn features(features: &Features, events: &EventSource, target: Option<&str>) -> String {
+    let row = features.row.iter().map(|row| json!([row.output, row.expression.text]));
+    let entities = features.entities.iter().map(|entity| {
+        let windows: Vec<_> = entity.windows.iter().map(|window| json!([window.label, window.length_us])).collect();
+        let aggregates = entity.aggregates.iter().map(|aggregate| json!([aggregate.name, aggregate.expression.text]));
+        json!({
+            "name": entity.name,
+            "key": entity.key,
+            "delay_us": entity.delay_us,
+            "windows": windows,
+            "aggregates": aggregates.collect::<Vec<_>>(),
+        })
+    });
+    let all = json!({
+        "row": row.collect::<Vec<_>>(),
+        "entities": entities.collect::<Vec<_>>(),
+        "id": events.id,
+        "event_time": events.event_time,
+        "target": target,
+        "schema": events.schema.json,
+    });
+    hex(&Sha256::digest(canonical_json(&all)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// JSON with sorted keys and no spaces; texts called `doc` are left out, because words about a field change no value.
+fn canonical_json(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<(&String, &Value)> = map.iter().filter(|(key, _)| *key != "doc").collect();
+            entries.sort_by_key(|(key, _)| *key);
+            let entry = |(key, value): (&String, &Value)| format!("{}:{}", Value::from(&**key), canonical_json(value));
+            format!("{{{}}}", entries.into_iter().map(entry).collect::<Vec<_>>().join(","))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(canonical_json).collect::<Vec<_>>().join(",")),
+        scalar => scalar.to_string(),
+    }
+}

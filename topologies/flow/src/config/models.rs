@@ -1,0 +1,239 @@
+//! The `models` section: inputs, shape, training.
+
+use super::node::{Entry, Node, Value};
+use super::problem::{
+    CONTRADICTION, DUPLICATE, LABEL_LEAK, MISSING_KEY, NO_MATCH, OUT_OF_RANGE, Problems, UNKNOWN_CHOICE, UNKNOWN_REFERENCE,
+    WRONG_COLUMN_KIND, WRONG_TYPE, suggest,
+};
+use super::section::{Section, Text, integer, number, text};
+use super::types::{ClassWeight, EventSource, Features, LabelSource, Model, Network, Training};
+
+const DAY_US: i64 = 86_400_000_000;
+
+/// Layers and widths beyond these are a slip of the finger, not a model for one event at a time.
+const LAYERS_MAX: usize = 16;
+const WIDTH_MAX: u64 = 65_536;
+
+/// What models are checked against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Declared<'a> {
+    pub events: &'a EventSource,
+    pub labels: Option<&'a LabelSource>,
+    pub features: &'a Features,
+}
+
+/// Reads the section.
+pub(super) fn read(entries: &[&Entry], declared: Declared<'_>, problems: &mut Problems) -> Vec<Model> {
+    entries.iter().filter_map(|entry| model(entry, declared, problems)).collect()
+}
+
+fn model(entry: &Entry, declared: Declared<'_>, problems: &mut Problems) -> Option<Model> {
+    let mut section = Section::new(format!("model `{}`", entry.key), entry.key_span, &entry.node, problems)?;
+    let target = section.required_text("target", problems);
+    check_target(&target, declared.labels, problems);
+    let inputs = match section.require("inputs", problems) {
+        Some(_) => inputs(section.list("inputs", problems).unwrap_or_default(), &section, declared, problems),
+        None => Vec::new(),
+    };
+    let network = section.require("network", problems).map(|node| network(node, problems));
+    let training = training(&mut section, problems);
+    let alert_top_per_day = alert(&mut section, problems);
+    section.finish(problems);
+    let network = network.unwrap_or(Network::Linear);
+    let (name, span) = (entry.key.clone(), entry.key_span);
+    Some(Model { name, target: target.text, inputs, network, training, alert_top_per_day, span })
+}
+
+fn check_target(target: &Text, labels: Option<&LabelSource>, problems: &mut Problems) {
+    match labels {
+        _ if target.text.is_empty() => {}
+        Some(labels) if labels.target.is_empty() || labels.target == target.text => {}
+        Some(labels) => {
+            let message = format!("`{}` is not the label of source `{}`", target.text, labels.name);
+            problems.add_help(UNKNOWN_REFERENCE, target.span, message, suggest(&target.text, [&*labels.target]));
+        }
+        None => {
+            let message = format!("`{}` is the label of no source", target.text);
+            let help = "declare a source with `labels:` and `target:`".to_owned();
+            problems.add_help(UNKNOWN_REFERENCE, target.span, message, help);
+        }
+    }
+}
+
+/// Expands the patterns in order.
+fn inputs(items: &[Node], section: &Section<'_>, declared: Declared<'_>, problems: &mut Problems) -> Vec<String> {
+    let mut inputs: Vec<String> = Vec::new();
+    for item in items {
+        let Some(pattern) = text(item, "inputs", problems) else { continue };
+        let found = expand(&pattern, declared, problems);
+        let repeated: Vec<&String> = found.iter().filter(|name| inputs.contains(name)).collect();
+        if let Some(name) = repeated.first() {
+            problems.add(DUPLICATE, item.span, format!("`{}` gives input `{name}` a second time", pattern.text));
+        }
+        inputs.extend(found);
+    }
+    if items.is_empty() {
+        problems.add(OUT_OF_RANGE, section.place("inputs"), "a model needs at least one input".to_owned());
+    }
+    inputs
+}
+
+fn expand(pattern: &Text, declared: Declared<'_>, problems: &mut Problems) -> Vec<String> {
+    let Declared { events, labels, features } = declared;
+    let name = pattern.text.as_str();
+    if labels.is_some_and(|labels| labels.target == name) {
+        let message = format!("`{name}` is the label, which is not known when an event is scored");
+        problems.add(LABEL_LEAK, pattern.span, message);
+        return Vec::new();
+    }
+    if let Some(column) = events.schema.column(name) {
+        if !column.kind.is_numeric() {
+            let message = format!("`{name}` is {} and cannot be an input", column.kind.words());
+            let help = "make a number of it in a row feature".to_owned();
+            problems.add_help(WRONG_COLUMN_KIND, pattern.span, message, help);
+        }
+        return vec![name.to_owned()];
+    }
+    if features.names().iter().any(|feature| feature == name) {
+        return vec![name.to_owned()];
+    }
+    let found = match name.split_once('.') {
+        Some((group, wanted)) => group_outputs(group, wanted, features),
+        None => None,
+    };
+    // With no columns known, a single name may well be one of them.
+    let unknowable = events.schema.columns.is_empty() && !name.contains('.');
+    found.unwrap_or_else(|| {
+        if !unknowable {
+            no_match(pattern, declared, problems);
+        }
+        Vec::new()
+    })
+}
+
+/// The outputs of `row.*`, `customer.*`, `customer.tx_count`; `None` where nothing is called that.
+fn group_outputs(group: &str, wanted: &str, features: &Features) -> Option<Vec<String>> {
+    let matches = |name: &str| wanted == "*" || wanted == name;
+    if group == "row" {
+        let rows: Vec<_> = features.row.iter().filter(|row| matches(&row.name)).collect();
+        let declared = !rows.is_empty() || wanted == "*";
+        return declared.then(|| rows.into_iter().map(|row| row.output.clone()).collect());
+    }
+    let entity = features.entities.iter().find(|entity| entity.name == group)?;
+    let found: Vec<_> = entity.aggregates.iter().filter(|aggregate| matches(&aggregate.name)).collect();
+    let declared = !found.is_empty() || wanted == "*";
+    declared.then(|| found.into_iter().flat_map(|aggregate| aggregate.outputs.iter().cloned()).collect())
+}
+
+fn no_match(pattern: &Text, declared: Declared<'_>, problems: &mut Problems) {
+    let Declared { events, features, .. } = declared;
+    let mut known: Vec<String> = events.schema.columns.iter().map(|column| column.name.clone()).collect();
+    known.push("row.*".to_owned());
+    known.extend(features.entities.iter().map(|entity| format!("{}.*", entity.name)));
+    known.extend(features.names());
+    let message = format!("`{}` is no column, feature or group of features", pattern.text);
+    let help = suggest(&pattern.text, known.iter().map(String::as_str));
+    problems.add_help(NO_MATCH, pattern.span, message, help);
+}
+
+fn network(node: &Node, problems: &mut Problems) -> Network {
+    const HELP: &str = "write `network: linear` or `network: { mlp: [64, 32] }`";
+    let mut wrong = |message: String| {
+        problems.add_help(WRONG_TYPE, node.span, message, HELP.to_owned());
+        Network::Linear
+    };
+    let Value::Map(entries) = &node.value else {
+        return match &node.value {
+            Value::Text(word) if word == "linear" => Network::Linear,
+            Value::Text(word) => wrong(format!("`{word}` is no network")),
+            other => wrong(format!("`network` must be a map, not {}", other.kind())),
+        };
+    };
+    match &entries[..] {
+        [one] if one.key == "linear" && one.node.value == Value::Bool(true) => Network::Linear,
+        [one] if one.key == "mlp" => match &one.node.value {
+            Value::List(widths) => Network::Mlp(layers(widths, one, problems)),
+            _ => wrong("`mlp` must be a list of layer widths".to_owned()),
+        },
+        [one] if one.key != "linear" => {
+            let help = suggest(&one.key, ["linear", "mlp"]);
+            problems.add_help(UNKNOWN_CHOICE, one.key_span, format!("`{}` is no network", one.key), help);
+            Network::Linear
+        }
+        _ => wrong("`network` must be one of `linear: true` and `mlp: [..]`".to_owned()),
+    }
+}
+
+fn layers(widths: &[Node], entry: &Entry, problems: &mut Problems) -> Vec<u32> {
+    if widths.is_empty() || widths.len() > LAYERS_MAX {
+        let message = format!("`mlp` must have from 1 to {LAYERS_MAX} hidden layers, not {}", widths.len());
+        problems.add(OUT_OF_RANGE, entry.node.span, message);
+    }
+    let width = |node: &Node| integer(node, "mlp", 1, WIDTH_MAX, problems).and_then(|width| u32::try_from(width).ok());
+    widths.iter().filter_map(width).collect()
+}
+
+fn training(model: &mut Section<'_>, problems: &mut Problems) -> Training {
+    let declared = model.entry("training");
+    let declared = declared.and_then(|entry| Section::new("`training`", entry.key_span, &entry.node, problems));
+    let mut section = declared.unwrap_or_else(|| Section::empty(model.at));
+    let share = |share: f64| (0.0..1.0).contains(&share);
+    let training = Training {
+        epochs: section.count("epochs", 20, 1, 10_000, problems),
+        batch_size: section.count("batch_size", 64, 1, 1 << 20, problems),
+        learning_rate: section.number("learning_rate", "above 0", |rate| rate > 0.0, problems).unwrap_or(1e-3),
+        dropout: section.number("dropout", "at least 0 and below 1", share, problems).unwrap_or(0.0),
+        l2: section.number("l2", "at least 0", |l2| l2 >= 0.0, problems).unwrap_or(0.0),
+        class_weight: class_weight(&mut section, problems),
+        early_stopping_epochs: early_stopping(&mut section, problems),
+        validation_share: section
+            .number("validation_share", "at least 0 and below 1", share, problems)
+            .unwrap_or(0.1),
+        window_us: section.span_of_time("window", 7 * DAY_US, problems),
+        delay_us: section.duration("delay", 7 * DAY_US, problems),
+        seed: section.integer("seed", 1, 0, u64::MAX, problems),
+    };
+    if training.early_stopping_epochs.is_some() && training.validation_share == 0.0 {
+        let message = "`early_stopping` needs a `validation_share` above 0".to_owned();
+        problems.add(CONTRADICTION, section.place("early_stopping"), message);
+    }
+    section.finish(problems);
+    training
+}
+
+fn class_weight(section: &mut Section<'_>, problems: &mut Problems) -> ClassWeight {
+    let Some(node) = section.get("class_weight") else { return ClassWeight::None };
+    let words = [("none", ClassWeight::None), ("balanced", ClassWeight::Balanced)];
+    match &node.value {
+        Value::Text(_) => section.choice("class_weight", ClassWeight::None, &words, problems),
+        _ => match number(node, "class_weight", problems) {
+            Some(weight) if weight > 0.0 => ClassWeight::Positive(weight),
+            Some(weight) => {
+                let message = format!("`class_weight` must be above 0, not {weight}");
+                problems.add(OUT_OF_RANGE, node.span, message);
+                ClassWeight::None
+            }
+            None => ClassWeight::None,
+        },
+    }
+}
+
+/// `early_stopping: 5`, or `false`.
+fn early_stopping(section: &mut Section<'_>, problems: &mut Problems) -> Option<u32> {
+    match section.get("early_stopping")?.value {
+        Value::Bool(false) => None,
+        _ => Some(section.count("early_stopping", 1, 1, 10_000, problems)),
+    }
+}
+
+fn alert(model: &mut Section<'_>, problems: &mut Problems) -> Option<u32> {
+    let entry = model.entry("alert")?;
+    let mut section = Section::new("`alert`", entry.key_span, &entry.node, problems)?;
+    let found = section.get("top_per_day").is_some();
+    let top = section.count("top_per_day", 1, 1, u32::MAX, problems);
+    if !found {
+        problems.add(MISSING_KEY, section.at, "`alert` needs `top_per_day`".to_owned());
+    }
+    section.finish(problems);
+    Some(top)
+}

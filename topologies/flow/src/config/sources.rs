@@ -1,0 +1,305 @@
+//! The `sources` section: one source of events and at most one of labels.
+
+use super::expression::{Scope, compile};
+use super::node::{Entry, Node, Value};
+use super::problem::{
+    BAD_NAME, CONTRADICTION, DUPLICATE, LABEL_LEAK, MISSING_KEY, OUT_OF_RANGE, Problems, Span, UNKNOWN_COLUMN,
+    UNKNOWN_REFERENCE, UNSUPPORTED, WRONG_COLUMN_KIND, WRONG_TYPE, suggest,
+};
+use super::schema::load;
+use super::section::{Section, Text, named, text};
+use super::types::{
+    ColumnKind, EventSource, FieldRule, LabelPolicy, LabelSource, OnFail, Rule, SourceSchema,
+};
+use super::{Resolve, Settings};
+
+const HOUR_US: i64 = 3_600_000_000;
+const MAX_FUTURE_DEFAULT_US: i64 = HOUR_US;
+const DEDUPE_HORIZON_DEFAULT_US: i64 = HOUR_US;
+const LABEL_HORIZON_DEFAULT_US: i64 = 90 * 24 * HOUR_US;
+
+/// Upper bound of `partitions` of a source; numbers are kept per source partition in every commit.
+const SOURCE_PARTITIONS_MAX: u32 = 1_024;
+
+/// Kafka's limit of 249 bytes less room for `.validator.dlq` and what may follow it.
+const TOPIC_BYTES_MAX: usize = 220;
+
+/// Reads the section.
+pub(super) fn read(
+    node: Option<&Node>,
+    settings: &Settings,
+    resolve: Resolve<'_>,
+    problems: &mut Problems,
+) -> (EventSource, Option<LabelSource>) {
+    let entries = node.map_or(Vec::new(), |node| named(node, "sources", problems));
+    let is_label = |entry: &&Entry| match &entry.node.value {
+        Value::Map(settings) => settings.iter().any(|setting| setting.key == "labels"),
+        _ => false,
+    };
+    let (label_entries, event_entries): (Vec<&Entry>, Vec<&Entry>) = entries.into_iter().partition(is_label);
+    for (kind, extra) in [("events", event_entries.get(1)), ("labels", label_entries.get(1))] {
+        if let Some(extra) = extra {
+            let message = format!("`{}` is a second source of {kind}; a pipeline has one", extra.key);
+            let help = "put it into a pipeline of its own, or publish both to one topic".to_owned();
+            problems.add_help(UNSUPPORTED, extra.key_span, message, help);
+        }
+    }
+    let mut labels = label_entries.first().and_then(|entry| label_source(entry, settings, resolve, problems));
+    let target = labels.as_ref().map(|labels| labels.source.target.clone());
+    let events = match event_entries.first() {
+        Some(entry) => event_source(entry, target.as_deref(), settings, resolve, problems),
+        None => {
+            if let Some(node) = node {
+                problems.add(MISSING_KEY, node.span, "`sources` needs a source of events".to_owned());
+            }
+            EventSource::unknown()
+        }
+    };
+    if let Some(labels) = &mut labels {
+        labels.connect(&events, problems);
+    }
+    (events, labels.map(|labels| labels.source))
+}
+
+fn event_source(
+    entry: &Entry,
+    target: Option<&str>,
+    settings: &Settings,
+    resolve: Resolve<'_>,
+    problems: &mut Problems,
+) -> EventSource {
+    let what = format!("source `{}`", entry.key);
+    let Some(mut section) = Section::new(what, entry.key_span, &entry.node, problems) else {
+        return EventSource::unknown();
+    };
+    let topic = topic(&mut section, problems);
+    let schema_text = section.required_text("schema", problems);
+    let schema = load(&schema_text, resolve, problems);
+    let id = section.required_text("id", problems);
+    check_column(&id, &schema, "an id", ColumnKind::is_key, problems);
+    let event_time = section.required_text("event_time", problems);
+    check_column(&event_time, &schema, "an event time", |kind| kind == ColumnKind::Timestamp, problems);
+    if let Some(target) = target.filter(|target| schema.column(target).is_some()) {
+        let message = format!("the label `{target}` is also a column of `{}`", schema.path);
+        let help = "take it out of the events: a model that sees its label learns nothing else".to_owned();
+        problems.add_help(LABEL_LEAK, schema_text.span, message, help);
+    }
+    let scope = Scope { schema: &schema, target, label_allowed: false };
+    let rules = section.named("rules", problems);
+    let rules = rules.into_iter().filter_map(|entry| rule(entry, scope, problems)).collect();
+    let fields = section.named("fields", problems);
+    let fields = fields.into_iter().filter_map(|entry| field_rule(entry, &schema, problems)).collect();
+    let dedupe_horizon_us = section.span_of_time("dedupe_horizon", DEDUPE_HORIZON_DEFAULT_US, problems);
+    if dedupe_horizon_us < settings.lateness_us {
+        let message = "`dedupe_horizon` is shorter than `lateness`".to_owned();
+        let help = "a copy may come as late as any event: make the horizon at least as long".to_owned();
+        problems.add_help(CONTRADICTION, section.place("dedupe_horizon"), message, help);
+    }
+    let source = EventSource {
+        name: entry.key.clone(),
+        topic,
+        partitions: section.count("partitions", settings.partitions, 1, SOURCE_PARTITIONS_MAX, problems),
+        id: id.text,
+        event_time: event_time.text,
+        rules,
+        fields,
+        max_future_us: section.duration("max_future", MAX_FUTURE_DEFAULT_US, problems),
+        dedupe_horizon_us,
+        schema,
+    };
+    section.finish(problems);
+    source
+}
+
+/// A label source whose connection to the events is still unchecked.
+struct Labels {
+    source: LabelSource,
+    events: Text,
+    topic_span: Span,
+    id: Option<Text>,
+    at: Span,
+}
+
+fn label_source(
+    entry: &Entry,
+    settings: &Settings,
+    resolve: Resolve<'_>,
+    problems: &mut Problems,
+) -> Option<Labels> {
+    let mut section = Section::new(format!("source `{}`", entry.key), entry.key_span, &entry.node, problems)?;
+    let topic = topic(&mut section, problems);
+    let topic_span = section.place("topic");
+    let schema = load(&section.required_text("schema", problems), resolve, problems);
+    let target = section.required_text("target", problems);
+    check_column(&target, &schema, "a label", ColumnKind::is_numeric, problems);
+    let known_time = section.text("known_time", problems);
+    if let Some(known_time) = &known_time {
+        check_column(known_time, &schema, "a known time", |kind| kind == ColumnKind::Timestamp, problems);
+    }
+    let events = section.required_text("labels", problems);
+    let id = section.text("id", problems);
+    let source = LabelSource {
+        name: entry.key.clone(),
+        topic,
+        partitions: section.count("partitions", settings.partitions, 1, SOURCE_PARTITIONS_MAX, problems),
+        events: events.text.clone(),
+        id: String::new(),
+        target: target.text,
+        known_time: known_time.map(|text| text.text),
+        horizon_us: section.span_of_time("horizon", LABEL_HORIZON_DEFAULT_US, problems),
+        policy: section.choice("policy", LabelPolicy::First, &[("first", LabelPolicy::First)], problems),
+        schema,
+    };
+    section.finish(problems);
+    Some(Labels { source, events, topic_span, id, at: entry.key_span })
+}
+
+impl Labels {
+    /// Checks the labels against the events they are for.
+    fn connect(&mut self, events: &EventSource, problems: &mut Problems) {
+        if !events.name.is_empty() && !self.events.text.is_empty() && self.events.text != events.name {
+            let message = format!("`{}` is no source of events", self.events.text);
+            problems.add_help(UNKNOWN_REFERENCE, self.events.span, message, suggest(&self.events.text, [&*events.name]));
+        }
+        if !self.source.topic.is_empty() && self.source.topic == events.topic {
+            let message = format!("events and labels both come from topic `{}`", events.topic);
+            let help = "give labels a topic of their own".to_owned();
+            problems.add_help(DUPLICATE, self.topic_span, message, help);
+        }
+        let id = self.id.clone().unwrap_or(Text { text: events.id.clone(), span: self.at });
+        check_column(&id, &self.source.schema, "an id", ColumnKind::is_key, problems);
+        let kind = |schema: &SourceSchema, name: &str| schema.column(name).map(|column| column.kind);
+        if let (Some(ours), Some(theirs)) = (kind(&self.source.schema, &id.text), kind(&events.schema, &events.id))
+            && ours.is_key()
+            && theirs.is_key()
+            && ours != theirs
+        {
+            let message = format!("id `{}` of labels and id `{}` of events differ in kind", id.text, events.id);
+            problems.add(WRONG_COLUMN_KIND, id.span, message);
+        }
+        self.source.id = id.text;
+    }
+}
+
+impl EventSource {
+    /// Stands in for a source that could not be read.
+    fn unknown() -> Self {
+        let json = serde_json::Value::Null;
+        let schema = SourceSchema { path: String::new(), full_name: String::new(), json, columns: Vec::new() };
+        Self {
+            name: String::new(),
+            topic: String::new(),
+            partitions: 1,
+            schema,
+            id: String::new(),
+            event_time: String::new(),
+            rules: Vec::new(),
+            fields: Vec::new(),
+            max_future_us: MAX_FUTURE_DEFAULT_US,
+            dedupe_horizon_us: DEDUPE_HORIZON_DEFAULT_US,
+        }
+    }
+}
+
+fn rule(entry: &Entry, scope: Scope<'_>, problems: &mut Problems) -> Option<Rule> {
+    let mut section = Section::new(format!("rule `{}`", entry.key), entry.key_span, &entry.node, problems)?;
+    let check = section.require("check", problems).and_then(|node| text(node, "check", problems));
+    let on_fail = section.choice("on_fail", OnFail::Reject, &[("reject", OnFail::Reject)], problems);
+    section.finish(problems);
+    let (check, _) = compile(&check?, scope, problems);
+    Some(Rule { name: entry.key.clone(), check, on_fail })
+}
+
+fn field_rule(entry: &Entry, schema: &SourceSchema, problems: &mut Problems) -> Option<FieldRule> {
+    let column = Text { text: entry.key.clone(), span: entry.key_span };
+    check_column(&column, schema, "", |_| true, problems);
+    let kind = schema.column(&entry.key).map(|column| column.kind);
+    let mut section = Section::new(format!("field `{}`", entry.key), entry.key_span, &entry.node, problems)?;
+    let min = section.number("min", "finite", f64::is_finite, problems);
+    let max = section.number("max", "finite", f64::is_finite, problems);
+    if (min.is_some() || max.is_some()) && kind.is_some_and(|kind| !kind.is_numeric()) {
+        let message = format!("`{}` holds no numbers, so it has no `min` and `max`", entry.key);
+        problems.add(WRONG_COLUMN_KIND, entry.key_span, message);
+    }
+    if let (Some(min), Some(max)) = (min, max)
+        && min > max
+    {
+        problems.add(CONTRADICTION, section.place("max"), format!("`min` {min} is above `max` {max}"));
+    }
+    let allowed = section.list("enum", problems).map(|items| {
+        if items.is_empty() {
+            problems.add(OUT_OF_RANGE, section.place("enum"), "`enum` allows no value at all".to_owned());
+        }
+        items.iter().filter_map(|item| allowed_value(item, kind, problems)).collect()
+    });
+    let required = section.boolean("required", problems).unwrap_or(false);
+    let nullable = section.boolean("nullable", problems);
+    if required && nullable == Some(true) {
+        let message = format!("`{}` cannot be both `required` and `nullable`", entry.key);
+        problems.add(CONTRADICTION, section.place("nullable"), message);
+    }
+    section.finish(problems);
+    let required = required || nullable == Some(false);
+    Some(FieldRule { column: entry.key.clone(), min, max, allowed, required, span: entry.key_span })
+}
+
+/// A value of an `enum` as canonical text.
+fn allowed_value(item: &Node, kind: Option<ColumnKind>, problems: &mut Problems) -> Option<String> {
+    let (value, fits) = match &item.value {
+        Value::Text(value) => (value.clone(), ColumnKind::Text),
+        Value::Integer(value) => (value.to_string(), ColumnKind::Integer),
+        Value::Bool(value) => (value.to_string(), ColumnKind::Boolean),
+        other => {
+            let message = format!("`enum` holds texts, whole numbers or booleans, not {}", other.kind());
+            problems.add(WRONG_TYPE, item.span, message);
+            return None;
+        }
+    };
+    if kind.is_some_and(|kind| kind != fits) {
+        let help = (kind == Some(ColumnKind::Text)).then(|| format!("write `\"{value}\"`"));
+        problems.add_help(WRONG_COLUMN_KIND, item.span, format!("no value of the column is `{value}`"), help);
+    }
+    Some(value)
+}
+
+/// Notes a column that the schema lacks or that cannot be `role`.
+pub(super) fn check_column(
+    name: &Text,
+    schema: &SourceSchema,
+    role: &str,
+    fits: impl Fn(ColumnKind) -> bool,
+    problems: &mut Problems,
+) {
+    if schema.columns.is_empty() || name.text.is_empty() {
+        return;
+    }
+    match schema.column(&name.text) {
+        None => {
+            let message = format!("`{}` is no column of `{}`", name.text, schema.path);
+            let help = suggest(&name.text, schema.columns.iter().map(|column| column.name.as_str()));
+            problems.add_help(UNKNOWN_COLUMN, name.span, message, help);
+        }
+        Some(column) if !fits(column.kind) => {
+            let message = format!("`{}` is {} and cannot be {role}", name.text, column.kind.words());
+            problems.add(WRONG_COLUMN_KIND, name.span, message);
+        }
+        Some(_) => {}
+    }
+}
+
+fn topic(section: &mut Section<'_>, problems: &mut Problems) -> String {
+    let topic = section.required_text("topic", problems);
+    check_topic(&topic, problems);
+    topic.text
+}
+
+/// Notes a text that Kafka would not take as a topic.
+pub(super) fn check_topic(topic: &Text, problems: &mut Problems) {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let long = topic.text.len() > TOPIC_BYTES_MAX;
+    if long || matches!(&*topic.text, "." | "..") || !topic.text.chars().all(legal) {
+        let message = format!("`{}` cannot be a topic", topic.text);
+        let help = format!("topics have at most {TOPIC_BYTES_MAX} of a-z, A-Z, 0-9, `.`, `_` and `-`");
+        problems.add_help(BAD_NAME, topic.span, message, help);
+    }
+}
