@@ -8,12 +8,14 @@ mod decoder;
 mod diagnose;
 mod encoder;
 mod merge;
+mod reshape;
 mod schema;
 mod writer;
 
 pub use arrow_avro::writer::EncodedRows;
 pub use decoder::{Decoded, Decoder};
 pub use encoder::Encoder;
+pub(crate) use schema::parse as parse_schema;
 pub use schema::{AVRO_SCHEMA_KEY, arrow_schema};
 
 /// Why a schema or a batch cannot be used. Bad records are not errors, see [`Decoded::rejected`].
@@ -48,6 +50,18 @@ pub enum Error {
         /// The column and the difference.
         detail: String,
     },
+}
+
+/// An error with all its causes, outermost first.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }
 
 #[cfg(test)]

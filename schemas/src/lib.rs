@@ -5,7 +5,9 @@
 
 pub mod codec;
 pub mod framing;
+pub mod json;
 pub mod key;
+pub mod log;
 pub mod registry;
 pub mod reject;
 

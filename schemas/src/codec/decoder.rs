@@ -5,13 +5,13 @@ use std::ops::Range;
 use apache_avro::Schema as Avro;
 use apache_avro::schema_compatibility::SchemaCompatibility;
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
-use super::Error;
 use super::merge::{self, Place};
+use super::reshape::{bare_fields, conform};
 use super::schema::{arrow_schema, parse};
 use super::writer::{Stopped, Writer};
+use super::{Error, causes};
 use crate::framing::Framed;
 use crate::reject::{Code, Reject};
 
@@ -86,7 +86,7 @@ impl Decoder {
         let writer = Writer::new(id, writer_json, avro.clone(), &self.reader_json)
             .map_err(|error| incompatible(error.to_string()))?;
         // Resolution must end in exactly the reader's columns, or batches of two writers could not be joined.
-        if !writer.schema().fields().iter().eq(self.schema.fields().iter()) {
+        if bare_fields(writer.schema().fields()) != *self.schema.fields() {
             return Err(incompatible(format!("it resolves to {:?}", writer.schema().fields())));
         }
         self.writers.push(writer);
@@ -102,13 +102,14 @@ impl Decoder {
     pub fn decode(&mut self, records: &[Framed<'_>]) -> Decoded {
         let bytes: usize = records.iter().map(|record| record.body.len()).sum();
         assert!(bytes <= BATCH_BYTES_MAX, "{bytes} bytes in one call; split at {BATCH_BYTES_MAX}");
-        let mut run = Run { records, batches: Vec::new(), places: Vec::new(), rejected: Vec::new() };
+        let mut run =
+            Run { records, schema: self.schema.clone(), batches: Vec::new(), places: Vec::new(), rejected: Vec::new() };
         let groups = self.group(records, &mut run.rejected);
         for (writer, group) in self.writers.iter_mut().zip(&groups) {
             run.decode_group(writer, group);
         }
         run.rejected.sort_by_key(|(index, _)| *index);
-        let batch = self.join(run.batches, run.places).expect("batches of one schema join");
+        let batch = merge::in_input_order(&self.schema, run.batches, run.places).expect("batches of one schema join");
         assert_eq!(batch.num_rows() + run.rejected.len(), records.len(), "every record is a row or a reject");
         Decoded { batch, rejected: run.rejected }
     }
@@ -138,16 +139,12 @@ impl Decoder {
         }
         groups
     }
-
-    fn join(&self, batches: Vec<RecordBatch>, places: Vec<Place>) -> Result<RecordBatch, ArrowError> {
-        let batch = merge::in_input_order(&self.schema, batches, places)?;
-        RecordBatch::try_new(self.schema.clone(), batch.columns().to_vec())
-    }
 }
 
 /// The state of one call.
 struct Run<'r, 'a> {
     records: &'r [Framed<'a>],
+    schema: SchemaRef,
     batches: Vec<RecordBatch>,
     places: Vec<Place>,
     rejected: Vec<(usize, Reject)>,
@@ -188,18 +185,7 @@ impl Run<'_, '_> {
     fn accept(&mut self, indices: &[usize], batch: RecordBatch) {
         let number = self.batches.len();
         self.places.extend(indices.iter().enumerate().map(|(row, index)| (*index, number, row)));
-        self.batches.push(batch);
+        // The columns' types were compared when the writer was added.
+        self.batches.push(conform(&batch, &self.schema).expect("resolution ends in the reader's columns"));
     }
-}
-
-/// An error with all its causes, outermost first.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

@@ -6,6 +6,7 @@ use arrow_avro::schema::FingerprintStrategy;
 use arrow_avro::writer::format::AvroSoeFormat;
 use arrow_avro::writer::{EncodedRows, Encoder as ArrowEncoder, WriterBuilder};
 
+use super::reshape::conform;
 use super::{AVRO_SCHEMA_KEY, Error};
 
 /// Buffer that a new encoder starts with.
@@ -43,8 +44,7 @@ impl Encoder {
         let done = if batch.schema_ref().fields() == self.schema.fields() {
             self.inner.encode(batch)
         } else {
-            let batch = RecordBatch::try_new(self.schema.clone(), batch.columns().to_vec())
-                .map_err(|error| encode(error.to_string()))?;
+            let batch = conform(batch, &self.schema).map_err(|error| encode(error.to_string()))?;
             self.inner.encode(&batch)
         };
         let rows = self.inner.flush();

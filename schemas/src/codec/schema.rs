@@ -6,8 +6,9 @@ use std::sync::{Arc, Once};
 use apache_avro::Schema as Avro;
 use arrow::datatypes::{Schema, SchemaRef};
 
-use super::Error;
+use super::reshape::bare_fields;
 use super::writer::build;
+use super::{Error, causes};
 
 /// Metadata key under which the Arrow schema carries its Avro schema.
 pub const AVRO_SCHEMA_KEY: &str = "avro.schema";
@@ -17,22 +18,22 @@ const ALLOCATION_BYTES_MAX: usize = 64 << 20;
 
 /// The Arrow schema that bodies of this Avro record schema decode to.
 ///
-/// The Avro text is kept as metadata, so an [`Encoder`](super::Encoder) made from the result writes exactly it.
+/// Its fields have no metadata, so schemas built by hand compare equal. The Avro text is kept as metadata, so an [`Encoder`](super::Encoder) made from the result writes exactly it.
 pub fn arrow_schema(avro_json: &str) -> Result<SchemaRef, Error> {
     parse(avro_json)?;
     let decoder = build(0, avro_json, None).map_err(|e| Error::Schema { detail: e.to_string() })?;
-    let fields = decoder.schema().fields().clone();
+    let fields = bare_fields(decoder.schema().fields());
     let metadata = HashMap::from([(AVRO_SCHEMA_KEY.to_owned(), avro_json.to_owned())]);
     Ok(Arc::new(Schema::new_with_metadata(fields, metadata)))
 }
 
 /// Parses the text and refuses what could be used to exhaust memory or hide a record's end.
-pub(super) fn parse(avro_json: &str) -> Result<Avro, Error> {
+pub(crate) fn parse(avro_json: &str) -> Result<Avro, Error> {
     static LIMITED: Once = Once::new();
     LIMITED.call_once(|| {
         apache_avro::util::max_allocation_bytes(ALLOCATION_BYTES_MAX);
     });
-    let schema = Avro::parse_str(avro_json).map_err(|e| Error::Schema { detail: e.to_string() })?;
+    let schema = Avro::parse_str(avro_json).map_err(|e| Error::Schema { detail: causes(&e) })?;
     let Avro::Record(record) = &schema else {
         return Err(Error::Schema { detail: "the top level must be a record".to_owned() });
     };

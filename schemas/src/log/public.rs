@@ -1,0 +1,70 @@
+//! Schemas of a pipeline's public records: predictions and outcomes.
+
+use serde_json::{Value, json};
+
+use super::{array, field, micros, optional, record};
+
+/// The schema of `<pipeline>.predictions.v1`: record `<name>Prediction`, one per event.
+///
+/// The effective score and decision stand on top; what else was computed for the event is under `challengers`.
+pub fn prediction_schema(name: &str, namespace: &str) -> Value {
+    let mut fields = event_fields();
+    fields.extend(score_fields());
+    fields.push(field(
+        "challengers",
+        array(challenger_schema()),
+        "Scores of challengers, shadows and chained models for the same event.",
+    ));
+    top(&format!("{name}Prediction"), namespace, "The prediction for one event.", fields)
+}
+
+/// The schema of `<pipeline>.outcomes.v1`: record `<name>Outcome`, one per label that found its event.
+pub fn outcome_schema(name: &str, namespace: &str) -> Value {
+    let mut fields = event_fields();
+    fields.extend([
+        field("label", json!("double"), "The target's value."),
+        field("known_time", micros(), "When the label became known."),
+        field("repeated", json!("boolean"), "True when the event already had a label."),
+    ]);
+    let prediction = record("OutcomePrediction", "The prediction that the label answers.", score_fields());
+    fields.push(optional("prediction", prediction, "Null when the event was not scored, or not before its label."));
+    top(&format!("{name}Outcome"), namespace, "An event, its label, and what was predicted.", fields)
+}
+
+fn event_fields() -> Vec<Value> {
+    vec![
+        field("event_id", json!("string"), "Event id, as canonical text."),
+        field("event_time", micros(), "Event time."),
+        field("key", json!("string"), "Canonical text of the first entity's key; empty when it is null."),
+    ]
+}
+
+fn score_fields() -> Vec<Value> {
+    vec![
+        field("score", json!("double"), "The effective score."),
+        field("threshold", json!("double"), "Scores at or above it are decided positive."),
+        field("decision", json!("boolean"), "True when the score reached the threshold."),
+        field("model", json!("string"), "Name and version of the model."),
+        field("model_digest", json!("string"), "Digest of the model's artefact."),
+        field("feature_set", json!("string"), "Digest of the feature set."),
+        field("schema_id", json!("int"), "Registry id of the schema that the features log was written with."),
+        field("route", json!("string"), "Why this model's score is the effective one: champion, canary, and so on."),
+        field("profile", json!("string"), "Numeric profile of the forward pass."),
+    ]
+}
+
+fn challenger_schema() -> Value {
+    let fields = vec![
+        field("model", json!("string"), "Name and version of the model."),
+        field("model_digest", json!("string"), "Digest of the model's artefact."),
+        field("score", json!("double"), "Its score."),
+        field("decision", json!("boolean"), "True when the score reached that model's threshold."),
+    ];
+    record("Challenger", "Another model's score for the same event.", fields)
+}
+
+fn top(name: &str, namespace: &str, doc: &str, fields: Vec<Value>) -> Value {
+    let mut schema = record(name, doc, fields);
+    schema["namespace"] = json!(namespace);
+    schema
+}
