@@ -12,8 +12,9 @@ mod reshape;
 mod schema;
 mod writer;
 
+pub use crate::framing::Framed;
 pub use arrow_avro::writer::EncodedRows;
-pub use decoder::{Decoded, Decoder};
+pub use decoder::{BATCH_BYTES_MAX, Decoded, Decoder, RECORD_BYTES_MAX};
 pub use encoder::Encoder;
 pub(crate) use schema::parse as parse_schema;
 pub use schema::{AVRO_SCHEMA_KEY, arrow_schema};

@@ -46,8 +46,11 @@ fn first_bad_field<'s>(avro: &'s Avro, body: &[u8]) -> Option<(&'s str, bool, St
     let mut bytes = Bytes { left: body, starved: false };
     for field in &record.fields {
         let reader = GenericDatumReader::builder(&field.schema).writer_schemata(vec![avro]).ok()?.build().ok()?;
-        if let Err(error) = reader.read_value(&mut bytes) {
-            return Some((&field.name, bytes.starved, error.to_string()));
+        let read = reader.read_value(&mut bytes);
+        // A text cut short is no error to apache-avro, which reads it as null.
+        if read.is_err() || bytes.starved {
+            let error = read.err().map_or_else(String::new, |error| error.to_string());
+            return Some((&field.name, bytes.starved, error));
         }
     }
     None
