@@ -23,8 +23,10 @@ pub use problem::{CODES, Problem, Span};
 pub use types::*;
 
 use node::{Entry, Node};
-use problem::{BAD_NAME, MISSING_KEY, Problems};
+use problem::{BAD_NAME, CONTRADICTION, MISSING_KEY, Problems};
 use section::{NAME_BYTES_MAX, Section, Text, is_name};
+
+use crate::plan::{FIRST_GENERATION, Names};
 
 /// Finds the Avro JSON text of a schema by the path written in the pipeline file; the error is a sentence for the
 /// user.
@@ -81,7 +83,7 @@ fn validate(root: &Node, resolve: Resolve<'_>, problems: &mut Problems) -> Optio
     section.finish(problems);
     let Settings { name, delivery, ordering, lateness_us, idle_timeout_us, partitions } = settings;
     let alerts_topic = alerts_topic.unwrap_or_else(|| format!("{name}.alerts.v1"));
-    Some(Pipeline {
+    let pipeline = Pipeline {
         name,
         delivery,
         ordering,
@@ -95,7 +97,21 @@ fn validate(root: &Node, resolve: Resolve<'_>, problems: &mut Problems) -> Optio
         monitors,
         retraining,
         alerts_topic,
-    })
+    };
+    if problems.len() == 0 {
+        check_loops(&pipeline, root.span, problems);
+    }
+    Some(pipeline)
+}
+
+/// A source that the pipeline itself writes would feed it with its own results.
+fn check_loops(pipeline: &Pipeline, span: Span, problems: &mut Problems) {
+    let names = Names::new(pipeline, FIRST_GENERATION);
+    let written = names.written();
+    for source in names.sources().filter(|source| written.contains(source)) {
+        let message = format!("topic `{source}` is a source, and the pipeline writes it too");
+        problems.add_help(CONTRADICTION, span, message, "rename the source's topic".to_owned());
+    }
 }
 
 fn settings(section: &mut Section<'_>, problems: &mut Problems) -> Settings {

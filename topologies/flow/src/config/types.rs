@@ -42,21 +42,6 @@ impl Pipeline {
         self.labels.as_ref().map(|labels| labels.target.as_str())
     }
 
-    /// The columns that the journal keeps of a waiting event besides id and time: the keys of entities whose features
-    /// derive from labels, and whatever else those features read. In the order of the schema.
-    pub fn journal_columns(&self) -> Vec<&str> {
-        let derived = || self.features.entities.iter().filter(|entity| entity.label_derived);
-        let needed = |name: &str| {
-            derived().any(|entity| {
-                let aggregates = entity.aggregates.iter().filter(|aggregate| aggregate.label_derived);
-                let mut columns = aggregates.flat_map(|aggregate| &aggregate.expression.columns);
-                entity.key == name || columns.any(|column| column == name)
-            })
-        };
-        let columns = self.events.schema.columns.iter().map(|column| column.name.as_str());
-        columns.filter(|name| needed(name)).collect()
-    }
-
     /// The model called `name`.
     pub fn model(&self, name: &str) -> Option<&Model> {
         self.models.iter().find(|model| model.name == name)

@@ -1,5 +1,16 @@
 //! The plan: which topics and tasks follow from a pipeline.
 
+pub mod graph;
+mod names;
+mod render;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+pub use names::Names;
+pub use render::schema_text;
+
 use serde_json::Value;
 
 use crate::config::Pipeline;
@@ -32,51 +43,6 @@ impl Plan {
     /// The tasks of one service, in order.
     pub fn tasks_of(&self, service: Service) -> impl Iterator<Item = &Task> {
         self.tasks.iter().filter(move |task| task.service == service)
-    }
-}
-
-/// Topic names by role.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Names {
-    /// Topic of the event source.
-    pub events: String,
-    /// Topic of the label source, where there is one.
-    pub labels: Option<String>,
-    /// Log of each entity, in chain order.
-    pub entity_logs: Vec<String>,
-    /// Log with all features.
-    pub features_log: String,
-    /// Log that pairs events, labels and predictions.
-    pub journal_log: String,
-    /// Predictions.
-    pub predictions: String,
-    /// Predictions with their labels.
-    pub outcomes: String,
-    /// Drift reports.
-    pub drift: String,
-    /// Incidents.
-    pub alerts: String,
-    /// Retraining requests and results.
-    pub retraining: String,
-    /// Announced models.
-    pub models: String,
-    /// Readiness reports and control requests.
-    pub control: String,
-    /// Ledger counters.
-    pub ledger: String,
-    /// Progress that validators share.
-    pub progress: String,
-}
-
-impl Names {
-    /// Dead letters of `source_topic`, as the validator writes them.
-    pub fn dead_letters(source_topic: &str) -> String {
-        format!("{source_topic}.validator.dlq")
-    }
-
-    /// Late records of `source_topic`.
-    pub fn late(source_topic: &str) -> String {
-        format!("{source_topic}.late")
     }
 }
 
@@ -128,6 +94,27 @@ pub enum Kind {
     Progress,
 }
 
+impl Kind {
+    /// Its word in topic names.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Source => "events",
+            Self::Log => "log",
+            Self::Predictions => "predictions",
+            Self::Outcomes => "outcomes",
+            Self::Drift => "drift",
+            Self::Alerts => "alerts",
+            Self::Models => "models",
+            Self::Retraining => "retraining",
+            Self::Control => "control",
+            Self::Ledger => "ledger",
+            Self::Dlq => "dlq",
+            Self::Late => "late",
+            Self::Progress => "progress",
+        }
+    }
+}
+
 /// What a topic's records are keyed by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
@@ -156,7 +143,8 @@ pub struct Topic {
     pub compacted: bool,
     /// What its records are keyed by.
     pub key: Key,
-    /// Schema of its values; `None` where values are somebody else's bytes.
+    /// Schema of its values where it follows from the pipeline; `None` where values are somebody else's bytes (dead
+    /// letters, late records) or have a schema that is the same for all pipelines.
     pub schema: Option<Value>,
 }
 
@@ -177,6 +165,20 @@ pub enum Service {
     Archiver,
 }
 
+impl Service {
+    /// Its name on the command line and in group ids.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Validator => "validator",
+            Self::Featurizer => "featurizer",
+            Self::Scorer => "scorer",
+            Self::Monitor => "monitor",
+            Self::Trainer => "trainer",
+            Self::Archiver => "archiver",
+        }
+    }
+}
+
 /// One task: what one consumer group does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
@@ -186,22 +188,49 @@ pub struct Task {
     pub name: Option<String>,
     /// Consumer group id: `<pipeline>.<service>[.<task>]`.
     pub group_id: String,
-    /// Topics it reads.
+    /// Topics it reads as a member of its group. A stateful task has exactly one.
     pub reads: Vec<String>,
+    /// Topics it watches from their beginning, outside the group and without influence on its results.
+    pub follows: Vec<String>,
     /// Topics it writes.
     pub writes: Vec<String>,
 }
+
+/// Generation of the internal logs of a pipeline that was never rebuilt.
+pub const FIRST_GENERATION: u32 = 1;
 
 /// The plan of a pipeline in its first generation.
 pub fn plan(pipeline: &Pipeline) -> Plan {
     plan_generation(pipeline, FIRST_GENERATION)
 }
 
-/// Generation of the internal logs of a pipeline that was never rebuilt.
-pub const FIRST_GENERATION: u32 = 1;
-
 /// The plan of a pipeline whose internal logs are in the given generation.
 pub fn plan_generation(pipeline: &Pipeline, generation: u32) -> Plan {
-    let _ = (pipeline, generation);
-    unreachable!("stub")
+    let names = Names::new(pipeline, generation);
+    let stages = stages(pipeline, &names);
+    Plan {
+        pipeline: pipeline.name.clone(),
+        feature_set: pipeline.features.id(),
+        generation,
+        topics: topics::topics(pipeline, &names),
+        tasks: tasks::tasks(pipeline, &names, &stages),
+        names,
+        stages,
+    }
+}
+
+fn stages(pipeline: &Pipeline, names: &Names) -> Vec<Stage> {
+    let features = &pipeline.features;
+    let following = names.entity_logs.iter().skip(1).chain([&names.features_log]);
+    let chain = features.entities.iter().zip(&names.entity_logs).zip(following).enumerate();
+    chain
+        .map(|(index, ((entity, reads), writes))| Stage {
+            entity: entity.name.clone(),
+            reads: reads.clone(),
+            writes: writes.clone(),
+            features_in: features.names_before(index),
+            features_out: features.names_before(index + 1),
+            label_derived: entity.label_derived,
+        })
+        .collect()
 }

@@ -1,0 +1,74 @@
+//! The tasks of a pipeline: who reads what as which consumer group, and writes what.
+
+use super::{Names, Service, Stage, Task};
+use crate::config::Pipeline;
+
+/// All tasks, in the order an event meets them.
+pub(super) fn tasks(pipeline: &Pipeline, names: &Names, stages: &[Stage]) -> Vec<Task> {
+    let mut tasks = vec![validator(pipeline, names)];
+    tasks.extend(stages.iter().map(|stage| {
+        let writes = vec![stage.writes.clone(), names.ledger.clone()];
+        task(pipeline, Service::Featurizer, Some(&stage.entity), vec![stage.reads.clone()], writes)
+    }));
+    let labelled = stages.iter().filter(|stage| stage.label_derived).map(|stage| stage.reads.clone());
+    let writes = [names.outcomes.clone()].into_iter().chain(labelled).chain([names.ledger.clone()]).collect();
+    tasks.push(task(pipeline, Service::Featurizer, Some("journal"), vec![names.journal_log.clone()], writes));
+    if !pipeline.models.is_empty() {
+        tasks.push(scorer(pipeline, names));
+        tasks.extend(monitors(pipeline, names));
+    }
+    if pipeline.retraining.is_some() {
+        let writes = vec![names.models.clone(), names.retraining.clone()];
+        tasks.push(task(pipeline, Service::Trainer, None, vec![names.retraining.clone()], writes));
+    }
+    let everything = super::topics::topics(pipeline, names).into_iter().map(|topic| topic.name).collect();
+    tasks.push(task(pipeline, Service::Archiver, None, everything, Vec::new()));
+    tasks
+}
+
+fn validator(pipeline: &Pipeline, names: &Names) -> Task {
+    let reads: Vec<String> = names.sources().cloned().collect();
+    let mut writes = vec![names.first_log().to_owned(), names.journal_log.clone()];
+    writes.extend(reads.iter().flat_map(|source| [Names::dead_letters(source), Names::late(source)]));
+    writes.extend([names.progress.clone(), names.ledger.clone()]);
+    let mut task = task(pipeline, Service::Validator, None, reads, writes);
+    task.follows.push(names.progress.clone());
+    task
+}
+
+fn scorer(pipeline: &Pipeline, names: &Names) -> Task {
+    let Names { predictions, journal_log, control, ledger, .. } = names.clone();
+    let reads = vec![names.features_log.clone()];
+    let mut task = task(pipeline, Service::Scorer, None, reads, vec![predictions, journal_log, control, ledger]);
+    task.follows.push(names.models.clone());
+    task
+}
+
+/// One reads inputs, one reads scores: a stateful task reads one log.
+fn monitors(pipeline: &Pipeline, names: &Names) -> Vec<Task> {
+    if pipeline.monitors.is_empty() {
+        return Vec::new();
+    }
+    let Names { drift, alerts, retraining, .. } = names.clone();
+    let mut writes = vec![drift, alerts];
+    writes.extend(pipeline.retraining.is_some().then_some(retraining));
+    let inputs = [("features", &names.features_log), ("scores", &names.journal_log)];
+    let task = |(name, log): (&str, &String)| {
+        task(pipeline, Service::Monitor, Some(name), vec![log.clone()], writes.clone())
+    };
+    inputs.map(task).into()
+}
+
+fn task(
+    pipeline: &Pipeline,
+    service: Service,
+    name: Option<&str>,
+    reads: Vec<String>,
+    writes: Vec<String>,
+) -> Task {
+    let group_id = match name {
+        Some(name) => format!("{}.{}.{name}", pipeline.name, service.name()),
+        None => format!("{}.{}", pipeline.name, service.name()),
+    };
+    Task { service, name: name.map(str::to_owned), group_id, reads, follows: Vec::new(), writes }
+}

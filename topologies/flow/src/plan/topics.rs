@@ -1,0 +1,155 @@
+//! The topics of a pipeline, with partitions, keys and the schemas that follow from it.
+
+use schemas::log::{log_schema, outcome_schema, prediction_schema};
+use serde_json::Value;
+
+use super::{Key, Kind, Names, Topic};
+use crate::config::Pipeline;
+
+/// Topics with few records, whose order matters more than their width.
+const NARROW_PARTITIONS: u32 = 1;
+
+/// All topics, in the order an event meets them.
+pub(super) fn topics(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
+    let mut topics = sources(pipeline);
+    topics.extend(logs(pipeline, names));
+    topics.extend(results(pipeline, names));
+    topics.extend(bookkeeping(names));
+    topics
+}
+
+fn sources(pipeline: &Pipeline) -> Vec<Topic> {
+    let events = &pipeline.events;
+    let mut found = vec![(&events.topic, events.partitions, &events.id, &events.schema)];
+    found.extend(pipeline.labels.iter().map(|labels| (&labels.topic, labels.partitions, &labels.id, &labels.schema)));
+    let topics = found.into_iter().flat_map(|(topic, partitions, id, schema)| {
+        let beside = |name: String, kind: Kind| Topic {
+            name,
+            kind,
+            internal: true,
+            partitions,
+            compacted: false,
+            key: Key::AsSource,
+            schema: None,
+        };
+        let source = Topic {
+            name: topic.clone(),
+            kind: Kind::Source,
+            internal: false,
+            partitions,
+            compacted: false,
+            key: Key::Column(id.clone()),
+            schema: Some(schema.json.clone()),
+        };
+        [source, beside(Names::dead_letters(topic), Kind::Dlq), beside(Names::late(topic), Kind::Late)]
+    });
+    topics.collect()
+}
+
+/// What an item of a log carries besides its position.
+struct Carried {
+    features: Vec<String>,
+    label: bool,
+    prediction: bool,
+}
+
+fn logs(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
+    let features = &pipeline.features;
+    let log = |topic: &String, record: &str, carried: Carried| {
+        let Carried { features, label, prediction } = carried;
+        let namespace = format!("{}.log", namespace(pipeline));
+        let event = Some(&pipeline.events.schema.json);
+        let schema = log_schema(&pascal_case(record), &namespace, event, &features, label, prediction);
+        Topic {
+            name: topic.clone(),
+            kind: Kind::Log,
+            internal: true,
+            partitions: pipeline.partitions,
+            compacted: false,
+            key: Key::KeyGroup,
+            schema: Some(schema),
+        }
+    };
+    let entities = features.entities.iter().zip(&names.entity_logs).enumerate();
+    let mut topics: Vec<Topic> = entities
+        .map(|(index, (entity, topic))| {
+            let features = features.names_before(index);
+            log(topic, &entity.name, Carried { features, label: entity.label_derived, prediction: false })
+        })
+        .collect();
+    let all = Carried { features: features.names(), label: false, prediction: false };
+    topics.push(log(&names.features_log, "features", all));
+    let journal = Carried { features: Vec::new(), label: true, prediction: true };
+    topics.push(log(&names.journal_log, "journal", journal));
+    topics
+}
+
+fn results(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
+    let topic = |name: &String, kind: Kind, partitions: u32, key: Key, schema: Option<Value>| Topic {
+        name: name.clone(),
+        kind,
+        internal: false,
+        partitions,
+        compacted: matches!(kind, Kind::Alerts | Kind::Models),
+        key,
+        schema,
+    };
+    let (name, namespace) = (pascal_case(&pipeline.name), namespace(pipeline));
+    let first_key = pipeline.features.entities.first().map_or(&pipeline.events.id, |entity| &entity.key);
+    let outcomes = topic(
+        &names.outcomes,
+        Kind::Outcomes,
+        pipeline.partitions,
+        Key::Column(pipeline.events.id.clone()),
+        Some(outcome_schema(&name, &namespace)),
+    );
+    if pipeline.models.is_empty() {
+        return vec![outcomes];
+    }
+    let predictions = topic(
+        &names.predictions,
+        Kind::Predictions,
+        pipeline.partitions,
+        Key::Column(first_key.clone()),
+        Some(prediction_schema(&name, &namespace)),
+    );
+    vec![
+        predictions,
+        outcomes,
+        topic(&names.drift, Kind::Drift, NARROW_PARTITIONS, Key::Field("monitor"), None),
+        topic(&names.alerts, Kind::Alerts, NARROW_PARTITIONS, Key::Field("incident"), None),
+        topic(&names.retraining, Kind::Retraining, NARROW_PARTITIONS, Key::Field("request"), None),
+        topic(&names.models, Kind::Models, NARROW_PARTITIONS, Key::Field("model"), None),
+    ]
+}
+
+fn bookkeeping(names: &Names) -> Vec<Topic> {
+    let topic = |name: &String, kind: Kind, key: &'static str| Topic {
+        name: name.clone(),
+        kind,
+        internal: kind == Kind::Progress,
+        partitions: NARROW_PARTITIONS,
+        compacted: kind == Kind::Progress,
+        key: Key::Field(key),
+        schema: None,
+    };
+    vec![
+        topic(&names.control, Kind::Control, "log"),
+        topic(&names.ledger, Kind::Ledger, "edge"),
+        topic(&names.progress, Kind::Progress, "partition"),
+    ]
+}
+
+/// Namespace of a pipeline's schemas. Logs have one below it, so that their record names never meet those of sources.
+fn namespace(pipeline: &Pipeline) -> String {
+    format!("tidemill.{}", pipeline.name.replace('-', "_"))
+}
+
+/// `card_holder` as `CardHolder`.
+fn pascal_case(name: &str) -> String {
+    let capital = |word: &str| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_uppercase() + rest
+    };
+    name.split(['_', '-']).map(capital).collect()
+}
