@@ -7,7 +7,7 @@ mod headers;
 use std::borrow::Cow;
 use std::fmt;
 
-pub use headers::{DeadLetter, dead_letter_headers, names};
+pub use headers::{DETAIL_BYTES_MAX, DeadLetter, dead_letter_headers, names};
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident => $text:literal,)+) => {

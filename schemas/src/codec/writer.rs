@@ -7,6 +7,8 @@ use arrow::record_batch::RecordBatch;
 use arrow_avro::reader::{Decoder, ReaderBuilder};
 use arrow_avro::schema::{AvroSchema, Fingerprint, FingerprintAlgorithm, SchemaStore};
 
+use serde_json::Value;
+
 use super::diagnose;
 use crate::framing::{self, PREFIX_BYTES};
 use crate::reject::{Code, Reject};
@@ -37,7 +39,7 @@ pub(super) enum Stopped {
 pub(super) struct Writer {
     id: u32,
     json: String,
-    /// `None` when writer and reader schema are the same text: arrow-avro is faster without resolution.
+    /// `None` when writer and reader schema are the same: arrow-avro is faster without resolution.
     reader_json: Option<String>,
     avro: Avro,
     prefix: [u8; PREFIX_BYTES],
@@ -46,7 +48,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(id: u32, json: &str, avro: Avro, reader_json: &str) -> Result<Self, ArrowError> {
-        let reader_json = (json != reader_json).then(|| reader_json.to_owned());
+        let reader_json = (!same(json, reader_json)).then(|| reader_json.to_owned());
         let inner = build(id, json, reader_json.as_deref())?;
         Ok(Writer { id, json: json.to_owned(), reader_json, avro, prefix: framing::prefix(id), inner })
     }
@@ -128,6 +130,23 @@ impl Writer {
     fn fresh(&self) -> Decoder {
         build(self.id, &self.json, self.reader_json.as_deref())
             .expect("the same schemas built a decoder when the writer was added")
+    }
+}
+
+/// True when the schemas differ in spelling and documentation only.
+fn same(one: &str, other: &str) -> bool {
+    let bare = |text: &str| serde_json::from_str(text).map(undocumented).ok();
+    one == other || bare(one).is_some_and(|one| Some(one) == bare(other))
+}
+
+fn undocumented(schema: Value) -> Value {
+    match schema {
+        Value::Object(object) => {
+            let kept = object.into_iter().filter(|(key, value)| !(key == "doc" && value.is_string()));
+            Value::Object(kept.map(|(key, value)| (key, undocumented(value))).collect())
+        }
+        Value::Array(items) => items.into_iter().map(undocumented).collect(),
+        other => other,
     }
 }
 

@@ -6,8 +6,8 @@ use crate::reject::Code;
 fn decoder() -> Decoder {
     let mut decoder = Decoder::new(RICH).unwrap();
     decoder.add_writer(1, RICH).unwrap();
-    // The same shape under another id goes through resolution.
-    decoder.add_writer(2, &format!("{RICH} ")).unwrap();
+    // The same shape with another default goes through resolution.
+    decoder.add_writer(2, &RICH.replace(r#""default":"x""#, r#""default":"y""#)).unwrap();
     decoder
 }
 
