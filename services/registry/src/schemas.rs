@@ -1,0 +1,11 @@
+//! Schema registries: one in our own store for zero setup, one that speaks to any Confluent-compatible server.
+
+mod confluent;
+mod file;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use confluent::{AUTH_VARIABLE, ConfluentRegistry, Error as ConfluentError, NEGATIVE_TTL_MS};
+pub use file::FileRegistry;
+pub use rules::Compatibility;
