@@ -12,7 +12,10 @@ fn check(array: impl Array + 'static, expected: &[Option<&str>]) {
     for (row, expected) in expected.iter().enumerate() {
         let mut text = "before ".to_owned();
         let found = key_text(&array, row, &mut text);
-        assert_eq!((found.is_some(), text.as_str()), (expected.is_some(), &*format!("before {}", expected.unwrap_or(""))));
+        assert_eq!(
+            (found.is_some(), text.as_str()),
+            (expected.is_some(), &*format!("before {}", expected.unwrap_or("")))
+        );
     }
     assert_eq!(is_key_type(array.data_type()), expected.iter().any(Option::is_some));
 }

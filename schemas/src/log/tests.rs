@@ -30,7 +30,8 @@ fn item(n: i64) -> Value {
         0 => item["event"] = json!({"transaction_id": n, "event_time": n, "amount": n}),
         1 => item["label"] = json!({"value": 1, "event_time": n}),
         2 => {
-            let prediction = json!({"score": 0.5, "decision": true, "model": "m/1", "model_digest": "d", "feature_set": "f"});
+            let prediction =
+                json!({"score": 0.5, "decision": true, "model": "m/1", "model_digest": "d", "feature_set": "f"});
             item["prediction"] = prediction;
         }
         _ => {
@@ -127,7 +128,8 @@ fn parts_left_out_have_no_field() {
 
 #[test]
 fn every_field_is_documented() {
-    let schemas = [serde_json::from_str(&full()).unwrap(), prediction_schema("Fraud", "fraud"), outcome_schema("Fraud", "fraud")];
+    let schemas =
+        [serde_json::from_str(&full()).unwrap(), prediction_schema("Fraud", "fraud"), outcome_schema("Fraud", "fraud")];
     for mut schema in schemas {
         // The event's own schema is not ours to document here.
         let text = schema.to_string();
