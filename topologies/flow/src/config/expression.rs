@@ -66,7 +66,7 @@ fn read(text: &Text) -> Result<(Expression, Mentions), Problem> {
 pub(super) struct Scope<'a> {
     /// The source; with no columns known, nothing is checked.
     pub schema: &'a SourceSchema,
-    /// The label, where there is one.
+    /// The label, where there is one; empty where it could not be read.
     pub target: Option<&'a str>,
     /// Whether the label may be mentioned.
     pub label_allowed: bool,
@@ -91,7 +91,8 @@ fn check_columns(text: &Text, mentions: &Mentions, scope: Scope<'_>, problems: &
     let Scope { schema, target, label_allowed } = scope;
     for (index, (column, at)) in mentions.columns.iter().enumerate() {
         let repeated = mentions.columns[..index].iter().any(|(earlier, _)| earlier == column);
-        if repeated || schema.columns.is_empty() || schema.column(column).is_some() {
+        let maybe_label = label_allowed && target == Some("");
+        if repeated || maybe_label || schema.columns.is_empty() || schema.column(column).is_some() {
             continue;
         }
         let span = problems.place(text.span, *at, column);

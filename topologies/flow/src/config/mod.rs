@@ -69,13 +69,16 @@ fn validate(root: &Node, resolve: Resolve<'_>, problems: &mut Problems) -> Optio
     let sources = section.require("sources", problems);
     let (events, labels) = sources::read(sources, &settings, resolve, problems);
     let target = labels.as_ref().map(|labels| labels.target.as_str());
+    let before = problems.len();
     let features = features::read(section.require("features", problems), &events, target, problems);
-    let declared = models::Declared { events: &events, labels: labels.as_ref(), features: &features };
+    let features_complete = problems.len() == before;
+    let declared = models::Declared { events: &events, labels: labels.as_ref(), features: &features, features_complete };
     let model_entries = section.named("models", problems);
     let models = models::read(&model_entries, declared, problems);
     let model_names: Vec<&str> = model_entries.iter().map(|entry| entry.key.as_str()).collect();
     let monitor_entries = section.named("monitors", problems);
-    let monitors = monitors::read(&monitor_entries, &models, &model_names, problems);
+    let known = monitors::Models { read: &models, names: &model_names, complete: problems.len() == before };
+    let monitors = monitors::read(&monitor_entries, known, problems);
     let retraining = section.entry("retraining");
     let retraining = retraining
         .and_then(|entry| monitors::retraining(entry, monitor_entries.len(), labels.as_ref(), problems));
@@ -99,18 +102,22 @@ fn validate(root: &Node, resolve: Resolve<'_>, problems: &mut Problems) -> Optio
         alerts_topic,
     };
     if problems.len() == 0 {
-        check_loops(&pipeline, root.span, problems);
+        check_loops(&pipeline, root, problems);
     }
     Some(pipeline)
 }
 
 /// A source that the pipeline itself writes would feed it with its own results.
-fn check_loops(pipeline: &Pipeline, span: Span, problems: &mut Problems) {
+fn check_loops(pipeline: &Pipeline, root: &Node, problems: &mut Problems) {
     let names = Names::new(pipeline, FIRST_GENERATION);
     let written = names.written();
-    for source in names.sources().filter(|source| written.contains(source)) {
-        let message = format!("topic `{source}` is a source, and the pipeline writes it too");
-        problems.add_help(CONTRADICTION, span, message, "rename the source's topic".to_owned());
+    let sources = [Some(&pipeline.events.name), pipeline.labels.as_ref().map(|labels| &labels.name)];
+    for (source, topic) in sources.into_iter().flatten().zip(names.sources()) {
+        if written.contains(topic) {
+            let at = root.at(&["sources", source, "topic"]).map_or(root.span, |node| node.span);
+            let message = format!("`{topic}` is a source, and the pipeline writes it too");
+            problems.add_help(CONTRADICTION, at, message, "rename the source's topic".to_owned());
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Declared<'a> {
     pub events: &'a EventSource,
     pub labels: Option<&'a LabelSource>,
     pub features: &'a Features,
+    /// Whether the features were read without a problem; if not, some of their names may be missing.
+    pub features_complete: bool,
 }
 
 /// Reads the section.
@@ -31,8 +33,8 @@ fn model(entry: &Entry, declared: Declared<'_>, problems: &mut Problems) -> Opti
     let mut section = Section::new(format!("model `{}`", entry.key), entry.key_span, &entry.node, problems)?;
     let target = section.required_text("target", problems);
     check_target(&target, declared.labels, problems);
-    let inputs = match section.require("inputs", problems) {
-        Some(_) => inputs(section.list("inputs", problems).unwrap_or_default(), &section, declared, problems),
+    let inputs = match section.require("inputs", problems).and_then(|_| section.list("inputs", problems)) {
+        Some(items) => inputs(items, &section, declared, problems),
         None => Vec::new(),
     };
     let network = section.require("network", problems).map(|node| network(node, problems));
@@ -79,7 +81,7 @@ fn inputs(items: &[Node], section: &Section<'_>, declared: Declared<'_>, problem
 }
 
 fn expand(pattern: &Text, declared: Declared<'_>, problems: &mut Problems) -> Vec<String> {
-    let Declared { events, labels, features } = declared;
+    let Declared { events, labels, features, features_complete } = declared;
     let name = pattern.text.as_str();
     if labels.is_some_and(|labels| labels.target == name) {
         let message = format!("`{name}` is the label, which is not known when an event is scored");
@@ -101,10 +103,14 @@ fn expand(pattern: &Text, declared: Declared<'_>, problems: &mut Problems) -> Ve
         Some((group, wanted)) => group_outputs(group, wanted, features),
         None => None,
     };
-    // With no columns known, a single name may well be one of them.
-    let unknowable = events.schema.columns.is_empty() && !name.contains('.');
+    // Where columns or features could not be read, the name may well be one of theirs, and that is reported already.
+    let of_group = |group: &str| name.strip_prefix(group).is_some_and(|rest| rest.starts_with(['_', '.']));
+    let known_group = of_group("row") || features.entities.iter().any(|entity| of_group(&entity.name));
+    if found.is_none() && !name.contains('.') && events.schema.columns.is_empty() {
+        return vec![name.to_owned()];
+    }
     found.unwrap_or_else(|| {
-        if !unknowable {
+        if features_complete || !known_group {
             no_match(pattern, declared, problems);
         }
         Vec::new()

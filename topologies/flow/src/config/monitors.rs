@@ -15,29 +15,38 @@ const PSI_ALARM_DEFAULT: f64 = 0.25;
 /// Reads the `monitors` section.
 pub(super) fn read(
     entries: &[&Entry],
-    models: &[Model],
-    model_names: &[&str],
+    models: Models<'_>,
     problems: &mut Problems,
 ) -> Vec<Monitor> {
-    entries.iter().filter_map(|entry| monitor(entry, models, model_names, problems)).collect()
+    entries.iter().filter_map(|entry| monitor(entry, models, problems)).collect()
 }
 
-fn monitor(entry: &Entry, models: &[Model], model_names: &[&str], problems: &mut Problems) -> Option<Monitor> {
+/// What monitors are checked against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Models<'a> {
+    pub read: &'a [Model],
+    /// All declared names, those of models that could not be read included.
+    pub names: &'a [&'a str],
+    /// Whether models and features were read without a problem; if not, some inputs may be missing.
+    pub complete: bool,
+}
+
+fn monitor(entry: &Entry, models: Models<'_>, problems: &mut Problems) -> Option<Monitor> {
     let mut section = Section::new(format!("monitor `{}`", entry.key), entry.key_span, &entry.node, problems)?;
     let name = section.required_text("model", problems);
-    if !name.text.is_empty() && !model_names.contains(&name.text.as_str()) {
-        let help = suggest(&name.text, model_names.iter().copied());
+    if !name.text.is_empty() && !models.names.contains(&name.text.as_str()) {
+        let help = suggest(&name.text, models.names.iter().copied());
         problems.add_help(UNKNOWN_REFERENCE, name.span, format!("there is no model `{}`", name.text), help);
     }
-    let model = models.iter().find(|model| model.name == name.text);
+    let model = models.read.iter().find(|model| model.name == name.text);
     let window_us = section.span_of_time("window", DAY_US, problems);
-    let psi = psi(&mut section, model, problems);
+    let psi = psi(&mut section, model, models.complete, problems);
     let min_events = section.integer("min_events", MIN_EVENTS_DEFAULT, 1, u64::MAX, problems);
     section.finish(problems);
     Some(Monitor { name: entry.key.clone(), model: name.text, window_us, psi, min_events })
 }
 
-fn psi(monitor: &mut Section<'_>, model: Option<&Model>, problems: &mut Problems) -> Psi {
+fn psi(monitor: &mut Section<'_>, model: Option<&Model>, complete: bool, problems: &mut Problems) -> Psi {
     let declared = monitor.entry("psi");
     let declared = declared.and_then(|entry| Section::new("`psi`", entry.key_span, &entry.node, problems));
     let mut section = declared.unwrap_or_else(|| Section::empty(monitor.at));
@@ -49,13 +58,13 @@ fn psi(monitor: &mut Section<'_>, model: Option<&Model>, problems: &mut Problems
         let place = if section.get("warn").is_some() { "warn" } else { "alarm" };
         problems.add(CONTRADICTION, section.place(place), message);
     }
-    let features = watched(&mut section, model, problems);
+    let features = watched(&mut section, model, complete, problems);
     section.finish(problems);
     Psi { features, warn, alarm }
 }
 
 /// The inputs that are watched, in the model's order.
-fn watched(section: &mut Section<'_>, model: Option<&Model>, problems: &mut Problems) -> Vec<String> {
+fn watched(section: &mut Section<'_>, model: Option<&Model>, complete: bool, problems: &mut Problems) -> Vec<String> {
     let all = model.map(|model| model.inputs.clone()).unwrap_or_default();
     let Some(node) = section.get("features") else { return all };
     if let Value::Text(word) = &node.value
@@ -66,7 +75,7 @@ fn watched(section: &mut Section<'_>, model: Option<&Model>, problems: &mut Prob
     let mut wanted = Vec::new();
     for item in section.list("features", problems).unwrap_or_default() {
         let Some(name) = text(item, "features", problems) else { continue };
-        if model.is_some() && !all.contains(&name.text) {
+        if complete && model.is_some() && !all.contains(&name.text) {
             let message = format!("`{}` is no input of the model", name.text);
             let help = suggest(&name.text, all.iter().map(String::as_str));
             problems.add_help(NO_MATCH, name.span, message, help);

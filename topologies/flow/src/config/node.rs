@@ -6,13 +6,23 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
-use super::problem::{Problem, SYNTAX, Span};
+use super::problem::{DUPLICATE, Problem, SYNTAX, Span};
 
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
     pub value: Value,
     pub span: Span,
+}
+
+impl Node {
+    /// The value below a path of keys.
+    pub fn at(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, key| match &node.value {
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.node),
+            _ => None,
+        })
+    }
 }
 
 /// A value of YAML.
@@ -52,13 +62,22 @@ impl Value {
 /// Parses the text; the error is the one place where it stops being YAML.
 pub(super) fn parse(yaml: &str) -> Result<Node, Box<Problem>> {
     let options = serde_saphyr::options! { with_snippet: false };
-    let tree: Spanned<Tree> = serde_saphyr::from_str_with_options(yaml, options).map_err(|error| {
-        let place = Places { yaml };
-        let span = place.span(error.location().unwrap_or(Location::UNKNOWN));
-        let help = "check indentation, and quote texts that contain `: ` or ` #`".to_owned();
-        Box::new(Problem { code: SYNTAX, message: message(&error), span, help: Some(help) })
-    })?;
+    let tree: Spanned<Tree> =
+        serde_saphyr::from_str_with_options(yaml, options).map_err(|error| Box::new(problem(yaml, &error)))?;
     Ok(Places { yaml }.node(tree))
+}
+
+fn problem(yaml: &str, error: &serde_saphyr::Error) -> Problem {
+    let span = Places { yaml }.span(error.location().unwrap_or(Location::UNKNOWN));
+    if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error.without_snippet() {
+        let message = match key {
+            Some(key) => format!("`{key}` is declared a second time"),
+            None => "this key is declared a second time".to_owned(),
+        };
+        return Problem { code: DUPLICATE, message, span, help: Some("remove or rename one of them".to_owned()) };
+    }
+    let help = "check indentation, and quote texts that contain `: ` or ` #`".to_owned();
+    Problem { code: SYNTAX, message: message(error), span, help: Some(help) }
 }
 
 /// The parser's message without the place, which the span already says.

@@ -47,7 +47,9 @@ impl<'n> Section<'n> {
 
     /// The entry of `key`, for those who need the key's place too.
     pub fn entry(&mut self, key: &'static str) -> Option<&'n Entry> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.entries.iter().find(|entry| entry.key == key && entry.node.value != Value::Null)
     }
 

@@ -49,7 +49,7 @@ pub(super) fn read(
     let events = match event_entries.first() {
         Some(entry) => event_source(entry, target.as_deref(), settings, resolve, problems),
         None => {
-            if let Some(node) = node {
+            if let Some(node) = node.filter(|node| matches!(node.value, Value::Map(_))) {
                 problems.add(MISSING_KEY, node.span, "`sources` needs a source of events".to_owned());
             }
             EventSource::unknown()
@@ -130,8 +130,13 @@ fn label_source(
     let topic = topic(&mut section, problems);
     let topic_span = section.place("topic");
     let schema = load(&section.required_text("schema", problems), resolve, problems);
-    let target = section.required_text("target", problems);
+    let already = problems.len();
+    let mut target = section.required_text("target", problems);
     check_column(&target, &schema, "a label", ColumnKind::is_numeric, problems);
+    if problems.len() > already {
+        // Unknown from here on, so that what mentions the right one is not reported as well.
+        target.text.clear();
+    }
     let known_time = section.text("known_time", problems);
     if let Some(known_time) = &known_time {
         check_column(known_time, &schema, "a known time", |kind| kind == ColumnKind::Timestamp, problems);
