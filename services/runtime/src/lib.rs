@@ -3,4 +3,5 @@
 //! This is the only crate that names rdkafka. Everything here is synchronous: one OS thread owns one
 //! [`log::Session`], and with it a consumer and a producer.
 
+pub mod embedded;
 pub mod log;

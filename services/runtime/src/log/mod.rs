@@ -9,8 +9,8 @@ mod record;
 pub use error::{Error, Result};
 pub use partition::{partition_of_key, partition_of_null};
 pub use record::{
-    Assigned, Commit, Committed, Header, Headers, Input, Poll, Publish, Record, Revoked, SessionOptions, TopicPartition,
-    TopicSpec,
+    Assigned, Commit, Committed, Header, Headers, Input, Poll, Publish, Record, Revoked, SessionOptions,
+    TopicPartition, TopicSpec,
 };
 
 use std::time::Duration;

@@ -1,0 +1,122 @@
+//! From runs to records: bodies from memory where they are, else from the segment files in large reads.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::frame::records;
+use super::segment::Segment;
+use super::state::{Run, Slot, State};
+use crate::log::{Record, Result};
+
+/// Largest stretch of a segment that is read at once.
+const READ_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Bodies are read together with what lies between them when at least one byte in this many is wanted.
+const READ_WASTE_FACTOR: u64 = 4;
+
+/// Runs of one partition to be read, taken out of the state so that reading needs no lock.
+pub(super) struct Job {
+    pub slot: Slot,
+    /// The first offset wanted.
+    pub from: i64,
+    runs: Vec<Run>,
+    segments: Vec<Arc<Segment>>,
+}
+
+/// How much a poll may still return.
+#[derive(Clone, Copy)]
+pub(super) struct Budget {
+    pub records: usize,
+    pub bytes: usize,
+}
+
+impl Budget {
+    fn is_spent(&self) -> bool {
+        self.records == 0 || self.bytes == 0
+    }
+}
+
+/// Picks the runs of a partition from an offset on, within the budget. `None` when there is nothing to read.
+pub(super) fn plan(state: &State, slot: Slot, from: i64, budget: &mut Budget) -> Option<Job> {
+    let partition = state.partition(slot);
+    if from >= partition.visible || budget.is_spent() {
+        return None;
+    }
+    let mut job = Job { slot, from, runs: Vec::new(), segments: Vec::new() };
+    let first = partition.run_at(from);
+    for run in partition.runs[first..].iter().take_while(|run| run.base < partition.visible) {
+        let fresh = (run.end() - from.max(run.base)) as usize;
+        job.segments.push(state.segments[run.segment as usize].clone());
+        job.runs.push(run.clone());
+        budget.records = budget.records.saturating_sub(fresh);
+        budget.bytes = budget.bytes.saturating_sub(run.len as usize);
+        if budget.is_spent() {
+            break;
+        }
+    }
+    Some(job)
+}
+
+impl Job {
+    /// Reads the records, at most `records_max`.
+    pub fn read(mut self, records_max: usize) -> Result<Vec<Record>> {
+        self.load()?;
+        let mut read = Vec::new();
+        for run in self.runs {
+            let Some(body) = run.body else { continue };
+            let room = records_max - read.len();
+            read.extend(records(body, run.base, run.count, run.append_time_ms, self.from).take(room));
+            if read.len() == records_max {
+                break;
+            }
+        }
+        Ok(read)
+    }
+
+    /// Fetches the bodies that are not in memory, neighbours in one read.
+    fn load(&mut self) -> Result<()> {
+        let mut index = 0;
+        while index < self.runs.len() {
+            if self.runs[index].body.is_some() {
+                index += 1;
+                continue;
+            }
+            let end = self.stretch(index);
+            let position = self.runs[index].position;
+            let last = &self.runs[end - 1];
+            let len = last.position + u64::from(last.len) - position;
+            let segment = self.segments[index].clone();
+            let bytes = Bytes::from(segment.read_at(position, len as usize)?);
+            for run in &mut self.runs[index..end] {
+                let at = (run.position - position) as usize;
+                let body = bytes.slice(at..at + run.len as usize);
+                if crc32fast::hash(&body) != run.crc {
+                    return Err(segment.corrupt(run.position, "the checksum of its records does not match"));
+                }
+                run.body = Some(body);
+            }
+            index = end;
+        }
+        Ok(())
+    }
+
+    /// The end of the runs that are worth reading together with the one at `first`.
+    fn stretch(&self, first: usize) -> usize {
+        let begin = self.runs[first].position;
+        let mut wanted = u64::from(self.runs[first].len);
+        let mut end = first + 1;
+        while let Some(run) = self.runs.get(end) {
+            let span = run.position + u64::from(run.len) - begin.min(run.position);
+            wanted += u64::from(run.len);
+            let together = run.body.is_none()
+                && run.segment == self.runs[first].segment
+                && span <= READ_BYTES_MAX
+                && span <= wanted * READ_WASTE_FACTOR;
+            if !together {
+                break;
+            }
+            end += 1;
+        }
+        end
+    }
+}

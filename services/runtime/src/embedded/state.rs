@@ -1,0 +1,199 @@
+//! What the log holds, in memory: topics, where each run lies, commits, groups, and the newest bodies.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::frame::{CommitEntry, Meta, RunEntry, TopicEntry};
+use super::group::Group;
+use super::segment::Segment;
+use super::signal::Signal;
+use crate::log::{Committed, Error, Result, TopicPartition};
+
+/// A partition by number of its topic.
+pub(super) type Slot = (u32, i32);
+
+/// A run of records: where it lies, and its body while that is kept in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub base: i64,
+    pub count: u32,
+    pub append_time_ms: i64,
+    pub segment: u32,
+    pub position: u64,
+    pub len: u32,
+    pub crc: u32,
+    pub body: Option<Bytes>,
+}
+
+impl Run {
+    /// The offset after its last record.
+    pub fn end(&self) -> i64 {
+        self.base + i64::from(self.count)
+    }
+}
+
+/// One partition.
+#[derive(Debug, Default)]
+pub(super) struct Partition {
+    pub runs: Vec<Run>,
+    /// The next record's offset.
+    pub end: i64,
+    /// The end that readers see: behind `end` while a public topic's records are on their way to disk.
+    pub visible: i64,
+    /// The sessions to wake when records become visible.
+    pub readers: Vec<Arc<Signal>>,
+}
+
+impl Partition {
+    /// The index of the run that holds `offset`, or that comes next.
+    pub fn run_at(&self, offset: i64) -> usize {
+        self.runs.partition_point(|run| run.end() <= offset)
+    }
+
+    /// Shows records up to `end` to readers.
+    pub fn show(&mut self, end: i64) {
+        if end > self.visible {
+            self.visible = end;
+            self.readers.iter().for_each(|reader| reader.notify());
+        }
+    }
+}
+
+/// One topic.
+#[derive(Debug)]
+pub(super) struct Topic {
+    pub name: Arc<str>,
+    pub public: bool,
+    pub partitions: Vec<Partition>,
+}
+
+/// Everything that is behind the log's one lock.
+#[derive(Default)]
+pub(super) struct State {
+    pub topics: Vec<Topic>,
+    pub by_name: HashMap<Arc<str>, u32>,
+    pub segments: Vec<Arc<Segment>>,
+    pub commits: HashMap<String, HashMap<Slot, Committed>>,
+    pub groups: BTreeMap<String, Group>,
+    pub last_time_ms: i64,
+    /// Set when a write failed: nothing is accepted any more.
+    pub stopped: Option<String>,
+    cached: VecDeque<(Slot, usize)>,
+    cached_bytes: usize,
+}
+
+impl State {
+    /// The number of a topic.
+    pub fn topic(&self, name: &str) -> Result<u32> {
+        self.by_name.get(name).copied().ok_or_else(|| Error::MissingTopic { topic: name.to_owned() })
+    }
+
+    /// The slot of a partition that exists.
+    pub fn slot(&self, tp: &TopicPartition) -> Result<Slot> {
+        let topic = self.topic(&tp.topic)?;
+        let partitions = self.topics[topic as usize].partitions.len() as i32;
+        if !(0..partitions).contains(&tp.partition) {
+            return Err(Error::MissingPartition { tp: tp.clone(), partitions });
+        }
+        Ok((topic, tp.partition))
+    }
+
+    /// A partition's public name.
+    pub fn tp(&self, slot: Slot) -> TopicPartition {
+        TopicPartition { topic: self.topics[slot.0 as usize].name.clone(), partition: slot.1 }
+    }
+
+    /// A partition.
+    pub fn partition(&self, slot: Slot) -> &Partition {
+        &self.topics[slot.0 as usize].partitions[slot.1 as usize]
+    }
+
+    /// A partition, to be changed.
+    pub fn partition_mut(&mut self, slot: Slot) -> &mut Partition {
+        &mut self.topics[slot.0 as usize].partitions[slot.1 as usize]
+    }
+
+    /// What a group committed.
+    pub fn committed(&self, group: &str, slot: Slot) -> Option<Committed> {
+        self.commits.get(group)?.get(&slot).cloned()
+    }
+
+    /// An error when the log stopped.
+    pub fn check_running(&self) -> Result<()> {
+        self.stopped.as_ref().map_or(Ok(()), |detail| Err(Error::Stopped { detail: detail.clone() }))
+    }
+
+    /// Takes in a frame that was found on disk.
+    pub fn replay(&mut self, segment: usize, bodies_at: u64, meta: Meta) -> std::result::Result<(), String> {
+        self.last_time_ms = self.last_time_ms.max(meta.append_time_ms);
+        meta.topics.into_iter().for_each(|topic| self.add_topic(topic));
+        let mut position = bodies_at;
+        for run in meta.runs {
+            let partition = self
+                .topics
+                .get_mut(run.topic as usize)
+                .and_then(|topic| topic.partitions.get_mut(run.partition as usize))
+                .ok_or_else(|| format!("it writes to topic {} that was never created", run.topic))?;
+            if run.base != partition.end {
+                return Err(format!("it continues a partition at {} that ends at {}", run.base, partition.end));
+            }
+            partition.runs.push(place(&run, meta.append_time_ms, segment, position, None));
+            partition.end += i64::from(run.count);
+            partition.visible = partition.end;
+            position += u64::from(run.len);
+        }
+        meta.commits.into_iter().for_each(|commit| self.add_commit(commit));
+        Ok(())
+    }
+
+    /// Adds a topic with empty partitions.
+    pub fn add_topic(&mut self, entry: TopicEntry) {
+        let name: Arc<str> = entry.name.into();
+        self.by_name.insert(name.clone(), self.topics.len() as u32);
+        let partitions = (0..entry.partitions).map(|_| Partition::default()).collect();
+        self.topics.push(Topic { name, public: entry.public, partitions });
+    }
+
+    /// Notes a commit.
+    pub fn add_commit(&mut self, entry: CommitEntry) {
+        let committed = Committed { offset: entry.offset, metadata: entry.metadata };
+        self.commits.entry(entry.group).or_default().insert((entry.topic, entry.partition), committed);
+    }
+
+    /// Notes a run that was just written, with its body, and forgets the oldest bodies beyond `memory_bytes_max`.
+    pub fn add_run(&mut self, slot: Slot, run: Run, memory_bytes_max: usize) {
+        let topic = &mut self.topics[slot.0 as usize];
+        let public = topic.public;
+        let partition = &mut topic.partitions[slot.1 as usize];
+        let end = run.end();
+        self.cached_bytes += run.len as usize;
+        self.cached.push_back((slot, partition.runs.len()));
+        partition.runs.push(run);
+        if !public {
+            partition.show(end);
+        }
+        while self.cached_bytes > memory_bytes_max {
+            let Some((slot, index)) = self.cached.pop_front() else { break };
+            let run = &mut self.partition_mut(slot).runs[index];
+            run.body = None;
+            let len = run.len as usize;
+            self.cached_bytes -= len;
+        }
+    }
+}
+
+/// A run at its place.
+pub(super) fn place(entry: &RunEntry, append_time_ms: i64, segment: usize, position: u64, body: Option<Bytes>) -> Run {
+    Run {
+        base: entry.base,
+        count: entry.count,
+        append_time_ms,
+        segment: segment as u32,
+        position,
+        len: entry.len,
+        crc: entry.crc,
+        body,
+    }
+}
