@@ -2,4 +2,17 @@
 //! machinery that every stage shares. Nothing here reads a clock, does IO, or knows Kafka.
 
 pub mod config;
+pub mod emit;
+pub mod fence;
+pub mod hold;
+pub mod items;
+pub mod marks;
+pub mod names;
 pub mod plan;
+pub mod processor;
+pub mod reader;
+pub mod sequencer;
+pub mod sql;
+pub mod state;
+pub mod task;
+pub mod wire;

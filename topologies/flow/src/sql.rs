@@ -1,0 +1,119 @@
+//! Rules and row expressions: SQL text, compiled once to a DataFusion physical expression over a source's columns.
+
+use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::error::ArrowError;
+use datafusion::common::{DFSchema, DataFusionError};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::prelude::SessionContext;
+use std::sync::Arc;
+
+/// Why a piece of SQL cannot be used, or failed on a batch.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{detail}")]
+pub struct Error {
+    /// What DataFusion says, first line only.
+    pub detail: String,
+}
+
+impl Error {
+    fn first_line(text: &str) -> Self {
+        Error { detail: text.lines().next().unwrap_or_default().to_owned() }
+    }
+}
+
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        Error::first_line(&error.to_string())
+    }
+}
+
+impl From<ArrowError> for Error {
+    fn from(error: ArrowError) -> Self {
+        Error::first_line(&error.to_string())
+    }
+}
+
+/// A compiled expression.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    physical: Arc<dyn PhysicalExpr>,
+    returns: DataType,
+}
+
+impl Expression {
+    /// Compiles SQL over the columns of a schema. Volatile functions are refused: a replay could not repeat them.
+    pub fn compile(sql: &str, schema: &SchemaRef) -> Result<Self, Error> {
+        let context = SessionContext::new();
+        let columns = DFSchema::try_from(schema.as_ref().clone())?;
+        let logical = context.parse_sql_expr(sql, &columns)?;
+        if logical.is_volatile() {
+            return Err(Error { detail: format!("`{sql}` calls a function whose result changes from call to call") });
+        }
+        let physical = context.create_physical_expr(logical, &columns)?;
+        let returns = physical.data_type(schema)?;
+        Ok(Expression { physical, returns })
+    }
+
+    /// The type of its values.
+    pub fn returns(&self) -> &DataType {
+        &self.returns
+    }
+
+    /// Its value for every row.
+    pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, Error> {
+        Ok(self.physical.evaluate(batch)?.into_array(batch.num_rows())?)
+    }
+
+    /// Its value for every row as a nullable double; a truth value counts as 0 or 1.
+    pub fn doubles(&self, batch: &RecordBatch) -> Result<Float64Array, Error> {
+        let values = self.evaluate(batch)?;
+        let values = if values.data_type() == &DataType::Boolean { cast(&values, &DataType::Int8)? } else { values };
+        let doubles = cast(&values, &DataType::Float64)?;
+        let doubles = doubles.as_any().downcast_ref::<Float64Array>().cloned();
+        doubles.ok_or_else(|| Error { detail: format!("{} is not a number", self.returns) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::TimestampMillisecondArray;
+    use arrow::datatypes::{Field, Schema, TimeUnit};
+
+    fn batch() -> RecordBatch {
+        let time = DataType::Timestamp(TimeUnit::Millisecond, Some("+00:00".into()));
+        let schema = Schema::new(vec![
+            Field::new("amount", DataType::Float64, true),
+            Field::new("event_time", time.clone(), false),
+        ]);
+        // 2018-06-22 is a Friday, 2018-06-24 a Sunday.
+        let times = TimestampMillisecondArray::from(vec![1_529_683_140_000, 1_529_803_140_000, 1_529_806_740_000]);
+        let amounts = Float64Array::from(vec![Some(1.5), None, Some(-2.0)]);
+        let times = times.with_data_type(time);
+        RecordBatch::try_new(Arc::new(schema), vec![Arc::new(amounts), Arc::new(times)]).unwrap()
+    }
+
+    #[track_caller]
+    fn check(sql: &str, expected: &[Option<f64>]) {
+        let batch = batch();
+        let expression = Expression::compile(sql, &batch.schema()).unwrap();
+        assert_eq!(expression.doubles(&batch).unwrap().iter().collect::<Vec<_>>(), expected, "{sql}");
+    }
+
+    #[test]
+    fn expressions_become_doubles() {
+        check("amount >= 0 and amount < 100000", &[Some(1.0), None, Some(0.0)]);
+        check("extract(dow from event_time) in (0, 6)", &[Some(0.0), Some(1.0), Some(1.0)]);
+        check("extract(hour from event_time)", &[Some(15.0), Some(1.0), Some(2.0)]);
+    }
+
+    #[test]
+    fn mistakes_and_volatile_functions_are_refused() {
+        let schema = batch().schema();
+        assert!(Expression::compile("amonut > 1", &schema).unwrap_err().detail.contains("amonut"));
+        assert!(Expression::compile("now() > event_time", &schema).is_err());
+        assert!(Expression::compile("amount >", &schema).is_err());
+    }
+}

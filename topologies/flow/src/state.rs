@@ -1,0 +1,153 @@
+//! Task state as it travels in an offset commit's metadata: one versioned blob, compact JSON, at most
+//! [`INLINE_CHARS_MAX`] characters inline.
+
+use crate::names::{Names, Place};
+use crate::reader::{Reader, Trigger};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Longest blob carried inline. Kafka refuses metadata of 4,096 characters.
+pub const INLINE_CHARS_MAX: usize = 3_000;
+
+/// Version of the blob's layout.
+pub const VERSION: u32 = 1;
+
+/// What ended how, cumulative since the task's first record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcomes {
+    /// Emitted downstream.
+    #[serde(default)]
+    pub emitted: u64,
+    /// Ignored on purpose.
+    #[serde(default)]
+    pub filtered: u64,
+    /// Copies of an event already seen.
+    #[serde(default)]
+    pub duplicate: u64,
+    /// Too late, written to the late topic.
+    #[serde(default)]
+    pub late: u64,
+    /// Dead-lettered.
+    #[serde(default)]
+    pub dead: u64,
+    /// Behind the watermark when they came, applied at once. A share of `emitted`, not an outcome of its own.
+    #[serde(default)]
+    pub behind: u64,
+    /// Copies of an event that disagree with the first. A share of `duplicate`.
+    #[serde(default)]
+    pub conflict: u64,
+}
+
+/// The last item taken from a parent: topic, partition, number, trigger.
+pub type Taken = (String, u16, i64, Trigger);
+
+/// Commit metadata of a task.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskState {
+    /// Layout version.
+    pub v: u32,
+    /// Digest of the code-relevant configuration; a task refuses state of a foreign one.
+    pub digest: String,
+    /// Numbers emitted so far, by target topic and partition.
+    pub out: BTreeMap<String, Vec<i64>>,
+    /// Numbers taken so far, by parent.
+    #[serde(default, rename = "in")]
+    pub taken: Vec<Taken>,
+    /// The fence in force; -1 before the first.
+    pub fence: i64,
+    /// Greatest event time seen, microseconds since the epoch (validators).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<i64>,
+    /// The mark written last, kept apart from `max` (validators).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<i64>,
+    /// Ledger counters.
+    #[serde(default)]
+    pub ledger: Outcomes,
+    /// Order-free digest of origins per open bucket of source offsets (validators): bucket, count, sum of hashes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buckets: Vec<(i64, u64, String)>,
+    /// Schema ids this partition has accepted (validators).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<u32>,
+}
+
+/// Why metadata is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not our blob.
+    #[error(
+        "offset metadata {text:?} is not a task state ({detail}); an offset without its state cannot be trusted, run `tidemill repair`"
+    )]
+    Unreadable {
+        /// The text found.
+        text: String,
+        /// What the parser said.
+        detail: String,
+    },
+    /// A layout this release does not know.
+    #[error("offset metadata has version {found}, this release reads {VERSION}; run the release that wrote it")]
+    Version {
+        /// The version found.
+        found: u32,
+    },
+    /// State of another feature set or configuration.
+    #[error(
+        "offset metadata was written under digest {found}, this pipeline has {expected}; run `tidemill apply --rebuild`"
+    )]
+    Digest {
+        /// The digest found.
+        found: String,
+        /// The digest of this pipeline.
+        expected: String,
+    },
+}
+
+impl TaskState {
+    /// A blob with nothing in it yet.
+    pub fn new(digest: &str) -> Self {
+        TaskState { v: VERSION, digest: digest.to_owned(), fence: -1, ..TaskState::default() }
+    }
+
+    /// Writes the blob.
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads a blob written under the same digest.
+    pub fn read(text: &str, digest: &str) -> Result<Self, Error> {
+        let state: TaskState = serde_json::from_str(text)
+            .map_err(|error| Error::Unreadable { text: text.chars().take(80).collect(), detail: error.to_string() })?;
+        if state.v != VERSION {
+            return Err(Error::Version { found: state.v });
+        }
+        if state.digest != digest {
+            return Err(Error::Digest { found: state.digest, expected: digest.to_owned() });
+        }
+        Ok(state)
+    }
+
+    /// Notes a reader's numbers.
+    pub fn note_taken(&mut self, reader: &Reader, names: &Names) {
+        let row = |(place, number, trigger): (Place, i64, Trigger)| {
+            (names.topic(place.topic).to_string(), place.partition, number, trigger)
+        };
+        self.taken = reader.save().into_iter().map(row).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blob_survives_and_foreign_ones_are_refused() {
+        let mut state = TaskState::new("abc");
+        state.out.insert("t".into(), vec![1, 2]);
+        assert_eq!(TaskState::read(&state.text(), "abc").unwrap(), state);
+        assert!(matches!(TaskState::read(&state.text(), "x"), Err(Error::Digest { .. })));
+        assert!(matches!(TaskState::read("{}", "x"), Err(Error::Unreadable { .. })));
+        state.v = 9;
+        assert!(matches!(TaskState::read(&state.text(), "abc"), Err(Error::Version { found: 9 })));
+    }
+}
