@@ -49,6 +49,15 @@ pub(super) fn add_double(limbs: &mut [u64], base: i32, x: f64, negative: bool) {
     add(limbs, u128::from(mantissa), (exponent - base) as usize, sign != negative);
 }
 
+/// Adds or subtracts what [`round`] gave: a part of the same number, so its bits are whole ones here.
+pub(super) fn add_scaled(limbs: &mut [u64], fraction: f64, exponent: i32, negative: bool) {
+    let (mantissa, own, sign) = decompose(fraction);
+    let bit = own + exponent;
+    // A short number has its few bits at the mantissa's top; those below the lowest bit are zeros.
+    let mantissa = if bit < 0 { mantissa.checked_shr(bit.unsigned_abs()).unwrap_or(0) } else { mantissa };
+    add(limbs, u128::from(mantissa), bit.max(0) as usize, sign != negative);
+}
+
 pub(super) fn is_negative(limbs: &[u64]) -> bool {
     limbs.last().is_some_and(|limb| limb >> 63 == 1)
 }

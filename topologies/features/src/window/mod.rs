@@ -1,4 +1,61 @@
-//! The window engine.
+//! The window engine: exact features over sliding windows, one pass, to the event.
+//!
+//! # What a feature is
+//!
+//! For an event of key k at time t, a window of length n with delay d covers the events of k with
+//! t - (d + n) < time <= t - d. The current event is one of them when d is zero. Events of equal time count in the
+//! order in which they were applied: one applied later is not in. A labelled event enters the windows from the moment
+//! its label is applied, at its own event time; an aggregate of the label sees labelled events only.
+//!
+//! `last` and `time_since_last` look at what came before the current event: the newest event (for `last`, the newest
+//! with a value) up to t - d, the current one excepted, within the longest window. Bounding them by the longest window
+//! bounds the state; who wants a longer memory declares a longer window.
+//!
+//! Nulls are no values. Over no values a count is zero and everything else null, and so is `stddev` over one value.
+//! NaN is a value: while it is in a window, its `sum`, `avg`, `min`, `max` and `stddev` are NaN, and never after.
+//! Infinities follow IEEE 754: both kinds in one window give NaN sums, one kind gives itself, and `stddev` NaN.
+//! A null key gives null features and touches nothing.
+//!
+//! # Purity
+//!
+//! Sums are exact before they are rounded ([`sum`]), extremes depend on values alone ([`extreme`]), and whatever runs
+//! along with the events is derived from the stored ones. So a feature is a function of the events in its window and
+//! of nothing else: not of the order in which they came, of batches, of restarts. Late events are put where their time
+//! belongs and get the bits they would have got in order, from what is still there.
+//!
+//! # What is forgotten
+//!
+//! With keep = delay + longest window + retention, an entry goes when its time is at or before its key's newest row
+//! less keep. A whole key goes when its newest row is at or before the newest event of its key group less keep. Both
+//! depend on the rows of that one of the 256 key groups alone, so no partitioning and no batching shows. When memory is
+//! given back is another matter and cannot be seen.
+
+mod apply;
+mod batch;
+mod extreme;
+mod fixed;
+mod keys;
+mod past;
+mod plan;
+mod prefetch;
+mod present;
+mod restore;
+mod ring;
+mod series;
+mod snapshot;
+mod states;
+mod sum;
+mod wide;
+
+pub use batch::{Column, Row};
+pub use restore::Error;
+
+use crate::Group;
+use plan::Plan;
+use states::States;
+
+/// Number of key groups; state is saved, handed over and forgotten per group.
+pub const GROUPS: usize = 256;
 
 /// A key: its canonical text and that text's XXH3-64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,6 +64,13 @@ pub struct Key<'a> {
     pub hash: u64,
     /// Canonical text.
     pub text: &'a str,
+}
+
+impl<'a> Key<'a> {
+    /// The key with this canonical text.
+    pub fn new(text: &'a str) -> Key<'a> {
+        Key { hash: schemas::key::key_hash(text), text }
+    }
 }
 
 /// How an event was applied.
@@ -20,77 +84,70 @@ pub enum Applied {
     NoKey,
 }
 
-/// A column of a batch.
-#[derive(Debug, Clone, Copy)]
-pub struct Column<'a> {
-    /// Values; what stands at a null is ignored.
-    pub values: &'a [f64],
-    /// Which of them are null; nothing means none.
-    pub nulls: Option<&'a arrow::buffer::NullBuffer>,
-}
-
-/// A row of a batch, in the order of the log.
-#[derive(Debug, Clone, Copy)]
-pub enum Row<'a> {
-    /// An event: takes the next row of the columns and of the output.
-    Event {
-        /// Its key; null keys give null features.
-        key: Option<Key<'a>>,
-        /// Its event time.
-        time_us: i64,
-    },
-    /// A labelled event: gives no output.
-    Label {
-        /// Its key; null keys are ignored.
-        key: Option<Key<'a>>,
-        /// The event time of the event that was labelled.
-        time_us: i64,
-        /// The label; null is ignored.
-        value: Option<f64>,
-    },
-}
-
 /// State and features of one group over all keys.
+#[derive(Debug)]
 pub struct Engine {
-    width: usize,
+    plan: Plan,
+    states: States,
+    /// Greatest event time per key group.
+    clocks_us: Box<[i64; GROUPS]>,
+    /// Which head the sweep looks at next.
+    hand: usize,
 }
 
 impl Engine {
-    /// An empty engine. `retention_us` is how far behind a key's newest row a late one may come and still find all
-    /// of its window: give the pipeline's lateness.
-    pub fn new(group: &crate::Group, retention_us: i64) -> Engine {
-        let _ = retention_us;
-        Engine { width: group.outputs().len() }
+    /// An empty engine. `retention_us` is how far behind a key's newest row a late one may come and still find all of
+    /// its window: give the pipeline's lateness.
+    pub fn new(group: &Group, retention_us: i64) -> Engine {
+        Engine {
+            plan: Plan::new(group, retention_us),
+            states: States::default(),
+            clocks_us: Box::new([i64::MIN; GROUPS]),
+            hand: 0,
+        }
     }
 
     /// Number of features.
     pub fn width(&self) -> usize {
-        self.width
+        self.plan.outputs.len()
     }
 
-    /// Applies an event and writes its features, in the order of [`Group::outputs`](crate::Group::outputs).
-    /// `values` are those of [`Group::columns`](crate::Group::columns), null as `None`, booleans as 0 and 1.
+    /// Applies an event and writes its features, in the order of [`Group::outputs`]. `values` are those of
+    /// [`Group::columns`], null as `None`, booleans as 0 and 1.
+    ///
+    /// # Panics
+    ///
+    /// When `values` or `out` have another length than the group says.
     pub fn event(&mut self, key: Option<Key<'_>>, time_us: i64, values: &[Option<f64>], out: &mut [Option<f64>]) -> Applied {
-        let _ = (key, time_us, values);
-        out.fill(None);
-        Applied::InOrder
+        assert_eq!(values.len(), self.plan.columns, "one value per column of the group");
+        assert_eq!(out.len(), self.width(), "one place per feature of the group");
+        let Some(key) = key else {
+            out.fill(None);
+            return Applied::NoKey;
+        };
+        let id = self.states.intern(&self.plan, key);
+        self.apply_event(id, time_us, |column| series::encode(values[column]), out)
     }
 
-    /// Applies a label to the event of its key at `event_time_us`.
+    /// Applies a label to the event of its key at `event_time_us`. Null keys and null labels are ignored.
     pub fn label(&mut self, key: Option<Key<'_>>, event_time_us: i64, value: Option<f64>) {
-        let _ = (key, event_time_us, value);
+        let (Some(key), Some(value)) = (key, value) else {
+            return;
+        };
+        let id = self.states.keys.find(key);
+        self.apply_label(key, id, event_time_us, value);
     }
 
-    /// Applies rows in order; the same as one at a time, with memory fetched ahead. `out` takes one row of
-    /// [`width`](Engine::width) per event. Returns how many events were late.
-    pub fn apply_batch(&mut self, rows: &[Row<'_>], columns: &[Column<'_>], out: &mut [Option<f64>]) -> usize {
-        let _ = (rows, columns);
-        out.fill(None);
-        0
+    /// Keys with state, those included that have expired and were not yet swept.
+    pub fn keys(&self) -> usize {
+        self.states.keys.len()
     }
 
-    /// Appends the state of all key groups.
-    pub fn snapshot(&self, out: &mut Vec<u8>) {
-        let _ = out;
+    /// Memory taken, in bytes; walks all keys.
+    pub fn bytes(&self) -> usize {
+        self.states.bytes()
     }
 }
+
+#[cfg(test)]
+mod tests;

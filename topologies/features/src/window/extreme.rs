@@ -1,0 +1,96 @@
+//! Minima and maxima of all windows of a column, in amortised constant time.
+//!
+//! The values that can still become the maximum of some window are those with no greater or equal value after them: a
+//! falling chain that ends at the newest. All windows of a group end at the same event, so they share one chain, and
+//! each keeps only the place where its own part begins. The links of the chain live in the ring's entries: word `slot`
+//! holds the next member's number in its lower half and the former member's in its upper half.
+//!
+//! NaN ranks before every number in both directions, so it is the extreme of each window it is in and of none after;
+//! -0 is less than +0. So the result depends on the values in the window alone.
+
+use std::cmp::Ordering;
+
+use super::ring::{Ring, behind};
+
+/// One chain: a column's minimum or maximum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Chain {
+    /// Word of the entry with the value.
+    pub value: usize,
+    /// Word of the entry with the links.
+    pub links: usize,
+    /// True for the maximum.
+    pub max: bool,
+    /// Where its cursors start: the newest member, then each window's first.
+    pub cursors: usize,
+}
+
+/// Whether `new` takes the place of `old` that came before it.
+#[inline]
+pub(super) fn dominates(new: f64, old: f64, max: bool) -> bool {
+    if new.is_nan() || old.is_nan() {
+        return new.is_nan();
+    }
+    let order = old.total_cmp(&new);
+    if max { order != Ordering::Greater } else { order != Ordering::Less }
+}
+
+impl Chain {
+    fn value(self, ring: &Ring, stride: usize, seq: u32) -> f64 {
+        f64::from_bits(ring.entry(seq, stride)[self.value])
+    }
+
+    /// Puts the entry `seq` at the chain's end. `lows` are the windows' first entries, `oldest` the least of them.
+    pub fn push(self, ring: &mut Ring, stride: usize, cursors: &mut [u32], lows: &[u32], oldest: u32, seq: u32) {
+        let value = self.value(ring, stride, seq);
+        let (newest, firsts) = split(cursors, self.cursors, lows.len());
+        let mut back = *newest;
+        while !behind(back, oldest) && dominates(value, self.value(ring, stride, back), self.max) {
+            back = (ring.entry(back, stride)[self.links] >> 32) as u32;
+        }
+        let alone = behind(back, oldest);
+        // A number before the oldest entry stays behind every later one: it ends the chain.
+        let former = if alone { oldest.wrapping_sub(1) } else { back };
+        ring.entry_mut(seq, stride)[self.links] = u64::from(former) << 32 | u64::from(seq);
+        if !alone {
+            let links = &mut ring.entry_mut(back, stride)[self.links];
+            *links = *links >> 32 << 32 | u64::from(seq);
+        }
+        *newest = seq;
+        for (first, low) in firsts.iter_mut().zip(lows) {
+            if alone || behind(*first, *low) || behind(back, *first) {
+                *first = seq;
+            }
+        }
+    }
+
+    /// The entry `left` has left window number `window`.
+    #[inline]
+    pub fn leave(self, ring: &Ring, stride: usize, cursors: &mut [u32], window: usize, left: u32) {
+        let newest = cursors[self.cursors];
+        let first = &mut cursors[self.cursors + 1 + window];
+        if *first == left && newest != left {
+            *first = ring.entry(left, stride)[self.links] as u32;
+        } else if !behind(left, *first) {
+            // Empty: kept just behind the window, so that the distance never grows.
+            *first = left;
+        }
+    }
+
+    /// The extreme of a window that begins at `low`.
+    #[inline]
+    pub fn get(self, ring: &Ring, stride: usize, cursors: &[u32], window: usize, low: u32) -> Option<f64> {
+        let first = cursors[self.cursors + 1 + window];
+        (!behind(first, low)).then(|| self.value(ring, stride, first))
+    }
+
+    /// Forgets all members; `low` is at or before every window's first entry.
+    pub fn clear(self, cursors: &mut [u32], windows: usize, low: u32) {
+        cursors[self.cursors..=self.cursors + windows].fill(low.wrapping_sub(1));
+    }
+}
+
+fn split(cursors: &mut [u32], at: usize, windows: usize) -> (&mut u32, &mut [u32]) {
+    let (newest, firsts) = cursors[at..=at + windows].split_at_mut(1);
+    (&mut newest[0], firsts)
+}

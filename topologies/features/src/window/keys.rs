@@ -1,0 +1,132 @@
+//! Keys and their dense numbers.
+//!
+//! A key is found by its hash and confirmed by its text, so keys whose hashes collide stay apart. Numbers are places in
+//! slabs of states and are used again after a key has expired; nothing observable depends on them.
+
+use hashbrown::HashTable;
+
+use super::Key;
+use super::plan::SERIES;
+use super::ring::Ring;
+
+/// Longest text that is stored in place.
+const SHORT_BYTES_MAX: usize = 22;
+
+/// A key's text.
+#[derive(Debug, Clone)]
+enum Text {
+    Short(u8, [u8; SHORT_BYTES_MAX]),
+    Long(Box<str>),
+}
+
+impl Text {
+    fn new(text: &str) -> Text {
+        let mut bytes = [0; SHORT_BYTES_MAX];
+        match bytes.get_mut(..text.len()) {
+            Some(place) => {
+                place.copy_from_slice(text.as_bytes());
+                Text::Short(text.len() as u8, bytes)
+            }
+            None => Text::Long(text.into()),
+        }
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Text::Short(length, bytes) => &bytes[..usize::from(*length)],
+            Text::Long(text) => text.as_bytes(),
+        }
+    }
+}
+
+/// What every row of a key touches first.
+#[derive(Debug, Clone)]
+pub(super) struct Head {
+    pub hash: u64,
+    /// The greatest time among its rows; `i64::MIN` before the first.
+    pub now_us: i64,
+    /// Its events and its labels.
+    pub rings: [Ring; SERIES],
+    text: Text,
+    live: bool,
+}
+
+impl Head {
+    #[inline]
+    pub fn is(&self, key: Key<'_>) -> bool {
+        self.live && self.hash == key.hash && self.text.bytes() == key.text.as_bytes()
+    }
+
+    pub fn live(&self) -> bool {
+        self.live
+    }
+
+    pub fn group(&self) -> usize {
+        group_of(self.hash)
+    }
+
+    pub fn text(&self) -> &[u8] {
+        self.text.bytes()
+    }
+}
+
+/// The key group of a hash.
+#[inline]
+pub(super) fn group_of(hash: u64) -> usize {
+    (hash >> 56) as usize
+}
+
+/// All keys.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    pub heads: Vec<Head>,
+    table: HashTable<u32>,
+    free: Vec<u32>,
+}
+
+impl Keys {
+    /// The number of a key that is there.
+    #[inline]
+    pub fn find(&self, key: Key<'_>) -> Option<u32> {
+        self.table.find(key.hash, |id| self.heads[*id as usize].is(key)).copied()
+    }
+
+    /// Numbers a key that is not there. Its state is empty; whoever calls resets what lies beside the head.
+    pub fn add(&mut self, key: Key<'_>) -> u32 {
+        let head = Head { hash: key.hash, now_us: i64::MIN, rings: Default::default(), text: Text::new(key.text), live: true };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.heads[id as usize] = head;
+                id
+            }
+            None => {
+                self.heads.push(head);
+                (self.heads.len() - 1) as u32
+            }
+        };
+        self.table.insert_unique(key.hash, id, |id| self.heads[*id as usize].hash);
+        id
+    }
+
+    /// Forgets a key. Its rings must be empty already.
+    pub fn remove(&mut self, id: u32) {
+        let head = &mut self.heads[id as usize];
+        if let Ok(entry) = self.table.find_entry(head.hash, |other| *other == id) {
+            entry.remove();
+        }
+        head.live = false;
+        head.text = Text::new("");
+        self.free.push(id);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Memory of heads and table, without what rings and long texts allocated.
+    pub fn bytes(&self) -> usize {
+        self.heads.capacity() * size_of::<Head>() + self.table.allocation_size() + self.free.capacity() * size_of::<u32>()
+    }
+}

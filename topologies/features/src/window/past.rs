@@ -1,0 +1,120 @@
+//! Features of a key at a time behind its present, for late events.
+//!
+//! The windows are found by search, and their sums by mending a copy of the running ones at the edges, which costs what
+//! lies between the two times rather than the window. Sums are exact and extremes depend on the values alone, so the
+//! bits are those that the event would have got in order, as far as the state still reaches.
+
+use super::extreme::dominates;
+use super::plan::{EVENTS, Plan, Value};
+use super::present::seconds_between;
+use super::ring::behind;
+use super::series::{View, decode};
+use super::states::States;
+use super::sum::{Square, Sum};
+
+/// Where the windows of one series were at a past time.
+struct Reach {
+    lows: Vec<u32>,
+    high: u32,
+    /// End of what `last` and `time_since_last` may see: the current event is not in it.
+    before: u32,
+}
+
+/// Writes the features of a late event at `time_us`, already inserted as entry number `current` unless the group keeps
+/// no events.
+pub(super) fn read(plan: &Plan, states: &mut States, id: u32, time_us: i64, current: Option<u32>, out: &mut [Option<f64>]) {
+    let upper_us = time_us.saturating_sub(plan.delay_us);
+    let reaches: Vec<Option<Reach>> = (0..plan.series.len())
+        .map(|series| {
+            let current = current.filter(|_| series == EVENTS && plan.delay_us == 0);
+            plan.keeps(series).then(|| reach(&states.view(plan, id, series), upper_us, current))
+        })
+        .collect();
+    for (output, place) in plan.outputs.iter().zip(out) {
+        let value = output.value;
+        let Some(reach) = &reaches[value.series()] else {
+            continue;
+        };
+        let mut view = states.view(plan, id, value.series());
+        *place = value_at(&mut view, reach, value, time_us).or(output.default);
+    }
+}
+
+fn reach(view: &View<'_>, upper_us: i64, current: Option<u32>) -> Reach {
+    let stride = view.series.stride;
+    let after = |time_us| view.ring.first_after(time_us, stride);
+    let lows = view.plan.windows_us.iter().map(|length_us| after(upper_us.saturating_sub(*length_us))).collect();
+    let high = after(upper_us);
+    Reach { lows, high, before: current.unwrap_or(high) }
+}
+
+fn value_at(view: &mut View<'_>, reach: &Reach, value: Value, time_us: i64) -> Option<f64> {
+    let oldest = reach.lows[view.plan.longest];
+    match value {
+        Value::Events { window } => Some(f64::from(reach.high.wrapping_sub(reach.lows[window]))),
+        Value::TimeSinceLast => {
+            let newest = reach.before.wrapping_sub(1);
+            (!behind(newest, oldest)).then(|| seconds_between(view.time_us(newest), time_us))
+        }
+        Value::Last { column, .. } => {
+            let mut values = sequence(oldest, reach.before).rev().filter_map(|seq| stored(view, column, seq));
+            values.next()
+        }
+        Value::Extreme { chain, window, .. } => {
+            let values = sequence(reach.lows[window], reach.high).filter_map(|seq| stored(view, chain.value - 1, seq));
+            values.reduce(|old, new| if dominates(new, old, chain.max) { new } else { old })
+        }
+        Value::Count { sum, .. } => with_sum(view, reach, sum, |sum, _, _| Some(f64::from(sum.count))),
+        Value::Sum { sum, .. } => with_sum(view, reach, sum, |sum, _, view| sum.sum(view.wides)),
+        Value::Avg { sum, .. } => with_sum(view, reach, sum, |sum, _, view| sum.avg(view.wides)),
+        Value::Stddev { sum, .. } => with_sum(view, reach, sum, |sum, square, view| sum.stddev(square, view.wides)),
+    }
+}
+
+/// Hands the sum of a past window to `read`.
+fn with_sum(
+    view: &mut View<'_>,
+    reach: &Reach,
+    sum: usize,
+    read: impl FnOnce(&Sum, &Square, &View<'_>) -> Option<f64>,
+) -> Option<f64> {
+    let windows = view.plan.windows_us.len();
+    let (window, at) = (sum % windows, sum - sum % windows);
+    let series = view.series;
+    let (index, column) = series.columns.iter().enumerate().find(|(_, column)| column.sums == Some(at))?;
+    let (low, high) = (reach.lows[window], reach.high);
+    let (now_low, now_high) = (view.low(window), view.high());
+    let difference = now_low.wrapping_sub(low).saturating_add(now_high.wrapping_sub(high));
+    let squares = column.squares.map(|squares| squares + window);
+    let (mut sum, mut square) = (Sum::default(), Square::default());
+    let running = view.sums[at + window];
+    let mend = running.wide == 0 && behind(now_low, high) && difference < high.wrapping_sub(low);
+    let (added, removed) = if mend {
+        (sum, square) = (running, squares.map_or(square, |squares| view.squares[squares]));
+        ((low, now_low), (high, now_high))
+    } else {
+        ((low, high), (high, high))
+    };
+    for seq in sequence(added.0, added.1) {
+        if let Some(value) = stored(view, index, seq) {
+            sum.add(squares.map(|_| &mut square), value, view.wides);
+        }
+    }
+    for seq in sequence(removed.0, removed.1) {
+        if let Some(value) = stored(view, index, seq) {
+            sum.remove(squares.map(|_| &mut square), value, view.wides);
+        }
+    }
+    let result = read(&sum, &square, view);
+    sum.clear(Some(&mut square), view.wides);
+    result
+}
+
+fn stored(view: &View<'_>, column: usize, seq: u32) -> Option<f64> {
+    decode(view.ring.entry(seq, view.series.stride)[1 + column])
+}
+
+/// The numbers from `begin` to before `end`, across the wrap.
+fn sequence(begin: u32, end: u32) -> impl DoubleEndedIterator<Item = u32> {
+    (0..end.wrapping_sub(begin)).map(move |offset| begin.wrapping_add(offset))
+}

@@ -1,0 +1,242 @@
+//! Where things lie: the group's aggregates turned into words of ring entries and places among a key's cursors and
+//! sums, once, so that applying a row only follows numbers.
+
+use super::extreme::Chain;
+use crate::spec::{Function, Group, Source, Statistic};
+
+/// Number of series of a key: its events, and its labels.
+pub(super) const SERIES: usize = 2;
+/// The series of events.
+pub(super) const EVENTS: usize = 0;
+/// The series of labels.
+pub(super) const LABELS: usize = 1;
+
+/// Layout of one group.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// Lengths of the windows, in declared order.
+    pub windows_us: Vec<i64>,
+    /// Number of the longest window.
+    pub longest: usize,
+    /// How far all windows end before the event.
+    pub delay_us: i64,
+    /// How far behind a key's newest row an entry is kept.
+    pub keep_us: i64,
+    /// Events and labels.
+    pub series: [Series; SERIES],
+    /// Features in order.
+    pub outputs: Vec<Output>,
+    /// Whether one of them must not see the current event.
+    pub windowless: bool,
+    /// Event columns the engine takes.
+    pub columns: usize,
+    /// Cursors, sums and squares per key, over both series.
+    pub cursors: usize,
+    pub sums: usize,
+    pub squares: usize,
+}
+
+/// Layout of one series.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Series {
+    /// Words of an entry; zero when the group needs nothing of this series.
+    pub stride: usize,
+    /// Stored columns.
+    pub columns: Vec<Column>,
+    /// Where its cursors start among the key's: the end of all windows, then each window's beginning, then a place
+    /// per [`Column::last`] and the chains'.
+    pub cursors_at: usize,
+    pub cursors: usize,
+    /// Where its sums start, one per summed column and window.
+    pub sums_at: usize,
+    pub sums: usize,
+    /// Where its squares start, one per squared column and window.
+    pub squares_at: usize,
+    pub squares: usize,
+}
+
+/// A stored column. Its value is word 1 + its index of an entry.
+#[derive(Debug, Clone)]
+pub(super) struct Column {
+    /// Which of the engine's input columns; zero for the label.
+    pub input: usize,
+    /// Where its sums start among the series', if something needs them.
+    pub sums: Option<usize>,
+    /// Where its squares start among the series'.
+    pub squares: Option<usize>,
+    /// Cursor of its newest value.
+    pub last: Option<usize>,
+    /// Its minimum and maximum.
+    pub chains: Vec<Chain>,
+}
+
+/// A feature.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Output {
+    pub value: Value,
+    pub default: Option<f64>,
+}
+
+/// How a feature is read off the state. Windows are numbers of [`Plan::windows_us`]; `sum` and `square` include the
+/// window.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Value {
+    Events { window: usize },
+    TimeSinceLast,
+    Last { series: usize, column: usize },
+    Count { series: usize, sum: usize },
+    Sum { series: usize, sum: usize },
+    Avg { series: usize, sum: usize },
+    Stddev { series: usize, sum: usize, square: usize },
+    Extreme { series: usize, chain: Chain, window: usize },
+}
+
+impl Plan {
+    pub fn new(group: &Group, retention_us: i64) -> Plan {
+        let windows_us: Vec<i64> = group.windows().iter().map(|window| window.length_us).collect();
+        let longest = (0..windows_us.len()).max_by_key(|window| windows_us[*window]).unwrap_or(0);
+        let mut series = [Series::default(), Series::default()];
+        for aggregate in group.aggregates() {
+            match aggregate.function {
+                Function::Count | Function::TimeSinceLast => series[EVENTS].stride = 1,
+                Function::Of(statistic, Source::Column(input)) => series[EVENTS].need(statistic, input, windows_us.len()),
+                Function::Of(statistic, Source::Label) => series[LABELS].need(statistic, 0, windows_us.len()),
+            }
+        }
+        let (mut cursors, mut sums, mut squares) = (0, 0, 0);
+        for series in &mut series {
+            (series.cursors_at, series.sums_at, series.squares_at) = (cursors, sums, squares);
+            series.lay_out(windows_us.len());
+            cursors += series.cursors;
+            sums += series.sums;
+            squares += series.squares;
+        }
+        let mut plan = Plan {
+            longest,
+            delay_us: group.delay_us(),
+            keep_us: group.span_us().saturating_add(retention_us.max(0)),
+            outputs: Vec::new(),
+            windowless: false,
+            columns: group.columns().len(),
+            windows_us,
+            series,
+            cursors,
+            sums,
+            squares,
+        };
+        plan.outputs = group
+            .outputs()
+            .iter()
+            .map(|output| {
+                let aggregate = &group.aggregates()[output.aggregate];
+                Output { value: plan.value(aggregate.function, output.window.unwrap_or(0)), default: aggregate.default }
+            })
+            .collect();
+        plan.windowless = plan.outputs.iter().any(|output| output.value.windowless());
+        plan
+    }
+
+    /// Whether the group needs anything of a series.
+    #[inline]
+    pub fn keeps(&self, series: usize) -> bool {
+        self.series[series].stride != 0
+    }
+
+    fn value(&self, function: Function, window: usize) -> Value {
+        let (statistic, series, input) = match function {
+            Function::Count => return Value::Events { window },
+            Function::TimeSinceLast => return Value::TimeSinceLast,
+            Function::Of(statistic, Source::Column(input)) => (statistic, EVENTS, input),
+            Function::Of(statistic, Source::Label) => (statistic, LABELS, 0),
+        };
+        let columns = &self.series[series].columns;
+        let index = columns.iter().position(|column| column.input == input).unwrap_or(0);
+        let column = &columns[index];
+        let sum = column.sums.unwrap_or(0) + window;
+        let chain = |max| column.chains.iter().find(|chain| chain.max == max).copied();
+        match statistic {
+            Statistic::Last => Value::Last { series, column: index },
+            Statistic::Sum => Value::Sum { series, sum },
+            Statistic::Avg => Value::Avg { series, sum },
+            Statistic::Stddev => Value::Stddev { series, sum, square: column.squares.unwrap_or(0) + window },
+            Statistic::Min | Statistic::Max => {
+                let Some(chain) = chain(statistic == Statistic::Max) else {
+                    unreachable!("every aggregate was noted before");
+                };
+                Value::Extreme { series, chain, window }
+            }
+            Statistic::Count => Value::Count { series, sum },
+        }
+    }
+}
+
+impl Value {
+    /// The series it is read from.
+    pub fn series(self) -> usize {
+        match self {
+            Value::Events { .. } | Value::TimeSinceLast => EVENTS,
+            Value::Last { series, .. }
+            | Value::Count { series, .. }
+            | Value::Sum { series, .. }
+            | Value::Avg { series, .. }
+            | Value::Stddev { series, .. }
+            | Value::Extreme { series, .. } => series,
+        }
+    }
+
+    /// Whether it must not see the current event.
+    pub fn windowless(self) -> bool {
+        matches!(self, Value::TimeSinceLast | Value::Last { .. })
+    }
+}
+
+impl Series {
+    /// Notes that `statistic` of the input column is wanted.
+    fn need(&mut self, statistic: Statistic, input: usize, windows: usize) {
+        self.stride = 1;
+        let index = self.columns.iter().position(|column| column.input == input).unwrap_or_else(|| {
+            self.columns.push(Column { input, sums: None, squares: None, last: None, chains: Vec::new() });
+            self.columns.len() - 1
+        });
+        let column = &mut self.columns[index];
+        match statistic {
+            Statistic::Last => column.last = Some(0),
+            Statistic::Min | Statistic::Max => {
+                let max = statistic == Statistic::Max;
+                if column.chains.iter().all(|chain| chain.max != max) {
+                    column.chains.push(Chain { value: 0, links: 0, max, cursors: 0 });
+                }
+            }
+            Statistic::Count | Statistic::Sum | Statistic::Avg | Statistic::Stddev => {
+                if column.sums.is_none() {
+                    column.sums = Some(self.sums);
+                    self.sums += windows;
+                }
+                if statistic == Statistic::Stddev && column.squares.is_none() {
+                    column.squares = Some(self.squares);
+                    self.squares += windows;
+                }
+            }
+        }
+    }
+
+    /// Gives every column its words and cursors.
+    fn lay_out(&mut self, windows: usize) {
+        if self.stride == 0 {
+            return;
+        }
+        self.stride = 1 + self.columns.len();
+        self.cursors = 1 + windows;
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            if let Some(last) = &mut column.last {
+                *last = self.cursors;
+                self.cursors += 1;
+            }
+            for chain in &mut column.chains {
+                (chain.value, chain.links, chain.cursors) = (1 + index, self.stride, self.cursors);
+                self.stride += 1;
+                self.cursors += 1 + windows;
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Features of a key at its present, read off the running aggregates.
+
+use super::plan::{EVENTS, Output, Plan, Value};
+use super::states::States;
+
+/// Microseconds of a second.
+pub(super) const SECOND_US: f64 = 1e6;
+
+/// Writes the features that must not see the current event. Called before it enters the windows.
+pub(super) fn read_windowless(plan: &Plan, states: &mut States, id: u32, time_us: i64, out: &mut [Option<f64>]) {
+    for (output, place) in plan.outputs.iter().zip(out) {
+        let value = match output.value {
+            Value::TimeSinceLast => {
+                let newest_us = states.view(plan, id, EVENTS).newest_us();
+                newest_us.map(|newest_us| seconds_between(newest_us, time_us))
+            }
+            Value::Last { series, column } => states.view(plan, id, series).last(column),
+            _ => continue,
+        };
+        *place = value.or(output.default);
+    }
+}
+
+/// Writes all other features.
+#[inline]
+pub(super) fn read_windowed(plan: &Plan, states: &States, id: u32, out: &mut [Option<f64>]) {
+    for (output, place) in plan.outputs.iter().zip(out) {
+        if let Some(value) = read(plan, states, id as usize, output) {
+            *place = value.or(output.default);
+        }
+    }
+}
+
+/// One windowed feature; nothing for a windowless one.
+#[inline]
+fn read(plan: &Plan, states: &States, id: usize, output: &Output) -> Option<Option<f64>> {
+    let cursors = |series: usize| &states.cursors[id * plan.cursors + plan.series[series].cursors_at..];
+    let sum = |series: usize, sum: usize| &states.sums[id * plan.sums + plan.series[series].sums_at + sum];
+    Some(match output.value {
+        Value::TimeSinceLast | Value::Last { .. } => return None,
+        Value::Events { window } => {
+            let cursors = cursors(EVENTS);
+            Some(f64::from(cursors[0].wrapping_sub(cursors[1 + window])))
+        }
+        Value::Count { series, sum: index } => Some(f64::from(sum(series, index).count)),
+        Value::Sum { series, sum: index } => sum(series, index).sum(&states.wides),
+        Value::Avg { series, sum: index } => sum(series, index).avg(&states.wides),
+        Value::Stddev { series, sum: index, square } => {
+            let square = &states.squares[id * plan.squares + plan.series[series].squares_at + square];
+            sum(series, index).stddev(square, &states.wides)
+        }
+        Value::Extreme { series, chain, window } => {
+            let cursors = cursors(series);
+            let ring = &states.keys.heads[id].rings[series];
+            chain.get(ring, plan.series[series].stride, cursors, window, cursors[1 + window])
+        }
+    })
+}
+
+/// Whole distance between two times as seconds.
+pub(super) fn seconds_between(earlier_us: i64, later_us: i64) -> f64 {
+    (i128::from(later_us) - i128::from(earlier_us)) as f64 / SECOND_US
+}

@@ -1,0 +1,259 @@
+//! One series of one key, at the key's present: which entries are in which window, and their running aggregates.
+//!
+//! All windows end `delay` before the present, so they share one end cursor and each has its own beginning. Entries
+//! between the beginnings of the longest window and the retention limit are kept for late rows alone.
+
+use super::plan::{Plan, Series};
+use super::ring::{Ring, behind};
+use super::sum::{Square, Sum};
+use super::wide::Wides;
+
+/// Word that stands for a null value: a NaN that no value becomes, since NaN has one form here.
+pub(super) const NULL: u64 = f64::NAN.to_bits() | 0x6e_756c_6c00;
+
+/// A value's word.
+#[inline]
+pub(super) fn encode(value: Option<f64>) -> u64 {
+    match value {
+        None => NULL,
+        Some(value) if value.is_nan() => f64::NAN.to_bits(),
+        Some(value) => value.to_bits(),
+    }
+}
+
+/// A word's value.
+#[inline]
+pub(super) fn decode(word: u64) -> Option<f64> {
+    (word != NULL).then(|| f64::from_bits(word))
+}
+
+/// A series of a key with all its state at hand.
+pub(super) struct View<'a> {
+    pub plan: &'a Plan,
+    pub series: &'a Series,
+    pub ring: &'a mut Ring,
+    pub cursors: &'a mut [u32],
+    pub sums: &'a mut [Sum],
+    pub squares: &'a mut [Square],
+    pub wides: &'a mut Wides,
+}
+
+impl View<'_> {
+    /// End of all windows.
+    #[inline]
+    pub fn high(&self) -> u32 {
+        self.cursors[0]
+    }
+
+    /// Beginning of a window.
+    #[inline]
+    pub fn low(&self, window: usize) -> u32 {
+        self.cursors[1 + window]
+    }
+
+    /// Beginning of the longest window.
+    #[inline]
+    pub fn oldest(&self) -> u32 {
+        self.low(self.plan.longest)
+    }
+
+    #[inline]
+    pub fn time_us(&self, seq: u32) -> i64 {
+        self.ring.time_us(seq, self.series.stride)
+    }
+
+    /// Lets entries up to `upper_us` into the windows.
+    #[inline]
+    pub fn raise(&mut self, upper_us: i64) {
+        let mut high = self.high();
+        while high != self.ring.end() && self.time_us(high) <= upper_us {
+            self.enter(high);
+            high = high.wrapping_add(1);
+        }
+        self.cursors[0] = high;
+    }
+
+    /// Takes entries out of the windows that end at `upper_us`.
+    #[inline]
+    pub fn evict(&mut self, upper_us: i64) {
+        let high = self.high();
+        for (window, length_us) in self.plan.windows_us.iter().enumerate() {
+            let lower_us = upper_us.saturating_sub(*length_us);
+            let mut low = self.low(window);
+            while low != high && self.time_us(low) <= lower_us {
+                self.leave(low, window);
+                low = low.wrapping_add(1);
+            }
+            self.cursors[1 + window] = low;
+        }
+    }
+
+    /// Forgets entries at or before `horizon_us`. None of them is in a window.
+    #[inline]
+    pub fn trim(&mut self, horizon_us: i64) {
+        let oldest = self.oldest();
+        let before = self.ring.begin();
+        while self.ring.begin() != oldest && self.time_us(self.ring.begin()) <= horizon_us {
+            self.ring.pop_front();
+        }
+        if self.ring.begin() != before {
+            self.ring.shrink(self.series.stride);
+        }
+    }
+
+    /// Puts an entry at the end; its time is at or after that of all others.
+    #[inline]
+    pub fn append(&mut self, time_us: i64, words: impl Iterator<Item = u64>) {
+        let seq = self.ring.push(self.series.stride);
+        write(self.ring.entry_mut(seq, self.series.stride), time_us, words);
+    }
+
+    /// Puts an entry where its time says, after those of equal time, and mends windows that end at `upper_us`.
+    /// Returns its number.
+    pub fn insert(&mut self, time_us: i64, words: impl Iterator<Item = u64>, upper_us: i64) -> u32 {
+        let stride = self.series.stride;
+        let at = self.ring.first_after(time_us, stride);
+        self.ring.insert(at, stride);
+        write(self.ring.entry_mut(at, stride), time_us, words);
+        let inside = time_us <= upper_us;
+        // The cursors stand on the first entry beyond their limit: those beyond the new one's time move with it.
+        self.cursors[0] = self.cursors[0].wrapping_add(u32::from(inside));
+        for (window, length_us) in self.plan.windows_us.iter().enumerate() {
+            let gone = time_us <= upper_us.saturating_sub(*length_us);
+            self.cursors[1 + window] = self.cursors[1 + window].wrapping_add(u32::from(gone));
+            if inside && !gone {
+                self.enter_sums(at, window);
+            }
+        }
+        self.relink();
+        at
+    }
+
+    /// Empties the series.
+    pub fn clear(&mut self) {
+        for column in &self.series.columns {
+            for window in 0..self.plan.windows_us.len() {
+                if let Some(at) = column.sums {
+                    let square = column.squares.map(|squares| &mut self.squares[squares + window]);
+                    self.sums[at + window].clear(square, self.wides);
+                }
+            }
+        }
+        *self.ring = Ring::default();
+        self.reset_cursors();
+    }
+
+    /// Cursors of an empty series.
+    pub fn reset_cursors(&mut self) {
+        let begin = self.ring.begin();
+        if let Some(cursors) = self.cursors.get_mut(..=self.plan.windows_us.len()) {
+            cursors.fill(begin);
+        }
+        for column in &self.series.columns {
+            if let Some(last) = column.last {
+                self.cursors[last] = begin.wrapping_sub(1);
+            }
+            column.chains.iter().for_each(|chain| chain.clear(self.cursors, self.plan.windows_us.len(), begin));
+        }
+    }
+
+    /// The newest value of a column in the longest window.
+    pub fn last(&self, column: usize) -> Option<f64> {
+        let cursor = self.cursors[self.series.columns[column].last?];
+        (!behind(cursor, self.oldest())).then(|| f64::from_bits(self.ring.entry(cursor, self.series.stride)[1 + column]))
+    }
+
+    /// The time of the newest entry in the longest window.
+    pub fn newest_us(&self) -> Option<i64> {
+        let newest = self.high().wrapping_sub(1);
+        (!behind(newest, self.oldest())).then(|| self.time_us(newest))
+    }
+
+    #[inline]
+    fn enter(&mut self, seq: u32) {
+        let series = self.series;
+        for (index, column) in series.columns.iter().enumerate() {
+            let word = self.ring.entry(seq, series.stride)[1 + index];
+            if word == NULL {
+                continue;
+            }
+            if let Some(at) = column.sums {
+                for window in 0..self.plan.windows_us.len() {
+                    let square = column.squares.map(|squares| &mut self.squares[squares + window]);
+                    self.sums[at + window].add(square, f64::from_bits(word), self.wides);
+                }
+            }
+            self.link(seq, index);
+        }
+    }
+
+    /// Makes `seq` the newest value of a column, for `last` and the chains.
+    #[inline]
+    fn link(&mut self, seq: u32, index: usize) {
+        let series = self.series;
+        let column = &series.columns[index];
+        if let Some(last) = column.last {
+            self.cursors[last] = seq;
+        }
+        let windows = self.plan.windows_us.len();
+        for chain in &column.chains {
+            let (shared, own) = self.cursors.split_at_mut(chain.cursors);
+            let chain = super::extreme::Chain { cursors: 0, ..*chain };
+            chain.push(self.ring, series.stride, own, &shared[1..=windows], shared[1 + self.plan.longest], seq);
+        }
+    }
+
+    fn enter_sums(&mut self, seq: u32, window: usize) {
+        for (index, column) in self.series.columns.iter().enumerate() {
+            if let (Some(at), Some(value)) = (column.sums, decode(self.ring.entry(seq, self.series.stride)[1 + index])) {
+                let square = column.squares.map(|squares| &mut self.squares[squares + window]);
+                self.sums[at + window].add(square, value, self.wides);
+            }
+        }
+    }
+
+    #[inline]
+    fn leave(&mut self, seq: u32, window: usize) {
+        for (index, column) in self.series.columns.iter().enumerate() {
+            if let Some(at) = column.sums {
+                let word = self.ring.entry(seq, self.series.stride)[1 + index];
+                if word != NULL {
+                    let square = column.squares.map(|squares| &mut self.squares[squares + window]);
+                    self.sums[at + window].remove(square, f64::from_bits(word), self.wides);
+                }
+            }
+            for chain in &column.chains {
+                chain.leave(self.ring, self.series.stride, self.cursors, window, seq);
+            }
+        }
+    }
+
+    /// Rebuilds what names entries by number, after an insertion has shifted them.
+    fn relink(&mut self) {
+        let windows = self.plan.windows_us.len();
+        let (oldest, high) = (self.oldest(), self.high());
+        let series = self.series;
+        for (index, column) in series.columns.iter().enumerate() {
+            if column.last.is_none() && column.chains.is_empty() {
+                continue;
+            }
+            if let Some(last) = column.last {
+                self.cursors[last] = oldest.wrapping_sub(1);
+            }
+            column.chains.iter().for_each(|chain| chain.clear(self.cursors, windows, oldest));
+            let mut seq = oldest;
+            while seq != high {
+                if self.ring.entry(seq, series.stride)[1 + index] != NULL {
+                    self.link(seq, index);
+                }
+                seq = seq.wrapping_add(1);
+            }
+        }
+    }
+}
+
+#[inline]
+fn write(entry: &mut [u64], time_us: i64, words: impl Iterator<Item = u64>) {
+    entry[0] = time_us as u64;
+    entry[1..].iter_mut().zip(words).for_each(|(word, value)| *word = value);
+}

@@ -1,0 +1,143 @@
+//! The state as bytes. Equal states give equal bytes, whatever rows, batches and restarts led to them.
+//!
+//! ```text
+//! snapshot := version:u8 layout:8 bytes, groups:varint { group }     groups ascending
+//! group    := number:u8 clock_us:i64 keys:varint { key }             keys by text
+//! key      := hash:u64 text:(varint, bytes) now_us:i64 { series }    events, labels, as far as kept
+//! series   := entries:varint { age:varint } { word:u64 }             times oldest first, then column by column
+//! ```
+//!
+//! Fixed numbers are little-endian, varints LEB128. The first age counts back from `now_us`, each further one forward
+//! from the time before it. Only what was applied is written; windows, sums and chains follow from it. Expired keys are
+//! left out, swept or not.
+
+use sha2::{Digest, Sha256};
+
+use super::keys::Head;
+use super::plan::{Plan, SERIES};
+use super::{Engine, GROUPS};
+
+/// First byte of a snapshot.
+pub(super) const VERSION: u8 = 1;
+/// Bytes that identify a layout.
+pub(super) const LAYOUT_BYTES: usize = 8;
+
+impl Engine {
+    /// Appends the state of all key groups.
+    pub fn snapshot(&self, out: &mut Vec<u8>) {
+        let touched = (0..GROUPS).filter(|group| self.touched(*group));
+        self.write_groups(&touched.collect::<Vec<_>>(), out);
+    }
+
+    /// Appends the state of one key group, for handing it over. Walks all keys.
+    ///
+    /// # Panics
+    ///
+    /// When `group` is not below [`GROUPS`].
+    pub fn snapshot_group(&self, group: usize, out: &mut Vec<u8>) {
+        assert!(group < GROUPS, "key group {group} is not below {GROUPS}");
+        self.write_groups(&[group], out);
+    }
+
+    /// SHA-256 of the snapshot, in lower-case hex: equal digests mean equal state.
+    pub fn digest(&self) -> String {
+        let mut bytes = Vec::new();
+        self.snapshot(&mut bytes);
+        Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Forgets a key group, after it was handed over. Walks all keys.
+    pub fn drop_group(&mut self, group: usize) {
+        for id in 0..self.states.keys.heads.len() {
+            let head = &self.states.keys.heads[id];
+            if head.live() && head.group() == group {
+                self.states.remove(&self.plan, id as u32);
+            }
+        }
+        self.clocks_us[group] = i64::MIN;
+    }
+
+    /// Whether rows of a group have left anything: its clock, or a key with labels alone.
+    pub(super) fn touched(&self, group: usize) -> bool {
+        let heads = &self.states.keys.heads;
+        self.clocks_us[group] != i64::MIN || heads.iter().any(|head| head.group() == group && self.lives(head))
+    }
+
+    /// Whether a key is there and has not expired.
+    fn lives(&self, head: &Head) -> bool {
+        head.live() && head.now_us > self.clocks_us[head.group()].saturating_sub(self.plan.keep_us)
+    }
+
+    fn write_groups(&self, groups: &[usize], out: &mut Vec<u8>) {
+        let heads = &self.states.keys.heads;
+        let mut members: Vec<Vec<u32>> = vec![Vec::new(); GROUPS];
+        for (id, head) in heads.iter().enumerate().filter(|(_, head)| self.lives(head)) {
+            members[head.group()].push(id as u32);
+        }
+        out.push(VERSION);
+        out.extend_from_slice(&layout(&self.plan));
+        write_varint(groups.len() as u64, out);
+        for &group in groups {
+            let members = &mut members[group];
+            members.sort_unstable_by_key(|id| heads[*id as usize].text());
+            out.push(group as u8);
+            out.extend_from_slice(&self.clocks_us[group].to_le_bytes());
+            write_varint(members.len() as u64, out);
+            for id in members {
+                self.write_key(&heads[*id as usize], out);
+            }
+        }
+    }
+
+    fn write_key(&self, head: &Head, out: &mut Vec<u8>) {
+        out.extend_from_slice(&head.hash.to_le_bytes());
+        write_varint(head.text().len() as u64, out);
+        out.extend_from_slice(head.text());
+        out.extend_from_slice(&head.now_us.to_le_bytes());
+        for series in (0..SERIES).filter(|series| self.plan.keeps(*series)) {
+            let (ring, layout) = (&head.rings[series], &self.plan.series[series]);
+            let sequence = || (0..ring.len()).map(|offset| ring.begin().wrapping_add(offset));
+            write_varint(u64::from(ring.len()), out);
+            let mut before_us = None;
+            for seq in sequence() {
+                let time_us = ring.time_us(seq, layout.stride);
+                let age = match before_us {
+                    None => head.now_us.wrapping_sub(time_us),
+                    Some(before_us) => time_us.wrapping_sub(before_us),
+                };
+                write_varint(age as u64, out);
+                before_us = Some(time_us);
+            }
+            for column in 0..layout.columns.len() {
+                for seq in sequence() {
+                    out.extend_from_slice(&ring.entry(seq, layout.stride)[1 + column].to_le_bytes());
+                }
+            }
+        }
+    }
+}
+
+/// Identifies what the plan stores and when it forgets: state of another layout is refused.
+pub(super) fn layout(plan: &Plan) -> [u8; LAYOUT_BYTES] {
+    let mut hasher = Sha256::new();
+    let mut add = |number: i64| hasher.update(number.to_le_bytes());
+    add(plan.delay_us);
+    add(plan.keep_us);
+    plan.windows_us.iter().for_each(|length_us| add(*length_us));
+    for series in &plan.series {
+        add(-1);
+        add(series.stride as i64);
+        series.columns.iter().for_each(|column| add(column.input as i64));
+    }
+    let mut layout = [0; LAYOUT_BYTES];
+    layout.copy_from_slice(&hasher.finalize()[..LAYOUT_BYTES]);
+    layout
+}
+
+pub(super) fn write_varint(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}

@@ -1,0 +1,82 @@
+//! The states of all keys: heads, cursors, sums and squares in parallel slabs, a key's part found by its number.
+
+use super::Key;
+use super::keys::Keys;
+use super::plan::{Plan, SERIES};
+use super::series::View;
+use super::sum::{Square, Sum};
+use super::wide::Wides;
+
+/// Slabs of one engine.
+#[derive(Debug, Default)]
+pub(super) struct States {
+    pub keys: Keys,
+    pub cursors: Vec<u32>,
+    pub sums: Vec<Sum>,
+    pub squares: Vec<Square>,
+    pub wides: Wides,
+}
+
+impl States {
+    /// A series of a key. Only for series that the plan keeps.
+    #[inline]
+    pub fn view<'a>(&'a mut self, plan: &'a Plan, id: u32, series: usize) -> View<'a> {
+        let (id, layout) = (id as usize, &plan.series[series]);
+        let cursors = id * plan.cursors + layout.cursors_at;
+        let sums = id * plan.sums + layout.sums_at;
+        let squares = id * plan.squares + layout.squares_at;
+        View {
+            plan,
+            series: layout,
+            ring: &mut self.keys.heads[id].rings[series],
+            cursors: &mut self.cursors[cursors..cursors + layout.cursors],
+            sums: &mut self.sums[sums..sums + layout.sums],
+            squares: &mut self.squares[squares..squares + layout.squares],
+            wides: &mut self.wides,
+        }
+    }
+
+    /// The number of a key, given one if it has none.
+    #[inline]
+    pub fn intern(&mut self, plan: &Plan, key: Key<'_>) -> u32 {
+        self.keys.find(key).unwrap_or_else(|| self.add(plan, key))
+    }
+
+    #[cold]
+    fn add(&mut self, plan: &Plan, key: Key<'_>) -> u32 {
+        let id = self.keys.add(key);
+        let keys = self.keys.heads.len();
+        self.cursors.resize(keys * plan.cursors, 0);
+        self.sums.resize(keys * plan.sums, Sum::default());
+        self.squares.resize(keys * plan.squares, Square::default());
+        for series in (0..SERIES).filter(|series| plan.keeps(*series)) {
+            self.view(plan, id, series).reset_cursors();
+        }
+        id
+    }
+
+    /// Empties a key's state.
+    pub fn clear(&mut self, plan: &Plan, id: u32) {
+        for series in (0..SERIES).filter(|series| plan.keeps(*series)) {
+            self.view(plan, id, series).clear();
+        }
+        self.keys.heads[id as usize].now_us = i64::MIN;
+    }
+
+    /// Forgets a key.
+    pub fn remove(&mut self, plan: &Plan, id: u32) {
+        self.clear(plan, id);
+        self.keys.remove(id);
+    }
+
+    /// Memory of everything, rings included.
+    pub fn bytes(&self) -> usize {
+        let rings = self.keys.heads.iter().flat_map(|head| &head.rings);
+        self.keys.bytes()
+            + rings.map(|ring| ring.capacity_words() * size_of::<u64>()).sum::<usize>()
+            + self.cursors.capacity() * size_of::<u32>()
+            + self.sums.capacity() * size_of::<Sum>()
+            + self.squares.capacity() * size_of::<Square>()
+            + self.wides.bytes()
+    }
+}
