@@ -6,7 +6,9 @@
 
 pub mod offline;
 pub mod spec;
+pub mod stage;
 pub mod window;
 
 pub use spec::Group;
+pub use stage::Stage;
 pub use window::{Engine, Key};

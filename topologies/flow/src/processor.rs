@@ -164,6 +164,11 @@ pub trait Processor: Send {
 
     /// The task's state as far as a commit's metadata carries it.
     fn save(&self) -> crate::state::TaskState;
+
+    /// Writes what must not wait longer than the next commit: marks that no item carried along.
+    fn resume(&mut self, out: &mut Outbox) {
+        let _ = out;
+    }
 }
 
 /// A task as the shell runs it: bytes in, bytes out.
@@ -175,7 +180,8 @@ pub trait Task: Send {
     /// The text for the offset commit's metadata.
     fn metadata(&self) -> String;
 
-    /// What a task has to write when its partition was just assigned or went quiet; most have nothing.
+    /// Writes what must not wait longer than the next commit: marks that no item carried along. The shell calls it
+    /// after an assignment and before each commit.
     fn resume(&mut self, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
         let _ = out;
         Ok(())

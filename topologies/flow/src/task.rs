@@ -108,6 +108,12 @@ impl<P: Processor> Task for LogTask<P> {
     fn metadata(&self) -> String {
         self.processor.save().text()
     }
+
+    fn resume(&mut self, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+        let mut outbox = Outbox::default();
+        self.processor.resume(&mut outbox);
+        self.write(outbox, out)
+    }
 }
 
 /// A record of an internal log; it has no key, its partition says where it belongs.

@@ -1,0 +1,312 @@
+//! One featurizer stage: reads its entity's log, drops copies (the first stage), applies events and labels to the window
+//! engine in the pipeline's order, and hands each event with its features to the next log.
+
+mod build;
+mod seen;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use crate::spec::{Declaration, Scope};
+use crate::window::Row;
+use crate::{Engine, Group, Key};
+use arrow::array::{Array, ArrayRef};
+use build::{Parts, Source};
+use flow::config::{Entity, Ordering, Pipeline};
+use flow::emit::Emitter;
+use flow::items::{Items, LogBatch};
+use flow::names::{Names, Place};
+use flow::plan::Plan;
+use flow::processor::{Outbox, Processor, Stop};
+use flow::sequencer::{Position, Sequencer, Step};
+use flow::sql::Expression;
+use flow::state::{Outcomes, TaskState};
+use flow::wire::{Draft, Origin};
+use schemas::key::{key_text, log_partition};
+use seen::Seen;
+use std::sync::Arc;
+
+/// Why a stage cannot be built from its pipeline.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The entity's aggregates.
+    #[error("entity {entity}: {detail}")]
+    Group {
+        /// The entity.
+        entity: String,
+        /// All that is wrong, one per line.
+        detail: String,
+    },
+    /// A row expression.
+    #[error("row feature {feature}: {source}")]
+    Row {
+        /// The feature.
+        feature: String,
+        /// What is wrong.
+        source: flow::sql::Error,
+    },
+    /// A name the plan does not have.
+    #[error("the plan has no topic {0}")]
+    Topic(String),
+}
+
+/// Where a stage's events go next.
+#[derive(Debug)]
+struct Next {
+    topic: u16,
+    partitions: u32,
+    /// Column with the key of the next log.
+    key: String,
+}
+
+/// The processor of one partition of an entity log.
+pub struct Stage {
+    sequencer: Sequencer,
+    emitter: Emitter<Parts>,
+    engine: Engine,
+    group: Group,
+    row: Vec<Expression>,
+    seen: Option<Seen>,
+    next: Next,
+    digest: String,
+    ledger: Outcomes,
+    mark_us: Option<i64>,
+    marked: bool,
+}
+
+/// The entity's group as the window engine wants it.
+pub fn group(pipeline: &Pipeline, entity: &Entity) -> Result<Group, Error> {
+    let columns = &pipeline.events.schema.columns;
+    let of = |numeric: bool| {
+        columns.iter().filter(move |column| column.kind.is_numeric() == numeric).map(|column| column.name.as_str())
+    };
+    let target = pipeline.labels.as_ref().map(|labels| labels.target.as_str());
+    let scope = Scope { numeric: of(true).collect(), other: of(false).collect(), target };
+    let delay = format!("{}s", entity.delay_us / 1_000_000);
+    let declaration = Declaration {
+        name: &entity.name,
+        key: &entity.key,
+        windows: entity.windows.iter().map(|window| window.label.as_str()).collect(),
+        delay: (entity.delay_us > 0).then_some(delay.as_str()),
+        aggregates: entity.aggregates.iter().map(|one| (one.name.as_str(), one.expression.text.as_str())).collect(),
+    };
+    Group::parse(&declaration, &scope).map_err(|errors| Error::Group {
+        entity: entity.name.clone(),
+        detail: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+    })
+}
+
+impl Stage {
+    /// The stage of entity number `at` in the chain, for one partition of its log.
+    pub fn new(pipeline: &Pipeline, plan: &Plan, names: &Arc<Names>, at: usize, partition: u16) -> Result<Self, Error> {
+        let entity = &pipeline.features.entities[at];
+        let reads = &plan.stages[at].reads;
+        let writes = &plan.stages[at].writes;
+        let number = |topic: &String| names.number(topic).ok_or_else(|| Error::Topic(topic.clone()));
+        let own = Place { topic: number(reads)?, partition };
+        let partitions = plan.topic(writes).ok_or_else(|| Error::Topic(writes.clone()))?.partitions;
+        // The features log goes by the first entity, as predictions do.
+        let next_entity = pipeline.features.entities.get(at + 1).unwrap_or(&pipeline.features.entities[0]);
+        let group = group(pipeline, entity)?;
+        let first = at == 0;
+        Ok(Stage {
+            sequencer: Sequencer::new(own, names.clone(), pipeline.ordering == Ordering::EventTime),
+            emitter: Emitter::new(own),
+            engine: Engine::new(&group, pipeline.lateness_us),
+            group,
+            row: if first { build::row_expressions(pipeline)? } else { Vec::new() },
+            seen: first.then(|| Seen::new(pipeline.events.dedupe_horizon_us)),
+            next: Next { topic: number(writes)?, partitions, key: next_entity.key.clone() },
+            digest: pipeline.features.digest.clone(),
+            ledger: Outcomes::default(),
+            mark_us: None,
+            marked: true,
+        })
+    }
+
+    /// Live keys in the window state.
+    pub fn keys(&self) -> usize {
+        self.engine.keys()
+    }
+
+    /// Items held for the watermark.
+    pub fn held(&self) -> usize {
+        self.sequencer.held()
+    }
+
+    /// Digest of the window state, to compare a restored task with the one that went.
+    pub fn state_digest(&self) -> String {
+        self.engine.digest()
+    }
+
+    /// Collects what to apply, in order: numbers checked, copies dropped.
+    fn collect(&mut self, batch: &LogBatch) -> Result<Work, Stop> {
+        let mut work = Work::default();
+        let Stage { sequencer, seen, ledger, .. } = self;
+        sequencer.run(batch, |position, step| {
+            match step {
+                Step::Item(items, row) => {
+                    let label = items.label().and_then(|labels| labels.get(row));
+                    let time_us = items.envelope().time_us[row];
+                    if label.is_none() && seen.as_mut().is_some_and(|seen| seen.repeats(items.ids().value(row), time_us)) {
+                        ledger.duplicate += 1;
+                        return Ok(());
+                    }
+                    let source = work.source(items);
+                    work.steps.push(Apply { source, row, position, time_us, label });
+                }
+                Step::Mark(mark_us) => work.mark_us = Some(mark_us),
+                Step::Fence(_) => {}
+            }
+            Ok(())
+        })?;
+        Ok(work)
+    }
+
+    /// Runs the engine over collected steps; features of the events, row by row.
+    fn apply(&mut self, work: &Work) -> Vec<Option<f64>> {
+        let events = work.steps.iter().filter(|step| step.label.is_none()).count();
+        let columns = value::gather(&work.sources, &work.steps, self.group.columns());
+        let columns: Vec<_> = columns.iter().map(value::Gathered::column).collect();
+        let rows: Vec<Row<'_>> = work.steps.iter().map(|step| step.row(&work.sources)).collect();
+        let mut features = vec![None; events * self.engine.width()];
+        self.engine.apply_batch(&rows, &columns, &mut features);
+        features
+    }
+
+    /// Numbers the events and lays them out per target partition.
+    fn emit(&mut self, work: &Work, features: &[Option<f64>]) {
+        let width = self.engine.width();
+        let keys: Vec<Option<&ArrayRef>> =
+            work.sources.iter().map(|source| source.items.event_column(&self.next.key)).collect();
+        let (mut event, mut key) = (0, String::new());
+        for step in work.steps.iter().filter(|step| step.label.is_none()) {
+            let items = &work.sources[step.source].items;
+            let id = items.ids().value(step.row);
+            key.clear();
+            if let Some(column) = keys[step.source] {
+                // A null key leaves the text empty; the event then goes by its id.
+                let _ = key_text(column, step.row, &mut key);
+            }
+            let partition = log_partition(if key.is_empty() { id } else { &key }, self.next.partitions);
+            let target = Place { topic: self.next.topic, partition: partition as u16 };
+            let trigger = self.emitter.trigger(step.position);
+            let parts = self.emitter.item(target, trigger, origin(items, step.row), (step.time_us, id, &key));
+            parts.from.push((step.source, step.row));
+            parts.computed.extend_from_slice(&features[event * width..(event + 1) * width]);
+            event += 1;
+        }
+        self.ledger.emitted += event as u64;
+    }
+
+    /// Finishes the records of this poll; the mark rides on each partition's last one.
+    fn finish(&mut self, sources: &[Source], out: &mut Outbox) -> Result<(), Stop> {
+        let own = self.emitter.own();
+        let mut chunks = self.emitter.take();
+        if out.suppressed {
+            return Ok(());
+        }
+        chunks.sort_by_key(|chunk| chunk.target);
+        let mut drafts: Vec<(Place, Draft)> = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            let (target, mut failed) = (chunk.target, None);
+            let (row, group) = (&self.row, &self.group);
+            let draft = chunk.into_draft(own, |parts, rows| {
+                match build::columns(sources, parts, row, group) {
+                    Ok(columns) => rows.parts = columns,
+                    Err(error) => failed = Some(error),
+                }
+            });
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            drafts.push((target, draft));
+        }
+        for at in 0..drafts.len() {
+            let last = drafts.get(at + 1).is_none_or(|(next, _)| *next != drafts[at].0);
+            if let (true, Some(mark_us)) = (last, self.mark_us) {
+                drafts[at].1.marks.push((own, mark_us));
+            }
+        }
+        out.drafts.append(&mut drafts);
+        Ok(())
+    }
+}
+
+impl Processor for Stage {
+    fn process(&mut self, batch: &LogBatch, out: &mut Outbox) -> Result<(), Stop> {
+        let work = self.collect(batch)?;
+        if let Some(mark_us) = work.mark_us {
+            self.mark_us = Some(mark_us);
+            self.marked = false;
+        }
+        let features = self.apply(&work);
+        self.emit(&work, &features);
+        self.finish(&work.sources, out)
+    }
+
+    fn save(&self) -> TaskState {
+        let mut state = TaskState::new(&self.digest);
+        state.ledger = self.ledger;
+        self.sequencer.save(&mut state);
+        self.emitter.save(&mut state, self.sequencer.names());
+        state
+    }
+
+    fn resume(&mut self, out: &mut Outbox) {
+        let (Some(mark_us), false) = (self.mark_us, self.marked) else { return };
+        let own = self.emitter.own();
+        for partition in 0..self.next.partitions {
+            let target = Place { topic: self.next.topic, partition: partition as u16 };
+            out.drafts.push((target, Draft { marks: vec![(own, mark_us)], ..Draft::default() }));
+        }
+        self.marked = true;
+    }
+}
+
+/// One item to apply.
+#[derive(Debug)]
+struct Apply {
+    source: usize,
+    row: usize,
+    position: Position,
+    time_us: i64,
+    label: Option<(f64, i64)>,
+}
+
+impl Apply {
+    fn row<'a>(&self, sources: &'a [Source]) -> Row<'a> {
+        let text = sources[self.source].items.keys().value(self.row);
+        let key = (!text.is_empty()).then(|| Key::new(text));
+        match self.label {
+            Some((value, time_us)) => Row::Label { key, time_us, value: Some(value) },
+            None => Row::Event { key, time_us: self.time_us },
+        }
+    }
+}
+
+/// What one poll applies.
+#[derive(Debug, Default)]
+struct Work {
+    sources: Vec<Source>,
+    steps: Vec<Apply>,
+    mark_us: Option<i64>,
+}
+
+impl Work {
+    /// The number of the batch an item is in; held items come from batches of earlier polls.
+    fn source(&mut self, items: &Arc<Items>) -> usize {
+        let known = self.sources.iter().rposition(|source| Arc::ptr_eq(&source.items, items));
+        known.unwrap_or_else(|| {
+            self.sources.push(Source { items: items.clone() });
+            self.sources.len() - 1
+        })
+    }
+}
+
+fn origin(items: &Items, row: usize) -> Origin {
+    let envelope = items.envelope();
+    let partition = envelope.origin_partition[row] as u16;
+    Origin { place: Place { topic: items.origin_topic(row), partition }, offset: envelope.origin_offset[row] }
+}
