@@ -3,13 +3,8 @@
 const SECOND_US: i64 = 1_000_000;
 
 /// Units from the shortest.
-const UNITS: &[(&str, i64)] = &[
-    ("ms", 1_000),
-    ("s", SECOND_US),
-    ("m", 60 * SECOND_US),
-    ("h", 3_600 * SECOND_US),
-    ("d", 86_400 * SECOND_US),
-];
+const UNITS: &[(&str, i64)] =
+    &[("ms", 1_000), ("s", SECOND_US), ("m", 60 * SECOND_US), ("h", 3_600 * SECOND_US), ("d", 86_400 * SECOND_US)];
 
 /// What to write instead.
 pub(super) const HELP: &str = "write a whole number and a unit: 500ms, 90s, 10m, 1h, 7d";

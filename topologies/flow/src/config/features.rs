@@ -4,9 +4,7 @@ use super::digest;
 use super::duration::parse_duration;
 use super::expression::{Scope, WINDOWED, WINDOWLESS, compile};
 use super::node::{Entry, Node};
-use super::problem::{
-    BAD_EXPRESSION, BAD_NAME, DUPLICATE, MISSING_KEY, OUT_OF_RANGE, Problems, listed, suggest,
-};
+use super::problem::{BAD_EXPRESSION, BAD_NAME, DUPLICATE, MISSING_KEY, OUT_OF_RANGE, Problems, listed, suggest};
 use super::section::{Section, Text, duration, text};
 use super::sources::check_column;
 use super::types::{Aggregate, ColumnKind, Entity, EventSource, Expression, Features, RowFeature, Window};
@@ -18,7 +16,12 @@ const RESERVED_ENTITIES: &[&str] = &["row", "features", "journal"];
 const WINDOWS_MAX: usize = 32;
 
 /// Reads the section. `target` is the label, where there is one.
-pub(super) fn read(node: Option<&Node>, events: &EventSource, target: Option<&str>, problems: &mut Problems) -> Features {
+pub(super) fn read(
+    node: Option<&Node>,
+    events: &EventSource,
+    target: Option<&str>,
+    problems: &mut Problems,
+) -> Features {
     let mut features = Features { version: 1, digest: String::new(), row: Vec::new(), entities: Vec::new() };
     let Some(node) = node else { return features };
     let Some(mut section) = Section::new("`features`", node.span, node, problems) else { return features };

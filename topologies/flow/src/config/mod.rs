@@ -72,7 +72,8 @@ fn validate(root: &Node, resolve: Resolve<'_>, problems: &mut Problems) -> Optio
     let before = problems.len();
     let features = features::read(section.require("features", problems), &events, target, problems);
     let features_complete = problems.len() == before;
-    let declared = models::Declared { events: &events, labels: labels.as_ref(), features: &features, features_complete };
+    let declared =
+        models::Declared { events: &events, labels: labels.as_ref(), features: &features, features_complete };
     let model_entries = section.named("models", problems);
     let models = models::read(&model_entries, declared, problems);
     let model_names: Vec<&str> = model_entries.iter().map(|entry| entry.key.as_str()).collect();
@@ -80,8 +81,8 @@ fn validate(root: &Node, resolve: Resolve<'_>, problems: &mut Problems) -> Optio
     let known = monitors::Models { read: &models, names: &model_names, complete: problems.len() == before };
     let monitors = monitors::read(&monitor_entries, known, problems);
     let retraining = section.entry("retraining");
-    let retraining = retraining
-        .and_then(|entry| monitors::retraining(entry, monitor_entries.len(), labels.as_ref(), problems));
+    let retraining =
+        retraining.and_then(|entry| monitors::retraining(entry, monitor_entries.len(), labels.as_ref(), problems));
     let alerts_topic = section.entry("alerts").and_then(|entry| alerts(entry, problems));
     section.finish(problems);
     let Settings { name, delivery, ordering, lateness_us, idle_timeout_us, partitions } = settings;
@@ -124,7 +125,8 @@ fn check_loops(pipeline: &Pipeline, root: &Node, problems: &mut Problems) {
 fn settings(section: &mut Section<'_>, problems: &mut Problems) -> Settings {
     let name = section.required_text("pipeline", problems);
     if !name.text.is_empty() && !is_name(&name.text, '-') {
-        let help = format!("names begin with a-z, go on with a-z, 0-9, _, - and have at most {NAME_BYTES_MAX} characters");
+        let help =
+            format!("names begin with a-z, go on with a-z, 0-9, _, - and have at most {NAME_BYTES_MAX} characters");
         problems.add_help(BAD_NAME, name.span, format!("`{}` cannot be a pipeline's name", name.text), help);
     }
     let deliveries = [("low_latency", Delivery::LowLatency), ("exactly_once", Delivery::ExactlyOnce)];

@@ -2,8 +2,8 @@
 
 use super::node::{Entry, Node, Value};
 use super::problem::{
-    CONTRADICTION, DUPLICATE, LABEL_LEAK, MISSING_KEY, NO_MATCH, OUT_OF_RANGE, Problems, UNKNOWN_CHOICE, UNKNOWN_REFERENCE,
-    WRONG_COLUMN_KIND, WRONG_TYPE, suggest,
+    CONTRADICTION, DUPLICATE, LABEL_LEAK, MISSING_KEY, NO_MATCH, OUT_OF_RANGE, Problems, UNKNOWN_CHOICE,
+    UNKNOWN_REFERENCE, WRONG_COLUMN_KIND, WRONG_TYPE, suggest,
 };
 use super::section::{Section, Text, integer, number, text};
 use super::types::{ClassWeight, EventSource, Features, LabelSource, Model, Network, Training};
@@ -192,9 +192,7 @@ fn training(model: &mut Section<'_>, problems: &mut Problems) -> Training {
         l2: section.number("l2", "at least 0", |l2| l2 >= 0.0, problems).unwrap_or(0.0),
         class_weight: class_weight(&mut section, problems),
         early_stopping_epochs: early_stopping(&mut section, problems),
-        validation_share: section
-            .number("validation_share", "at least 0 and below 1", share, problems)
-            .unwrap_or(0.1),
+        validation_share: section.number("validation_share", "at least 0 and below 1", share, problems).unwrap_or(0.1),
         window_us: section.span_of_time("window", 7 * DAY_US, problems),
         delay_us: section.duration("delay", 7 * DAY_US, problems),
         seed: section.integer("seed", 1, 0, u64::MAX, problems),

@@ -13,11 +13,7 @@ const PSI_WARN_DEFAULT: f64 = 0.1;
 const PSI_ALARM_DEFAULT: f64 = 0.25;
 
 /// Reads the `monitors` section.
-pub(super) fn read(
-    entries: &[&Entry],
-    models: Models<'_>,
-    problems: &mut Problems,
-) -> Vec<Monitor> {
+pub(super) fn read(entries: &[&Entry], models: Models<'_>, problems: &mut Problems) -> Vec<Monitor> {
     entries.iter().filter_map(|entry| monitor(entry, models, problems)).collect()
 }
 

@@ -9,12 +9,8 @@ use super::types::{Column, ColumnKind, SourceSchema};
 /// Loads and reads the schema named in the file. With no usable schema the result has no columns, and checks against
 /// it are left out.
 pub(super) fn load(path: &Text, resolve: super::Resolve<'_>, problems: &mut Problems) -> SourceSchema {
-    let mut schema = SourceSchema {
-        path: path.text.clone(),
-        full_name: String::new(),
-        json: Value::Null,
-        columns: Vec::new(),
-    };
+    let mut schema =
+        SourceSchema { path: path.text.clone(), full_name: String::new(), json: Value::Null, columns: Vec::new() };
     if path.text.is_empty() {
         return schema;
     }

@@ -8,9 +8,7 @@ use super::problem::{
 };
 use super::schema::load;
 use super::section::{Section, Text, named, text};
-use super::types::{
-    ColumnKind, EventSource, FieldRule, LabelPolicy, LabelSource, OnFail, Rule, SourceSchema,
-};
+use super::types::{ColumnKind, EventSource, FieldRule, LabelPolicy, LabelSource, OnFail, Rule, SourceSchema};
 use super::{Resolve, Settings};
 
 const HOUR_US: i64 = 3_600_000_000;
@@ -120,12 +118,7 @@ struct Labels {
     at: Span,
 }
 
-fn label_source(
-    entry: &Entry,
-    settings: &Settings,
-    resolve: Resolve<'_>,
-    problems: &mut Problems,
-) -> Option<Labels> {
+fn label_source(entry: &Entry, settings: &Settings, resolve: Resolve<'_>, problems: &mut Problems) -> Option<Labels> {
     let mut section = Section::new(format!("source `{}`", entry.key), entry.key_span, &entry.node, problems)?;
     let topic = topic(&mut section, problems);
     let topic_span = section.place("topic");
@@ -164,7 +157,12 @@ impl Labels {
     fn connect(&mut self, events: &EventSource, problems: &mut Problems) {
         if !events.name.is_empty() && !self.events.text.is_empty() && self.events.text != events.name {
             let message = format!("`{}` is no source of events", self.events.text);
-            problems.add_help(UNKNOWN_REFERENCE, self.events.span, message, suggest(&self.events.text, [&*events.name]));
+            problems.add_help(
+                UNKNOWN_REFERENCE,
+                self.events.span,
+                message,
+                suggest(&self.events.text, [&*events.name]),
+            );
         }
         if !self.source.topic.is_empty() && self.source.topic == events.topic {
             let message = format!("events and labels both come from topic `{}`", events.topic);

@@ -150,7 +150,9 @@ fn render(yaml: &str, problems: &[Problem]) -> String {
         let carets = yaml[span.start..span.end].chars().count().max(1);
         let shift = line.len() - line.trim_start().len();
         writeln!(text, "{} {}: {}", span.line, problem.code, problem.message).unwrap();
-        writeln!(text, "    {}", line.trim_start()).unwrap();
+        if !line.is_empty() {
+            writeln!(text, "    {}", line.trim()).unwrap();
+        }
         writeln!(text, "    {}{}", " ".repeat(before - shift.min(before)), "^".repeat(carets)).unwrap();
         if let Some(help) = &problem.help {
             writeln!(text, "    {help}").unwrap();

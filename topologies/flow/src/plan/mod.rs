@@ -143,8 +143,7 @@ pub struct Topic {
     pub compacted: bool,
     /// What its records are keyed by.
     pub key: Key,
-    /// Schema of its values where it follows from the pipeline; `None` where values are somebody else's bytes (dead
-    /// letters, late records) or have a schema that is the same for all pipelines.
+    /// Schema of its values; `None` where they are somebody else's bytes (dead letters, late records).
     pub schema: Option<Value>,
 }
 

@@ -1,6 +1,6 @@
 //! The tasks of a pipeline: who reads what as which consumer group, and writes what.
 
-use super::{Names, Service, Stage, Task};
+use super::{Kind, Names, Service, Stage, Task};
 use crate::config::Pipeline;
 
 /// All tasks, in the order an event meets them.
@@ -21,7 +21,8 @@ pub(super) fn tasks(pipeline: &Pipeline, names: &Names, stages: &[Stage]) -> Vec
         let writes = vec![names.models.clone(), names.retraining.clone()];
         tasks.push(task(pipeline, Service::Trainer, None, vec![names.retraining.clone()], writes));
     }
-    let everything = super::topics::topics(pipeline, names).into_iter().map(|topic| topic.name).collect();
+    let topics = super::topics::topics(pipeline, names).into_iter().filter(|topic| topic.kind != Kind::Progress);
+    let everything = topics.map(|topic| topic.name).collect();
     tasks.push(task(pipeline, Service::Archiver, None, everything, Vec::new()));
     tasks
 }
@@ -53,19 +54,12 @@ fn monitors(pipeline: &Pipeline, names: &Names) -> Vec<Task> {
     let mut writes = vec![drift, alerts];
     writes.extend(pipeline.retraining.is_some().then_some(retraining));
     let inputs = [("features", &names.features_log), ("scores", &names.journal_log)];
-    let task = |(name, log): (&str, &String)| {
-        task(pipeline, Service::Monitor, Some(name), vec![log.clone()], writes.clone())
-    };
+    let task =
+        |(name, log): (&str, &String)| task(pipeline, Service::Monitor, Some(name), vec![log.clone()], writes.clone());
     inputs.map(task).into()
 }
 
-fn task(
-    pipeline: &Pipeline,
-    service: Service,
-    name: Option<&str>,
-    reads: Vec<String>,
-    writes: Vec<String>,
-) -> Task {
+fn task(pipeline: &Pipeline, service: Service, name: Option<&str>, reads: Vec<String>, writes: Vec<String>) -> Task {
     let group_id = match name {
         Some(name) => format!("{}.{}.{name}", pipeline.name, service.name()),
         None => format!("{}.{}", pipeline.name, service.name()),

@@ -1,5 +1,6 @@
 //! The topics of a pipeline, with partitions, keys and the schemas that follow from it.
 
+use schemas::contracts;
 use schemas::log::{log_schema, outcome_schema, prediction_schema};
 use serde_json::Value;
 
@@ -85,59 +86,53 @@ fn logs(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
 }
 
 fn results(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
-    let topic = |name: &String, kind: Kind, partitions: u32, key: Key, schema: Option<Value>| Topic {
+    let topic = |name: &String, kind: Kind, key: &'static str, schema: Value| Topic {
         name: name.clone(),
         kind,
         internal: false,
-        partitions,
-        compacted: matches!(kind, Kind::Alerts | Kind::Models),
-        key,
-        schema,
+        partitions: pipeline.partitions,
+        compacted: false,
+        key: Key::Field(key),
+        schema: Some(schema),
     };
     let (name, namespace) = (pascal_case(&pipeline.name), namespace(pipeline));
-    let first_key = pipeline.features.entities.first().map_or(&pipeline.events.id, |entity| &entity.key);
-    let outcomes = topic(
-        &names.outcomes,
-        Kind::Outcomes,
-        pipeline.partitions,
-        Key::Column(pipeline.events.id.clone()),
-        Some(outcome_schema(&name, &namespace)),
-    );
+    let outcomes = topic(&names.outcomes, Kind::Outcomes, "event_id", outcome_schema(&name, &namespace));
     if pipeline.models.is_empty() {
         return vec![outcomes];
     }
-    let predictions = topic(
-        &names.predictions,
-        Kind::Predictions,
-        pipeline.partitions,
-        Key::Column(first_key.clone()),
-        Some(prediction_schema(&name, &namespace)),
-    );
+    // The field `key` holds the first entity's key.
+    let predictions = topic(&names.predictions, Kind::Predictions, "key", prediction_schema(&name, &namespace));
     vec![
         predictions,
         outcomes,
-        topic(&names.drift, Kind::Drift, NARROW_PARTITIONS, Key::Field("monitor"), None),
-        topic(&names.alerts, Kind::Alerts, NARROW_PARTITIONS, Key::Field("incident"), None),
-        topic(&names.retraining, Kind::Retraining, NARROW_PARTITIONS, Key::Field("request"), None),
-        topic(&names.models, Kind::Models, NARROW_PARTITIONS, Key::Field("model"), None),
+        shared(&names.drift, Kind::Drift, "monitor", contracts::DRIFT_REPORT),
+        shared(&names.alerts, Kind::Alerts, "incident", contracts::ALERT),
+        shared(&names.retraining, Kind::Retraining, "request", contracts::RETRAINING_REQUEST),
+        shared(&names.models, Kind::Models, "model", contracts::MODEL_ANNOUNCEMENT),
     ]
 }
 
 fn bookkeeping(names: &Names) -> Vec<Topic> {
-    let topic = |name: &String, kind: Kind, key: &'static str| Topic {
-        name: name.clone(),
+    vec![
+        shared(&names.control, Kind::Control, "log", contracts::CONTROL_REPORT),
+        shared(&names.ledger, Kind::Ledger, "edge", contracts::LEDGER_ROW),
+        shared(&names.progress, Kind::Progress, "partition", contracts::PROGRESS),
+    ]
+}
+
+/// A topic whose schema is the same for all pipelines.
+fn shared(name: &str, kind: Kind, key: &'static str, schema: &str) -> Topic {
+    let schema: Option<Value> = contracts::avro(schema).and_then(|text| serde_json::from_str(text).ok());
+    debug_assert!(schema.is_some(), "a contract file is embedded and is JSON");
+    Topic {
+        name: name.to_owned(),
         kind,
         internal: kind == Kind::Progress,
         partitions: NARROW_PARTITIONS,
-        compacted: kind == Kind::Progress,
+        compacted: matches!(kind, Kind::Alerts | Kind::Models | Kind::Progress),
         key: Key::Field(key),
-        schema: None,
-    };
-    vec![
-        topic(&names.control, Kind::Control, "log"),
-        topic(&names.ledger, Kind::Ledger, "edge"),
-        topic(&names.progress, Kind::Progress, "partition"),
-    ]
+        schema,
+    }
 }
 
 /// Namespace of a pipeline's schemas. Logs have one below it, so that their record names never meet those of sources.

@@ -4,34 +4,51 @@ use super::{check, check_file};
 
 #[test]
 fn a_pipeline_needs_an_entity() {
-    check_file("pipeline: shop\nsources: { orders: { topic: a, schema: shop/Order.avsc, id: order_id, event_time: time } }\nfeatures: { row: { large: amount > 100 } }\n", expect![[r#"
+    check_file(
+        "pipeline: shop\nsources: { orders: { topic: a, schema: shop/Order.avsc, id: order_id, event_time: time } }\nfeatures: { row: { large: amount > 100 } }\n",
+        expect![[r#"
         3 TM0003: `features` needs at least one entity
             features: { row: { large: amount > 100 } }
                       ^
             without aggregates write `entities: { event: { key: order_id } }`
-    "#]]);
-    check_file("pipeline: shop\nsources: { orders: { topic: a, schema: shop/Order.avsc, id: order_id, event_time: time } }\nfeatures: [row]\n", expect![[r#"
+    "#]],
+    );
+    check_file(
+        "pipeline: shop\nsources: { orders: { topic: a, schema: shop/Order.avsc, id: order_id, event_time: time } }\nfeatures: [row]\n",
+        expect![[r#"
         3 TM0004: `features` must be a map, not a list
             features: [row]
                       ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn names_must_be_names() {
-    check("abroad:", "Abroad:", expect![[r#"
+    check(
+        "abroad:",
+        "Abroad:",
+        expect![[r#"
         32 TM0005: `Abroad` cannot be a name
             Abroad: country <> 'DE'
             ^^^^^^
             names begin with a-z, go on with a-z, 0-9, _ and have at most 64 characters
-    "#]]);
-    check("abroad:", "from abroad:", expect![[r#"
+    "#]],
+    );
+    check(
+        "abroad:",
+        "from abroad:",
+        expect![[r#"
         32 TM0005: `from abroad` cannot be a name
             from abroad: country <> 'DE'
             ^^^^^^^^^^^
             names begin with a-z, go on with a-z, 0-9, _ and have at most 64 characters
-    "#]]);
-    check("buyer:\n", "9buyer:\n", expect![[r#"
+    "#]],
+    );
+    check(
+        "buyer:\n",
+        "9buyer:\n",
+        expect![[r#"
         34 TM0005: `9buyer` cannot be a name
             9buyer:
             ^^^^^^
@@ -40,18 +57,26 @@ fn names_must_be_names() {
             inputs: [amount, row.*, buyer.*, seller_returns_30d]
                                     ^^^^^^^
             did you mean `9buyer.*`?
-    "#]]);
-    check("spent:", "spent-eur:", expect![[r#"
+    "#]],
+    );
+    check(
+        "spent:",
+        "spent-eur:",
+        expect![[r#"
         39 TM0005: `spent-eur` cannot be a name
             spent-eur: sum(amount)
             ^^^^^^^^^
             names begin with a-z, go on with a-z, 0-9, _ and have at most 64 characters
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn names_of_logs_are_taken() {
-    check("seller:\n", "journal:\n", expect![[r#"
+    check(
+        "seller:\n",
+        "journal:\n",
+        expect![[r#"
         41 TM0005: `journal` cannot be an entity
             journal:
             ^^^^^^^
@@ -59,97 +84,157 @@ fn names_of_logs_are_taken() {
         50 TM0015: `seller_returns_30d` is no column, feature or group of features
             inputs: [amount, row.*, buyer.*, seller_returns_30d]
                                              ^^^^^^^^^^^^^^^^^^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_row_feature_sees_one_event() {
-    check("country <> 'DE'", "sum(amount)", expect![[r#"
+    check(
+        "country <> 'DE'",
+        "sum(amount)",
+        expect![[r#"
         32 TM0014: `sum` needs many events, and a row feature sees one
             abroad: sum(amount)
                     ^^^
             make it an aggregate of an entity
-    "#]]);
-    check("country <> 'DE'", "returned", expect![[r#"
+    "#]],
+    );
+    check(
+        "country <> 'DE'",
+        "returned",
+        expect![[r#"
         32 TM0017: `returned` is the label, which is not known when an event is judged
             abroad: returned
                     ^^^^^^^^
             only aggregates of entities can use it
-    "#]]);
-    check("country <> 'DE'", "contry is null", expect![[r#"
+    "#]],
+    );
+    check(
+        "country <> 'DE'",
+        "contry is null",
+        expect![[r#"
         32 TM0011: `contry` is no column of `shop/Order.avsc`
             abroad: contry is null
                     ^^^^^^
             did you mean `country`?
-    "#]]);
-    check("country <> 'DE'", "true", expect![[r#"
+    "#]],
+    );
+    check(
+        "country <> 'DE'",
+        "true",
+        expect![[r#"
         32 TM0004: `abroad` must be a text, not true or false
             abroad: true
                     ^^^^
-    "#]]);
-    check("country <> 'DE'", "country in ('ü', 'DE') or cuntry = 'ü'", expect![[r#"
+    "#]],
+    );
+    check(
+        "country <> 'DE'",
+        "country in ('ü', 'DE') or cuntry = 'ü'",
+        expect![[r#"
         32 TM0011: `cuntry` is no column of `shop/Order.avsc`
             abroad: country in ('ü', 'DE') or cuntry = 'ü'
                                               ^^^^^^
             did you mean `country`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_entity_needs_a_key_column() {
-    check("key: buyer_id\n", "key: buyer\n", expect![[r#"
+    check(
+        "key: buyer_id\n",
+        "key: buyer\n",
+        expect![[r#"
         35 TM0011: `buyer` is no column of `shop/Order.avsc`
             key: buyer
                  ^^^^^
             known: `order_id`, `time`, `buyer_id`, `seller_id`, `amount`, `country`, `Gift`, `lines`
-    "#]]);
-    check("      key: buyer_id\n", "", expect![[r#"
+    "#]],
+    );
+    check(
+        "      key: buyer_id\n",
+        "",
+        expect![[r#"
         34 TM0003: entity `buyer` needs `key`
             buyer:
             ^^^^^
-    "#]]);
-    check("key: buyer_id", "key: amount", expect![[r#"
+    "#]],
+    );
+    check(
+        "key: buyer_id",
+        "key: amount",
+        expect![[r#"
         35 TM0012: `amount` is a number with decimals and cannot be a key
             key: amount
                  ^^^^^^
-    "#]]);
-    check("key: buyer_id", "key: lines", expect![[r#"
+    "#]],
+    );
+    check(
+        "key: buyer_id",
+        "key: lines",
+        expect![[r#"
         35 TM0012: `lines` is of a type that only travels along and cannot be a key
             key: lines
                  ^^^^^
-    "#]]);
-    check("key: buyer_id", "key: time", expect![[r#"
+    "#]],
+    );
+    check(
+        "key: buyer_id",
+        "key: time",
+        expect![[r#"
         35 TM0012: `time` is a time and cannot be a key
             key: time
                  ^^^^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn windows_must_be_durations_and_differ() {
-    check("[1h, 7d]", "[1h, 7]", expect![[r#"
+    check(
+        "[1h, 7d]",
+        "[1h, 7]",
+        expect![[r#"
         36 TM0007: `windows` must be a duration, not `7` without a unit
             windows: [1h, 7]
                           ^
             write a whole number and a unit: 500ms, 90s, 10m, 1h, 7d
-    "#]]);
-    check("[1h, 7d]", "[1h, 60m]", expect![[r#"
+    "#]],
+    );
+    check(
+        "[1h, 7d]",
+        "[1h, 60m]",
+        expect![[r#"
         36 TM0013: window `60m` is as long as `1h`
             windows: [1h, 60m]
                           ^^^
-    "#]]);
-    check("[1h, 7d]", "[0s]", expect![[r#"
+    "#]],
+    );
+    check(
+        "[1h, 7d]",
+        "[0s]",
+        expect![[r#"
         36 TM0006: a window must be longer than nothing
             windows: [0s]
                       ^^
-    "#]]);
-    check("[1h, 7d]", "[]", expect![[r#"
+    "#]],
+    );
+    check(
+        "[1h, 7d]",
+        "[]",
+        expect![[r#"
         34 TM0003: entity `buyer` needs `windows` for its aggregates
             buyer:
             ^^^^^
             add `windows: [1d, 7d]`
-    "#]]);
-    check("[1h, 7d]", "1h", expect![[r#"
+    "#]],
+    );
+    check(
+        "[1h, 7d]",
+        "1h",
+        expect![[r#"
         34 TM0003: entity `buyer` needs `windows` for its aggregates
             buyer:
             ^^^^^
@@ -158,99 +243,157 @@ fn windows_must_be_durations_and_differ() {
             windows: 1h
                      ^^
             write `windows: [a, b]`
-    "#]]);
-    check("      windows: [1h, 7d]\n", "", expect![[r#"
+    "#]],
+    );
+    check(
+        "      windows: [1h, 7d]\n",
+        "",
+        expect![[r#"
         34 TM0003: entity `buyer` needs `windows` for its aggregates
             buyer:
             ^^^^^
             add `windows: [1d, 7d]`
-    "#]]);
-    check("[1h, 7d]", "[1w]", expect![[r#"
+    "#]],
+    );
+    check(
+        "[1h, 7d]",
+        "[1w]",
+        expect![[r#"
         36 TM0007: `windows` must be a duration, not `1w`
             windows: [1w]
                       ^^
             write a whole number and a unit: 500ms, 90s, 10m, 1h, 7d
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_delay_must_be_a_duration() {
-    check("      delay: 7d", "      delay: 7", expect![[r#"
+    check(
+        "      delay: 7d",
+        "      delay: 7",
+        expect![[r#"
         44 TM0007: `delay` must be a duration, not `7` without a unit
             delay: 7
                    ^
             write a whole number and a unit: 500ms, 90s, 10m, 1h, 7d
-    "#]]);
-    check("      delay: 7d", "      delay: soon", expect![[r#"
+    "#]],
+    );
+    check(
+        "      delay: 7d",
+        "      delay: soon",
+        expect![[r#"
         44 TM0007: `delay` must be a duration, not `soon`
             delay: soon
                    ^^^^
             write a whole number and a unit: 500ms, 90s, 10m, 1h, 7d
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_aggregate_must_aggregate() {
-    check("count()", "cuont()", expect![[r#"
+    check(
+        "count()",
+        "cuont()",
+        expect![[r#"
         38 TM0014: `cuont` is no aggregate
             orders: cuont()
                     ^^^^^
             did you mean `count`?
-    "#]]);
-    check("count()", "amount", expect![[r#"
+    "#]],
+    );
+    check(
+        "count()",
+        "amount",
+        expect![[r#"
         38 TM0014: `amount` aggregates nothing
             orders: amount
                     ^^^^^^
             use one of `count`, `sum`, `avg`, `min`, `max`, `stddev`, `last`, `time_since_last`
-    "#]]);
-    check("count()", "", expect![[r#"
+    "#]],
+    );
+    check(
+        "count()",
+        "",
+        expect![[r#"
         38 TM0004: `orders` must be a text, not nothing
             orders: 
                   ^
-    "#]]);
-    check("count()", "7", expect![[r#"
+    "#]],
+    );
+    check(
+        "count()",
+        "7",
+        expect![[r#"
         38 TM0004: `orders` must be a text, not a number
             orders: 7
                     ^
-    "#]]);
-    check("sum(amount)", "sum(amont)", expect![[r#"
+    "#]],
+    );
+    check(
+        "sum(amount)",
+        "sum(amont)",
+        expect![[r#"
         39 TM0011: `amont` is no column of `shop/Order.avsc`
             spent: sum(amont)
                        ^^^^^
             did you mean `amount`?
-    "#]]);
-    check("sum(amount)", "\"sum('amount)\"", expect![[r#"
+    "#]],
+    );
+    check(
+        "sum(amount)",
+        "\"sum('amount)\"",
+        expect![[r#"
         39 TM0014: a ' is never closed
             spent: "sum('amount)"
                    ^^^^^^^^^^^^^^
             an expression is SQL: `amount >= 0 and amount < 100000`
-    "#]]);
-    check("avg(returned)", "avg(retruned)", expect![[r#"
+    "#]],
+    );
+    check(
+        "avg(returned)",
+        "avg(retruned)",
+        expect![[r#"
         46 TM0011: `retruned` is no column of `shop/Order.avsc`
             returns: coalesce(avg(retruned), 0)
                                   ^^^^^^^^
             did you mean `returned`?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn two_features_cannot_have_one_name() {
-    check("spent:", "orders:", expect![[r#"
+    check(
+        "spent:",
+        "orders:",
+        expect![[r#"
         39 TM0013: `orders` is declared a second time
             orders: sum(amount)
             ^^^^^^
             remove or rename one of them
-    "#]]);
-    check("abroad: country", "abroad: amount > 1\n    abroad: country", expect![[r#"
+    "#]],
+    );
+    check(
+        "abroad: country",
+        "abroad: amount > 1\n    abroad: country",
+        expect![[r#"
         33 TM0013: `abroad` is declared a second time
             abroad: country <> 'DE'
             ^^^^^^
             remove or rename one of them
-    "#]]);
-    let both = "        x_orders: count()\n    buyer_x: { key: seller_id, windows: [7d], aggregates: { orders: count() } }\n";
-    check("        gap: time_since_last()\n", both, expect![[r#"
+    "#]],
+    );
+    let both =
+        "        x_orders: count()\n    buyer_x: { key: seller_id, windows: [7d], aggregates: { orders: count() } }\n";
+    check(
+        "        gap: time_since_last()\n",
+        both,
+        expect![[r#"
         41 TM0013: two features would be called `buyer_x_orders_7d`
             buyer_x: { key: seller_id, windows: [7d], aggregates: { orders: count() } }
                                                                             ^^^^^^^
-    "#]]);
+    "#]],
+    );
 }

@@ -173,7 +173,9 @@ fn ten_mistakes_are_ten_problems() {
         .replace("epochs: 5", "epochs: 0")
         .replace("on: [drift]", "on: [drft]");
     assert_eq!(parse(&yaml, &resolve).err().unwrap().len(), 10);
-    check_file(&yaml, expect![[r#"
+    check_file(
+        &yaml,
+        expect![[r#"
         2 TM0008: `low_latencey` is no choice for `delivery`
             delivery: low_latencey
                       ^^^^^^^^^^^^
@@ -213,5 +215,6 @@ fn ten_mistakes_are_ten_problems() {
             on: [drft]
                  ^^^^
             did you mean `drift`?
-    "#]]);
+    "#]],
+    );
 }
