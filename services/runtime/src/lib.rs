@@ -3,5 +3,8 @@
 //! This is the only crate that names rdkafka. Everything here is synchronous: one OS thread owns one
 //! [`log::Session`], and with it a consumer and a producer.
 
+pub mod conformance;
 pub mod embedded;
+pub mod kafka;
 pub mod log;
+pub mod shell;

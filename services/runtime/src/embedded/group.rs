@@ -1,8 +1,8 @@
 //! Consumer groups within one process: who should own what, who owns it still, and who has gone silent.
 //!
 //! A change of membership only changes what each member _should_ own. A partition changes hands when its owner, in a
-//! poll, has given it back; so it never has two owners. A member that does not poll any more is removed once another
-//! one waits for its partitions.
+//! poll, has given it back; so it never has two owners. A member that does not poll any more is removed by
+//! the next one that does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -99,29 +99,22 @@ impl Group {
         free
     }
 
-    /// Whether a member should own something that it does not own yet.
-    pub fn waits(&self, id: MemberId) -> bool {
-        self.members.get(&id).is_some_and(|member| member.target.iter().any(|slot| !self.owns(id, *slot)))
-    }
-
-    /// Removes members that hold a partition that `id` should have and that have not polled in time. Returns when to
-    /// look again, if there still is such a partition.
+    /// Removes other members that have not polled in time. Returns when the next of them would have to go.
     pub fn expire(&mut self, id: MemberId, now: Instant, all: &[Slot]) -> Option<Instant> {
-        let target = &self.members.get(&id)?.target;
-        let holders: BTreeSet<MemberId> =
-            target.iter().filter_map(|slot| self.owners.get(slot)).filter(|owner| **owner != id).copied().collect();
         let mut next: Option<Instant> = None;
-        for holder in holders {
-            let Some(member) = self.members.get(&holder) else { continue };
+        let mut silent = Vec::new();
+        for (other, member) in self.members.iter().filter(|(other, _)| **other != id) {
             let Some(since) = member.signal.idle_since() else { continue };
             let deadline = since + member.poll_interval_max;
             if deadline <= now {
-                tracing::warn!(member = holder, "removed a group member that has stopped polling");
-                member.signal.notify();
-                self.leave(holder, all);
+                silent.push(*other);
             } else {
                 next = Some(next.map_or(deadline, |next| next.min(deadline)));
             }
+        }
+        for member in silent {
+            tracing::warn!(member, "removed a group member that has stopped polling");
+            self.leave(member, all);
         }
         next
     }

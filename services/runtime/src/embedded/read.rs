@@ -19,6 +19,7 @@ pub(super) struct Job {
     pub slot: Slot,
     /// The first offset wanted.
     pub from: i64,
+    records_max: usize,
     runs: Vec<Run>,
     segments: Vec<Arc<Segment>>,
 }
@@ -42,7 +43,7 @@ pub(super) fn plan(state: &State, slot: Slot, from: i64, budget: &mut Budget) ->
     if from >= partition.visible || budget.is_spent() {
         return None;
     }
-    let mut job = Job { slot, from, runs: Vec::new(), segments: Vec::new() };
+    let mut job = Job { slot, from, records_max: budget.records, runs: Vec::new(), segments: Vec::new() };
     let first = partition.run_at(from);
     for run in partition.runs[first..].iter().take_while(|run| run.base < partition.visible) {
         let fresh = (run.end() - from.max(run.base)) as usize;
@@ -58,15 +59,15 @@ pub(super) fn plan(state: &State, slot: Slot, from: i64, budget: &mut Budget) ->
 }
 
 impl Job {
-    /// Reads the records, at most `records_max`.
-    pub fn read(mut self, records_max: usize) -> Result<Vec<Record>> {
+    /// Reads the records.
+    pub fn read(mut self) -> Result<Vec<Record>> {
         self.load()?;
         let mut read = Vec::new();
         for run in self.runs {
             let Some(body) = run.body else { continue };
-            let room = records_max - read.len();
+            let room = self.records_max - read.len();
             read.extend(records(body, run.base, run.count, run.append_time_ms, self.from).take(room));
-            if read.len() == records_max {
+            if read.len() == self.records_max {
                 break;
             }
         }

@@ -82,6 +82,7 @@ impl EmbeddedSession {
                     topics.iter().flat_map(|topic| (0..partitions(*topic)).map(|number| (*topic, number))).collect();
                 session.membership = Some(Membership { group, topics, slots, id: 0, settled: None });
                 session.join(&mut state);
+                session.signal.end_poll();
             }
             Input::Assigned(partitions) => {
                 for (tp, offset) in partitions {
@@ -143,13 +144,13 @@ impl EmbeddedSession {
             self.signal.notify();
             return (poll, None);
         }
-        if member.settled == Some(group.version()) {
-            return (poll, None);
-        }
         let recheck = group.expire(member.id, Instant::now(), &member.slots);
+        if member.settled == Some(group.version()) {
+            return (poll, recheck);
+        }
         let revoking = group.to_revoke(member.id);
         let free = group.take_free(member.id);
-        if recheck.is_none() && revoking.is_empty() && free.is_empty() && !group.waits(member.id) {
+        if revoking.is_empty() && free.is_empty() {
             member.settled = Some(group.version());
         }
         let name = member.group.clone();
@@ -191,11 +192,10 @@ impl EmbeddedSession {
     }
 
     fn read(&mut self, jobs: Vec<Job>) -> Result<Poll> {
-        let share = self.options.poll_records_max.div_ceil(jobs.len());
         let mut poll = Poll::default();
         for job in jobs {
             let slot = job.slot;
-            let records = job.read(share)?;
+            let records = job.read()?;
             let Some(position) = self.positions.iter_mut().find(|position| position.slot == slot) else { continue };
             if let Some(last) = records.last() {
                 position.next = last.offset + 1;

@@ -1,0 +1,264 @@
+//! The log on Kafka brokers, through librdkafka. The only module that names rdkafka.
+
+mod commit;
+mod context;
+mod fault;
+mod message;
+mod publisher;
+mod session;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::executor::block_on;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use self::context::ConsumerSide;
+use self::session::KafkaSession;
+use self::settings::{MESSAGE_BYTES_MAX, Settings};
+use crate::log::{Committed, Error, Log, Result, Session, SessionOptions, TopicPartition, TopicSpec};
+
+/// How long a broker may take to answer the first question.
+pub const CONNECT_WAIT_MS: u64 = 10_000;
+/// How long a broker may take to answer any other question.
+pub const REQUEST_WAIT_MS: u64 = 30_000;
+/// How long a topic that was just created may take to be known everywhere.
+const CREATED_WAIT_MS: u64 = 30_000;
+/// Pause between two looks at a topic that was just created.
+const CREATED_LOOK_MS: u64 = 20;
+/// Lets the broker choose (`default.replication.factor`).
+const REPLICATION_OF_BROKER: i32 = -1;
+/// The name under which questions are asked.
+const CLIENT_ID: &str = "tidemill";
+
+/// A handle to a cluster of Kafka brokers; clones share one connection for questions.
+#[derive(Clone)]
+pub struct Kafka {
+    cluster: Arc<Cluster>,
+}
+
+/// What all sessions of one handle share.
+struct Cluster {
+    settings: Settings,
+    asker: BaseConsumer<ConsumerSide>,
+}
+
+impl Kafka {
+    /// Connects to the cluster that `brokers` (`host:port`, separated by commas) belong to. `settings` are handed to
+    /// librdkafka, except for those that the guarantees of a session stand on.
+    pub fn connect(brokers: &str, settings: &BTreeMap<String, String>) -> Result<Self> {
+        let settings = Settings::new(brokers, settings)?;
+        let config = settings.client(CLIENT_ID, None);
+        let asker = BaseConsumer::from_config_and_context(&config, ConsumerSide::default())
+            .map_err(|error| fault::error("creating a Kafka client", &error))?;
+        let cluster = Cluster { settings, asker };
+        cluster.metadata(None, CONNECT_WAIT_MS)?;
+        Ok(Self { cluster: Arc::new(cluster) })
+    }
+}
+
+fn ms(wait_ms: u64) -> Duration {
+    Duration::from_millis(wait_ms)
+}
+
+/// One element per partition, all at the same raw offset.
+fn list<'a>(tps: impl IntoIterator<Item = &'a TopicPartition>) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for tp in tps {
+        list.add_partition(&tp.topic, tp.partition);
+    }
+    list
+}
+
+impl Cluster {
+    /// Serves log lines and errors of the client for questions, which nobody polls otherwise.
+    fn drain(&self) {
+        while self.asker.poll(Duration::ZERO).is_some() {}
+    }
+
+    fn metadata(&self, topic: Option<&str>, wait_ms: u64) -> Result<Metadata> {
+        let answer = self.asker.fetch_metadata(topic, ms(wait_ms));
+        self.drain();
+        answer.map_err(|error| match error.rdkafka_error_code() {
+            Some(code) if fault::is_unreachable(code) => {
+                let detail = self.asker.context().reason();
+                Error::NoBroker { brokers: self.settings.brokers.clone(), waited_ms: wait_ms, detail }
+            }
+            _ => fault::error("asking for the cluster's topics", &error),
+        })
+    }
+
+    /// A topic's partitions; `None` when it does not exist or is being created.
+    fn partitions(&self, topic: &str) -> Result<Option<i32>> {
+        let metadata = self.metadata(Some(topic), CONNECT_WAIT_MS)?;
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
+        match found.error().map(RDKafkaErrorCode::from) {
+            None if found.partitions().is_empty() => Ok(None),
+            None => Ok(Some(found.partitions().len() as i32)),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(None),
+            Some(code) => Err(fault::error(format!("asking for topic {topic}"), &KafkaError::MetadataFetch(code))),
+        }
+    }
+
+    fn check_partition(&self, tp: &TopicPartition) -> Result<()> {
+        match self.partitions(&tp.topic)? {
+            None => Err(Error::MissingTopic { topic: tp.topic.to_string() }),
+            Some(count) if (0..count).contains(&tp.partition) => Ok(()),
+            Some(partitions) => Err(Error::MissingPartition { tp: tp.clone(), partitions }),
+        }
+    }
+
+    fn watermarks(&self, tp: &TopicPartition) -> Result<(i64, i64)> {
+        let answer = self.asker.fetch_watermarks(&tp.topic, tp.partition, ms(REQUEST_WAIT_MS));
+        self.drain();
+        match answer {
+            Ok(watermarks) => Ok(watermarks),
+            Err(error) => {
+                self.check_partition(tp)?;
+                Err(fault::error(format!("asking for the end of {tp}"), &error))
+            }
+        }
+    }
+
+    fn create(&self, specs: &[TopicSpec]) -> Result<()> {
+        let config = self.settings.client(CLIENT_ID, None);
+        let admin: AdminClient<DefaultClientContext> =
+            AdminClient::from_config(&config).map_err(|error| fault::error("creating a Kafka client", &error))?;
+        let bytes_max = MESSAGE_BYTES_MAX.to_string();
+        let retentions: Vec<String> = specs.iter().map(|spec| spec.retention_ms.unwrap_or(-1).to_string()).collect();
+        let topics = specs.iter().zip(&retentions).map(|(spec, retention_ms)| {
+            NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(REPLICATION_OF_BROKER))
+                .set("message.timestamp.type", "LogAppendTime")
+                .set("cleanup.policy", if spec.compacted { "compact" } else { "delete" })
+                .set("retention.ms", retention_ms)
+                .set("retention.bytes", "-1")
+                .set("max.message.bytes", &bytes_max)
+        });
+        let topics: Vec<NewTopic<'_>> = topics.collect();
+        let options =
+            AdminOptions::new().request_timeout(Some(ms(REQUEST_WAIT_MS))).operation_timeout(Some(ms(REQUEST_WAIT_MS)));
+        let results = block_on(admin.create_topics(&topics, &options))
+            .map_err(|error| fault::error("creating topics", &error))?;
+        for result in results {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, code)) => return Err(Error::InvalidTopic { topic, why: code.to_string() }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until a topic that was just created is known, and checks its partitions.
+    fn await_created(&self, spec: &TopicSpec) -> Result<()> {
+        let deadline = Instant::now() + ms(CREATED_WAIT_MS);
+        loop {
+            match self.partitions(&spec.name)? {
+                Some(found) if found == spec.partitions => return Ok(()),
+                Some(found) => {
+                    let topic = spec.name.clone();
+                    return Err(Error::PartitionCount { topic, wanted: spec.partitions, found });
+                }
+                None if Instant::now() < deadline => std::thread::sleep(ms(CREATED_LOOK_MS)),
+                None => return Err(Error::MissingTopic { topic: spec.name.clone() }),
+            }
+        }
+    }
+}
+
+impl Log for Kafka {
+    fn create_topics(&self, specs: &[TopicSpec]) -> Result<()> {
+        let mut missing = Vec::new();
+        for spec in specs {
+            match self.cluster.partitions(&spec.name)? {
+                Some(found) if found == spec.partitions => {}
+                Some(found) => {
+                    let topic = spec.name.clone();
+                    return Err(Error::PartitionCount { topic, wanted: spec.partitions, found });
+                }
+                None => missing.push(spec.clone()),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.cluster.create(&missing)?;
+        missing.iter().try_for_each(|spec| self.cluster.await_created(spec))
+    }
+
+    fn partitions(&self, topic: &str) -> Result<Option<i32>> {
+        self.cluster.partitions(topic)
+    }
+
+    fn topics(&self) -> Result<Vec<String>> {
+        let metadata = self.cluster.metadata(None, CONNECT_WAIT_MS)?;
+        let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
+        let mut names: Vec<String> = names.filter(|name| !name.starts_with("__")).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn watermarks(&self, tp: &TopicPartition) -> Result<(i64, i64)> {
+        self.cluster.watermarks(tp)
+    }
+
+    fn offset_at(&self, tp: &TopicPartition, time_ms: i64) -> Result<Option<i64>> {
+        self.cluster.check_partition(tp)?;
+        let doing = || format!("asking for the offset of {tp} at {time_ms} ms");
+        let mut times = TopicPartitionList::new();
+        times
+            .add_partition_offset(&tp.topic, tp.partition, Offset::Offset(time_ms))
+            .map_err(|error| fault::error(doing(), &error))?;
+        let answer = self.cluster.asker.offsets_for_times(times, ms(REQUEST_WAIT_MS));
+        self.cluster.drain();
+        let answer = answer.map_err(|error| fault::error(doing(), &error))?;
+        let found = answer.elements().first().map(|element| element.offset());
+        Ok(match found {
+            Some(Offset::Offset(offset)) => Some(offset),
+            _ => None,
+        })
+    }
+
+    fn committed(&self, group: &str, tps: &[TopicPartition]) -> Result<Vec<Option<Committed>>> {
+        let config = self.cluster.settings.client(CLIENT_ID, Some(group));
+        let consumer = BaseConsumer::from_config_and_context(&config, ConsumerSide::default())
+            .map_err(|error| fault::error("creating a Kafka client", &error))?;
+        consumer.context().close();
+        committed(&consumer, group, tps)
+    }
+
+    fn session(&self, options: SessionOptions) -> Result<Box<dyn Session>> {
+        Ok(Box::new(KafkaSession::open(self.cluster.clone(), options)?))
+    }
+}
+
+/// What a group committed, asked by one of its consumers.
+fn committed(
+    consumer: &BaseConsumer<ConsumerSide>,
+    group: &str,
+    tps: &[TopicPartition],
+) -> Result<Vec<Option<Committed>>> {
+    let doing = || format!("asking for the commits of group {group}");
+    let answer =
+        consumer.committed_offsets(list(tps), ms(REQUEST_WAIT_MS)).map_err(|error| fault::error(doing(), &error))?;
+    let mut found = Vec::with_capacity(tps.len());
+    for tp in tps {
+        let element = answer.find_partition(&tp.topic, tp.partition);
+        let element = element.ok_or_else(|| Error::MissingTopic { topic: tp.topic.to_string() })?;
+        element.error().map_err(|error| fault::error(doing(), &error))?;
+        found.push(match element.offset() {
+            Offset::Offset(offset) => Some(Committed { offset, metadata: element.metadata().to_owned() }),
+            _ => None,
+        });
+    }
+    Ok(found)
+}

@@ -1,0 +1,383 @@
+//! A session on Kafka: one consumer, one producer, one thread.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::commit::commit;
+use super::context::{ConsumerSide, Rebalance};
+use super::message::{Collector, record};
+use super::publisher::Publisher;
+use super::{Cluster, REQUEST_WAIT_MS, committed, fault, list, ms};
+use crate::log::{
+    Assigned, Commit, Error, Input, METADATA_BYTES_MAX, Poll, Publish, Result, Revoked, Session, SessionOptions,
+    TopicPartition,
+};
+
+/// A partition that this session owns.
+struct Owned {
+    tp: TopicPartition,
+    next: i64,
+    paused: bool,
+    /// Records were thrown away since they came while it was paused; reading must go back to `next`.
+    behind: bool,
+}
+
+/// What must happen before the next records can come.
+enum Pending {
+    Nothing,
+    /// The shell has seen its new partitions and may have moved their positions: begin to read.
+    Assign,
+    /// The shell had its time to commit: give the partitions back.
+    Unassign,
+}
+
+/// See the module.
+pub(super) struct KafkaSession {
+    // The publisher goes first: its outputs must not outlive the session's place in the group.
+    publisher: Option<Publisher>,
+    consumer: Option<BaseConsumer<ConsumerSide>>,
+    cluster: Arc<Cluster>,
+    options: SessionOptions,
+    owned: Vec<Owned>,
+    /// Partitions that may be committed though they are not read any more: those just revoked.
+    leaving: Vec<TopicPartition>,
+    pending: Pending,
+}
+
+impl KafkaSession {
+    /// Opens a session; with a group, joins it in the background.
+    pub fn open(cluster: Arc<Cluster>, options: SessionOptions) -> Result<Self> {
+        let mut session = Self {
+            publisher: None,
+            consumer: None,
+            cluster,
+            options,
+            owned: Vec::new(),
+            leaving: Vec::new(),
+            pending: Pending::Nothing,
+        };
+        match session.options.input.clone() {
+            Input::None => {
+                session.cluster.metadata(None, super::CONNECT_WAIT_MS)?;
+            }
+            Input::Group { topics, .. } => {
+                for topic in &topics {
+                    session.cluster.partitions(topic)?.ok_or_else(|| Error::MissingTopic { topic: topic.clone() })?;
+                }
+                let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+                let consumer = session.create_consumer()?;
+                consumer.subscribe(&names).map_err(|error| fault::error("subscribing", &error))?;
+                session.consumer = Some(consumer);
+            }
+            Input::Assigned(partitions) => {
+                for (tp, offset) in &partitions {
+                    session.cluster.check_partition(tp)?;
+                    check_range(&session.cluster, tp, *offset)?;
+                }
+                session.consumer = Some(session.create_consumer()?);
+                session.owned = partitions.into_iter().map(|(tp, next)| owned(tp, next)).collect();
+                session.assign()?;
+            }
+        }
+        Ok(session)
+    }
+
+    fn create_consumer(&self) -> Result<BaseConsumer<ConsumerSide>> {
+        let config = self.cluster.settings.consumer(&self.options);
+        BaseConsumer::from_config_and_context(&config, ConsumerSide::default())
+            .map_err(|error| fault::error("creating a consumer", &error))
+    }
+
+    fn group(&self) -> Option<&str> {
+        match &self.options.input {
+            Input::Group { group, .. } => Some(group),
+            _ => None,
+        }
+    }
+
+    /// Begins to read all owned partitions at their positions.
+    fn assign(&mut self) -> Result<()> {
+        let Some(consumer) = &self.consumer else { return Ok(()) };
+        let mut list = TopicPartitionList::with_capacity(self.owned.len());
+        for Owned { tp, next, .. } in &self.owned {
+            list.add_partition_offset(&tp.topic, tp.partition, Offset::Offset(*next))
+                .map_err(|error| fault::error(format!("reading {tp} from {next}"), &error))?;
+        }
+        consumer.assign(&list).map_err(|error| fault::error("taking over partitions", &error))
+    }
+
+    /// Carries out what the last poll announced.
+    fn settle(&mut self) -> Result<()> {
+        match std::mem::replace(&mut self.pending, Pending::Nothing) {
+            Pending::Nothing => Ok(()),
+            Pending::Assign => self.assign(),
+            Pending::Unassign => {
+                self.leaving.clear();
+                let Some(consumer) = &self.consumer else { return Ok(()) };
+                consumer.unassign().map_err(|error| fault::error("giving partitions back", &error))
+            }
+        }
+    }
+
+    /// Announces the oldest rebalance that waits, if there is one.
+    fn rebalance(&mut self) -> Result<Option<Poll>> {
+        let Some(consumer) = &self.consumer else { return Ok(None) };
+        let Some(rebalance) = consumer.context().next_rebalance() else { return Ok(None) };
+        let mut poll = Poll::default();
+        match rebalance {
+            Rebalance::Revoke { partitions, lost } => {
+                self.owned.clear();
+                self.leaving = if lost { Vec::new() } else { partitions.clone() };
+                poll.revoked = partitions.into_iter().map(|tp| Revoked { tp, lost }).collect();
+                self.pending = Pending::Unassign;
+            }
+            Rebalance::Assign(partitions) => {
+                poll.assigned = self.positions(consumer, partitions)?;
+                let next =
+                    |assigned: &Assigned| assigned.committed.as_ref().map_or(assigned.start, |commit| commit.offset);
+                self.owned = poll.assigned.iter().map(|assigned| owned(assigned.tp.clone(), next(assigned))).collect();
+                self.pending = Pending::Assign;
+            }
+        }
+        if poll.is_empty() {
+            self.settle()?;
+        }
+        Ok(Some(poll))
+    }
+
+    fn positions(&self, consumer: &BaseConsumer<ConsumerSide>, tps: Vec<TopicPartition>) -> Result<Vec<Assigned>> {
+        if tps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let commits = committed(consumer, self.group().unwrap_or_default(), &tps)?;
+        let mut assigned = Vec::with_capacity(tps.len());
+        for (tp, committed) in tps.into_iter().zip(commits) {
+            let (start, end) = self.cluster.watermarks(&tp)?;
+            assigned.push(Assigned { tp, committed, start, end });
+        }
+        Ok(assigned)
+    }
+
+    /// Collects records until one of the limits is reached or nothing more is at hand.
+    fn collect(&mut self, deadline: Instant) -> Result<Poll> {
+        let mut collector = Collector::default();
+        let Some(consumer) = &self.consumer else {
+            std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+            return Ok(Poll::default());
+        };
+        loop {
+            let full =
+                collector.records >= self.options.poll_records_max || collector.bytes >= self.options.poll_bytes_max;
+            if full || consumer.context().has_rebalance() {
+                break;
+            }
+            let wait =
+                if collector.records > 0 { Duration::ZERO } else { deadline.saturating_duration_since(Instant::now()) };
+            match consumer.poll(wait) {
+                Some(Ok(message)) => take(&mut self.owned, &message, &mut collector),
+                Some(Err(error)) => explain(&self.cluster, &self.options, &self.owned, &error)?,
+                None if wait.is_zero() => break,
+                None => {}
+            }
+        }
+        Ok(Poll { records: collector.batches, ..Poll::default() })
+    }
+
+    fn owned(&mut self, tp: &TopicPartition) -> Result<&mut Owned> {
+        let found = self.owned.iter_mut().find(|owned| owned.tp == *tp);
+        found.ok_or_else(|| Error::NotAssigned { client_id: self.options.client_id.clone(), tp: tp.clone() })
+    }
+
+    /// Moves the position of a partition that is being read.
+    fn move_to(&mut self, tp: &TopicPartition, offset: i64) -> Result<()> {
+        let Some(consumer) = &self.consumer else { return Ok(()) };
+        let moved = consumer.seek(&tp.topic, tp.partition, Offset::Offset(offset), ms(REQUEST_WAIT_MS));
+        match moved {
+            Ok(()) => Ok(()),
+            // A partition that is only just being started cannot be moved: start all of them again.
+            Err(error) => {
+                tracing::debug!(%tp, offset, %error, "a seek was refused, assigning again");
+                self.assign()
+            }
+        }
+    }
+}
+
+fn owned(tp: TopicPartition, next: i64) -> Owned {
+    Owned { tp, next, paused: false, behind: false }
+}
+
+fn take(owned: &mut [Owned], message: &BorrowedMessage<'_>, collector: &mut Collector) {
+    let is_from = |owned: &&mut Owned| owned.tp.partition == message.partition() && *owned.tp.topic == *message.topic();
+    let Some(owned) = owned.iter_mut().find(is_from) else { return };
+    if owned.paused {
+        owned.behind = true;
+    } else if message.offset() >= owned.next {
+        owned.next = message.offset() + 1;
+        collector.add(&owned.tp, record(message));
+    }
+}
+
+fn check_range(cluster: &Cluster, tp: &TopicPartition, offset: i64) -> Result<()> {
+    let (start, end) = cluster.watermarks(tp)?;
+    if (start..=end).contains(&offset) {
+        return Ok(());
+    }
+    Err(Error::OutOfRange { tp: tp.clone(), offset, start, end })
+}
+
+/// Tells the errors that end a session from those that the client gets over by itself.
+fn explain(cluster: &Cluster, options: &SessionOptions, owned: &[Owned], error: &KafkaError) -> Result<()> {
+    let code = error.rdkafka_error_code();
+    match (error, code) {
+        (_, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) => {
+            owned.iter().try_for_each(|owned| check_range(cluster, &owned.tp, owned.next))
+        }
+        (_, Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {
+            owned.iter().try_for_each(|owned| cluster.check_partition(&owned.tp))
+        }
+        (KafkaError::MessageConsumptionFatal(_), Some(code)) if fault::is_fencing(code) => {
+            let Input::Group { group, .. } = &options.input else { return Err(fault::error("reading", error)) };
+            Err(Error::Fenced { group: group.clone(), detail: error.to_string() })
+        }
+        (KafkaError::MessageConsumptionFatal(_), _) => Err(fault::error("reading", error)),
+        (
+            _,
+            Some(
+                RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+                | RDKafkaErrorCode::SaslAuthenticationFailed
+                | RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::BadMessage,
+            ),
+        ) => Err(fault::error("reading", error)),
+        _ => {
+            tracing::warn!(%error, client_id = options.client_id, "the Kafka client reports an error and goes on");
+            Ok(())
+        }
+    }
+}
+
+impl Session for KafkaSession {
+    fn poll(&mut self, wait: Duration) -> Result<Poll> {
+        let deadline = Instant::now() + wait;
+        self.settle()?;
+        loop {
+            if let Some(poll) = self.rebalance()? {
+                if !poll.is_empty() {
+                    return Ok(poll);
+                }
+                continue;
+            }
+            let poll = self.collect(deadline)?;
+            if !poll.is_empty() || Instant::now() >= deadline {
+                return Ok(poll);
+            }
+        }
+    }
+
+    fn publish(&mut self, record: Publish) -> Result<()> {
+        let publisher = match &mut self.publisher {
+            Some(publisher) => publisher,
+            None => self.publisher.insert(Publisher::open(self.cluster.clone(), &self.options)?),
+        };
+        publisher.publish(&record)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.publisher.as_ref().map_or(Ok(()), Publisher::flush)
+    }
+
+    fn commit(&mut self, commits: &[Commit]) -> Result<()> {
+        let (Some(group), Some(consumer)) = (self.group(), &self.consumer) else {
+            return Err(Error::NoGroup { client_id: self.options.client_id.clone() });
+        };
+        for Commit { tp, metadata, .. } in commits {
+            if metadata.len() > METADATA_BYTES_MAX {
+                let (tp, bytes) = (tp.clone(), metadata.len());
+                return Err(Error::MetadataTooLarge { tp, bytes, bytes_max: METADATA_BYTES_MAX });
+            }
+            // The broker checks the member and not what it owns; a member that rejoined must not commit what it lost.
+            if !self.leaving.contains(tp) && !self.owned.iter().any(|owned| owned.tp == *tp) {
+                let detail = format!("{tp} is not this member's any more");
+                return Err(Error::Fenced { group: group.to_owned(), detail });
+            }
+        }
+        self.publisher.as_ref().map_or(Ok(()), Publisher::flush)?;
+        if commits.is_empty() {
+            return Ok(());
+        }
+        if consumer.assignment_lost() {
+            let detail = "the member was removed since it had not polled or not been heard of".to_owned();
+            return Err(Error::Fenced { group: group.to_owned(), detail });
+        }
+        commit(consumer, group, commits)
+    }
+
+    fn seek(&mut self, tp: &TopicPartition, offset: i64) -> Result<()> {
+        self.owned(tp)?;
+        check_range(&self.cluster, tp, offset)?;
+        let owned = self.owned(tp)?;
+        owned.next = offset;
+        owned.behind = false;
+        let paused = owned.paused;
+        match self.pending {
+            // Reading has not begun yet, and will begin there.
+            Pending::Assign => Ok(()),
+            _ if paused => {
+                self.owned(tp)?.behind = true;
+                Ok(())
+            }
+            _ => self.move_to(tp, offset),
+        }
+    }
+
+    fn pause(&mut self, tps: &[TopicPartition]) -> Result<()> {
+        for tp in tps {
+            self.owned(tp)?.paused = true;
+        }
+        let Some(consumer) = &self.consumer else { return Ok(()) };
+        consumer.pause(&list(tps)).map_err(|error| fault::error("pausing", &error))
+    }
+
+    fn resume(&mut self, tps: &[TopicPartition]) -> Result<()> {
+        let mut behind = Vec::new();
+        for tp in tps {
+            let owned = self.owned(tp)?;
+            owned.paused = false;
+            if std::mem::take(&mut owned.behind) {
+                behind.push((tp.clone(), owned.next));
+            }
+        }
+        let Some(consumer) = &self.consumer else { return Ok(()) };
+        consumer.resume(&list(tps)).map_err(|error| fault::error("resuming", &error))?;
+        behind.into_iter().try_for_each(|(tp, next)| self.move_to(&tp, next))
+    }
+
+    fn watermarks(&mut self, tp: &TopicPartition) -> Result<(i64, i64)> {
+        self.cluster.watermarks(tp)
+    }
+
+    fn close(mut self: Box<Self>) -> Result<()> {
+        self.flush()
+    }
+}
+
+impl Drop for KafkaSession {
+    fn drop(&mut self) {
+        if let Some(consumer) = &self.consumer {
+            // The consumer's own drop leaves the group, and needs a yes to the revoke that comes with it.
+            consumer.context().close();
+            if let Err(error) = consumer.unassign() {
+                tracing::debug!(%error, "nothing to give back");
+            }
+        }
+    }
+}
