@@ -93,15 +93,15 @@ impl Writer {
         if body.is_empty() {
             return Err(Reject::new(Code::AvroTruncated, "the body is empty"));
         }
-        if body.ends_with(&self.prefix) {
-            self.refuse_hidden_prefix(body)?;
-        }
         let rows_before = self.inner.capacity();
         // Prefix and body are fed apart, so a bare payload needs no copy to get a prefix.
         let fed = self.inner.decode(&self.prefix).and_then(|_| self.inner.decode(body));
         let rows = rows_before - self.inner.capacity();
         match fed {
-            Ok(consumed) if rows == 1 && consumed == body.len() => Ok(()),
+            Ok(consumed) if rows == 1 && consumed == body.len() => match body.last_chunk() == Some(&self.prefix) {
+                true => self.refuse_hidden_prefix(body),
+                false => Ok(()),
+            },
             Ok(consumed) if rows == 1 => Err(trailing(consumed, body.len())),
             Ok(_) if rows == 0 => Err(diagnose::truncated(&self.avro, body)),
             Ok(_) => Err(trailing(0, body.len())),
