@@ -1,0 +1,222 @@
+//! The journal's processor: items in, outcomes, labelled events and marks out.
+
+use crate::layout::{Layout, Scratch};
+use crate::outcomes::Outcomes;
+use crate::pairing::{Event, Input, Label, Met, Prediction, meet};
+use crate::predictions::Routes;
+use crate::settings::Settings;
+use crate::table::Table;
+use arrow::array::{ArrayRef, Float64Array, StructArray, TimestampMicrosecondArray};
+use arrow::datatypes::DataType;
+use flow::emit::Emitter;
+use flow::items::{Items, LogBatch};
+use flow::names::{Names, Place};
+use flow::processor::{Outbox, Processor, Stop};
+use flow::sequencer::{Position, Sequencer, Step};
+use flow::state::{Outcomes as Ledger, TaskState};
+use flow::wire::{Draft, Rows};
+use schemas::key::log_partition;
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// What happened, for metrics; a finer view of the ledger.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Items that wait for their counterpart or for the watermark.
+    pub waiting: u64,
+    /// Ids remembered.
+    pub ids: u64,
+    /// Outcomes written.
+    pub outcomes: u64,
+    /// Outcomes with a prediction.
+    pub scored: u64,
+    /// Labels for an event that had one.
+    pub second_labels: u64,
+    /// Predictions that came after the outcome.
+    pub predictions_after: u64,
+    /// Items that the horizon passed unpaired.
+    pub forgotten: u64,
+}
+
+/// The label part of labelled events.
+#[derive(Debug, Default)]
+struct LabelParts {
+    values: Vec<f64>,
+    event_time_us: Vec<i64>,
+}
+
+/// The journal of one partition.
+#[derive(Debug)]
+pub struct Journal {
+    sequencer: Sequencer,
+    pairing: Pairing,
+}
+
+impl Journal {
+    /// A journal at its log's start.
+    pub fn new(own: Place, names: Arc<Names>, settings: Settings) -> Self {
+        let sequencer = Sequencer::new(own, names, settings.holds);
+        Journal { sequencer, pairing: Pairing::new(own, settings) }
+    }
+
+    /// What happened so far.
+    pub fn counts(&self) -> Counts {
+        let waiting = self.pairing.counts.waiting + self.sequencer.held() as u64;
+        Counts { waiting, ids: self.pairing.table.len() as u64, ..self.pairing.counts }
+    }
+}
+
+impl Processor for Journal {
+    fn process(&mut self, batch: &LogBatch, out: &mut Outbox) -> Result<(), Stop> {
+        let Journal { sequencer, pairing } = self;
+        sequencer.run(batch, |position, step| pairing.step(position, step))?;
+        pairing.flush(out)
+    }
+
+    fn save(&self) -> TaskState {
+        let mut state = TaskState::new(&self.pairing.settings.digest);
+        state.ledger = self.pairing.ledger;
+        self.pairing.emitter.save(&mut state, self.sequencer.names());
+        self.sequencer.save(&mut state);
+        state
+    }
+}
+
+/// Everything behind the sequencer.
+#[derive(Debug)]
+struct Pairing {
+    settings: Settings,
+    layout: Option<Layout>,
+    table: Table,
+    routes: Routes,
+    emitter: Emitter<LabelParts>,
+    outcomes: Outcomes,
+    mark_us: Option<i64>,
+    ledger: Ledger,
+    counts: Counts,
+    scratch: Scratch,
+}
+
+impl Pairing {
+    fn new(own: Place, settings: Settings) -> Self {
+        Pairing {
+            table: Table::new(settings.horizon_us),
+            settings,
+            layout: None,
+            routes: Routes::default(),
+            emitter: Emitter::new(own),
+            outcomes: Outcomes::default(),
+            mark_us: None,
+            ledger: Ledger::default(),
+            counts: Counts::default(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    fn step(&mut self, position: Position, step: Step<'_>) -> Result<(), Stop> {
+        match step {
+            Step::Item(items, row) => self.item(position, items, row)?,
+            Step::Mark(watermark_us) => {
+                self.mark_us = Some(watermark_us);
+                let forgotten = self.table.forget(watermark_us);
+                self.counts.waiting -= forgotten;
+                self.counts.forgotten += forgotten;
+                self.ledger.filtered += forgotten;
+            }
+            // The journal's control state is its parents, which the sequencer has taken.
+            Step::Fence(_) => {}
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, position: Position, items: &Items, row: usize) -> Result<(), Stop> {
+        let layout = match &mut self.layout {
+            Some(layout) => layout,
+            none => none.insert(Layout::of(items, &self.settings.keys)?),
+        };
+        let input = layout.read(items, row, &mut self.routes, &mut self.scratch);
+        let id = items.ids().value(row);
+        match self.table.update(xxh3_128(id.as_bytes()), |known| meet(known, input)) {
+            Met::Waits => self.counts.waiting += 1,
+            Met::Copy { conflict } => {
+                self.ledger.duplicate += 1;
+                self.ledger.conflict += u64::from(conflict);
+            }
+            Met::SecondLabel => {
+                self.ledger.duplicate += 1;
+                self.counts.second_labels += 1;
+            }
+            Met::AfterOutcome => {
+                self.ledger.filtered += 1;
+                self.counts.predictions_after += 1;
+            }
+            Met::Pair(event, label, prediction) => self.pair(position, id, &event, &label, prediction),
+        }
+        Ok(())
+    }
+
+    /// Writes the outcome, then the labelled event to each entity that wants it and whose key it has.
+    fn pair(&mut self, position: Position, id: &str, event: &Event, label: &Label, prediction: Option<Prediction>) {
+        let waited = u64::from(prediction.is_some());
+        self.counts.waiting -= 1 + waited;
+        self.counts.outcomes += 1;
+        self.counts.scored += waited;
+        self.ledger.emitted += 2 + waited;
+        let trigger = self.emitter.trigger(position);
+        self.outcomes.push(trigger, id, (event, label, prediction));
+        let time_us = label.known_us.max(event.time_us);
+        for target in &self.settings.targets {
+            let Some(key) = event.keys.iter().nth(target.key).flatten() else { continue };
+            let partition = log_partition(key, u32::from(target.partitions)) as u16;
+            let place = Place { topic: target.log, partition };
+            let trigger = self.emitter.trigger(position);
+            let parts = self.emitter.item(place, trigger, label.origin, (time_us, id, key));
+            parts.values.push(label.value);
+            parts.event_time_us.push(event.time_us);
+        }
+    }
+
+    /// Hands over what the batch brought. The mark goes last into every partition: a record's mark applies after its
+    /// items, and promises nothing that is not yet written.
+    fn flush(&mut self, out: &mut Outbox) -> Result<(), Stop> {
+        let own = self.emitter.own();
+        let label_type = self.layout.as_ref().and_then(|layout| layout.label_type.clone());
+        let chunks = self.emitter.take();
+        let outcomes = std::mem::take(&mut self.outcomes);
+        let mark_us = self.mark_us.take();
+        if out.suppressed {
+            return Ok(());
+        }
+        let first = out.drafts.len();
+        for chunk in chunks {
+            let target = chunk.target;
+            let draft = chunk.into_draft(own, |parts, rows| finish(parts, label_type.as_ref(), rows));
+            out.drafts.push((target, draft));
+        }
+        if let Some(mark_us) = mark_us {
+            for target in &self.settings.targets {
+                for partition in 0..target.partitions {
+                    let place = Place { topic: target.log, partition };
+                    let drafts = &mut out.drafts[first..];
+                    match drafts.iter_mut().rev().find(|(at, _)| *at == place) {
+                        Some((_, draft)) => draft.marks.push((own, mark_us)),
+                        None => out.drafts.push((place, Draft { marks: vec![(own, mark_us)], ..Draft::default() })),
+                    }
+                }
+            }
+        }
+        if !outcomes.is_empty() {
+            let rows = outcomes.rows(self.settings.outcomes, &self.settings.outcome_schema, &self.routes)?;
+            out.public.push(rows);
+        }
+        Ok(())
+    }
+}
+
+/// Lays the label part out as the journal's own log has it; entity logs have the same.
+fn finish(parts: LabelParts, label_type: Option<&DataType>, rows: &mut Rows) {
+    let Some(DataType::Struct(fields)) = label_type else { return };
+    let times = TimestampMicrosecondArray::from(parts.event_time_us).with_data_type(fields[1].data_type().clone());
+    let columns: Vec<ArrayRef> = vec![Arc::new(Float64Array::from(parts.values)), Arc::new(times)];
+    rows.parts.push(("label", Arc::new(StructArray::new(fields.clone(), columns, None))));
+}

@@ -1,0 +1,107 @@
+//! Outcomes of one batch as rows of the public topic.
+
+use crate::pairing::{Event, Label, Prediction};
+use crate::predictions::{Route, Routes, TEXTS};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int32Array, RecordBatch, StringArray, StringBuilder, StructArray,
+    TimestampMicrosecondArray, new_null_array,
+};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use flow::processor::{PublicRows, Stop};
+use flow::reader::Trigger;
+use flow::wire::Origin;
+use std::sync::Arc;
+
+/// Rows in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes {
+    ids: Vec<String>,
+    triggers: Vec<Trigger>,
+    origins: Vec<Option<Origin>>,
+    keys: StringBuilder,
+    event_time_us: Vec<i64>,
+    known_us: Vec<i64>,
+    values: Vec<f64>,
+    predictions: Vec<Option<Prediction>>,
+}
+
+impl Outcomes {
+    /// Appends an outcome.
+    pub(crate) fn push(
+        &mut self,
+        trigger: Trigger,
+        id: &str,
+        (event, label, prediction): (&Event, &Label, Option<Prediction>),
+    ) {
+        self.ids.push(id.to_owned());
+        self.triggers.push(trigger);
+        self.origins.push(Some(label.origin));
+        self.keys.append_value(event.keys.iter().next().flatten().unwrap_or_default());
+        self.event_time_us.push(event.time_us);
+        self.known_us.push(label.known_us);
+        self.values.push(label.value);
+        self.predictions.push(prediction);
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The rows with the topic's columns, keyed by event id.
+    pub(crate) fn rows(mut self, topic: u16, schema: &SchemaRef, routes: &Routes) -> Result<PublicRows, Stop> {
+        let columns = schema.fields().iter().map(|field| self.column(field, routes)).collect::<Result<_, _>>()?;
+        let rows = RecordBatch::try_new(schema.clone(), columns).map_err(flow::wire::Error::from)?;
+        let Outcomes { ids, triggers, origins, .. } = self;
+        Ok(PublicRows { topic, keys: ids.clone(), ids, triggers, origins, rows })
+    }
+
+    fn column(&mut self, field: &Field, routes: &Routes) -> Result<ArrayRef, Stop> {
+        let times = |values: &[i64]| -> ArrayRef {
+            Arc::new(TimestampMicrosecondArray::from(values.to_vec()).with_data_type(field.data_type().clone()))
+        };
+        Ok(match field.name().as_str() {
+            "event_id" => Arc::new(StringArray::from_iter_values(&self.ids)),
+            "event_time" => times(&self.event_time_us),
+            "known_time" => times(&self.known_us),
+            "key" => Arc::new(self.keys.finish()),
+            "label" => Arc::new(Float64Array::from(std::mem::take(&mut self.values))),
+            // The first label counts, so no outcome is ever a second one.
+            "repeated" => Arc::new(BooleanArray::from(vec![false; self.ids.len()])),
+            "prediction" => self.prediction(field, routes)?,
+            _ => new_null_array(field.data_type(), self.ids.len()),
+        })
+    }
+
+    fn prediction(&self, field: &Field, routes: &Routes) -> Result<ArrayRef, Stop> {
+        let DataType::Struct(fields) = field.data_type() else {
+            return Err(Stop::Other(format!("outcomes have {} where a record belongs", field.data_type())));
+        };
+        let numbers = |number: fn(&Prediction) -> f64| -> ArrayRef {
+            Arc::new(Float64Array::from_iter_values(self.predictions.iter().map(|row| row.as_ref().map_or(0.0, number))))
+        };
+        let nothing = Route::default();
+        let chosen: Vec<&Route> =
+            self.predictions.iter().map(|row| row.map_or(&nothing, |row| routes.get(row.route))).collect();
+        let column = |field: &Arc<Field>| -> ArrayRef {
+            let name = field.name().as_str();
+            if let Some(at) = TEXTS.iter().position(|text| *text == name) {
+                return Arc::new(StringArray::from_iter_values(chosen.iter().map(|route| &*route.texts[at])));
+            }
+            match name {
+                "score" => numbers(|row| row.score),
+                "threshold" => numbers(|row| row.threshold),
+                "decision" => {
+                    let decided = self.predictions.iter().map(|row| row.is_some_and(|row| row.decision));
+                    Arc::new(BooleanArray::from_iter(decided.map(Some)))
+                }
+                "schema_id" => Arc::new(Int32Array::from_iter_values(chosen.iter().map(|route| route.schema_id))),
+                _ => new_null_array(field.data_type(), chosen.len()),
+            }
+        };
+        let columns = fields.iter().map(column).collect();
+        let nulls = NullBuffer::from_iter(self.predictions.iter().map(Option::is_some));
+        Ok(Arc::new(StructArray::try_new(fields.clone(), columns, Some(nulls)).map_err(flow::wire::Error::from)?))
+    }
+}

@@ -1,0 +1,219 @@
+//! The journal from bytes to bytes: who meets whom in which order, what comes out, and that neither batches nor restarts
+//! change it.
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+use expect_test::{Expect, expect};
+use harness::Harness;
+
+const HORIZON_S: i64 = 1_000;
+
+/// Runs the script in arrival order and in batches of 1, 7 and 4096 records, and again with a restart before every
+/// record. All of these must give the same lines; the ledger must account for every item.
+#[track_caller]
+fn check(script: &str, expected: &Expect) {
+    check_order(false, script, expected);
+}
+
+#[track_caller]
+fn check_order(holds: bool, script: &str, expected: &Expect) {
+    let run = |size| {
+        let mut harness = Harness::new(holds, HORIZON_S);
+        let records = harness.records(script);
+        let lines = harness.run(&records, size);
+        (lines, harness.state(), harness.counts(), records)
+    };
+    let (lines, state, counts, records) = run(1);
+    for size in [7, 4096] {
+        let (again, saved, counted, _) = run(size);
+        assert_eq!((&again, &saved, counted), (&lines, &state, counts), "in batches of {size}");
+    }
+    let items = script.lines().flat_map(|line| line.split(" + ")).filter(|part| part.contains('=')).count() as u64;
+    let ledger = state.ledger;
+    assert_eq!(ledger.emitted + ledger.filtered + ledger.duplicate + counts.waiting, items, "the ledger: {ledger:?}");
+    for at in 0..=records.len() {
+        let mut harness = Harness::new(holds, HORIZON_S);
+        harness.records(script);
+        let nothing = harness.feed(&records[..at], 3, true).unwrap();
+        assert_eq!(nothing, [""; 0], "a replay writes nothing");
+        harness.feed(&records[at..], 3, false).unwrap();
+        assert_eq!(harness.state(), state, "restarted at record {at}");
+    }
+    let counters = format!(
+        "{lines}\nemitted {} filtered {} duplicate {} (conflict {}) behind {} waiting {}\n",
+        ledger.emitted,
+        ledger.filtered,
+        ledger.duplicate,
+        ledger.conflict,
+        ledger.behind,
+        counts.waiting,
+        lines = lines.join("\n"),
+    );
+    expected.assert_eq(counters.trim_start());
+}
+
+#[test]
+fn a_label_after_its_scored_event_gives_outcome_and_labelled_event() {
+    check(
+        "T0 event a t=10 c=7 m=3
+         F0 prediction a t=10 s=0.75
+         L0 label a t=500 v=1",
+        &expect![[r#"
+            outcome a t=10 known=500 key=7 label=1.0 0.75 true m@1 labels/0@0 3.0.0
+            terminal/0 #1 a t=500 key=3 label=1.0 event=10 labels/0@0 3.0.1
+            emitted 3 filtered 0 duplicate 0 (conflict 0) behind 0 waiting 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_label_may_come_before_its_event() {
+    check(
+        "L0 label a t=5 v=1
+         T0 event a t=10 c=7 m=3",
+        &expect![[r#"
+            outcome a t=10 known=5 key=7 label=1.0 unscored labels/0@0 2.0.0
+            terminal/0 #1 a t=10 key=3 label=1.0 event=10 labels/0@0 2.0.1
+            emitted 2 filtered 0 duplicate 0 (conflict 0) behind 0 waiting 0
+        "#]],
+    );
+}
+
+#[test]
+fn the_first_of_two_labels_counts() {
+    check(
+        "T0 event a t=10 c=7 m=3
+         L0 label a t=20 v=1
+         L0 label a t=30 v=0
+         L0 label b t=20 v=1
+         L0 label b t=30 v=0
+         T1 event b t=11 c=8 m=4",
+        &expect![[r#"
+            outcome a t=10 known=20 key=7 label=1.0 unscored labels/0@0 2.0.0
+            terminal/0 #1 a t=20 key=3 label=1.0 event=10 labels/0@0 2.0.1
+            outcome b t=11 known=20 key=8 label=1.0 unscored labels/0@2 6.0.0
+            terminal/1 #1 b t=20 key=4 label=1.0 event=11 labels/0@2 6.0.1
+            emitted 4 filtered 0 duplicate 2 (conflict 0) behind 0 waiting 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_label_for_an_unknown_id_waits_and_nothing_else() {
+    check("L0 label a t=20 v=1", &expect![[r#"
+        emitted 0 filtered 0 duplicate 0 (conflict 0) behind 0 waiting 1
+    "#]]);
+}
+
+#[test]
+fn a_prediction_after_the_outcome_is_counted_and_changes_nothing() {
+    check(
+        "T0 event a t=10 c=7 m=3 + L0 label a t=20 v=1
+         F0 prediction a t=10 s=0.75",
+        &expect![[r#"
+            outcome a t=10 known=20 key=7 label=1.0 unscored labels/0@0 1.1.0
+            terminal/0 #1 a t=20 key=3 label=1.0 event=10 labels/0@0 1.1.1
+            emitted 2 filtered 1 duplicate 0 (conflict 0) behind 0 waiting 0
+        "#]],
+    );
+}
+
+#[test]
+fn a_prediction_may_come_before_everything_else_and_counts_once() {
+    check(
+        "F0 prediction a t=10 s=0.25
+         F1 prediction a t=10 s=0.75
+         T0 event a t=10 c=7 m=3
+         L0 label a t=20 v=0",
+        &expect![[r#"
+            outcome a t=10 known=20 key=7 label=0.0 0.25 false m@1 labels/0@0 4.0.0
+            terminal/0 #1 a t=20 key=3 label=0.0 event=10 labels/0@0 4.0.1
+            emitted 3 filtered 0 duplicate 1 (conflict 0) behind 0 waiting 0
+        "#]],
+    );
+}
+
+#[test]
+fn copies_are_dropped_and_those_that_disagree_are_conflicts() {
+    check(
+        "T0 event a t=10 c=7 m=3
+         T1 event a t=10 c=7 m=3
+         T1 event a t=11 c=7 m=3
+         T1 event a t=10 c=7 m=-
+         L0 label a t=20 v=1
+         T1 event a t=10 c=7 m=3
+         T1 event a t=10 c=8 m=3",
+        &expect![[r#"
+            outcome a t=10 known=20 key=7 label=1.0 unscored labels/0@0 5.0.0
+            terminal/0 #1 a t=20 key=3 label=1.0 event=10 labels/0@0 5.0.1
+            emitted 2 filtered 0 duplicate 5 (conflict 3) behind 0 waiting 0
+        "#]],
+    );
+}
+
+#[test]
+fn an_event_without_the_key_gives_an_outcome_alone() {
+    check("T0 event a t=10 c=- m=- + L0 label a t=20 v=1", &expect![[r#"
+        outcome a t=10 known=20 key= label=1.0 unscored labels/0@0 1.1.0
+        emitted 2 filtered 0 duplicate 0 (conflict 0) behind 0 waiting 0
+    "#]]);
+}
+
+#[test]
+fn marks_go_to_every_partition_once_all_validators_spoke() {
+    check("T0 mark 10 + T1 mark 20", &expect![[r#"
+        emitted 0 filtered 0 duplicate 0 (conflict 0) behind 0 waiting 0
+    "#]]);
+    check(
+        "T0 event a t=10 c=7 m=3 + L0 label a t=20 v=1 + T0 mark 10 + T1 mark 20 + L0 mark 15
+         T0 mark 30",
+        &expect![[r#"
+            outcome a t=10 known=20 key=7 label=1.0 unscored labels/0@0 1.1.0
+            terminal/0 #1 a t=20 key=3 label=1.0 event=10 labels/0@0 1.1.1
+            terminal/0 mark journal 15
+            terminal/1 mark journal 15
+            emitted 2 filtered 0 duplicate 0 (conflict 0) behind 0 waiting 0
+        "#]],
+    );
+}
+
+#[test]
+fn event_time_order_pairs_by_time_and_predictions_are_never_held() {
+    check_order(
+        true,
+        "L0 label b t=40 v=0 + L0 label a t=20 v=1 + F0 prediction a t=10 s=0.75
+         T1 event b t=12 c=8 m=4 + T1 event a t=11 c=7 m=9
+         T0 event a t=10 c=7 m=3
+         T0 mark 30 + T1 mark 30
+         L0 mark 25
+         T0 event c t=24 c=7 m=3
+         L0 mark 50 + T0 mark 50 + T1 mark 50",
+        &expect![[r#"
+            outcome a t=10 known=20 key=7 label=1.0 0.75 true m@1 labels/0@1 5.0.0
+            terminal/0 #1 a t=20 key=3 label=1.0 event=10 labels/0@1 5.0.1
+            outcome b t=12 known=40 key=8 label=0.0 unscored labels/0@0 7.0.0
+            terminal/1 #1 b t=40 key=4 label=0.0 event=12 labels/0@0 7.0.1
+            terminal/0 mark journal 50
+            terminal/1 mark journal 50
+            emitted 5 filtered 0 duplicate 1 (conflict 1) behind 1 waiting 1
+        "#]],
+    );
+}
+
+#[test]
+fn ids_leave_when_the_watermark_is_a_horizon_past_them() {
+    check(
+        "T0 event a t=10 c=7 m=3 + F0 prediction a t=10 s=0.75 + L0 label b t=20 v=1
+         T0 event c t=900 c=7 m=3 + L0 label c t=950 v=0
+         T0 mark 1100 + T1 mark 1100 + L0 mark 1100
+         L0 label a t=1090 v=1 + T0 event b t=1091 c=7 m=3 + T0 event c t=900 c=7 m=3",
+        &expect![[r#"
+            outcome c t=900 known=950 key=7 label=0.0 unscored labels/0@1 2.1.0
+            terminal/0 #1 c t=950 key=3 label=0.0 event=900 labels/0@1 2.1.1
+            terminal/0 mark journal 1100
+            terminal/1 mark journal 1100
+            emitted 2 filtered 3 duplicate 1 (conflict 0) behind 0 waiting 2
+        "#]],
+    );
+}
