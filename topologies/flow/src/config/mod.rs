@@ -11,6 +11,7 @@ mod models;
 mod monitors;
 mod node;
 mod problem;
+mod rules;
 mod schema;
 mod section;
 mod sources;

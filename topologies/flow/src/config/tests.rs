@@ -1,3 +1,5 @@
+//! A small pipeline, and what becomes of it when one thing in it changes.
+
 #![allow(clippy::unwrap_used)]
 
 mod bad_features;

@@ -1,3 +1,5 @@
+//! The plan of the fraud pipeline, and what must hold of every plan.
+
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;

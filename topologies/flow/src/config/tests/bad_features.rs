@@ -1,3 +1,5 @@
+//! Mistakes in features.
+
 use expect_test::expect;
 
 use super::{check, check_file};
@@ -317,10 +319,10 @@ fn an_aggregate_must_aggregate() {
         "count()",
         "",
         expect![[r#"
-        38 TM0004: `orders` must be a text, not nothing
-            orders: 
-                  ^
-    "#]],
+            38 TM0004: `orders` must be a text, not nothing
+                orders:
+                      ^
+        "#]],
     );
     check(
         "count()",

@@ -1,3 +1,5 @@
+//! Mistakes in models, monitors and retraining.
+
 use expect_test::expect;
 
 use super::check;

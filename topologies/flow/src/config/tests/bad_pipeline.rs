@@ -1,3 +1,5 @@
+//! Mistakes in the file as such and in the settings of the whole.
+
 use expect_test::expect;
 
 use super::{check, check_file};
@@ -34,11 +36,10 @@ fn text_that_is_no_yaml_is_one_problem_at_its_place() {
     check_file(
         "pipeline: \"a\n",
         expect![[r#"
-        2 TM0001: invalid indentation in multiline quoted scalar
-    
-            ^
-            check indentation, and quote texts that contain `: ` or ` #`
-    "#]],
+            2 TM0001: invalid indentation in multiline quoted scalar
+                ^
+                check indentation, and quote texts that contain `: ` or ` #`
+        "#]],
     );
     check_file(
         "pipeline: *shop\n",
@@ -56,10 +57,9 @@ fn a_file_that_is_no_map_is_refused() {
     check_file(
         "",
         expect![[r#"
-        1 TM0004: the pipeline must be a map, not nothing
-    
-            ^
-    "#]],
+            1 TM0004: the pipeline must be a map, not nothing
+                ^
+        "#]],
     );
     check_file(
         "shop\n",

@@ -1,3 +1,5 @@
+//! Mistakes in sources.
+
 use expect_test::expect;
 
 use super::{check, check_file};

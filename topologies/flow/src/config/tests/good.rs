@@ -1,3 +1,5 @@
+//! What a right file becomes.
+
 use expect_test::expect;
 
 use super::super::{

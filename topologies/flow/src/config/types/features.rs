@@ -1,0 +1,109 @@
+//! Features as checked: expressions, row features, the chain of entities.
+
+use crate::config::Span;
+
+/// An SQL text with its place in the file. Its grammar is checked by whoever compiles it; here only its columns are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expression {
+    /// The text as written.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
+    /// The columns it mentions, each once, in order of first mention.
+    pub columns: Vec<String>,
+}
+
+/// The features section.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Features {
+    /// Number of the feature set; `f1` in topic names.
+    pub version: u32,
+    /// SHA-256 of the section and the source schema: equal digests mean equal features.
+    pub digest: String,
+    /// Features of the event alone.
+    pub row: Vec<RowFeature>,
+    /// The chain, in order. Never empty: an entity without aggregates only routes.
+    pub entities: Vec<Entity>,
+}
+
+impl Features {
+    /// Short id used in topic names: `f1`.
+    pub fn id(&self) -> String {
+        format!("f{}", self.version)
+    }
+
+    /// All feature names in their fixed order: row features, then each entity's.
+    pub fn names(&self) -> Vec<String> {
+        self.names_before(self.entities.len())
+    }
+
+    /// The features an event carries when it reaches the stage of entity number `stage`; none at the first one,
+    /// which computes the row features itself.
+    pub fn names_before(&self, stage: usize) -> Vec<String> {
+        if stage == 0 {
+            return Vec::new();
+        }
+        let row = self.row.iter().map(|feature| feature.output.clone());
+        let entities = self.entities[..stage].iter().flat_map(Entity::outputs);
+        row.chain(entities).collect()
+    }
+}
+
+/// A feature computed from one event alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowFeature {
+    /// Name in the file: `is_night`.
+    pub name: String,
+    /// Feature name: `row_is_night`.
+    pub output: String,
+    /// SQL over the source's columns.
+    pub expression: Expression,
+}
+
+/// One entity of the chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entity {
+    /// Name in the file; the first part of its feature names and of its log's name.
+    pub name: String,
+    /// Column with the key.
+    pub key: String,
+    /// Windows in declared order.
+    pub windows: Vec<Window>,
+    /// How far the windows end before the event.
+    pub delay_us: i64,
+    /// Aggregates in declared order.
+    pub aggregates: Vec<Aggregate>,
+    /// Whether an aggregate reads the label, so that the journal must send labelled events here.
+    pub label_derived: bool,
+}
+
+impl Entity {
+    /// Its feature names: aggregates in declared order, windows inner.
+    pub fn outputs(&self) -> impl Iterator<Item = String> + '_ {
+        self.aggregates.iter().flat_map(|aggregate| aggregate.outputs.iter().cloned())
+    }
+}
+
+/// A window as declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Text used in feature names: `7d`.
+    pub label: String,
+    /// Its length.
+    pub length_us: i64,
+}
+
+/// One aggregate of an entity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aggregate {
+    /// Name in the file: `tx_count`.
+    pub name: String,
+    /// Its expression.
+    pub expression: Expression,
+    /// Whether it is computed per window (`avg(amount)`) or over all that came before (`last(amount)`).
+    pub windowed: bool,
+    /// Whether it reads the label.
+    pub label_derived: bool,
+    /// Feature names, one per window in order, or one alone: `customer_tx_count_1d`, …
+    pub outputs: Vec<String>,
+}

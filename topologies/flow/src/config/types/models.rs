@@ -1,0 +1,69 @@
+//! Models as checked: inputs, shape, training.
+
+use crate::config::Span;
+
+/// One model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// Name in the registry.
+    pub name: String,
+    /// Label column it learns.
+    pub target: String,
+    /// Its inputs in order, patterns expanded: columns and feature names.
+    pub inputs: Vec<String>,
+    /// Its shape.
+    pub network: Network,
+    /// How it is trained.
+    pub training: Training,
+    /// Its decision threshold's capacity; `None` means no alerts on single events.
+    pub alert_top_per_day: Option<u32>,
+    /// Where its name stands.
+    pub span: Span,
+}
+
+/// The shape of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    /// One layer: logistic regression.
+    Linear,
+    /// Dense layers of these widths, then one output.
+    Mlp(Vec<u32>),
+}
+
+/// How a model is trained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Training {
+    /// Passes over the data at most.
+    pub epochs: u32,
+    /// Rows per step.
+    pub batch_size: u32,
+    /// Step size.
+    pub learning_rate: f64,
+    /// Share of hidden units left out per step.
+    pub dropout: f64,
+    /// Weight decay.
+    pub l2: f64,
+    /// How rare labels are weighted.
+    pub class_weight: ClassWeight,
+    /// Stop after this many epochs without a better validation loss; `None` runs all epochs.
+    pub early_stopping_epochs: Option<u32>,
+    /// Share of the training rows, the latest ones, kept for validation.
+    pub validation_share: f64,
+    /// Event time a training set spans.
+    pub window_us: i64,
+    /// Gap between the end of the training set and the cutoff: labels younger than that are not yet in.
+    pub delay_us: i64,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+/// How rare labels are weighted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ClassWeight {
+    /// All rows count alike.
+    None,
+    /// Both classes weigh the same in sum.
+    Balanced,
+    /// A positive row weighs this much, a negative one 1.
+    Positive(f64),
+}
