@@ -2,12 +2,14 @@
 //!
 //! A [`Decoder`] reads bodies of any known writer schema into batches of one reader schema, in one pass per batch, and
 //! tells bad records apart from good ones: which records are accepted, and what they decode to, depends on each record
-//! alone and never on its neighbours. An [`Encoder`] writes batches as framed rows into one buffer.
+//! alone and never on its neighbours. (arrow-avro has the verdict; it takes a branch that a nullable field does not have
+//! for the value's, where apache-avro would refuse it.) An [`Encoder`] writes batches as framed rows into one buffer.
 
 mod decoder;
 mod diagnose;
 mod encoder;
 mod merge;
+mod names;
 mod reshape;
 mod schema;
 mod writer;

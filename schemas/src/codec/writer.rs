@@ -10,6 +10,7 @@ use arrow_avro::schema::{AvroSchema, Fingerprint, FingerprintAlgorithm, SchemaSt
 use serde_json::Value;
 
 use super::diagnose;
+use super::names::unqualified;
 use crate::framing::{self, PREFIX_BYTES};
 use crate::reject::{Code, Reject};
 
@@ -39,8 +40,9 @@ pub(super) enum Stopped {
 pub(super) struct Writer {
     id: u32,
     json: String,
-    /// `None` when writer and reader schema are the same: arrow-avro is faster without resolution.
-    reader_json: Option<String>,
+    /// What the decoder is built from: the writer's schema and the reader's. There is no reader's when the two are
+    /// the same: arrow-avro is faster without resolution.
+    resolved: (String, Option<String>),
     avro: Avro,
     prefix: [u8; PREFIX_BYTES],
     inner: Decoder,
@@ -48,9 +50,20 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(id: u32, json: &str, avro: Avro, reader_json: &str) -> Result<Self, ArrowError> {
-        let reader_json = (!same(json, reader_json)).then(|| reader_json.to_owned());
-        let inner = build(id, json, reader_json.as_deref())?;
-        Ok(Writer { id, json: json.to_owned(), reader_json, avro, prefix: framing::prefix(id), inner })
+        let prefix = framing::prefix(id);
+        if same(json, reader_json) {
+            let inner = build(id, json, None)?;
+            return Ok(Writer { id, json: json.to_owned(), resolved: (json.to_owned(), None), avro, prefix, inner });
+        }
+        let build_from = |writer: String, reader: String| {
+            let inner = build(id, &writer, Some(&reader))?;
+            Ok((inner, (writer, Some(reader))))
+        };
+        let (inner, resolved) = build_from(json.to_owned(), reader_json.to_owned()).or_else(|error: ArrowError| {
+            let short = unqualified(json).zip(unqualified(reader_json));
+            short.and_then(|(writer, reader)| build_from(writer, reader).ok()).ok_or(error)
+        })?;
+        Ok(Writer { id, json: json.to_owned(), resolved, avro, prefix, inner })
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -128,7 +141,7 @@ impl Writer {
     }
 
     fn fresh(&self) -> Decoder {
-        build(self.id, &self.json, self.reader_json.as_deref())
+        build(self.id, &self.resolved.0, self.resolved.1.as_deref())
             .expect("the same schemas built a decoder when the writer was added")
     }
 }

@@ -105,6 +105,20 @@ fn alias_reads_the_old_name() {
 }
 
 #[test]
+fn a_producers_own_namespace_is_no_difference() {
+    let elsewhere = NEW.replace(r#""name":"E""#, r#""name":"E","namespace":"com.bank""#);
+    let elsewhere = elsewhere.replace(r#""items":"K""#, r#""items":"com.bank.K""#);
+    agrees_with_apache(&elsewhere, (0..20).map(new));
+}
+
+#[test]
+fn schemas_that_refer_to_themselves_are_handled() {
+    let list =
+        r#"{"type":"record","name":"N","fields":[{"name":"v","type":"int"},{"name":"next","type":["null","N"]}]}"#;
+    assert!(Decoder::new(list).is_err());
+}
+
+#[test]
 fn newer_schema_decodes_to_the_readers() {
     agrees_with_apache(NEW, (0..20).map(new));
 }

@@ -87,6 +87,17 @@ fn batch_of_other_columns_is_refused() {
 }
 
 #[test]
+fn id_in_header_and_id_in_prefix_stand_in_one_batch() {
+    let (bodies, batch) = rich_batch(2);
+    let prefixed = [crate::framing::prefix(1).to_vec(), bodies[0].clone()].concat();
+    let header: (&str, Option<&[u8]>) = (crate::framing::VALUE_SCHEMA_ID_HEADER, Some(&[0, 0, 0, 0, 1]));
+    let records = [split(Some(&prefixed), []).unwrap(), split(Some(&bodies[1]), [header]).unwrap()];
+    let mut decoder = Decoder::new(RICH).unwrap();
+    decoder.add_writer(1, RICH).unwrap();
+    assert_eq!(decoder.decode(&records).batch, batch);
+}
+
+#[test]
 fn no_records_give_an_empty_batch() {
     let mut decoder = Decoder::new(RICH).unwrap();
     assert_eq!(decoder.decode(&[]).batch.num_rows(), 0);
