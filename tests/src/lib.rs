@@ -1,1 +1,3 @@
-//! (stub)
+//! Real parts for tests.
+
+pub mod kafka;

@@ -36,6 +36,8 @@ pub const REQUEST_WAIT_MS: u64 = 30_000;
 const CREATED_WAIT_MS: u64 = 30_000;
 /// Pause between two looks at a topic that was just created.
 const CREATED_LOOK_MS: u64 = 20;
+/// Log lines and errors of the client that are served after a question.
+const EVENTS_SERVED: usize = 32;
 /// Lets the broker choose (`default.replication.factor`).
 const REPLICATION_OF_BROKER: i32 = -1;
 /// The name under which questions are asked.
@@ -81,9 +83,12 @@ fn list<'a>(tps: impl IntoIterator<Item = &'a TopicPartition>) -> TopicPartition
 }
 
 impl Cluster {
-    /// Serves log lines and errors of the client for questions, which nobody polls otherwise.
+    /// Serves log lines and errors of the client for questions, which nobody polls otherwise. A poll serves one of them
+    /// and does not tell whether there was any.
     fn drain(&self) {
-        while self.asker.poll(Duration::ZERO).is_some() {}
+        for _ in 0..EVENTS_SERVED {
+            drop(self.asker.poll(Duration::ZERO));
+        }
     }
 
     fn metadata(&self, topic: Option<&str>, wait_ms: u64) -> Result<Metadata> {
@@ -105,7 +110,11 @@ impl Cluster {
         match found.error().map(RDKafkaErrorCode::from) {
             None if found.partitions().is_empty() => Ok(None),
             None => Ok(Some(found.partitions().len() as i32)),
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(None),
+            Some(
+                RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::InvalidTopic,
+            ) => Ok(None),
             Some(code) => Err(fault::error(format!("asking for topic {topic}"), &KafkaError::MetadataFetch(code))),
         }
     }

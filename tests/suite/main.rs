@@ -1,0 +1,3 @@
+//! All tests that span crates, as one binary.
+
+mod conformance;
