@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::frame::put_record;
+use bytes::BytesMut;
+
+use super::frame::{RECORD_HEADER_BYTES, put_record};
+use super::pool::Pool;
 use super::state::State;
 use super::writer::NewRun;
 use crate::log::{Error, Publish, RECORD_BYTES_MAX, Result, TopicPartition, partition_of_key, partition_of_null};
@@ -13,7 +16,9 @@ const HEADERS_MAX: usize = 1_024;
 #[derive(Default)]
 struct PartitionBuffer {
     count: u32,
-    body: Vec<u8>,
+    body: BytesMut,
+    /// The size of the last body: the next one will be about as large.
+    usual_bytes: usize,
 }
 
 struct TopicBuffer {
@@ -51,7 +56,7 @@ impl Buffer {
     }
 
     /// Adds a record to the topic at that place.
-    pub fn push(&mut self, place: usize, record: &Publish) -> Result<()> {
+    pub fn push(&mut self, place: usize, record: &Publish, pool: &Pool) -> Result<()> {
         let bytes = record.size_bytes();
         let too_large = |bytes, bytes_max| Error::RecordTooLarge { topic: record.topic.to_string(), bytes, bytes_max };
         if bytes > RECORD_BYTES_MAX {
@@ -76,6 +81,9 @@ impl Buffer {
             let tp = TopicPartition { topic: topic.name.clone(), partition };
             return Err(Error::MissingPartition { tp, partitions: count });
         };
+        if buffer.count == 0 {
+            buffer.body = pool.take(buffer.usual_bytes.max(bytes + RECORD_HEADER_BYTES));
+        }
         put_record(&mut buffer.body, record);
         buffer.count += 1;
         self.bytes += bytes;
@@ -88,8 +96,9 @@ impl Buffer {
         let mut runs = Vec::new();
         for topic in &mut self.topics {
             for (partition, buffer) in topic.partitions.iter_mut().enumerate().filter(|(_, buffer)| buffer.count > 0) {
-                let PartitionBuffer { count, body } = std::mem::take(buffer);
-                runs.push(NewRun { slot: (topic.number, partition as i32), count, body });
+                buffer.usual_bytes = buffer.body.len();
+                let (count, body) = (std::mem::take(&mut buffer.count), std::mem::take(&mut buffer.body));
+                runs.push(NewRun { slot: (topic.number, partition as i32), count, body: body.freeze() });
             }
         }
         runs

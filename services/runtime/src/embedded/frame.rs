@@ -4,7 +4,7 @@
 //! partition within the frame, so that reading a partition needs no look at its neighbours. The meta has a checksum in
 //! the header; each run has its own in the meta. All integers are little-endian.
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::log::{Header, Headers, Publish, Record};
 
@@ -191,22 +191,28 @@ fn text(rest: &mut &[u8]) -> Option<String> {
 /// Length that stands for null.
 const NULL: u32 = u32::MAX;
 
-fn length(bytes: Option<&Bytes>) -> [u8; 4] {
-    bytes.map_or(NULL, |bytes| bytes.len() as u32).to_le_bytes()
+fn length(bytes: Option<&Bytes>) -> u32 {
+    bytes.map_or(NULL, |bytes| bytes.len() as u32)
 }
 
+/// Lengths of key and value, and the number of headers.
+pub(super) const RECORD_HEADER_BYTES: usize = 10;
+/// Lengths of a header's name and value.
+const HEADER_LENGTHS_BYTES: usize = 8;
+
 /// Appends a record to a run's body: lengths of key and value, number of headers, then the bytes.
-pub(super) fn put_record(body: &mut Vec<u8>, record: &Publish) {
-    body.reserve(record.size_bytes() + 10 + 8 * record.headers.len());
-    body.extend_from_slice(&length(record.key.as_ref()));
-    body.extend_from_slice(&length(record.value.as_ref()));
-    body.extend_from_slice(&(record.headers.len() as u16).to_le_bytes());
+pub(super) fn put_record(body: &mut BytesMut, record: &Publish) {
+    body.reserve(record.size_bytes() + RECORD_HEADER_BYTES + HEADER_LENGTHS_BYTES * record.headers.len());
+    body.put_u32_le(length(record.key.as_ref()));
+    body.put_u32_le(length(record.value.as_ref()));
+    body.put_u16_le(record.headers.len() as u16);
     for bytes in [&record.key, &record.value].into_iter().flatten() {
         body.extend_from_slice(bytes);
     }
     for header in &record.headers {
-        put_text(body, &header.name);
-        body.extend_from_slice(&length(header.value.as_ref()));
+        body.put_u32_le(header.name.len() as u32);
+        body.extend_from_slice(header.name.as_bytes());
+        body.put_u32_le(length(header.value.as_ref()));
         body.extend_from_slice(header.value.as_deref().unwrap_or_default());
     }
 }
@@ -253,9 +259,9 @@ fn take(body: &mut Bytes, len: u32) -> Option<Option<Bytes>> {
 }
 
 fn take_record(body: &mut Bytes) -> Option<(Option<Bytes>, Option<Bytes>, Headers)> {
-    let mut fixed = body.get(..10)?;
+    let mut fixed = body.get(..RECORD_HEADER_BYTES)?;
     let (key, value, count) = (fixed.get_u32_le(), fixed.get_u32_le(), fixed.get_u16_le());
-    body.advance(10);
+    body.advance(RECORD_HEADER_BYTES);
     let (key, value) = (take(body, key)?, take(body, value)?);
     let mut headers = Headers::with_capacity(count.into());
     for _ in 0..count {
@@ -269,9 +275,9 @@ fn take_record(body: &mut Bytes) -> Option<(Option<Bytes>, Option<Bytes>, Header
 
 fn after_record(body: &[u8]) -> Option<&[u8]> {
     let present = |len: u32| if len == NULL { 0 } else { len as usize };
-    let mut fixed = body.get(..10)?;
+    let mut fixed = body.get(..RECORD_HEADER_BYTES)?;
     let (key, value, count) = (fixed.get_u32_le(), fixed.get_u32_le(), fixed.get_u16_le());
-    let mut rest = body.get(10 + present(key) + present(value)..)?;
+    let mut rest = body.get(RECORD_HEADER_BYTES + present(key) + present(value)..)?;
     for _ in 0..count * 2 {
         let len = rest.try_get_u32_le().ok()?;
         rest = rest.get(present(len)..)?;

@@ -14,6 +14,7 @@ mod buffer;
 mod frame;
 mod group;
 mod lock;
+mod pool;
 mod read;
 mod segment;
 mod session;
@@ -31,6 +32,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use self::frame::TopicEntry;
 use self::lock::Lock;
+use self::pool::Pool;
 use self::segment::{Segment, io_error, open_all};
 use self::session::EmbeddedSession;
 use self::state::State;
@@ -44,7 +46,7 @@ pub const DEFAULT_DIR: &str = ".tidemill/log";
 /// Size at which a segment file is ended.
 pub const SEGMENT_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Bytes of the newest records kept in memory.
-pub const MEMORY_BYTES_MAX: usize = 256 * 1024 * 1024;
+pub const MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long records of internal topics may stay in the kernel before they are brought to the disk.
 pub const SYNC_INTERVAL_MS: u64 = 1_000;
 /// Most partitions of one topic.
@@ -128,6 +130,7 @@ impl Embedded {
             clock,
             state: Mutex::new(state),
             tail: Mutex::new(tail),
+            pool: Pool::default(),
             sync: Mutex::new(SyncState::default()),
             sync_changed: Condvar::new(),
         });

@@ -1,8 +1,9 @@
 //! From runs to records: bodies from memory where they are, else from the segment files in large reads.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::frame::records;
 use super::segment::Segment;
@@ -11,8 +12,39 @@ use crate::log::{Record, Result};
 
 /// Largest stretch of a segment that is read at once.
 const READ_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// Bodies are read together with what lies between them when at least one byte in this many is wanted.
-const READ_WASTE_FACTOR: u64 = 4;
+/// Smallest buffer for reading, so that most reads find one that is large enough.
+const CHUNK_BYTES_MIN: usize = 256 * 1024;
+/// Buffers for reading that a session remembers.
+const CHUNKS_MAX: usize = 16;
+/// Bodies are read together with what lies between them when that is no more: copying this much costs about as much
+/// as another call.
+const GAP_BYTES_MAX: u64 = 16 * 1024;
+/// Shorter reads go into memory of their own.
+const SHARED_CHUNK_BYTES_MIN: usize = 64 * 1024;
+
+/// Buffers for reading, used again when nothing that was read into them is alive any more.
+#[derive(Default)]
+pub(super) struct Chunks {
+    lent: VecDeque<Bytes>,
+}
+
+impl Chunks {
+    fn read(&mut self, segment: &Segment, position: u64, len: usize) -> Result<Bytes> {
+        if len < SHARED_CHUNK_BYTES_MIN {
+            return segment.read_at(position, len).map(Bytes::from);
+        }
+        let free = self.lent.iter().position(|chunk| chunk.len() >= len && chunk.is_unique());
+        let reused = free.and_then(|index| self.lent.remove(index)).and_then(|chunk| chunk.try_into_mut().ok());
+        let mut buffer = reused.unwrap_or_else(|| BytesMut::zeroed(len.max(CHUNK_BYTES_MIN)));
+        segment.read_into(position, &mut buffer[..len])?;
+        let chunk = buffer.freeze();
+        self.lent.push_back(chunk.clone());
+        if self.lent.len() > CHUNKS_MAX {
+            self.lent.pop_front();
+        }
+        Ok(chunk.slice(..len))
+    }
+}
 
 /// Runs of one partition to be read, taken out of the state so that reading needs no lock.
 pub(super) struct Job {
@@ -60,8 +92,8 @@ pub(super) fn plan(state: &State, slot: Slot, from: i64, budget: &mut Budget) ->
 
 impl Job {
     /// Reads the records.
-    pub fn read(mut self) -> Result<Vec<Record>> {
-        self.load()?;
+    pub fn read(mut self, chunks: &mut Chunks) -> Result<Vec<Record>> {
+        self.load(chunks)?;
         let mut read = Vec::new();
         for run in self.runs {
             let Some(body) = run.body else { continue };
@@ -75,7 +107,7 @@ impl Job {
     }
 
     /// Fetches the bodies that are not in memory, neighbours in one read.
-    fn load(&mut self) -> Result<()> {
+    fn load(&mut self, chunks: &mut Chunks) -> Result<()> {
         let mut index = 0;
         while index < self.runs.len() {
             if self.runs[index].body.is_some() {
@@ -87,7 +119,7 @@ impl Job {
             let last = &self.runs[end - 1];
             let len = last.position + u64::from(last.len) - position;
             let segment = self.segments[index].clone();
-            let bytes = Bytes::from(segment.read_at(position, len as usize)?);
+            let bytes = chunks.read(&segment, position, len as usize)?;
             for run in &mut self.runs[index..end] {
                 let at = (run.position - position) as usize;
                 let body = bytes.slice(at..at + run.len as usize);
@@ -103,19 +135,20 @@ impl Job {
 
     /// The end of the runs that are worth reading together with the one at `first`.
     fn stretch(&self, first: usize) -> usize {
+        let segment = self.runs[first].segment;
         let begin = self.runs[first].position;
-        let mut wanted = u64::from(self.runs[first].len);
+        let mut read_to = begin + u64::from(self.runs[first].len);
         let mut end = first + 1;
         while let Some(run) = self.runs.get(end) {
-            let span = run.position + u64::from(run.len) - begin.min(run.position);
-            wanted += u64::from(run.len);
+            let run_end = run.position + u64::from(run.len);
             let together = run.body.is_none()
-                && run.segment == self.runs[first].segment
-                && span <= READ_BYTES_MAX
-                && span <= wanted * READ_WASTE_FACTOR;
+                && run.segment == segment
+                && run.position - read_to <= GAP_BYTES_MAX
+                && run_end - begin <= READ_BYTES_MAX;
             if !together {
                 break;
             }
+            read_to = run_end;
             end += 1;
         }
         end

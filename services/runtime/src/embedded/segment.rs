@@ -49,8 +49,13 @@ impl Segment {
     /// Reads exactly these bytes.
     pub fn read_at(&self, position: u64, len: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; len];
-        self.file.read_exact_at(&mut bytes, position).map_err(io_error("reading", &self.path))?;
+        self.read_into(position, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Fills `bytes` with what is written at `position`.
+    pub fn read_into(&self, position: u64, bytes: &mut [u8]) -> Result<()> {
+        self.file.read_exact_at(bytes, position).map_err(io_error("reading", &self.path))
     }
 
     /// The error for bytes that are not what was written.

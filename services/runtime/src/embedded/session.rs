@@ -8,7 +8,7 @@ use super::Inner;
 use super::buffer::Buffer;
 use super::frame::CommitEntry;
 use super::group::MemberId;
-use super::read::{Budget, Job, plan};
+use super::read::{Budget, Chunks, Job, plan};
 use super::signal::Signal;
 use super::state::{Slot, State};
 use super::writer::{Append, Shared};
@@ -49,6 +49,8 @@ pub(super) struct EmbeddedSession {
     /// Returned as revoked by the last poll, and given back by the next.
     revoking: Vec<Slot>,
     buffer: Buffer,
+    /// What was read from files last, to read into again once the records of the last poll are gone.
+    chunks: Chunks,
     /// The log's length after this session's last append.
     appended: u64,
     /// Which partition a poll looks at first, so that none starves.
@@ -66,6 +68,7 @@ impl EmbeddedSession {
             positions: Vec::new(),
             revoking: Vec::new(),
             buffer: Buffer::default(),
+            chunks: Chunks::default(),
             appended: 0,
             turn: 0,
             options,
@@ -195,7 +198,7 @@ impl EmbeddedSession {
         let mut poll = Poll::default();
         for job in jobs {
             let slot = job.slot;
-            let records = job.read()?;
+            let records = job.read(&mut self.chunks)?;
             let Some(position) = self.positions.iter_mut().find(|position| position.slot == slot) else { continue };
             if let Some(last) = records.last() {
                 position.next = last.offset + 1;
@@ -270,7 +273,7 @@ impl Session for EmbeddedSession {
             Some(place) => place,
             None => self.buffer.add(&self.inner.shared.state(), &record.topic)?,
         };
-        self.buffer.push(place, &record)?;
+        self.buffer.push(place, &record, &self.inner.shared.pool)?;
         if self.buffer.bytes() >= BUFFER_BYTES_MAX {
             self.append(Vec::new(), |_| Ok(()))?;
         }

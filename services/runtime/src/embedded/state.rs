@@ -162,8 +162,8 @@ impl State {
         self.commits.entry(entry.group).or_default().insert((entry.topic, entry.partition), committed);
     }
 
-    /// Notes a run that was just written, with its body, and forgets the oldest bodies beyond `memory_bytes_max`.
-    pub fn add_run(&mut self, slot: Slot, run: Run, memory_bytes_max: usize) {
+    /// Notes a run that was just written, with its body.
+    pub fn add_run(&mut self, slot: Slot, run: Run) {
         let topic = &mut self.topics[slot.0 as usize];
         let public = topic.public;
         let partition = &mut topic.partitions[slot.1 as usize];
@@ -174,13 +174,19 @@ impl State {
         if !public {
             partition.show(end);
         }
+    }
+
+    /// Forgets the oldest bodies beyond a limit, and returns them.
+    pub fn forget(&mut self, memory_bytes_max: usize) -> Vec<Bytes> {
+        let mut forgotten = Vec::new();
         while self.cached_bytes > memory_bytes_max {
             let Some((slot, index)) = self.cached.pop_front() else { break };
             let run = &mut self.partition_mut(slot).runs[index];
-            run.body = None;
+            forgotten.extend(run.body.take());
             let len = run.len as usize;
             self.cached_bytes -= len;
         }
+        forgotten
     }
 }
 

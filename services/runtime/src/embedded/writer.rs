@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::frame::{CommitEntry, Meta, RunEntry, TopicEntry};
+use super::pool::Pool;
 use super::segment::{Segment, io_error};
 use super::state::{Slot, State, place};
 use super::sync::SyncState;
@@ -18,7 +19,7 @@ use crate::log::{Error, Result};
 pub(super) struct NewRun {
     pub slot: Slot,
     pub count: u32,
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 /// Everything that one append writes.
@@ -46,6 +47,7 @@ pub(super) struct Shared {
     pub state: Mutex<State>,
     /// Taken before `state`, so that readers are not held up by a write.
     pub tail: Mutex<Tail>,
+    pub pool: Pool,
     pub sync: Mutex<SyncState>,
     pub sync_changed: Condvar,
 }
@@ -72,7 +74,7 @@ impl Shared {
             stamp(&mut state, &self.clock, &append, &crcs)
         };
         let header = meta.encode();
-        let bodies: Vec<Bytes> = append.runs.into_iter().map(|run| Bytes::from(run.body)).collect();
+        let bodies: Vec<Bytes> = append.runs.into_iter().map(|run| run.body).collect();
         let frame_bytes = header.len() as u64 + bodies.iter().map(|body| body.len() as u64).sum::<u64>();
         let written =
             self.roll_if_full(&mut tail, frame_bytes).and_then(|()| write_all(&tail.segment, &header, &bodies));
@@ -94,10 +96,12 @@ impl Shared {
             if state.topics[entry.topic as usize].public {
                 public.push((slot, run.end()));
             }
-            state.add_run(slot, run, self.options.memory_bytes_max);
+            state.add_run(slot, run);
         }
         meta.commits.into_iter().for_each(|commit| state.add_commit(commit));
+        let forgotten = state.forget(self.options.memory_bytes_max);
         drop(state);
+        forgotten.into_iter().for_each(|body| self.pool.put(body));
         self.note_written(lsn, public);
         Ok(lsn)
     }
