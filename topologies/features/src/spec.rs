@@ -264,10 +264,10 @@ fn check_aggregates(
     errors: &mut Vec<Error>,
 ) -> Vec<Aggregate> {
     let mut aggregates: Vec<Aggregate> = Vec::new();
-    for &(name, text) in &declaration.aggregates {
+    for (index, &(name, text)) in declaration.aggregates.iter().enumerate() {
         let field = format!("aggregates.{name}");
         check_name(&field, name, errors);
-        if aggregates.iter().any(|other| other.name == name) {
+        if declaration.aggregates[..index].iter().any(|(other, _)| *other == name) {
             errors.push(Error::Repeated { field: field.clone(), name: name.into() });
         }
         match parse::aggregate(&field, text, scope, columns) {

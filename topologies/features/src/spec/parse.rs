@@ -4,6 +4,18 @@ use super::{Error, Function, Scope, Source, Statistic, nearest};
 
 const FUNCTIONS: [&str; 9] = ["count", "sum", "avg", "min", "max", "stddev", "last", "time_since_last", "coalesce"];
 
+/// What others call our functions.
+const ALIASES: [(&str, &str); 8] = [
+    ("mean", "avg"),
+    ("average", "avg"),
+    ("std", "stddev"),
+    ("stdev", "stddev"),
+    ("stddev_samp", "stddev"),
+    ("minimum", "min"),
+    ("maximum", "max"),
+    ("total", "sum"),
+];
+
 /// Parses `text` against `scope`; event columns it names are added to `columns` unless they are there.
 pub(super) fn aggregate(
     field: &str,
@@ -58,7 +70,7 @@ impl<'a> Parser<'a> {
             "last" => Statistic::Last,
             "time_since_last" => {
                 self.symbol('(', "`(`")?;
-                self.symbol(')', "`)`: `time_since_last` takes no column")?;
+                self.symbol(')', "`)` (`time_since_last` takes no column)")?;
                 return Ok(Function::TimeSinceLast);
             }
             "coalesce" => return Err(self.unknown_function(name, at, "`coalesce` cannot stand inside `coalesce`".into())),
@@ -149,13 +161,12 @@ impl<'a> Parser<'a> {
 }
 
 fn function_help(name: &str) -> String {
-    match name {
-        "mean" | "average" => "did you mean `avg`?".to_owned(),
-        "std" | "stdev" | "stddev_samp" => "did you mean `stddev`?".to_owned(),
-        _ => match nearest(name, FUNCTIONS) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are {}", listed(FUNCTIONS)),
-        },
+    let aliases = ALIASES.iter().map(|(alias, _)| *alias);
+    let near = nearest(name, FUNCTIONS.into_iter().chain(aliases));
+    let meant = near.map(|near| ALIASES.iter().find(|(alias, _)| *alias == near).map_or(near, |(_, function)| function));
+    match meant {
+        Some(function) => format!("did you mean `{function}`?"),
+        None => format!("there are {}", listed(FUNCTIONS)),
     }
 }
 

@@ -5,6 +5,9 @@ use super::plan::{EVENTS, LABELS, SERIES};
 use super::series::encode;
 use super::{Applied, Engine, Key, past, present};
 
+/// Keys looked at per row. With one, a stream of new keys would keep ahead of the sweep for ever.
+const SWEEP_KEYS: usize = 2;
+
 impl Engine {
     /// Applies an event of key number `id`; `word` gives the word of an input column.
     #[inline]
@@ -124,18 +127,20 @@ impl Engine {
         }
     }
 
-    /// Looks at one key per row and forgets it when it has expired, so that keys that never come again give their
+    /// Looks at a few keys per row and forgets those that have expired, so that keys that never come again give their
     /// memory back. An expired key is empty to whoever touches it, so the moment cannot be seen.
     #[inline]
     fn sweep(&mut self) {
-        let heads = &self.states.keys.heads;
-        self.hand = if self.hand + 1 < heads.len() { self.hand + 1 } else { 0 };
-        let Some(head) = heads.get(self.hand) else {
-            return;
-        };
-        let horizon_us = self.clocks_us[head.group()].saturating_sub(self.plan.keep_us);
-        if head.now_us <= horizon_us && head.live() {
-            self.states.remove(&self.plan, self.hand as u32);
+        for _ in 0..SWEEP_KEYS {
+            let heads = &self.states.keys.heads;
+            self.hand = if self.hand + 1 < heads.len() { self.hand + 1 } else { 0 };
+            let Some(head) = heads.get(self.hand) else {
+                return;
+            };
+            let horizon_us = self.clocks_us[head.group()].saturating_sub(self.plan.keep_us);
+            if head.now_us <= horizon_us && head.live() {
+                self.states.remove(&self.plan, self.hand as u32);
+            }
         }
     }
 }

@@ -199,6 +199,7 @@ impl Wides {
     }
 
     /// How many are in use.
+    #[cfg(test)]
     pub fn used(&self) -> usize {
         self.slots.len() - self.free.len()
     }
