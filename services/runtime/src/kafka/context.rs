@@ -9,7 +9,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
@@ -107,13 +107,16 @@ impl ConsumerContext for ConsumerSide {
 pub(super) struct ProducerSide {
     has_failed: AtomicBool,
     failure: Mutex<Option<Failure>>,
+    reason: Mutex<String>,
 }
 
 /// A delivery that failed.
 #[derive(Clone)]
 pub(super) struct Failure {
     pub topic: String,
-    pub error: KafkaError,
+    pub code: RDKafkaErrorCode,
+    /// The last thing the client reported before it, after a colon; may be empty.
+    pub reason: String,
 }
 
 impl ProducerSide {
@@ -122,12 +125,25 @@ impl ProducerSide {
         if self.has_failed.load(Ordering::Acquire) { locked(&self.failure).clone() } else { None }
     }
 
-    fn fail(&self, topic: &str, error: &KafkaError) {
+    /// Notes a failed delivery.
+    pub fn fail(&self, topic: &str, code: RDKafkaErrorCode) {
         let mut failure = locked(&self.failure);
         if failure.is_none() {
-            *failure = Some(Failure { topic: topic.to_owned(), error: error.clone() });
+            *failure = Some(Failure { topic: topic.to_owned(), code, reason: self.reason() });
             self.has_failed.store(true, Ordering::Release);
         }
+    }
+
+    /// Notes a trouble that the client reports.
+    pub fn note(&self, reason: String) {
+        tracing::warn!("{reason}");
+        *locked(&self.reason) = reason;
+    }
+
+    /// The last trouble that the client reported, after a colon; or nothing.
+    pub fn reason(&self) -> String {
+        let reason = locked(&self.reason);
+        if reason.is_empty() { String::new() } else { format!(": {reason}") }
     }
 }
 
@@ -136,17 +152,14 @@ impl ClientContext for ProducerSide {
         forward(level, facility, message);
     }
 
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, "{reason}");
+    fn error(&self, _: KafkaError, reason: &str) {
+        self.note(reason.to_owned());
     }
 }
 
 impl ProducerContext for ProducerSide {
     type DeliveryOpaque = ();
 
-    fn delivery(&self, result: &DeliveryResult<'_>, _: ()) {
-        if let Err((error, message)) = result {
-            self.fail(message.topic(), error);
-        }
-    }
+    // Reports are taken in by `delivery`, from the queue itself; this sees only those of a producer that is dropped.
+    fn delivery(&self, _: &DeliveryResult<'_>, _: ()) {}
 }

@@ -2,6 +2,7 @@
 
 mod commit;
 mod context;
+mod delivery;
 mod fault;
 mod message;
 mod publisher;

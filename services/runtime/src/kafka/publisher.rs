@@ -8,9 +8,10 @@ use rdkafka::bindings::{rd_kafka_flush, rd_kafka_resp_err_t};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use super::context::ProducerSide;
+use super::delivery::Deliveries;
 use super::{Cluster, fault};
 use crate::log::{
     Error, Publish, RECORD_BYTES_MAX, Result, SessionOptions, TopicPartition, partition_of_key, partition_of_null,
@@ -24,7 +25,8 @@ const ROOM_WAIT_MS: i32 = 100;
 /// See the module.
 pub(super) struct Publisher {
     cluster: Arc<Cluster>,
-    producer: ThreadedProducer<ProducerSide>,
+    producer: Arc<BaseProducer<ProducerSide>>,
+    _deliveries: Deliveries,
     partitions: HashMap<Arc<str>, i32>,
     draws: u64,
 }
@@ -33,9 +35,20 @@ impl Publisher {
     /// A producer for a session.
     pub fn open(cluster: Arc<Cluster>, options: &SessionOptions) -> Result<Self> {
         let config = cluster.settings.producer(options);
-        let producer = ThreadedProducer::from_config_and_context(&config, ProducerSide::default())
+        let producer = BaseProducer::from_config_and_context(&config, ProducerSide::default())
             .map_err(|error| fault::error("creating a producer", &error))?;
-        Ok(Self { cluster, producer, partitions: HashMap::new(), draws: u64::from(std::process::id()) })
+        let producer = Arc::new(producer);
+        let deliveries = Deliveries::start(producer.clone()).map_err(|error| Error::Refused {
+            doing: "starting a producer's thread".into(),
+            detail: error.to_string(),
+        })?;
+        Ok(Self {
+            cluster,
+            producer,
+            _deliveries: deliveries,
+            partitions: HashMap::new(),
+            draws: u64::from(std::process::id()),
+        })
     }
 
     /// Hands a record to the client.
@@ -103,22 +116,23 @@ impl Publisher {
             return Ok(());
         }
         let detail = format!(
-            "{} records are not acknowledged after {FLUSH_WAIT_MAX_MS} ms by the brokers at {}",
+            "{} records are not acknowledged after {FLUSH_WAIT_MAX_MS} ms by the brokers at {}{}",
             self.producer.in_flight_count(),
-            self.cluster.settings.brokers
+            self.cluster.settings.brokers,
+            self.producer.client().context().reason()
         );
         Err(Error::Unavailable { doing: "publishing".into(), detail })
     }
 
     /// librdkafka's own flush, since rdkafka's does not cut the linger short: it asks with no time to wait.
     fn wait_flushed(&self, wait_ms: i32) -> bool {
-        // SAFETY: the producer is alive, and its own thread serves the delivery reports that this call waits for.
+        // SAFETY: the producer is alive, and a thread serves the delivery reports that this call waits for.
         let code = unsafe { rd_kafka_flush(self.producer.client().native_ptr(), wait_ms) };
         code == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
     }
 
     fn check(&self) -> Result<()> {
         let Some(failure) = self.producer.client().context().failure() else { return Ok(()) };
-        Err(Error::Delivery { topic: failure.topic, detail: failure.error.to_string() })
+        Err(Error::Delivery { topic: failure.topic, detail: format!("{}{}", failure.code, failure.reason) })
     }
 }

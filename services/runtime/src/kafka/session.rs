@@ -179,7 +179,7 @@ impl KafkaSession {
             }
             let wait =
                 if collector.records > 0 { Duration::ZERO } else { deadline.saturating_duration_since(Instant::now()) };
-            match consumer.poll(wait) {
+            match consumer.poll(whole_ms(wait)) {
                 Some(Ok(message)) => take(&mut self.owned, &message, &mut collector),
                 Some(Err(error)) => explain(&self.cluster, &self.options, &self.owned, &error)?,
                 None if wait.is_zero() => break,
@@ -207,6 +207,12 @@ impl KafkaSession {
             }
         }
     }
+}
+
+/// The next full millisecond, at most a second: with a fraction left over at the end of its waits rdkafka spins.
+fn whole_ms(wait: Duration) -> Duration {
+    const CONSUMER_WAIT_MAX_MS: u128 = 1_000;
+    ms(wait.as_nanos().div_ceil(1_000_000).min(CONSUMER_WAIT_MAX_MS) as u64)
 }
 
 fn owned(tp: TopicPartition, next: i64) -> Owned {

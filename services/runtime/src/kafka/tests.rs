@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::producer::ThreadedProducer;
+use rdkafka::producer::BaseProducer;
 
 use super::context::ProducerSide;
 use super::*;
@@ -62,7 +62,7 @@ fn tls_sasl_and_compressions_are_compiled_in() {
             ("compression.type", compression),
         ]);
         let config = Settings::new("127.0.0.1:9", &user).unwrap().producer(&SessionOptions::publisher("p"));
-        let producer = ThreadedProducer::from_config_and_context(&config, ProducerSide::default());
+        let producer = BaseProducer::from_config_and_context(&config, ProducerSide::default());
         assert!(producer.is_ok(), "{compression}: {:?}", producer.err());
     }
 }
