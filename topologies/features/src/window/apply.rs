@@ -5,9 +5,6 @@ use super::plan::{EVENTS, LABELS, SERIES};
 use super::series::encode;
 use super::{Applied, Engine, Key, past, present};
 
-/// Keys looked at per row. With one, a stream of new keys would keep ahead of the sweep for ever.
-const SWEEP_KEYS: usize = 2;
-
 impl Engine {
     /// Applies an event of key number `id`; `word` gives the word of an input column.
     #[inline]
@@ -21,8 +18,10 @@ impl Engine {
         let head = &self.states.keys.heads[id as usize];
         let clock_us = &mut self.clocks_us[head.group()];
         *clock_us = time_us.max(*clock_us);
+        // A new key makes the slab longer by one: one more look, or a stream of new keys would outrun the sweep.
+        let is_new = head.now_us == i64::MIN;
         // Before its first row a key's present lies at the beginning of time, where this changes nothing.
-        if head.now_us <= clock_us.saturating_sub(self.plan.keep_us) && head.now_us != i64::MIN {
+        if !is_new && head.now_us <= clock_us.saturating_sub(self.plan.keep_us) {
             self.states.clear(&self.plan, id);
         }
         let now_us = self.states.keys.heads[id as usize].now_us;
@@ -34,6 +33,9 @@ impl Engine {
             Applied::Late
         };
         self.sweep();
+        if is_new {
+            self.sweep();
+        }
         applied
     }
 
@@ -127,20 +129,18 @@ impl Engine {
         }
     }
 
-    /// Looks at a few keys per row and forgets those that have expired, so that keys that never come again give their
-    /// memory back. An expired key is empty to whoever touches it, so the moment cannot be seen.
+    /// Looks at a key per row and forgets it when it has expired, so that keys that never come again give their memory
+    /// back. An expired key is empty to whoever touches it, so the moment cannot be seen.
     #[inline]
-    fn sweep(&mut self) {
-        for _ in 0..SWEEP_KEYS {
-            let heads = &self.states.keys.heads;
-            self.hand = if self.hand + 1 < heads.len() { self.hand + 1 } else { 0 };
-            let Some(head) = heads.get(self.hand) else {
-                return;
-            };
-            let horizon_us = self.clocks_us[head.group()].saturating_sub(self.plan.keep_us);
-            if head.now_us <= horizon_us && head.live() {
-                self.states.remove(&self.plan, self.hand as u32);
-            }
+    pub(super) fn sweep(&mut self) {
+        let heads = &self.states.keys.heads;
+        self.hand = if self.hand + 1 < heads.len() { self.hand + 1 } else { 0 };
+        let Some(head) = heads.get(self.hand) else {
+            return;
+        };
+        let horizon_us = self.clocks_us[head.group()].saturating_sub(self.plan.keep_us);
+        if head.now_us <= horizon_us && head.live() {
+            self.states.remove(&self.plan, self.hand as u32);
         }
     }
 }

@@ -76,7 +76,7 @@ impl Engine {
             let mut ids = [None; BLOCK_ROWS];
             self.look_ahead(block, &mut ids);
             for (row, id) in block.iter().zip(ids) {
-                // A row in between may have expired the key, and its number may be another's by now.
+                // A guess by hash, and a row in between may have given the number to another key.
                 let id = id.filter(|id| row.key().is_some_and(|key| self.states.keys.heads[*id as usize].is(key)));
                 match *row {
                     Row::Label { key, time_us, value } => {
@@ -106,9 +106,10 @@ impl Engine {
     fn look_ahead(&self, rows: &[Row<'_>], ids: &mut [Option<u32>; BLOCK_ROWS]) {
         let (plan, states) = (&self.plan, &self.states);
         for (row, id) in rows.iter().zip(&mut *ids) {
-            *id = row.key().and_then(|key| states.keys.find(key));
+            *id = row.key().and_then(|key| states.keys.guess(key.hash));
             let Some(id) = *id else { continue };
             let id = id as usize;
+            prefetch_slice(&states.keys.heads[id..=id]);
             prefetch_slice(&states.cursors[id * plan.cursors..(id + 1) * plan.cursors]);
             prefetch_slice(&states.sums[id * plan.sums..(id + 1) * plan.sums]);
             prefetch_slice(&states.squares[id * plan.squares..(id + 1) * plan.squares]);
@@ -129,8 +130,11 @@ impl Engine {
 
 #[inline]
 fn prefetch_slice<T>(slice: &[T]) {
-    let lines = size_of_val(slice).div_ceil(LINE_BYTES);
-    for line in 0..lines {
-        prefetch(slice.as_ptr().cast::<u8>().wrapping_add(line * LINE_BYTES));
+    if slice.is_empty() {
+        return;
     }
+    let (start, bytes) = (slice.as_ptr().cast::<u8>(), size_of_val(slice));
+    // The last byte too: a slice that does not begin with a line ends in one more.
+    (0..bytes).step_by(LINE_BYTES).for_each(|offset| prefetch(start.wrapping_add(offset)));
+    prefetch(start.wrapping_add(bytes - 1));
 }

@@ -81,15 +81,29 @@ pub(super) fn group_of(hash: u64) -> usize {
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     pub heads: Vec<Head>,
-    table: HashTable<u32>,
+    table: HashTable<Slot>,
     free: Vec<u32>,
+}
+
+/// The hash stands beside the number, so that looking ahead and growing the table need no head.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    hash: u64,
+    id: u32,
 }
 
 impl Keys {
     /// The number of a key that is there.
     #[inline]
     pub fn find(&self, key: Key<'_>) -> Option<u32> {
-        self.table.find(key.hash, |id| self.heads[*id as usize].is(key)).copied()
+        let is = |slot: &Slot| slot.hash == key.hash && self.heads[slot.id as usize].is(key);
+        self.table.find(key.hash, is).map(|slot| slot.id)
+    }
+
+    /// The number of a key with this hash, most likely the one that is meant.
+    #[inline]
+    pub fn guess(&self, hash: u64) -> Option<u32> {
+        self.table.find(hash, |slot| slot.hash == hash).map(|slot| slot.id)
     }
 
     /// Numbers a key that is not there. Its state is empty; whoever calls resets what lies beside the head.
@@ -105,14 +119,14 @@ impl Keys {
                 (self.heads.len() - 1) as u32
             }
         };
-        self.table.insert_unique(key.hash, id, |id| self.heads[*id as usize].hash);
+        self.table.insert_unique(key.hash, Slot { hash: key.hash, id }, |slot| slot.hash);
         id
     }
 
     /// Forgets a key. Its rings must be empty already.
     pub fn remove(&mut self, id: u32) {
         let head = &mut self.heads[id as usize];
-        if let Ok(entry) = self.table.find_entry(head.hash, |other| *other == id) {
+        if let Ok(entry) = self.table.find_entry(head.hash, |slot| slot.id == id) {
             entry.remove();
         }
         head.live = false;

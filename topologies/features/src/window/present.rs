@@ -1,6 +1,6 @@
 //! Features of a key at its present, read off the running aggregates.
 
-use super::plan::{EVENTS, Output, Plan, Value};
+use super::plan::{EVENTS, Plan, Value};
 use super::states::States;
 
 /// Microseconds of a second.
@@ -24,37 +24,33 @@ pub(super) fn read_windowless(plan: &Plan, states: &mut States, id: u32, time_us
 /// Writes all other features.
 #[inline]
 pub(super) fn read_windowed(plan: &Plan, states: &States, id: u32, out: &mut [Option<f64>]) {
+    let id = id as usize;
+    let cursors = &states.cursors[id * plan.cursors..(id + 1) * plan.cursors];
+    let sums = &states.sums[id * plan.sums..(id + 1) * plan.sums];
     for (output, place) in plan.outputs.iter().zip(out) {
-        if let Some(value) = read(plan, states, id as usize, output) {
-            *place = value.or(output.default);
-        }
+        let at = |series: usize| &cursors[plan.series[series].cursors_at..];
+        let sum = |series: usize, sum: usize| &sums[plan.series[series].sums_at + sum];
+        let value = match output.value {
+            Value::TimeSinceLast | Value::Last { .. } => continue,
+            Value::Events { window } => {
+                let cursors = at(EVENTS);
+                Some(f64::from(cursors[0].wrapping_sub(cursors[1 + window])))
+            }
+            Value::Count { series, sum: index } => Some(f64::from(sum(series, index).count)),
+            Value::Sum { series, sum: index } => sum(series, index).sum(&states.wides),
+            Value::Avg { series, sum: index } => sum(series, index).avg(&states.wides),
+            Value::Stddev { series, sum: index, square } => {
+                let square = &states.squares[id * plan.squares + plan.series[series].squares_at + square];
+                sum(series, index).stddev(square, &states.wides)
+            }
+            Value::Extreme { series, chain, window } => {
+                let (ring, stride) = (&states.keys.heads[id].rings[series], plan.series[series].stride);
+                let cursors = at(series);
+                chain.get(ring, stride, cursors, window, cursors[1 + window])
+            }
+        };
+        *place = value.or(output.default);
     }
-}
-
-/// One windowed feature; nothing for a windowless one.
-#[inline]
-fn read(plan: &Plan, states: &States, id: usize, output: &Output) -> Option<Option<f64>> {
-    let cursors = |series: usize| &states.cursors[id * plan.cursors + plan.series[series].cursors_at..];
-    let sum = |series: usize, sum: usize| &states.sums[id * plan.sums + plan.series[series].sums_at + sum];
-    Some(match output.value {
-        Value::TimeSinceLast | Value::Last { .. } => return None,
-        Value::Events { window } => {
-            let cursors = cursors(EVENTS);
-            Some(f64::from(cursors[0].wrapping_sub(cursors[1 + window])))
-        }
-        Value::Count { series, sum: index } => Some(f64::from(sum(series, index).count)),
-        Value::Sum { series, sum: index } => sum(series, index).sum(&states.wides),
-        Value::Avg { series, sum: index } => sum(series, index).avg(&states.wides),
-        Value::Stddev { series, sum: index, square } => {
-            let square = &states.squares[id * plan.squares + plan.series[series].squares_at + square];
-            sum(series, index).stddev(square, &states.wides)
-        }
-        Value::Extreme { series, chain, window } => {
-            let cursors = cursors(series);
-            let ring = &states.keys.heads[id].rings[series];
-            chain.get(ring, plan.series[series].stride, cursors, window, cursors[1 + window])
-        }
-    })
 }
 
 /// Whole distance between two times as seconds.

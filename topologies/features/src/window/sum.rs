@@ -49,14 +49,14 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
 
 impl Sum {
     /// Adds a value, which may be infinite or NaN.
-    #[inline]
+    #[inline(always)]
     pub fn add(&mut self, square: Option<&mut Square>, value: f64, wides: &mut Wides) {
         self.shift(square, value, false, wides);
         self.count += 1;
     }
 
     /// Removes a value that was added before.
-    #[inline]
+    #[inline(always)]
     pub fn remove(&mut self, square: Option<&mut Square>, value: f64, wides: &mut Wides) {
         self.count -= 1;
         if self.count == 0 {
@@ -67,6 +67,7 @@ impl Sum {
     }
 
     /// Empties it.
+    #[inline]
     pub fn clear(&mut self, square: Option<&mut Square>, wides: &mut Wides) {
         if self.wide != 0 {
             wides.release(self.wide);
@@ -77,7 +78,7 @@ impl Sum {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn shift(&mut self, mut square: Option<&mut Square>, value: f64, negative: bool, wides: &mut Wides) {
         if self.wide == 0 {
             let (sum, error) = two_sum(self.high, if negative { -value } else { value });
