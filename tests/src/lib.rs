@@ -1,3 +1,5 @@
 //! Real parts for tests.
 
 pub mod kafka;
+pub mod apicurio;
+pub mod python;

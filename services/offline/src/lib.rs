@@ -2,6 +2,10 @@
 //!
 //! This is the only crate that names `parquet`; everyone else sees Arrow batches.
 
+pub mod archive;
+pub mod dataset;
+pub mod table;
+
+mod decode;
 mod encode;
 mod layout;
-pub mod table;

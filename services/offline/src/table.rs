@@ -10,15 +10,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 
+use crate::decode::{self, NoColumn, Selected};
 use crate::encode::Encoder;
-
-/// Rows handed out per batch, at most. Large enough to amortise per-batch cost, small enough to stay in cache.
-pub const BATCH_ROWS_MAX: usize = 8_192;
 
 /// Why a Parquet file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -141,8 +137,7 @@ pub struct Table {
     path: PathBuf,
     file: Arc<File>,
     metadata: ArrowReaderMetadata,
-    /// Top-level columns to read, as indices into the file's schema; all of them when absent.
-    selected: Option<Vec<usize>>,
+    selected: Selected,
 }
 
 impl Table {
@@ -160,17 +155,8 @@ impl Table {
 
     /// The same file with only these columns, in this order.
     pub fn select(mut self, columns: &[&str]) -> Result<Self> {
-        let schema = self.metadata.schema();
-        let selected = columns
-            .iter()
-            .map(|column| {
-                schema.index_of(column).map_err(|_| Error::NoColumn {
-                    path: self.path.clone(),
-                    column: (*column).to_owned(),
-                    available: names(schema),
-                })
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let missing = |NoColumn { column, available }| Error::NoColumn { path: self.path.clone(), column, available };
+        let selected = decode::select(self.metadata.schema(), columns).map_err(missing)?;
         self.selected = Some(selected);
         Ok(self)
     }
@@ -214,47 +200,15 @@ impl Table {
         let damaged = damaged(&self.path);
         let file =
             self.file.try_clone().map_err(|source| Error::Io { action: "read", path: self.path.clone(), source })?;
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-            .with_batch_size(BATCH_ROWS_MAX)
-            .with_row_groups(vec![group]);
-        let order = self.selected.as_ref().map(|selected| {
-            let mask = ProjectionMask::roots(builder.parquet_schema(), selected.iter().copied());
-            (mask, positions(selected))
-        });
-        let order = match order {
-            Some((mask, order)) => {
-                builder = builder.with_projection(mask);
-                Some(order)
-            }
-            None => None,
-        };
-        let reader = builder.build().map_err(|e| damaged(e.to_string()))?;
-        Ok(reader.map(move |batch| {
-            let reordered = batch.and_then(|batch| match &order {
-                Some(order) => batch.project(order),
-                None => Ok(batch),
-            });
-            reordered.map_err(|e: ArrowError| damaged(e.to_string()))
-        }))
+        let batches = decode::batches(file, &self.metadata, vec![group], &self.selected);
+        let batches = batches.map_err(|e| damaged(e.to_string()))?;
+        Ok(batches.map(move |batch| batch.map_err(|e| damaged(e.to_string()))))
     }
-}
-
-/// Where each selected column stands in a projection, which the reader always returns in file order.
-fn positions(selected: &[usize]) -> Vec<usize> {
-    let mut sorted = selected.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    selected.iter().map(|column| sorted.partition_point(|other| other < column)).collect()
 }
 
 fn damaged(path: &Path) -> impl Fn(String) -> Error + use<> {
     let path = path.to_owned();
     move |detail| Error::Damaged { path: path.clone(), detail }
-}
-
-fn names(schema: &SchemaRef) -> String {
-    let names: Vec<_> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-    names.join(", ")
 }
 
 /// Tells a foreign or cut-off file apart before the decoder does, in words a user can act on.

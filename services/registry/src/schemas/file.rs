@@ -161,7 +161,7 @@ impl SchemaRegistry for FileRegistry {
 fn parse(subject: &str, schema: &str) -> Result<(String, Schema), RegisterError> {
     let invalid = |detail: String| RegisterError::Invalid { subject: subject.to_owned(), detail };
     let value: Value = serde_json::from_str(schema).map_err(|e| invalid(e.to_string()))?;
-    let parsed = Schema::parse(&value).map_err(|e| invalid(e.to_string()))?;
+    let parsed = Schema::parse_str(schema).map_err(|e| invalid(e.to_string()))?;
     Ok((json_text(&value), parsed))
 }
 

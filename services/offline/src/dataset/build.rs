@@ -1,0 +1,234 @@
+//! Joins features with the labels known at the cutoff.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use sha2::{Digest, Sha256};
+
+use super::columns::{Rows, last_part, top_level};
+use super::manifest::FORMAT;
+use super::{Error, Known, Manifest, Recipe, Result, Source, Unlabelled};
+
+/// Column of a dataset: event id.
+pub const ID: &str = "id";
+/// Column of a dataset: event time.
+pub const TIME: &str = "time";
+/// Column of a dataset: whom alerts are about; empty where the recipe names nobody.
+pub const ENTITY: &str = "entity";
+/// Column of a dataset: the label.
+pub const LABEL: &str = "label";
+
+/// A dataset with its rows at hand.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// What it is.
+    pub manifest: Manifest,
+    /// The manifest's digest.
+    pub digest: String,
+    /// The rows by event time, then id: columns [`ID`], [`TIME`], [`ENTITY`], the inputs, [`LABEL`].
+    pub rows: RecordBatch,
+}
+
+/// An event with its features.
+struct Event {
+    time_us: i64,
+    id: String,
+    entity: String,
+    inputs: Vec<Option<f64>>,
+    label: f64,
+}
+
+/// Events found so far.
+#[derive(Default)]
+struct Found {
+    events: Vec<Event>,
+    seen: HashSet<String>,
+    repeated: u64,
+    unlabelled: u64,
+}
+
+/// A label and when it became known.
+#[derive(Clone, Copy)]
+struct Label {
+    known_us: i64,
+    value: f64,
+}
+
+/// Builds a dataset. The same recipe over the same files gives the same digest and rows.
+///
+/// Of several labels of an event, the one known last before the cutoff counts; of several feature rows, the first.
+/// Rows without features (a struct that is null) are no events.
+pub fn build(recipe: &Recipe, features: &Source, labels: &Source) -> Result<Dataset> {
+    let columns = column_names(recipe)?;
+    let known = read_labels(recipe, labels)?;
+    let mut found = read_events(recipe, features, &known)?;
+    found.events.sort_by(|a, b| (a.time_us, &a.id).cmp(&(b.time_us, &b.id)));
+    let manifest = Manifest {
+        format: FORMAT,
+        recipe: recipe.clone(),
+        features: features.input()?,
+        labels: labels.input()?,
+        rows: found.events.len() as u64,
+        positives: found.events.iter().filter(|event| event.label > 0.0).count() as u64,
+        first_us: found.events.first().map(|event| event.time_us),
+        last_us: found.events.last().map(|event| event.time_us),
+        repeated: found.repeated,
+        unlabelled: found.unlabelled,
+        content: content_digest(&columns, &found.events),
+        columns,
+    };
+    let rows = to_batch(&manifest.columns, &found.events);
+    Ok(Dataset { digest: manifest.digest(), manifest, rows })
+}
+
+fn column_names(recipe: &Recipe) -> Result<Vec<String>> {
+    let inputs = recipe.features.inputs.iter().map(|path| last_part(path));
+    let columns: Vec<String> = [ID, TIME, ENTITY].into_iter().chain(inputs).chain([LABEL]).map(str::to_owned).collect();
+    let mut seen = BTreeSet::new();
+    match columns.iter().find(|column| !seen.insert(column.as_str())) {
+        Some(column) => Err(Error::SameName { column: column.clone() }),
+        None => Ok(columns),
+    }
+}
+
+fn read_labels(recipe: &Recipe, source: &Source) -> Result<HashMap<String, Label>> {
+    let columns = &recipe.labels;
+    let (time, delay_us) = match &columns.known {
+        Known::Column(column) => (column, 0),
+        Known::After { time, delay_us } => (time, *delay_us),
+    };
+    let place = source.place();
+    let mut known = HashMap::<String, Label>::new();
+    source.each(&top_level([columns.id.as_str(), &columns.target, time]), |batch| {
+        let rows = Rows { batch: &batch, place: &place };
+        let (ids, values) = (rows.texts(&columns.id)?, rows.doubles(&columns.target)?);
+        let times = rows.times_us(time)?;
+        for row in 0..batch.num_rows() {
+            if ids.is_null(row) || values.is_null(row) || times.is_null(row) {
+                continue;
+            }
+            let label = Label { known_us: times.value(row).saturating_add(delay_us), value: values.value(row) };
+            if label.known_us > recipe.cutoff_us {
+                continue;
+            }
+            if !label.value.is_finite() {
+                return Err(
+                    rows.unfit(&columns.target, format!("the label of event {} is {}", ids.value(row), label.value))
+                );
+            }
+            let best = known.entry(ids.value(row).to_owned()).or_insert(label);
+            if label.known_us >= best.known_us {
+                *best = label;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(known)
+}
+
+fn read_events(recipe: &Recipe, source: &Source, known: &HashMap<String, Label>) -> Result<Found> {
+    let columns = &recipe.features;
+    let paths = [&columns.id, &columns.time].into_iter().chain(&columns.entity).chain(&columns.inputs);
+    let place = source.place();
+    let mut found = Found::default();
+    source.each(&top_level(paths.map(String::as_str)), |batch| {
+        let rows = Rows { batch: &batch, place: &place };
+        let (ids, times) = (rows.texts(&columns.id)?, rows.times_us(&columns.time)?);
+        let entities = columns.entity.as_ref().map(|path| rows.texts(path)).transpose()?;
+        let inputs: Vec<Float64Array> = columns.inputs.iter().map(|path| rows.doubles(path)).collect::<Result<_>>()?;
+        let around: Vec<_> = columns.inputs.iter().map(|path| rows.around(path)).collect::<Result<_>>()?;
+        for row in 0..batch.num_rows() {
+            let absent = around.iter().flatten().any(|nulls| nulls.is_null(row));
+            if absent || ids.is_null(row) || times.is_null(row) || !recipe.events_us.contains(&times.value(row)) {
+                continue;
+            }
+            let event = Event {
+                time_us: times.value(row),
+                id: ids.value(row).to_owned(),
+                entity: text_or_empty(entities.as_ref(), row),
+                inputs: inputs.iter().map(|input| input.is_valid(row).then(|| input.value(row))).collect(),
+                label: 0.0,
+            };
+            found.take(recipe, known, event);
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+impl Found {
+    fn take(&mut self, recipe: &Recipe, known: &HashMap<String, Label>, mut event: Event) {
+        if !self.seen.insert(event.id.clone()) {
+            self.repeated += 1;
+            return;
+        }
+        let silence_us = recipe.cutoff_us.saturating_sub(event.time_us);
+        event.label = match (known.get(&event.id), recipe.unlabelled) {
+            (Some(label), _) => label.value,
+            (None, Unlabelled::ZeroAfter { horizon_us }) if silence_us >= horizon_us => 0.0,
+            (None, _) => {
+                self.unlabelled += 1;
+                return;
+            }
+        };
+        self.events.push(event);
+    }
+}
+
+fn text_or_empty(texts: Option<&StringArray>, row: usize) -> String {
+    match texts {
+        Some(texts) if texts.is_valid(row) => texts.value(row).to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn to_batch(columns: &[String], events: &[Event]) -> RecordBatch {
+    let utc_us = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let times = TimestampMicrosecondArray::from_iter_values(events.iter().map(|event| event.time_us));
+    let mut arrays: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values(events.iter().map(|event| &event.id))),
+        Arc::new(times.with_timezone("UTC")),
+        Arc::new(StringArray::from_iter_values(events.iter().map(|event| &event.entity))),
+    ];
+    let inputs = columns.len() - 4;
+    for input in 0..inputs {
+        arrays.push(Arc::new(Float64Array::from_iter(events.iter().map(|event| event.inputs[input]))));
+    }
+    arrays.push(Arc::new(Float64Array::from_iter_values(events.iter().map(|event| event.label))));
+    let kind = |at| match at {
+        0 | 2 => DataType::Utf8,
+        1 => utc_us.clone(),
+        _ => DataType::Float64,
+    };
+    let is_input = |at| (3..3 + inputs).contains(&at);
+    let fields: Vec<Field> =
+        columns.iter().enumerate().map(|(at, name)| Field::new(name, kind(at), is_input(at))).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).expect("the columns were made for this schema")
+}
+
+/// Digest of the values in order. Text goes in with its length before it, numbers as little-endian bits, null as a
+/// mark of its own, and every NaN as the same one.
+fn content_digest(columns: &[String], events: &[Event]) -> String {
+    let mut hash = Sha256::new();
+    let text = |hash: &mut Sha256, value: &str| {
+        hash.update((value.len() as u64).to_le_bytes());
+        hash.update(value);
+    };
+    hash.update((columns.len() as u64).to_le_bytes());
+    columns.iter().for_each(|column| text(&mut hash, column));
+    for event in events {
+        text(&mut hash, &event.id);
+        hash.update(event.time_us.to_le_bytes());
+        text(&mut hash, &event.entity);
+        for input in &event.inputs {
+            hash.update([u8::from(input.is_some())]);
+            let value = input.unwrap_or(0.0);
+            let value = if value.is_nan() { f64::NAN } else { value };
+            hash.update(value.to_bits().to_le_bytes());
+        }
+        hash.update(event.label.to_bits().to_le_bytes());
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

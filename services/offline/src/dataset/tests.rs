@@ -1,0 +1,260 @@
+//! Tests of datasets: only what was known counts, order does not, and the digest names the rows.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    StructArray, TimestampMicrosecondArray,
+};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{DataType, Field, Fields, Float64Type, TimestampMicrosecondType};
+use registry::store::Store;
+
+use super::{
+    Dataset, Error, FeatureColumns, Input, Known, LabelColumns, Recipe, Source, Unlabelled, build, find, save,
+};
+use crate::archive::{Archive, Outcome, Record, SchemaNote, positioned};
+use crate::table;
+
+const DAY_US: i64 = 86_400_000_000;
+
+fn write(dir: &Path, name: &str, columns: Vec<(&str, ArrayRef)>) -> PathBuf {
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap();
+    let path = dir.join(name);
+    table::write(&path, batch.schema(), &[batch]).unwrap();
+    path
+}
+
+/// Events 1 to 4 on days 1 to 4; event 3 stands there twice.
+fn features(dir: &Path) -> Source {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("tx", Arc::new(Int64Array::from(vec![3, 1, 3, 2, 4]))),
+        ("at", Arc::new(TimestampMicrosecondArray::from_iter_values([3, 1, 3, 2, 4].map(|day| day * DAY_US)))),
+        ("card", Arc::new(Int32Array::from(vec![Some(7), Some(8), Some(7), None, Some(9)]))),
+        ("amount", Arc::new(Float64Array::from(vec![Some(3.5), Some(1.5), Some(99.0), None, Some(4.5)]))),
+        ("night", Arc::new(BooleanArray::from(vec![true, false, true, false, true]))),
+    ];
+    Source::File(write(dir, "features.parquet", columns))
+}
+
+/// (event, label, day known)
+fn labels(dir: &Path, rows: &[(&str, i8, i64)]) -> Source {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("event_id", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.0)))),
+        ("label", Arc::new(Int8Array::from_iter_values(rows.iter().map(|row| row.1)))),
+        ("known", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.2 * DAY_US)))),
+    ];
+    Source::File(write(dir, "labels.parquet", columns))
+}
+
+fn recipe(cutoff_day: i64) -> Recipe {
+    Recipe {
+        features: FeatureColumns {
+            id: "tx".to_owned(),
+            time: "at".to_owned(),
+            entity: Some("card".to_owned()),
+            inputs: vec!["amount".to_owned(), "night".to_owned()],
+        },
+        labels: LabelColumns {
+            id: "event_id".to_owned(),
+            target: "label".to_owned(),
+            known: Known::Column("known".to_owned()),
+        },
+        events_us: 0..i64::MAX,
+        cutoff_us: cutoff_day * DAY_US,
+        unlabelled: Unlabelled::Drop,
+        feature_set: "f1".to_owned(),
+    }
+}
+
+/// id=label of each row, in order.
+fn ids(dataset: &Dataset) -> String {
+    let (ids, labels) = (dataset.rows["id"].as_string::<i32>(), dataset.rows["label"].as_primitive::<Float64Type>());
+    let rows: Vec<String> = (0..ids.len()).map(|row| format!("{}={}", ids.value(row), labels.value(row))).collect();
+    rows.join(" ")
+}
+
+#[track_caller]
+fn check(recipe: &Recipe, label_rows: &[(&str, i8, i64)], expected: &str) -> Dataset {
+    let dir = tempfile::tempdir().unwrap();
+    let dataset = build(recipe, &features(dir.path()), &labels(dir.path(), label_rows)).unwrap();
+    assert_eq!(ids(&dataset), expected);
+    dataset
+}
+
+#[test]
+fn rows_carry_their_columns_in_order_of_time() {
+    let all = [("1", 0, 5), ("2", 1, 5), ("3", 0, 5), ("4", 1, 5)];
+    let dataset = check(&recipe(9), &all, "1=0 2=1 3=0 4=1");
+    assert_eq!(dataset.manifest.columns, ["id", "time", "entity", "amount", "night", "label"]);
+    let amounts = dataset.rows["amount"].as_primitive::<Float64Type>();
+    assert_eq!(amounts.iter().collect::<Vec<_>>(), [Some(1.5), None, Some(3.5), Some(4.5)]);
+    assert_eq!(dataset.rows["night"].as_primitive::<Float64Type>().values(), &[0.0, 0.0, 1.0, 1.0]);
+    let entities: Vec<_> = dataset.rows["entity"].as_string::<i32>().iter().flatten().collect();
+    assert_eq!(entities, ["8", "", "7", "9"]);
+    assert_eq!(dataset.rows["time"].as_primitive::<TimestampMicrosecondType>().value(0), DAY_US);
+    let manifest = &dataset.manifest;
+    assert_eq!((manifest.rows, manifest.positives, manifest.repeated, manifest.unlabelled), (4, 2, 1, 0));
+    assert_eq!((manifest.first_us, manifest.last_us), (Some(DAY_US), Some(4 * DAY_US)));
+}
+
+#[test]
+fn a_label_counts_only_if_it_was_known_at_the_cutoff() {
+    let rows = [("1", 1, 8), ("2", 1, 9), ("3", 1, 10)];
+    let dataset = check(&recipe(9), &rows, "1=1 2=1");
+    assert_eq!(dataset.manifest.unlabelled, 2);
+    // A correction counts once it is known, wherever it stands in the file.
+    let corrected = [("1", 0, 8), ("1", 1, 6), ("2", 1, 6), ("2", 0, 10)];
+    check(&recipe(9), &corrected, "1=0 2=1");
+    check(&recipe(10), &corrected, "1=0 2=0");
+}
+
+#[test]
+fn silence_is_a_zero_only_after_the_horizon() {
+    let unlabelled = Unlabelled::ZeroAfter { horizon_us: 5 * DAY_US };
+    let recipe = Recipe { unlabelled, ..recipe(8) };
+    check(&recipe, &[("4", 1, 6), ("1", 1, 9)], "1=0 2=0 3=0 4=1");
+    let recipe = Recipe { cutoff_us: 7 * DAY_US, ..recipe };
+    check(&recipe, &[("1", 1, 6)], "1=1 2=0");
+}
+
+#[test]
+fn a_label_may_be_known_a_delay_after_a_time() {
+    let known = Known::After { time: "known".to_owned(), delay_us: 7 * DAY_US };
+    let mut recipe = recipe(9);
+    recipe.labels.known = known;
+    check(&recipe, &[("1", 1, 1), ("2", 1, 2), ("3", 1, 3)], "1=1 2=1");
+}
+
+#[test]
+fn only_wanted_event_times_are_taken() {
+    let recipe = Recipe { events_us: 2 * DAY_US..4 * DAY_US, ..recipe(9) };
+    check(&recipe, &[("1", 1, 5), ("2", 1, 5), ("3", 1, 5), ("4", 1, 5)], "2=1 3=1");
+}
+
+#[test]
+fn the_digest_is_stable_and_names_recipe_files_and_rows() {
+    let rows = [("1", 0, 5), ("2", 1, 5)];
+    let digest = |cutoff, rows: &[_]| {
+        let dir = tempfile::tempdir().unwrap();
+        build(&recipe(cutoff), &features(dir.path()), &labels(dir.path(), rows)).unwrap().digest
+    };
+    assert_eq!(digest(9, &rows), digest(9, &rows));
+    assert_ne!(digest(9, &rows), digest(10, &rows));
+    assert_ne!(digest(9, &rows), digest(9, &[("1", 0, 5), ("2", 1, 6)]));
+}
+
+#[test]
+fn a_saved_manifest_is_found_by_its_digest() {
+    let store = Store::memory();
+    let dataset = check(&recipe(9), &[("1", 1, 5)], "1=1");
+    assert_eq!(find(&store, &dataset.digest).unwrap(), None);
+    for _ in 0..2 {
+        assert_eq!(save(&store, &dataset.manifest).unwrap(), dataset.digest);
+    }
+    assert_eq!(find(&store, &dataset.digest).unwrap(), Some(dataset.manifest.clone()));
+    let key = format!("datasets/{}/manifest.json", dataset.digest);
+    let forged = dataset.manifest.text().replace("\"rows\":1", "\"rows\":2");
+    store.put(&key, forged.as_bytes()).unwrap();
+    assert!(matches!(find(&store, &dataset.digest), Err(Error::Manifest { .. })));
+}
+
+/// A features log as the archiver keeps it: features in a struct, which is null on what is no event.
+fn archived(archive: &Archive, topic: &str, flush_every: i64) -> Source {
+    let feature_fields: Fields = vec![Field::new("customer_tx_count_7d", DataType::Float64, true)].into();
+    let mut writer = archive.writer(topic, 0, 0).unwrap();
+    for offset in 0..6_i64 {
+        let counts: ArrayRef = Arc::new(Float64Array::from(vec![Some(offset as f64), None]));
+        let nulls = NullBuffer::from(vec![true, offset != 5]);
+        let group: ArrayRef = Arc::new(StructArray::new(feature_fields.clone(), vec![counts], Some(nulls)));
+        let ids: ArrayRef = Arc::new(StringArray::from(vec![format!("a{offset}"), format!("b{offset}")]));
+        let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![offset * DAY_US; 2]).with_timezone("UTC"));
+        let columns = RecordBatch::try_from_iter_with_nullable([
+            ("id", ids, false),
+            ("time", times, false),
+            ("features", group, true),
+        ]);
+        let rows =
+            positioned(&columns.unwrap(), Int64Array::from(vec![offset; 2]), Int32Array::from(vec![0, 1]), [offset; 2]);
+        let schema = SchemaNote { id: None, digest: "s1".to_owned() };
+        let record =
+            Record { rows: &rows.unwrap(), next_offset: offset + 1, input_bytes: 10, numbers: "", schema: &schema };
+        assert_eq!(writer.append(record).unwrap(), Outcome::Kept);
+        if offset % flush_every == 0 {
+            assert_eq!(writer.flush().unwrap(), Outcome::Kept);
+        }
+    }
+    assert_eq!(writer.flush().unwrap(), Outcome::Kept);
+    Source::Archive { archive: archive.clone(), topic: topic.to_owned(), ranges: None }
+}
+
+fn archive_recipe() -> Recipe {
+    let mut recipe = recipe(9);
+    recipe.features = FeatureColumns {
+        id: "id".to_owned(),
+        time: "time".to_owned(),
+        entity: None,
+        inputs: vec!["features.customer_tx_count_7d".to_owned()],
+    };
+    recipe
+}
+
+#[test]
+fn an_archived_log_gives_the_features_that_were_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = Archive::new(Store::memory());
+    let source = archived(&archive, "f.log", 2);
+    let labels = labels(dir.path(), &[("a1", 1, 5), ("b1", 0, 5), ("a5", 1, 5), ("b5", 1, 5)]);
+    let dataset = build(&archive_recipe(), &source, &labels).unwrap();
+    assert_eq!(ids(&dataset), "a1=1 b1=0 a5=1");
+    let counts = dataset.rows["customer_tx_count_7d"].as_primitive::<Float64Type>();
+    assert_eq!(counts.iter().collect::<Vec<_>>(), [Some(1.0), None, Some(5.0)]);
+    let Input::Topic { schemas, files, .. } = &dataset.manifest.features else { panic!() };
+    assert_eq!((schemas.as_slice(), files.len()), (&["s1".to_owned()][..], 4));
+    assert_eq!(dataset.manifest.features.ranges(), BTreeMap::from([(0, 0..6)]));
+}
+
+#[test]
+fn a_range_of_offsets_gives_the_same_rows_however_files_were_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let labels = labels(dir.path(), &[("a1", 1, 5), ("a2", 0, 5), ("a4", 1, 5)]);
+    let contents: Vec<String> = [1, 2, 100]
+        .into_iter()
+        .map(|flush_every| {
+            let archive = Archive::new(Store::memory());
+            archived(&archive, "f.log", flush_every);
+            let ranges = Some(BTreeMap::from([(0, 1..4)]));
+            let source = Source::Archive { archive, topic: "f.log".to_owned(), ranges };
+            let dataset = build(&archive_recipe(), &source, &labels).unwrap();
+            assert_eq!(ids(&dataset), "a1=1 a2=0");
+            assert_eq!(dataset.manifest.features.ranges(), BTreeMap::from([(0, 1..4)]));
+            dataset.manifest.content
+        })
+        .collect();
+    assert!(contents.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[track_caller]
+fn check_refused(change: impl Fn(&mut Recipe), expected: &[&str]) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut recipe = recipe(9);
+    change(&mut recipe);
+    let refused = build(&recipe, &features(dir.path()), &labels(dir.path(), &[("1", 0, 5)])).unwrap_err().to_string();
+    for part in expected {
+        assert!(refused.contains(part), "`{part}` is missing in: {refused}");
+    }
+}
+
+#[test]
+fn columns_that_do_not_fit_are_named() {
+    check_refused(|r| r.features.inputs.push("colour".to_owned()), &["features.parquet", "`colour`", "tx, at, card"]);
+    check_refused(|r| r.features.inputs.push("amount.x".to_owned()), &["`amount.x`", "inside Float64"]);
+    check_refused(|r| r.features.inputs.push("amount".to_owned()), &["two columns `amount`"]);
+    check_refused(|r| r.features.time = "amount".to_owned(), &["`amount`", "not a time"]);
+    check_refused(|r| r.features.id = "amount".to_owned(), &["no canonical text"]);
+    check_refused(|r| r.labels.target = "event".to_owned(), &["labels.parquet", "`event`"]);
+}
