@@ -1,1 +1,18 @@
-//! (stub)
+//! The scorer: items of the features log in, predictions out. Which model scores is decided by the fences of the log
+//! alone, so a replay switches at the same event; before the first champion nothing is scored.
+//!
+//! [`Inputs`] defines how columns and features become what a network reads, online and offline.
+
+mod champion;
+mod inputs;
+mod rows;
+mod scorer;
+mod settings;
+
+pub use champion::Models;
+pub use inputs::{Error as InputError, Inputs};
+pub use scorer::Scorer;
+pub use settings::{Error, Settings};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! The model in force, ready to score.
+
+use crate::inputs::Inputs;
+use crate::settings::Settings;
+use flow::fence::{Control, ModelRef};
+use flow::items::Items;
+use arrow::datatypes::Fields;
+use model::Model;
+use std::sync::Arc;
+
+/// Where models come from. What it gives has passed the load gate.
+pub trait Models: Send + Sync {
+    /// The model that a fence names; the error says what an operator needs to know.
+    fn open(&self, model: &ModelRef) -> Result<Arc<Model>, String>;
+}
+
+/// A model between two fences.
+#[derive(Debug, Clone)]
+pub(crate) struct Champion {
+    pub(crate) reference: ModelRef,
+    /// Name and version as predictions spell them.
+    pub(crate) name: String,
+    pub(crate) model: Arc<Model>,
+    pub(crate) inputs: Inputs,
+    pub(crate) threshold: f64,
+}
+
+impl Champion {
+    /// Opens the champion of a control state, if it names one. The model of the state before is kept when only the
+    /// threshold changed.
+    pub(crate) fn take(
+        control: &Control,
+        before: Option<&Arc<Champion>>,
+        models: &dyn Models,
+        settings: &Settings,
+        items: &Items,
+    ) -> Result<Option<Arc<Self>>, String> {
+        let Some(reference) = &control.champion else { return Ok(None) };
+        let (model, inputs) = match before.filter(|before| before.reference == *reference) {
+            Some(before) => (before.model.clone(), before.inputs.clone()),
+            None => open(reference, models, settings, items)?,
+        };
+        let threshold = control.threshold.unwrap_or_else(|| f64::from(model.manifest().threshold.value));
+        let name = format!("{}@{}", reference.name, reference.version);
+        Ok(Some(Arc::new(Champion { reference: reference.clone(), name, model, inputs, threshold })))
+    }
+}
+
+/// Opens a model and checks that it is the one named and fits the features of this log.
+fn open(
+    reference: &ModelRef,
+    models: &dyn Models,
+    settings: &Settings,
+    items: &Items,
+) -> Result<(Arc<Model>, Inputs), String> {
+    let ModelRef { name, version, digest } = reference;
+    let model = models.open(reference).map_err(|reason| format!("model {name}@{version}: {reason}"))?;
+    if model.digest() != digest {
+        return Err(format!("model {name}@{version} has digest {}, the fence names {digest}", model.digest()));
+    }
+    let manifest = model.manifest();
+    if manifest.feature_set != settings.feature_set {
+        return Err(format!(
+            "model {name}@{version} was trained on feature set {}, this log has {}",
+            manifest.feature_set, settings.feature_set
+        ));
+    }
+    let fields = |part: Option<&arrow::array::StructArray>| part.map_or_else(Fields::empty, |part| part.fields().clone());
+    let inputs = Inputs::find(&manifest.inputs, &fields(items.event()), &fields(items.features()));
+    let inputs = inputs.map_err(|error| format!("model {name}@{version}: {error}"))?;
+    Ok((model, inputs))
+}

@@ -1,0 +1,206 @@
+//! The scorer's processor: every run of items between two fences is scored in one call.
+
+use crate::champion::{Champion, Models};
+use crate::rows::{Predictions, Scored};
+use crate::settings::Settings;
+use flow::emit::Emitter;
+use flow::fence::Control;
+use flow::items::{Items, LogBatch};
+use flow::names::{Names, Place};
+use flow::processor::{Outbox, Processor, Stop};
+use flow::sequencer::{Position, Sequencer, Step};
+use flow::state::{Outcomes, TaskState};
+use flow::wire::{Draft, Error as WireError, Origin};
+use schemas::key::{key_text, log_partition};
+use std::sync::Arc;
+
+/// Marks are forwarded in steps of a second: each one is a record in every partition of the journal.
+const MARK_STEP_US: i64 = 1_000_000;
+
+/// The scorer of one partition of the features log.
+pub struct Scorer {
+    sequencer: Sequencer,
+    scoring: Scoring,
+}
+
+impl Scorer {
+    /// A scorer at its log's start.
+    pub fn new(own: Place, names: Arc<Names>, settings: Settings, models: Arc<dyn Models>) -> Self {
+        let sequencer = Sequencer::new(own, names.clone(), false);
+        let scoring = Scoring {
+            names,
+            settings,
+            models,
+            champion: None,
+            emitter: Emitter::new(own),
+            predictions: Predictions::default(),
+            ledger: Outcomes::default(),
+            forwarded_us: None,
+            mark_us: None,
+            suppressed: false,
+            run: Vec::new(),
+            entity: String::new(),
+        };
+        Scorer { sequencer, scoring }
+    }
+
+    /// Name and version of the model that scores, `name@version`; none before the first champion.
+    pub fn champion(&self) -> Option<&str> {
+        self.scoring.champion.as_ref().map(|champion| champion.name.as_str())
+    }
+}
+
+impl Processor for Scorer {
+    fn process(&mut self, batch: &LogBatch, out: &mut Outbox) -> Result<(), Stop> {
+        let Scorer { sequencer, scoring } = self;
+        let items = &batch.items;
+        scoring.suppressed = out.suppressed;
+        sequencer.run(batch, |position, step| match step {
+            Step::Item(_, row) => {
+                scoring.run.push((position, row));
+                Ok(())
+            }
+            Step::Fence(control) => {
+                scoring.score(items)?;
+                let fence = batch.records.iter().find(|head| head.offset == position.offset);
+                let number = fence.and_then(|head| head.fence.as_ref()).map_or(-1, |fence| fence.number);
+                scoring.switch(number, control, items)
+            }
+            Step::Mark(watermark_us) => {
+                scoring.mark(watermark_us);
+                Ok(())
+            }
+        })?;
+        scoring.score(items)?;
+        scoring.flush(out)
+    }
+
+    fn save(&self) -> TaskState {
+        let mut state = TaskState::new(&self.scoring.settings.feature_set);
+        state.ledger = self.scoring.ledger;
+        self.scoring.emitter.save(&mut state, self.sequencer.names());
+        self.sequencer.save(&mut state);
+        state
+    }
+}
+
+/// Everything behind the sequencer.
+struct Scoring {
+    names: Arc<Names>,
+    settings: Settings,
+    models: Arc<dyn Models>,
+    champion: Option<Arc<Champion>>,
+    emitter: Emitter<Scored>,
+    predictions: Predictions,
+    ledger: Outcomes,
+    /// The greatest mark forwarded so far.
+    forwarded_us: Option<i64>,
+    /// A mark that is still to be written.
+    mark_us: Option<i64>,
+    /// Whether outputs are only counted.
+    suppressed: bool,
+    run: Vec<(Position, usize)>,
+    entity: String,
+}
+
+impl Scoring {
+    fn switch(&mut self, number: i64, control: &Control, items: &Items) -> Result<(), Stop> {
+        let before = self.champion.as_ref();
+        let champion = Champion::take(control, before, &*self.models, &self.settings, items);
+        self.champion = champion.map_err(|reason| {
+            let log = self.names.show(self.emitter.own());
+            Stop::Fenced { log, number, reason }
+        })?;
+        Ok(())
+    }
+
+    /// Notes the mark to forward, when it has risen by a step. The journal itself goes by the validators' marks; this
+    /// one tells the monitor of scores which windows are complete.
+    fn mark(&mut self, watermark_us: i64) {
+        let mark_us = watermark_us.div_euclid(MARK_STEP_US) * MARK_STEP_US;
+        if self.forwarded_us.is_none_or(|last| last < mark_us) {
+            self.forwarded_us = Some(mark_us);
+            self.mark_us = Some(mark_us);
+        }
+    }
+
+    /// Scores the run of items since the last fence and forgets it.
+    fn score(&mut self, items: &Items) -> Result<(), Stop> {
+        let run = std::mem::take(&mut self.run);
+        if run.is_empty() {
+            return Ok(());
+        }
+        let Some(champion) = self.champion.clone() else {
+            self.ledger.filtered += run.len() as u64;
+            return Ok(());
+        };
+        let scores = if self.suppressed {
+            // A restored task counts its outputs, and no state depends on a score.
+            vec![0.0; run.len()]
+        } else {
+            let rows: Vec<usize> = run.iter().map(|(_, row)| *row).collect();
+            let matrix = champion.inputs.rows(items.event(), items.features(), &rows);
+            let scores = champion.model.network().score_rows(&matrix);
+            scores.map_err(|error| Stop::Other(format!("model {} cannot score: {error}", champion.name)))?
+        };
+        for ((position, row), score) in run.iter().zip(scores) {
+            self.emit(*position, items, *row, (f64::from(score), &champion));
+        }
+        self.ledger.emitted += run.len() as u64;
+        self.run = run;
+        self.run.clear();
+        Ok(())
+    }
+
+    /// One prediction: to the journal first, then to the public topic.
+    fn emit(&mut self, position: Position, items: &Items, row: usize, (score, champion): (f64, &Arc<Champion>)) {
+        let envelope = items.envelope();
+        let (time_us, id) = (envelope.time_us[row], items.ids().value(row));
+        let place = Place { topic: items.origin_topic(row), partition: envelope.origin_partition[row] as u16 };
+        let origin = Origin { place, offset: envelope.origin_offset[row] };
+        let partition = log_partition(id, u32::from(self.settings.journal_partitions)) as u16;
+        let target = Place { topic: self.settings.journal, partition };
+        let trigger = self.emitter.trigger(position);
+        self.emitter.item(target, trigger, origin, (time_us, id, id)).push(score, champion);
+        self.entity.clear();
+        if let Some(column) = self.settings.key.as_ref().and_then(|key| items.event_column(key)) {
+            // A null key leaves the text empty, which is how predictions spell it.
+            let _ = key_text(column.as_ref(), row, &mut self.entity);
+        }
+        let trigger = self.emitter.trigger(position);
+        self.predictions.push((trigger, origin), (time_us, id, &self.entity), (score, champion));
+    }
+
+    fn flush(&mut self, out: &mut Outbox) -> Result<(), Stop> {
+        let own = self.emitter.own();
+        let chunks = self.emitter.take();
+        let predictions = std::mem::take(&mut self.predictions);
+        let mark_us = self.mark_us.take();
+        if out.suppressed {
+            return Ok(());
+        }
+        for chunk in chunks {
+            let target = chunk.target;
+            let part = chunk.parts.part(&self.settings.journal_prediction, &self.settings).map_err(WireError::from)?;
+            let draft = chunk.into_draft(own, |_, rows| rows.parts.push(("prediction", part)));
+            out.drafts.push((target, draft));
+        }
+        if let Some(mark_us) = mark_us {
+            self.write_mark(mark_us, out);
+        }
+        out.public.extend(predictions.rows(&self.settings).map_err(WireError::from)?);
+        Ok(())
+    }
+
+    /// Puts the mark last into every partition of the journal: a record's mark applies after its items.
+    fn write_mark(&self, mark_us: i64, out: &mut Outbox) {
+        let mark = (self.emitter.own(), mark_us);
+        for partition in 0..self.settings.journal_partitions {
+            let place = Place { topic: self.settings.journal, partition };
+            match out.drafts.iter_mut().rev().find(|(at, _)| *at == place) {
+                Some((_, draft)) => draft.marks.push(mark),
+                None => out.drafts.push((place, Draft { marks: vec![mark], ..Draft::default() })),
+            }
+        }
+    }
+}

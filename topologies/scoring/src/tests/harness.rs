@@ -1,0 +1,265 @@
+//! Runs a scorer from bytes to bytes over a log written as text, one record a line:
+//!
+//! - `event a t=10 c=7 amount=3 risk=0.5`: an event with its features, `-` is null;
+//! - `mark 15`: a mark;
+//! - `fence 1 m@1` and `fence 2 m@1 0.9`: a champion, and perhaps a threshold; `fence 3` has no champion;
+//! - several events and marks joined by ` + ` are one record.
+
+use crate::{Models, Scorer, Settings};
+use flow::fence::{Control, ModelRef, ParentLog};
+use flow::names::{Names, Place};
+use flow::processor::{InRecord, OutRecord, Processor, Stop, Task};
+use flow::state::TaskState;
+use flow::task::{LogTask, SchemaSource, Sink};
+use flow::wire::{LogReader, LogWriter};
+use model::artefact::DatasetFacts;
+use model::{Artefact, Dense, Draft, Model, Network, Profile, Rule, Standardisation, Threshold};
+use schemas::codec::{Decoder, Encoder, arrow_schema};
+use schemas::framing::split;
+use schemas::json::JsonWriter;
+use schemas::log::{log_schema, prediction_schema};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+const SECOND_US: i64 = 1_000_000;
+const SCHEMA_ID: u32 = 7;
+const JOURNAL_PARTITIONS: u16 = 2;
+pub(crate) const FEATURE_SET: &str = "features-digest";
+
+/// Models by version. Each is linear in amount and risk, and version n adds n to the sum.
+pub(crate) struct Shelf(pub(crate) BTreeMap<u64, Arc<Model>>);
+
+impl Shelf {
+    pub(crate) fn new() -> Self {
+        let one = |version: u64| (version, Arc::new(model(version, &["amount", "risk"], FEATURE_SET)));
+        Shelf([1, 2].map(one).into())
+    }
+
+    pub(crate) fn digest(&self, version: u64) -> String {
+        self.0.get(&version).map_or("none".to_owned(), |model| model.digest().to_owned())
+    }
+}
+
+impl Models for Shelf {
+    fn open(&self, model: &ModelRef) -> Result<Arc<Model>, String> {
+        self.0.get(&model.version).cloned().ok_or_else(|| "not in the registry".to_owned())
+    }
+}
+
+pub(crate) fn model(version: u64, inputs: &[&str], feature_set: &str) -> Model {
+    let width = inputs.len();
+    let standardisation = Standardisation { mean: vec![0.0; width], std: vec![1.0; width], fill: vec![0.25; width] };
+    let dense = Dense { inputs: width, outputs: 1, weight: vec![1.0; width], bias: vec![version as f32 - 4.0] };
+    let names: Vec<String> = inputs.iter().map(|name| (*name).to_owned()).collect();
+    let columns = names.iter().map(String::as_str).chain(["score"]);
+    let draft = Draft {
+        name: "m".into(),
+        parent: None,
+        dataset: DatasetFacts { digest: "0".repeat(64), rows: 1, positives: 0, first_us: 0, last_us: 1 },
+        feature_set: feature_set.into(),
+        inputs: names.clone(),
+        network: Network::new(standardisation, vec![dense]).unwrap(),
+        threshold: Threshold { value: 0.5, rule: Rule::Fixed },
+        metrics: BTreeMap::new(),
+        seed: version,
+        config: BTreeMap::new(),
+        environment: BTreeMap::new(),
+        profile: Profile { columns: columns.map(|name| model::Column::fit(name, [0.0, 1.0])).collect() },
+        golden_rows: vec![0.5; width],
+    };
+    Artefact::open(Artefact::pack(draft).unwrap().files()).unwrap()
+}
+
+struct One(Arc<str>);
+
+impl SchemaSource for One {
+    fn schema(&self, id: u32) -> Option<Arc<str>> {
+        (id == SCHEMA_ID).then(|| self.0.clone())
+    }
+}
+
+pub(crate) struct Harness {
+    task: LogTask<Scorer>,
+    shelf: Arc<Shelf>,
+    input: JsonWriter,
+    output: HashMap<&'static str, String>,
+    emitted: i64,
+    offset: i64,
+}
+
+impl Harness {
+    pub(crate) fn new(shelf: Arc<Shelf>) -> Self {
+        let topics = [("events", 0), ("terminal", 1), ("features", 1), ("journal", 1), ("predictions", 0)];
+        let names = Arc::new(Names::new(topics));
+        let event = json!({"type": "record", "name": "Event", "namespace": "shop", "fields": [
+            {"name": "event_id", "type": "string"},
+            {"name": "customer", "type": ["null", "long"], "default": null},
+            {"name": "amount", "type": ["null", "int"], "default": null}]});
+        let features = log_schema("Features", "shop.log", Some(&event), &["risk".into()], false, false).to_string();
+        let journal = log_schema("Journal", "shop.log", Some(&event), &[], true, true).to_string();
+        let predictions = prediction_schema("Shop", "shop").to_string();
+        let schema = arrow_schema(&predictions).unwrap();
+        let settings = Settings {
+            feature_set: FEATURE_SET.into(),
+            schema_id: 3,
+            key: Some("customer".into()),
+            predictions: 4,
+            prediction_schema: schema.clone(),
+            journal: 3,
+            journal_partitions: JOURNAL_PARTITIONS,
+            journal_prediction: crate::settings::prediction_part(&arrow_schema(&journal).unwrap()).unwrap(),
+        };
+        let own = Place { topic: 2, partition: 0 };
+        let reader = LogReader::new(&features, names.clone()).unwrap();
+        let writer = LogWriter::new(&journal, SCHEMA_ID, names.clone()).unwrap();
+        let processor = Scorer::new(own, names, settings, shelf.clone());
+        let task = LogTask::new(own, reader, Arc::new(One(features.as_str().into())), processor, "shop".into())
+            .sink(3, Sink::Log(writer))
+            .sink(4, Sink::Public(Encoder::new(&schema, SCHEMA_ID).unwrap()));
+        let input = JsonWriter::new(&features).unwrap();
+        let output = HashMap::from([("journal", journal), ("predictions", predictions)]);
+        let mut harness = Harness { task, shelf, input, output, emitted: 0, offset: 0 };
+        let first = harness.records("fence 0");
+        harness.task.handle(&first, false, &mut Vec::new()).unwrap();
+        harness
+    }
+
+    /// Lines to records.
+    pub(crate) fn records(&mut self, script: &str) -> Vec<InRecord> {
+        let lines = script.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.map(|line| self.line(line)).collect()
+    }
+
+    fn line(&mut self, line: &str) -> InRecord {
+        let (mut items, mut marks, mut fence) = (Vec::new(), Vec::new(), Value::Null);
+        let first = self.emitted + 1;
+        for part in line.split(" + ") {
+            let words: Vec<&str> = part.split_whitespace().collect();
+            match words[..] {
+                ["mark", time] => {
+                    let time = time.parse::<i64>().unwrap() * SECOND_US;
+                    marks.push(json!({"log": "terminal", "partition": 0, "time": time}));
+                }
+                ["fence", number, ref rest @ ..] => fence = self.fence(number.parse().unwrap(), rest),
+                ["event", id, ref fields @ ..] => {
+                    self.emitted += 1;
+                    items.push(event(self.emitted, id, fields));
+                }
+                _ => panic!("{part}"),
+            }
+        }
+        let parents = json!([{"log": "terminal", "generation": 1, "partition": 0, "first": first}]);
+        let value = json!({"sources": ["events"], "parents": parents, "items": items, "marks": marks, "fence": fence});
+        let value = self.input.framed(SCHEMA_ID, &value).unwrap();
+        let record = InRecord { offset: self.offset, value: Some(value.into()), ..InRecord::default() };
+        self.offset += 1;
+        record
+    }
+
+    fn fence(&self, number: i64, words: &[&str]) -> Value {
+        let champion = words.first().map(|text| {
+            let (name, version) = text.split_once('@').unwrap();
+            let version = version.parse().unwrap();
+            ModelRef { name: name.into(), version, digest: self.shelf.digest(version) }
+        });
+        let threshold = words.get(1).map(|text| text.parse().unwrap());
+        let parents = vec![ParentLog { log: "terminal".into(), partitions: 1, marks: true }];
+        let fence = Control { parents, champion, threshold }.fence(number);
+        json!({"number": number, "state": fence.state, "signature": ""})
+    }
+
+    pub(crate) fn feed(&mut self, records: &[InRecord], size: usize, suppressed: bool) -> Result<Vec<String>, Stop> {
+        let mut out = Vec::new();
+        for batch in records.chunks(size) {
+            self.task.handle(batch, suppressed, &mut out)?;
+        }
+        Ok(self.render(&out))
+    }
+
+    fn render(&self, out: &[OutRecord]) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut marks = vec![String::new(); usize::from(JOURNAL_PARTITIONS)];
+        for record in out {
+            let value = decode(&self.output[&*record.topic], record);
+            if &*record.topic == "predictions" {
+                lines.push(prediction(record, &value));
+                continue;
+            }
+            let partition = record.partition.unwrap();
+            for (at, item) in value["items"].as_array().unwrap().iter().enumerate() {
+                let number = value["parents"][0]["first"].as_i64().unwrap() + at as i64;
+                lines.push(format!(
+                    "journal/{partition} #{number} {} {} {} {} {}.{}.{}",
+                    item["id"].as_str().unwrap(),
+                    item["prediction"]["score"],
+                    item["prediction"]["decision"],
+                    item["prediction"]["model"].as_str().unwrap(),
+                    item["trigger_offset"],
+                    item["trigger_item"],
+                    item["index"],
+                ));
+            }
+            if let Some(mark) = value["marks"].get(0) {
+                marks[usize::from(partition)] = format!("journal/{partition} mark {}", mark["time"].as_str().unwrap());
+            }
+        }
+        lines.sort_by_key(|line| {
+            let trigger = line.rsplit(' ').next().unwrap().split('.');
+            trigger.map(|part| part.parse::<i64>().unwrap()).collect::<Vec<_>>()
+        });
+        lines.extend(marks.into_iter().filter(|mark| !mark.is_empty()));
+        lines
+    }
+
+    pub(crate) fn state(&self) -> TaskState {
+        self.task.processor().save()
+    }
+}
+
+fn event(number: i64, id: &str, words: &[&str]) -> Value {
+    let fields: HashMap<&str, &str> = words.iter().map(|word| word.split_once('=').unwrap()).collect();
+    let whole = |name: &str| fields[name].parse::<i64>().ok();
+    let time = whole("t").unwrap() * SECOND_US;
+    let customer = whole("c");
+    json!({"parent": 0, "trigger_offset": number, "trigger_item": 0, "index": 0, "origin_source": 0,
+        "origin_partition": 0, "origin_offset": number - 1, "time": time, "id": id, "key": "",
+        "event": {"event_id": id, "customer": customer, "amount": whole("amount")},
+        "features": {"risk": fields["risk"].parse::<f64>().ok()}})
+}
+
+fn decode(schema: &str, record: &OutRecord) -> Value {
+    let mut decoder = Decoder::new(schema).unwrap();
+    decoder.add_writer(SCHEMA_ID, schema).unwrap();
+    let framed = split(record.value.as_deref(), []).unwrap();
+    let decoded = decoder.decode(&[framed]);
+    assert_eq!(decoded.rejected, []);
+    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+    writer.write(&decoded.batch).unwrap();
+    writer.finish().unwrap();
+    serde_json::from_slice(&writer.into_inner()).unwrap()
+}
+
+fn prediction(record: &OutRecord, row: &Value) -> String {
+    let text = |name: &str| row[name].as_str().unwrap();
+    let (_, emission) = record.headers.iter().find(|(name, _)| &**name == "tidemill.emission").unwrap();
+    let emission = String::from_utf8(emission.clone().unwrap().to_vec()).unwrap();
+    let key = String::from_utf8(record.key.clone().unwrap().to_vec()).unwrap();
+    assert_eq!(row["challengers"], json!([]));
+    format!(
+        "prediction[{key}] {} {} key={} score={} threshold={} {} {} digest={} features={} schema={} {} {} {}",
+        text("event_id"),
+        text("event_time"),
+        text("key"),
+        row["score"],
+        row["threshold"],
+        row["decision"],
+        text("model"),
+        text("model_digest").len(),
+        text("feature_set"),
+        row["schema_id"],
+        text("route"),
+        text("profile"),
+        emission.split('@').nth(1).unwrap(),
+    )
+}
