@@ -2,7 +2,7 @@
 
 use crate::layout::{Layout, Scratch};
 use crate::outcomes::Outcomes;
-use crate::pairing::{Event, Input, Label, Met, Prediction, meet};
+use crate::pairing::{Event, Label, Met, Prediction, meet};
 use crate::predictions::Routes;
 use crate::settings::Settings;
 use crate::table::Table;
@@ -91,6 +91,9 @@ struct Pairing {
     routes: Routes,
     emitter: Emitter<LabelParts>,
     outcomes: Outcomes,
+    /// The greatest mark forwarded so far.
+    forwarded_us: Option<i64>,
+    /// A mark that is still to be written.
     mark_us: Option<i64>,
     ledger: Ledger,
     counts: Counts,
@@ -106,6 +109,7 @@ impl Pairing {
             routes: Routes::default(),
             emitter: Emitter::new(own),
             outcomes: Outcomes::default(),
+            forwarded_us: None,
             mark_us: None,
             ledger: Ledger::default(),
             counts: Counts::default(),
@@ -117,7 +121,7 @@ impl Pairing {
         match step {
             Step::Item(items, row) => self.item(position, items, row)?,
             Step::Mark(watermark_us) => {
-                self.mark_us = Some(watermark_us);
+                self.mark(watermark_us);
                 let forgotten = self.table.forget(watermark_us);
                 self.counts.waiting -= forgotten;
                 self.counts.forgotten += forgotten;
@@ -127,6 +131,16 @@ impl Pairing {
             Step::Fence(_) => {}
         }
         Ok(())
+    }
+
+    /// Notes the mark to forward, when it has risen by a step.
+    fn mark(&mut self, watermark_us: i64) {
+        let step_us = self.settings.mark_step_us;
+        let mark_us = watermark_us.div_euclid(step_us) * step_us;
+        if self.forwarded_us.is_none_or(|last| last < mark_us) {
+            self.forwarded_us = Some(mark_us);
+            self.mark_us = Some(mark_us);
+        }
     }
 
     fn item(&mut self, position: Position, items: &Items, row: usize) -> Result<(), Stop> {

@@ -2,7 +2,7 @@
 //! once.
 
 use crate::pairing::Prediction;
-use arrow::array::{Array, AsArray, StructArray};
+use arrow::array::{AsArray, StructArray};
 use arrow::datatypes::{Fields, Float64Type, Int32Type};
 
 /// Names of the texts that a prediction carries, in the order of [`Route::texts`].

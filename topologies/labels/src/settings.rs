@@ -16,6 +16,9 @@ pub struct Target {
     pub key: usize,
 }
 
+/// Marks are forwarded in steps of a second where nothing waits for them: each one is a record in every partition.
+const ARRIVAL_MARK_STEP_US: i64 = 1_000_000;
+
 /// Settings of a journal, resolved.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -23,6 +26,8 @@ pub struct Settings {
     pub digest: String,
     /// Whether events and labels are held until the watermark.
     pub holds: bool,
+    /// Marks are forwarded rounded down to a multiple of this.
+    pub mark_step_us: i64,
     /// How long an id is remembered after its event time.
     pub horizon_us: i64,
     /// Key columns of all entities in chain order, each once. Copies of an event must agree in them.
@@ -73,9 +78,11 @@ impl Settings {
         let topic = &plan.names.outcomes;
         let schema = plan.topic(topic).and_then(|topic| topic.schema.as_ref());
         let schema = schema.ok_or_else(|| Error::Unplanned(topic.clone()))?;
+        let holds = pipeline.ordering == Ordering::EventTime;
         Ok(Settings {
             digest: pipeline.features.digest.clone(),
-            holds: pipeline.ordering == Ordering::EventTime,
+            holds,
+            mark_step_us: if holds { 1 } else { ARRIVAL_MARK_STEP_US },
             // Without labels nothing is paired; ids are then only remembered to find copies.
             horizon_us: pipeline.labels.as_ref().map_or(pipeline.events.dedupe_horizon_us, |labels| labels.horizon_us),
             keys,

@@ -171,8 +171,8 @@ fn marks_go_to_every_partition_once_all_validators_spoke() {
         &expect![[r#"
             outcome a t=10 known=20 key=7 label=1.0 unscored labels/0@0 1.1.0
             terminal/0 #1 a t=20 key=3 label=1.0 event=10 labels/0@0 1.1.1
-            terminal/0 mark journal 15
-            terminal/1 mark journal 15
+            terminal/0 mark journal 10
+            terminal/1 mark journal 10
             emitted 2 filtered 0 duplicate 0 (conflict 0) behind 0 waiting 0
         "#]],
     );

@@ -68,6 +68,7 @@ impl Harness {
         let settings = Settings {
             digest: "d".into(),
             holds,
+            mark_step_us: if holds { 1 } else { 10 * SECOND_US },
             horizon_us: horizon_s * SECOND_US,
             keys: vec!["customer".into(), "terminal".into()],
             targets: vec![Target { log: 4, partitions: TERMINAL_PARTITIONS, key: 1 }],
