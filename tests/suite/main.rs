@@ -1,5 +1,8 @@
 //! All tests that span crates, as one binary.
 
 mod conformance;
+mod streaming;
+mod tidy;
+mod training;
 mod offline;
 mod registry;

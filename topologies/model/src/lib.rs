@@ -1,1 +1,16 @@
-//! (stub)
+//! What a model is: a dense network whose forward pass has the same bits everywhere, and the artefact it travels in.
+//!
+//! [`Network`] computes scores. [`Artefact`] is the set of files a registry keeps. [`Artefact::open`] is the load gate
+//! between the two: nothing scores an event that has not passed it. [`Profile`] is what the training data looked like,
+//! for whoever watches for drift.
+
+pub mod artefact;
+pub mod network;
+pub mod profile;
+
+mod digest;
+
+pub use artefact::{Artefact, Draft, Manifest, Metric, Model, Rule, Threshold};
+pub use digest::sha256_hex;
+pub use network::{Dense, InstructionSet, Network, Standardisation};
+pub use profile::{Column, Profile};

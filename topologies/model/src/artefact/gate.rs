@@ -1,0 +1,198 @@
+//! The load gate: the only way from files to a model that may score.
+//!
+//! The order matters. Digests come before any parser but the manifest's, sizes before digests, and the arithmetic is
+//! tried last, on a network whose every weight has been seen.
+
+use super::manifest::{Manifest, hex, parse_hex};
+use super::{Artefact, BATCH_ROWS_CHECKED, CARD_FILE, DIGEST_FILE, Error, MANIFEST_FILE, PROFILE_FILE};
+use super::{SIGNATURE_FILE, TEXT_BYTES_MAX, WEIGHTS_BYTES_MAX, WEIGHTS_FILE, weights};
+use crate::network::{InstructionSet, Network};
+use crate::profile::{Profile, SCORE};
+use crate::sha256_hex;
+use std::collections::BTreeMap;
+
+/// A model that passed the gate.
+#[derive(Debug, Clone)]
+pub struct Model {
+    manifest: Manifest,
+    network: Network,
+    profile: Profile,
+    digest: String,
+}
+
+impl Model {
+    /// The facts.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The reference for drift.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The model's digest, which predictions name.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Whether a score makes its event an alert.
+    #[must_use]
+    pub fn is_alert(&self, score: f32) -> bool {
+        score >= self.manifest.threshold.value
+    }
+}
+
+impl Artefact {
+    /// Opens files whose model digest is what they themselves claim; use [`Artefact::open_as`] where it is known.
+    pub fn open(files: &BTreeMap<String, Vec<u8>>) -> Result<Model, Error> {
+        let claimed = String::from_utf8_lossy(file(files, DIGEST_FILE)?).into_owned();
+        Self::open_as(files, claimed.trim_end_matches('\n'))
+    }
+
+    /// Opens files that must be the model with this digest.
+    pub fn open_as(files: &BTreeMap<String, Vec<u8>>, expected: &str) -> Result<Model, Error> {
+        let digest = check_files(files, expected)?;
+        let manifest = Manifest::from_bytes(file(files, MANIFEST_FILE)?)?;
+        check_digests(files, &manifest)?;
+        let layers = weights::read(file(files, WEIGHTS_FILE)?, manifest.inputs.len(), &manifest.network.hidden)?;
+        if manifest.standardisation.mean.len() != manifest.inputs.len() {
+            let value = format!("{} items", manifest.standardisation.mean.len());
+            return Err(Error::Field { field: "standardisation", value, rule: "must have one value per input" });
+        }
+        let network = Network::new(manifest.standardisation.clone(), layers)?;
+        let profile = read_profile(file(files, PROFILE_FILE)?, &manifest.inputs)?;
+        check_golden(&network, &manifest)?;
+        check_batches(&network)?;
+        Ok(Model { manifest, network, profile, digest })
+    }
+}
+
+fn file<'a>(files: &'a BTreeMap<String, Vec<u8>>, name: &str) -> Result<&'a [u8], Error> {
+    files.get(name).map(Vec::as_slice).ok_or_else(|| Error::FileMissing(name.into()))
+}
+
+/// Names and sizes of all files, and the manifest's digest, which is returned.
+fn check_files(files: &BTreeMap<String, Vec<u8>>, expected: &str) -> Result<String, Error> {
+    for (name, bytes) in files {
+        let max_bytes = match name.as_str() {
+            WEIGHTS_FILE => WEIGHTS_BYTES_MAX,
+            MANIFEST_FILE | DIGEST_FILE | PROFILE_FILE | CARD_FILE => TEXT_BYTES_MAX,
+            SIGNATURE_FILE => return Err(Error::SignatureUnsupported),
+            _ => return Err(Error::FileUnknown(name.clone())),
+        };
+        if bytes.len() > max_bytes {
+            return Err(Error::FileTooLarge { file: name.clone(), bytes: bytes.len(), max_bytes });
+        }
+    }
+    let actual = sha256_hex(file(files, MANIFEST_FILE)?);
+    let claimed = String::from_utf8_lossy(file(files, DIGEST_FILE)?).into_owned();
+    // Both are compared, so that a damaged digest file is noticed even by a caller who knows better.
+    if actual != expected || format!("{actual}\n") != claimed {
+        let expected = if actual == expected { claimed.trim_end().to_owned() } else { expected.to_owned() };
+        return Err(Error::ModelDigest { expected, actual });
+    }
+    Ok(actual)
+}
+
+fn check_digests(files: &BTreeMap<String, Vec<u8>>, manifest: &Manifest) -> Result<(), Error> {
+    let listed: Vec<&str> = manifest.files.keys().map(String::as_str).collect();
+    if listed != [CARD_FILE, PROFILE_FILE, WEIGHTS_FILE] {
+        let rule = "must be card.md, profile.json and weights.safetensors";
+        return Err(Error::Field { field: "files", value: format!("{listed:?}"), rule });
+    }
+    for (name, facts) in &manifest.files {
+        let bytes = file(files, name)?;
+        let actual = sha256_hex(bytes);
+        if actual != facts.sha256 || bytes.len() as u64 != facts.bytes {
+            return Err(Error::FileDigest { file: name.clone(), expected: facts.sha256.clone(), actual });
+        }
+    }
+    Ok(())
+}
+
+fn read_profile(bytes: &[u8], inputs: &[String]) -> Result<Profile, Error> {
+    let profile: Profile = serde_json::from_slice(bytes).map_err(|e| Error::Profile(e.to_string()))?;
+    let names = profile.columns.iter().map(|c| c.name.as_str());
+    if !names.eq(inputs.iter().map(String::as_str).chain([SCORE])) {
+        return Err(Error::Profile(format!("its columns must be the inputs in order, then {SCORE}")));
+    }
+    match profile.columns.iter().find(|c| !c.is_sound()) {
+        Some(column) => Err(Error::Profile(format!("the bins of {} make no sense", column.name))),
+        None => Ok(profile),
+    }
+}
+
+fn check_golden(network: &Network, manifest: &Manifest) -> Result<(), Error> {
+    for (index, golden) in manifest.golden.iter().enumerate() {
+        let row: Vec<f32> = golden.inputs.iter().map(|v| parse_hex(v)).collect::<Result<_, _>>()?;
+        let mut score = [0.0];
+        network.score(&row, &mut score);
+        if hex(score[0]) != golden.score {
+            return Err(Error::Golden { index, expected: golden.score.clone(), actual: hex(score[0]) });
+        }
+    }
+    Ok(())
+}
+
+/// Every row must have the same bits alone, in batches of every size, and in every form this machine offers.
+fn check_batches(network: &Network) -> Result<(), Error> {
+    let inputs = network.inputs();
+    let rows = pseudo_rows(network);
+    let mut alone = vec![0.0; BATCH_ROWS_CHECKED];
+    for (row, score) in rows.chunks_exact(inputs).zip(&mut alone) {
+        network.score(row, std::slice::from_mut(score));
+    }
+    for batch in 2..=BATCH_ROWS_CHECKED {
+        let mut scores = vec![0.0; BATCH_ROWS_CHECKED];
+        for (rows, scores) in rows.chunks(batch * inputs).zip(scores.chunks_mut(batch)) {
+            network.score(rows, scores);
+        }
+        if let Some(row) = differing(&alone, &scores) {
+            let (expected, actual) = (hex(alone[row]), hex(scores[row]));
+            return Err(Error::BatchDependent { row, batch, expected, actual });
+        }
+    }
+    for set in InstructionSet::available() {
+        let mut scores = vec![0.0; BATCH_ROWS_CHECKED];
+        network.score_with(set, &rows, &mut scores);
+        if let Some(row) = differing(&alone, &scores) {
+            let (expected, actual) = (hex(alone[row]), hex(scores[row]));
+            return Err(Error::SetDependent { row, set: format!("{set:?}"), expected, actual });
+        }
+    }
+    Ok(())
+}
+
+fn differing(a: &[f32], b: &[f32]) -> Option<usize> {
+    a.iter().zip(b).position(|(a, b)| a.to_bits() != b.to_bits())
+}
+
+/// Rows around the training mean, four deviations to either side, every eleventh value null.
+fn pseudo_rows(network: &Network) -> Vec<f32> {
+    let s = network.standardisation();
+    let mut state = 0u64;
+    let mut next = || {
+        // SplitMix64.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    let values = (0..BATCH_ROWS_CHECKED * network.inputs()).map(|at| {
+        let input = at % network.inputs();
+        let bits = next();
+        let deviations = (bits >> 40) as f64 / f64::from(1 << 21) - 4.0;
+        if bits % 11 == 0 { f32::NAN } else { (s.mean[input] + deviations * s.std[input]) as f32 }
+    });
+    values.collect()
+}

@@ -1,0 +1,194 @@
+//! The manifest: what there is to know about a model, in one canonical JSON document.
+//!
+//! Canonical means that the bytes are what this program writes for the content: fields in the order below, maps by key,
+//! two spaces of indentation, shortest decimals that read back to the same bits, a final newline. It holds no time and
+//! no version number, so the same training gives the same digest wherever and whenever it runs.
+
+use super::{Error, FORMAT, GOLDEN_MAX, GOLDEN_MIN};
+use crate::network::{INPUTS_MAX, LAYERS_MAX, NUMERICS, Standardisation, WIDTH_MAX};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Facts about a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of the layout.
+    pub format: u32,
+    /// The model's name; lower-case letters, digits, `_` and `-`.
+    pub name: String,
+    /// Digest of the model that this one is meant to replace.
+    pub parent: Option<String>,
+    /// What it was trained on.
+    pub dataset: DatasetFacts,
+    /// Digest of the feature set that computes the inputs.
+    pub feature_set: String,
+    /// Names of the inputs, in order.
+    pub inputs: Vec<String>,
+    /// The network's shape and arithmetic.
+    pub network: NetworkFacts,
+    /// How inputs are standardised.
+    pub standardisation: Standardisation,
+    /// From which score on an event is an alert.
+    pub threshold: Threshold,
+    /// Named measurements, each on rows that training did not see or named so that one can tell.
+    pub metrics: BTreeMap<String, Metric>,
+    /// Seed of the training.
+    pub seed: u64,
+    /// Settings of the training.
+    pub config: BTreeMap<String, String>,
+    /// Where it was trained: versions, target, instruction set.
+    pub environment: BTreeMap<String, String>,
+    /// Rows and the exact bits of their scores.
+    pub golden: Vec<Golden>,
+    /// Every other file.
+    pub files: BTreeMap<String, FileFacts>,
+}
+
+/// Facts about the training data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetFacts {
+    /// Its digest.
+    pub digest: String,
+    /// Rows.
+    pub rows: u64,
+    /// Rows with a positive label.
+    pub positives: u64,
+    /// Event time of the first row.
+    pub first_us: i64,
+    /// Event time of the last row.
+    pub last_us: i64,
+}
+
+/// The network's shape.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkFacts {
+    /// Widths of the hidden layers; none for a linear model.
+    pub hidden: Vec<usize>,
+    /// Name of the arithmetic.
+    pub numerics: String,
+}
+
+/// A decision rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// An event whose score is at least this is an alert.
+    pub value: f32,
+    /// Where the value comes from.
+    pub rule: Rule,
+}
+
+/// Where a threshold comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// So many alerts a day on average, a capacity.
+    TopPerDay(u32),
+    /// Given by hand.
+    Fixed,
+}
+
+/// A measurement with its confidence interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metric {
+    /// The measured value.
+    pub value: f64,
+    /// Lower end of the 95 % interval.
+    pub low: f64,
+    /// Upper end of the 95 % interval.
+    pub high: f64,
+}
+
+/// A row and its score, as bits of `f32` in eight hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// Raw inputs, nulls as NaN.
+    pub inputs: Vec<String>,
+    /// The score.
+    pub score: String,
+}
+
+/// A file's size and digest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileFacts {
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// The canonical bytes.
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(|e| Error::ManifestSyntax(e.to_string()))?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Reads canonical bytes and checks every field that other code relies on.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| Error::ManifestSyntax(e.to_string()))?;
+        if manifest.format != FORMAT {
+            return Err(Error::Format(manifest.format));
+        }
+        manifest.validate()?;
+        if manifest.to_bytes()? != bytes {
+            return Err(Error::ManifestNotCanonical);
+        }
+        Ok(manifest)
+    }
+
+    pub(super) fn validate(&self) -> Result<(), Error> {
+        if self.network.numerics != NUMERICS {
+            return Err(Error::Numerics(self.network.numerics.clone()));
+        }
+        let named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+        let name_ok = (1..=64).contains(&self.name.len()) && self.name.chars().all(named);
+        let distinct: BTreeSet<_> = self.inputs.iter().collect();
+        let hidden = &self.network.hidden;
+        let value = self.threshold.value;
+        let finite = self.metrics.values().all(|m| [m.value, m.low, m.high].iter().all(|v| v.is_finite()));
+        let golden_ok = self.golden.iter().all(|g| g.inputs.len() == self.inputs.len());
+        let rules: [(bool, &'static str, String, &'static str); 9] = [
+            (name_ok, "name", self.name.clone(), "allowed are 1 to 64 of a-z, 0-9, _ and -"),
+            ((1..=INPUTS_MAX).contains(&self.inputs.len()), "inputs", count(&self.inputs), "allowed are 1 to 1024"),
+            (distinct.len() == self.inputs.len(), "inputs", format!("{:?}", self.inputs), "names must differ"),
+            (hidden.len() < LAYERS_MAX, "network.hidden", count(hidden), "allowed are up to 4"),
+            (hidden.iter().all(|w| (1..=WIDTH_MAX).contains(w)), "network.hidden", format!("{hidden:?}"), "allowed are widths 1 to 1024"),
+            (value.is_finite(), "threshold.value", value.to_string(), "must be finite"),
+            (finite, "metrics", format!("{:?}", self.metrics), "must be finite"),
+            ((GOLDEN_MIN..=GOLDEN_MAX).contains(&self.golden.len()), "golden", count(&self.golden), "allowed are 1 to 256"),
+            (golden_ok, "golden", count(&self.golden), "each must have one value per input"),
+        ];
+        for (ok, field, value, rule) in rules {
+            if !ok {
+                return Err(Error::Field { field, value, rule });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn count<T>(items: &[T]) -> String {
+    format!("{} items", items.len())
+}
+
+/// Bits as text.
+pub(super) fn hex(value: f32) -> String {
+    format!("{:08x}", value.to_bits())
+}
+
+/// Text as bits.
+pub(super) fn parse_hex(text: &str) -> Result<f32, Error> {
+    let bad = || Error::Field { field: "golden", value: text.into(), rule: "must be eight hexadecimal digits" };
+    if text.len() != 8 {
+        return Err(bad());
+    }
+    u32::from_str_radix(text, 16).map(f32::from_bits).map_err(|_| bad())
+}

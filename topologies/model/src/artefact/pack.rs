@@ -1,0 +1,82 @@
+//! From a trained network and the facts about it to files.
+
+use super::manifest::{DatasetFacts, FileFacts, Golden, Manifest, Metric, NetworkFacts, Threshold, hex};
+use super::{Artefact, CARD_FILE, DIGEST_FILE, Error, FORMAT, MANIFEST_FILE, PROFILE_FILE, WEIGHTS_FILE};
+use super::{card, weights};
+use crate::network::{NUMERICS, Network};
+use crate::profile::Profile;
+use crate::sha256_hex;
+use std::collections::BTreeMap;
+
+/// Everything that goes into an artefact; the fields are explained at [`Manifest`].
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct Draft {
+    pub name: String,
+    pub parent: Option<String>,
+    pub dataset: DatasetFacts,
+    pub feature_set: String,
+    pub inputs: Vec<String>,
+    pub network: Network,
+    pub threshold: Threshold,
+    pub metrics: BTreeMap<String, Metric>,
+    pub seed: u64,
+    pub config: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, String>,
+    pub profile: Profile,
+    /// Rows that become golden vectors, one after the other.
+    pub golden_rows: Vec<f32>,
+}
+
+impl Artefact {
+    /// Writes the files, and passes them through the load gate, so what comes out can be opened.
+    pub fn pack(draft: Draft) -> Result<Self, Error> {
+        let mut files = BTreeMap::new();
+        files.insert(WEIGHTS_FILE.to_owned(), weights::write(draft.network.dense())?);
+        files.insert(PROFILE_FILE.to_owned(), profile_bytes(&draft.profile)?);
+        let mut manifest = manifest(draft);
+        manifest.validate()?;
+        files.insert(CARD_FILE.to_owned(), card::render(&manifest).into_bytes());
+        for (name, bytes) in &files {
+            let facts = FileFacts { bytes: bytes.len() as u64, sha256: sha256_hex(bytes) };
+            manifest.files.insert(name.clone(), facts);
+        }
+        let bytes = manifest.to_bytes()?;
+        let digest = sha256_hex(&bytes);
+        files.insert(MANIFEST_FILE.to_owned(), bytes);
+        files.insert(DIGEST_FILE.to_owned(), format!("{digest}\n").into_bytes());
+        Self::open(&files)?;
+        Ok(Self { files, digest })
+    }
+}
+
+fn profile_bytes(profile: &Profile) -> Result<Vec<u8>, Error> {
+    let mut bytes = serde_json::to_vec_pretty(profile).map_err(|e| Error::Profile(e.to_string()))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn manifest(draft: Draft) -> Manifest {
+    let width = draft.network.inputs();
+    let mut scores = vec![0.0; draft.golden_rows.len() / width];
+    draft.network.score(&draft.golden_rows[..scores.len() * width], &mut scores);
+    let golden = draft.golden_rows.chunks_exact(width).zip(&scores);
+    let golden = golden.map(|(row, &score)| Golden { inputs: row.iter().map(|&v| hex(v)).collect(), score: hex(score) });
+    Manifest {
+        format: FORMAT,
+        name: draft.name,
+        parent: draft.parent,
+        dataset: draft.dataset,
+        feature_set: draft.feature_set,
+        inputs: draft.inputs,
+        network: NetworkFacts { hidden: draft.network.hidden(), numerics: NUMERICS.into() },
+        standardisation: draft.network.standardisation().clone(),
+        threshold: draft.threshold,
+        metrics: draft.metrics,
+        seed: draft.seed,
+        config: draft.config,
+        environment: draft.environment,
+        golden: golden.collect(),
+        files: BTreeMap::new(),
+    }
+}

@@ -1,0 +1,245 @@
+//! A dense network for tabular rows, with one definition of its forward pass.
+//!
+//! A row of inputs is standardised, goes through layers with rectified outputs, and ends in one sigmoid. What makes it
+//! fit for replay is that every number is *defined*, not left to whichever matrix routine happens to run:
+//!
+//! - an input that is not finite is null and becomes the stored fill; any other becomes
+//!   `fma(x, scale, shift)` limited to ±[`STANDARDISED_MAX`];
+//! - an output of a layer starts from its bias and takes one fused multiply-add per input, in ascending order;
+//! - a hidden output that is not above zero becomes `+0`;
+//! - the sigmoid is our own polynomial (see [`sigmoid`]).
+//!
+//! So the bits do not depend on the batch a row came in, on the instruction set, or on a maths library. The bounds on
+//! inputs, weights, width and depth together keep every sum below the largest `f32`: a score is always a number.
+
+mod kernel;
+mod lanes;
+mod op;
+mod sigmoid;
+#[cfg(test)]
+mod tests;
+
+pub use lanes::InstructionSet;
+pub use op::Stock;
+pub use sigmoid::sigmoid;
+
+use kernel::{Layer, Scaler};
+use serde::{Deserialize, Serialize};
+
+/// Name of the arithmetic above. A change of any rule is a new name, and the load gate refuses the old one.
+pub const NUMERICS: &str = "dense-fma-f32-v1";
+/// Most inputs of a network.
+pub const INPUTS_MAX: usize = 1024;
+/// Most outputs of a hidden layer.
+pub const WIDTH_MAX: usize = 1024;
+/// Most layers, the output layer included.
+pub const LAYERS_MAX: usize = 5;
+/// Largest magnitude of a weight or bias.
+pub const WEIGHT_ABS_MAX: f32 = 1_000.0;
+/// Largest magnitude of a standardised input, in standard deviations.
+pub const STANDARDISED_MAX: f32 = 1_000_000.0;
+
+/// Why a network cannot be made from the given parts.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// Too many or too few inputs.
+    #[error("network has {0} inputs, allowed are 1 to {INPUTS_MAX}")]
+    Inputs(usize),
+    /// Too many layers, or none.
+    #[error("network has {0} layers, allowed are 1 to {LAYERS_MAX}")]
+    Depth(usize),
+    /// A layer is too wide, or has no output, or the last has not exactly one.
+    #[error("layer {layer} has {outputs} outputs, allowed are 1 to {WIDTH_MAX} and exactly 1 in the last layer")]
+    Width {
+        /// Position of the layer, from 0.
+        layer: usize,
+        /// Its number of outputs.
+        outputs: usize,
+    },
+    /// A vector has another length than the shape demands.
+    #[error("{what} has {got} values, expected {expected}")]
+    Length {
+        /// Which vector.
+        what: String,
+        /// Its length.
+        got: usize,
+        /// The length that the shape demands.
+        expected: usize,
+    },
+    /// A weight or bias is not finite or too large.
+    #[error("{what} has the value {value} at position {at}, allowed are finite values up to {WEIGHT_ABS_MAX} in magnitude")]
+    Weight {
+        /// Which vector.
+        what: String,
+        /// Position within the vector.
+        at: usize,
+        /// The offending value.
+        value: f32,
+    },
+    /// A mean, deviation or fill cannot be used.
+    #[error("standardisation of input {input} is unusable: mean {mean}, deviation {std}, fill {fill}; all must be finite and the deviation above zero")]
+    Standardisation {
+        /// Position of the input.
+        input: usize,
+        /// Its mean.
+        mean: f64,
+        /// Its standard deviation.
+        std: f64,
+        /// What replaces a null.
+        fill: f64,
+    },
+}
+
+/// How raw inputs become standardised ones; one value per input in each vector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standardisation {
+    /// Mean over the training rows.
+    pub mean: Vec<f64>,
+    /// Standard deviation over the training rows (1 where the input never varied).
+    pub std: Vec<f64>,
+    /// The value that stands in for a null; the mean unless a model says otherwise.
+    pub fill: Vec<f64>,
+}
+
+impl Standardisation {
+    /// Standardises rows given one after the other, with the bits that scoring sees.
+    #[must_use]
+    pub fn apply(&self, rows: &[f32]) -> Vec<f32> {
+        let scaler = Scaler::new(self);
+        let mut to = vec![0.0; rows.len()];
+        let width = self.mean.len();
+        for (row, to) in rows.chunks_exact(width).zip(to.chunks_exact_mut(width)) {
+            scaler.apply(row, to);
+        }
+        to
+    }
+}
+
+/// A dense layer as it was trained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dense {
+    /// Number of inputs.
+    pub inputs: usize,
+    /// Number of outputs.
+    pub outputs: usize,
+    /// Weights of output 0, then of output 1, and so on: shape `[outputs, inputs]`.
+    pub weight: Vec<f32>,
+    /// One value per output.
+    pub bias: Vec<f32>,
+}
+
+/// A network that is ready to score.
+#[derive(Debug, Clone)]
+pub struct Network {
+    standardisation: Standardisation,
+    dense: Vec<Dense>,
+    scaler: Scaler,
+    layers: Vec<Layer>,
+    set: InstructionSet,
+}
+
+impl Network {
+    /// Checks the parts against each other and the limits, and lays the weights out for the forward pass.
+    pub fn new(standardisation: Standardisation, dense: Vec<Dense>) -> Result<Self, Error> {
+        let inputs = standardisation.mean.len();
+        if !(1..=INPUTS_MAX).contains(&inputs) {
+            return Err(Error::Inputs(inputs));
+        }
+        if !(1..=LAYERS_MAX).contains(&dense.len()) {
+            return Err(Error::Depth(dense.len()));
+        }
+        check_standardisation(&standardisation)?;
+        let mut width = inputs;
+        for (at, layer) in dense.iter().enumerate() {
+            let last = at + 1 == dense.len();
+            check_layer(at, layer, width, last)?;
+            width = layer.outputs;
+        }
+        let count = dense.len();
+        let layers = dense.iter().enumerate().map(|(at, l)| Layer::new(l, at + 1 < count)).collect();
+        let scaler = Scaler::new(&standardisation);
+        Ok(Self { standardisation, dense, scaler, layers, set: InstructionSet::best() })
+    }
+
+    /// Number of inputs of a row.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        self.standardisation.mean.len()
+    }
+
+    /// Widths of the hidden layers; empty for a linear model.
+    #[must_use]
+    pub fn hidden(&self) -> Vec<usize> {
+        self.dense[..self.dense.len() - 1].iter().map(|l| l.outputs).collect()
+    }
+
+    /// The layers as trained.
+    #[must_use]
+    pub fn dense(&self) -> &[Dense] {
+        &self.dense
+    }
+
+    /// How inputs are standardised.
+    #[must_use]
+    pub fn standardisation(&self) -> &Standardisation {
+        &self.standardisation
+    }
+
+    /// Scores `out.len()` rows, given one after the other in `rows` with NaN for a null.
+    ///
+    /// # Panics
+    /// If `rows` does not hold exactly one value per row and input.
+    pub fn score(&self, rows: &[f32], out: &mut [f32]) {
+        self.score_with(self.set, rows, out);
+    }
+
+    /// [`Network::score`] in the form for one instruction set, to prove that all forms agree.
+    ///
+    /// # Panics
+    /// If this machine lacks the instruction set, or `rows` has the wrong length.
+    pub fn score_with(&self, set: InstructionSet, rows: &[f32], out: &mut [f32]) {
+        kernel::forward(set, &self.scaler, &self.layers, rows, out);
+    }
+}
+
+fn check_standardisation(s: &Standardisation) -> Result<(), Error> {
+    let expected = s.mean.len();
+    for (what, got) in [("standard deviation", s.std.len()), ("fill", s.fill.len())] {
+        if got != expected {
+            return Err(Error::Length { what: what.into(), got, expected });
+        }
+    }
+    for (input, ((&mean, &std), &fill)) in s.mean.iter().zip(&s.std).zip(&s.fill).enumerate() {
+        let usable = mean.is_finite() && fill.is_finite() && std.is_finite() && std > 0.0;
+        let folded = [1.0 / std, -mean / std, (fill - mean) / std].map(|v| v as f32);
+        if !usable || folded.iter().any(|v| !v.is_finite()) {
+            return Err(Error::Standardisation { input, mean, std, fill });
+        }
+    }
+    Ok(())
+}
+
+fn check_layer(at: usize, layer: &Dense, inputs: usize, last: bool) -> Result<(), Error> {
+    let allowed = if last { 1..=1 } else { 1..=WIDTH_MAX };
+    if !allowed.contains(&layer.outputs) {
+        return Err(Error::Width { layer: at, outputs: layer.outputs });
+    }
+    let parts = [
+        ("inputs", layer.inputs, inputs),
+        ("weight", layer.weight.len(), inputs * layer.outputs),
+        ("bias", layer.bias.len(), layer.outputs),
+    ];
+    for (part, got, expected) in parts {
+        if got != expected {
+            return Err(Error::Length { what: format!("layer {at} {part}"), got, expected });
+        }
+    }
+    for (part, values) in [("weight", &layer.weight), ("bias", &layer.bias)] {
+        // The comparison is false for NaN, which is what we want to catch.
+        if let Some(i) = values.iter().position(|v| !(v.abs() <= WEIGHT_ABS_MAX)) {
+            return Err(Error::Weight { what: format!("layer {at} {part}"), at: i, value: values[i] });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! The definition of the forward pass, and that every form keeps to it.
+
+use super::*;
+use candle_core::{Device, Tensor};
+
+/// A 15-64-32-1 network whose numbers look random and are the same everywhere.
+pub(crate) fn network(hidden: &[usize], inputs: usize) -> Network {
+    let mut state = 7u32;
+    let mut next = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    let mut layers = Vec::new();
+    let mut width = inputs;
+    for &outputs in hidden.iter().chain(&[1]) {
+        let weight = (0..outputs * width).map(|_| next() * 0.5).collect();
+        layers.push(Dense { inputs: width, outputs, weight, bias: (0..outputs).map(|_| next()).collect() });
+        width = outputs;
+    }
+    let mean: Vec<f64> = (0..inputs).map(|i| i as f64 * 0.7 - 2.0).collect();
+    let std = (0..inputs).map(|i| 0.5 + i as f64 * 0.3).collect();
+    Network::new(Standardisation { fill: mean.clone(), mean, std }, layers).unwrap()
+}
+
+fn rows(count: usize, inputs: usize) -> Vec<f32> {
+    let value = |i: usize| ((i * 7919) % 1000) as f32 / 100.0 - 3.0;
+    (0..count * inputs).map(|i| if i % 13 == 5 { f32::NAN } else { value(i) }).collect()
+}
+
+/// The definition, number by number, with nothing clever.
+fn defined(network: &Network, row: &[f32]) -> f32 {
+    let s = network.standardisation();
+    let standardise = |(i, &x): (usize, &f32)| {
+        let (mean, std, fill) = (s.mean[i], s.std[i], s.fill[i]);
+        match x.is_finite() {
+            true => x.mul_add((1.0 / std) as f32, (-mean / std) as f32).clamp(-STANDARDISED_MAX, STANDARDISED_MAX),
+            false => ((fill - mean) / std) as f32,
+        }
+    };
+    let mut values: Vec<f32> = row.iter().enumerate().map(standardise).collect();
+    for (at, layer) in network.dense().iter().enumerate() {
+        let output = |(weights, &bias): (&[f32], &f32)| {
+            let sum = weights.iter().zip(&values).fold(bias, |sum, (w, x)| x.mul_add(*w, sum));
+            if at + 1 < network.dense().len() && !(sum > 0.0) { 0.0 } else { sum }
+        };
+        values = layer.weight.chunks_exact(layer.inputs).zip(&layer.bias).map(output).collect();
+    }
+    sigmoid(values[0])
+}
+
+#[track_caller]
+fn check_bits(hidden: &[usize], inputs: usize) {
+    let network = network(hidden, inputs);
+    let rows = rows(37, inputs);
+    let expected: Vec<u32> = rows.chunks_exact(inputs).map(|row| defined(&network, row).to_bits()).collect();
+    for set in InstructionSet::available() {
+        for batch in [1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 37] {
+            let mut scores = vec![0.0; 37];
+            for (rows, scores) in rows.chunks(batch * inputs).zip(scores.chunks_mut(batch)) {
+                network.score_with(set, rows, scores);
+            }
+            let bits: Vec<u32> = scores.iter().map(|s| s.to_bits()).collect();
+            assert_eq!(bits, expected, "{hidden:?} with {inputs} inputs, {set:?}, batches of {batch}");
+        }
+    }
+}
+
+#[test]
+fn every_form_has_the_bits_of_the_definition_at_any_batch_size() {
+    check_bits(&[64, 32], 15);
+    check_bits(&[], 15);
+    check_bits(&[1], 1);
+    check_bits(&[17], 3);
+    check_bits(&[33, 48, 16, 5], 40);
+    check_bits(&[130], 129);
+}
+
+#[test]
+fn candle_operation_returns_the_same_bits() {
+    let network = network(&[64, 32], 15);
+    let rows = rows(10, 15);
+    let mut expected = vec![0.0; 10];
+    network.score(&rows, &mut expected);
+    assert_eq!(network.score_rows(&rows).unwrap(), expected);
+    let tensor = Tensor::from_slice(&rows, (10, 15), &Device::Cpu).unwrap();
+    let middle = network.score_tensor(&tensor.narrow(0, 3, 4).unwrap()).unwrap();
+    assert_eq!(middle.to_vec1::<f32>().unwrap(), expected[3..7]);
+}
+
+#[test]
+fn candle_operation_refuses_what_it_cannot_score() {
+    let network = network(&[4], 3);
+    let tensor = |shape: (usize, usize)| Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu).unwrap();
+    let error = |t: &Tensor| network.score_tensor(t).unwrap_err().to_string();
+    assert!(error(&tensor((2, 4))).contains("network takes 3 inputs, the tensor has 4 columns"));
+    assert!(error(&tensor((3, 2)).t().unwrap()).contains("call contiguous() first"));
+    assert!(error(&tensor((2, 3)).to_dtype(candle_core::DType::F64).unwrap()).contains("takes f32 inputs"));
+    assert!(network.score_rows(&[0.0; 4]).is_err());
+}
+
+#[test]
+fn candles_own_layers_agree_to_1e_5() {
+    for hidden in [&[64, 32][..], &[]] {
+        let network = network(hidden, 15);
+        let rows = rows(300, 15);
+        let ours = network.score_rows(&rows).unwrap();
+        let tensor = Tensor::from_slice(&rows, (300, 15), &Device::Cpu).unwrap();
+        let stock = network.stock(&Device::Cpu).unwrap().score(&tensor).unwrap().to_vec1::<f32>().unwrap();
+        let worst = ours.iter().zip(&stock).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= 1e-5, "{hidden:?}: {worst}");
+    }
+}
+
+#[test]
+fn score_is_a_number_whatever_comes_in() {
+    let mut network = network(&[64, 32], 15);
+    let mut layers = network.dense().to_vec();
+    for layer in &mut layers {
+        layer.weight.fill(WEIGHT_ABS_MAX);
+        layer.bias.fill(-WEIGHT_ABS_MAX);
+    }
+    network = Network::new(network.standardisation().clone(), layers).unwrap();
+    for value in [f32::MAX, f32::MIN, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 0.0, -0.0, f32::MIN_POSITIVE] {
+        for set in InstructionSet::available() {
+            let mut score = [9.0];
+            network.score_with(set, &[value; 15], &mut score);
+            assert!((0.0..=1.0).contains(&score[0]), "{value} scores {}", score[0]);
+        }
+    }
+}
+
+/// Expected values from scipy.special.expit of the f32 in double precision.
+#[test]
+fn sigmoid_equals_scipy_within_two_units_in_the_last_place() {
+    let table = [
+        (-80.0, 1.804_851_387_845_415_3e-35),
+        (-20.0, 2.061_153_618_190_203_7e-9),
+        (-5.5, 0.004_070_137_715_896_128),
+        (-1.0, 0.268_941_421_369_995_1),
+        (-0.001, 0.499_750_000_008_958_9),
+        (0.0, 0.5),
+        (0.3, 0.574_442_519_725_829),
+        (1.0, 0.731_058_578_630_004_9),
+        (2.5, 0.924_141_819_978_756_6),
+        (10.0, 0.999_954_602_131_297_6),
+        (17.5, 0.999_999_974_890_009),
+    ];
+    for (x, expected) in table {
+        let difference = (f64::from(sigmoid(x)) - expected).abs() / expected;
+        assert!(difference <= 2.0 * f64::from(f32::EPSILON), "sigmoid({x}) = {}, expected {expected}", sigmoid(x));
+    }
+    assert_eq!((sigmoid(-1e30), sigmoid(1e30)), (sigmoid(-87.0), 1.0));
+    // Against the double-precision formula on a grid of a million.
+    for i in -500_000..500_000 {
+        let x = i as f32 * 1.6e-4;
+        let expected = 1.0 / (1.0 + f64::from(-x).exp());
+        let difference = (f64::from(sigmoid(x)) - expected).abs() / expected;
+        assert!(difference <= 2.0 * f64::from(f32::EPSILON), "sigmoid({x}) = {}, expected {expected}", sigmoid(x));
+    }
+}
+
+#[track_caller]
+fn refused(change: impl FnOnce(&mut Standardisation, &mut Vec<Dense>), message: &str) {
+    let network = network(&[4], 3);
+    let (mut s, mut layers) = (network.standardisation().clone(), network.dense().to_vec());
+    change(&mut s, &mut layers);
+    let error = Network::new(s, layers).unwrap_err().to_string();
+    assert!(error.starts_with(message), "{error}");
+}
+
+#[test]
+fn unusable_parts_are_refused() {
+    refused(|_, l| l.clear(), "network has 0 layers");
+    refused(|s, _| s.mean.clear(), "network has 0 inputs");
+    refused(|s, _| s.std[1] = 0.0, "standardisation of input 1 is unusable");
+    refused(|s, _| s.std[1] = 1e-60, "standardisation of input 1 is unusable");
+    refused(|s, _| s.fill[2] = f64::NAN, "standardisation of input 2 is unusable");
+    refused(|s, _| s.fill.truncate(2), "fill has 2 values, expected 3");
+    refused(|_, l| l[0].bias.push(0.0), "layer 0 bias has 5 values, expected 4");
+    refused(|_, l| l[1].outputs = 2, "layer 1 has 2 outputs");
+    refused(|_, l| l[0].outputs = 0, "layer 0 has 0 outputs");
+    refused(|_, l| l[0].weight[5] = f32::NAN, "layer 0 weight has the value NaN at position 5");
+    refused(|_, l| l[1].weight[0] = 1001.0, "layer 1 weight has the value 1001 at position 0");
+    refused(|_, l| l[1].inputs = 3, "layer 1 inputs has 3 values, expected 4");
+}

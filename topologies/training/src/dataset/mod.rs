@@ -1,0 +1,233 @@
+//! Rows to train on or to evaluate.
+
+#[cfg(test)]
+mod tests;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use sha2::{Digest, Sha256};
+
+/// Microseconds of a day, which is what "a day" means for capacities: a day of UTC.
+pub const DAY_US: i64 = 86_400_000_000;
+
+/// Why a dataset cannot be used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A column has another number of rows than the labels.
+    #[error("column {column} has {got} values, expected {expected}")]
+    Length {
+        /// The column.
+        column: &'static str,
+        /// Its length.
+        got: usize,
+        /// The number of labels, times the number of inputs for the rows.
+        expected: usize,
+    },
+    /// A label is neither 0 nor 1.
+    #[error("label of row {row} is {value}, allowed are 0 and 1")]
+    Label {
+        /// The row.
+        row: usize,
+        /// Its label.
+        value: f32,
+    },
+    /// Only one class, or no rows.
+    #[error("dataset has {positives} positive of {rows} rows, both classes are needed")]
+    OneClass {
+        /// Positive rows.
+        positives: usize,
+        /// All rows.
+        rows: usize,
+    },
+    /// A column is not there.
+    #[error("column {0} is missing")]
+    ColumnMissing(String),
+    /// A column has a type or a null that its use does not allow.
+    #[error("column {column} {problem}")]
+    Column {
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Rows, one value per row in each vector but `rows`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Dataset {
+    /// Names of the inputs.
+    pub inputs: Vec<String>,
+    /// Inputs, row after row; NaN is null.
+    pub rows: Vec<f32>,
+    /// 1 for what is to be found, else 0.
+    pub label: Vec<f32>,
+    /// Event time.
+    pub time_us: Vec<i64>,
+    /// Event id.
+    pub id: Vec<String>,
+    /// Whom alerts are about (a card, say), for [`crate::metrics::entity_precision`].
+    pub entity: Vec<String>,
+}
+
+/// Which columns of a table play which part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Columns {
+    /// Inputs of the model, in order.
+    pub inputs: Vec<String>,
+    /// The label.
+    pub label: String,
+    /// Event time, a timestamp or microseconds.
+    pub time: String,
+    /// Event id.
+    pub id: String,
+    /// Entity.
+    pub entity: String,
+}
+
+impl Dataset {
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.label.len()
+    }
+
+    /// Whether there are no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.label.is_empty()
+    }
+
+    /// Rows with label 1.
+    #[must_use]
+    pub fn positives(&self) -> usize {
+        self.label.iter().filter(|&&l| l == 1.0).count()
+    }
+
+    /// Inputs of one row.
+    #[must_use]
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.rows[row * self.inputs.len()..][..self.inputs.len()]
+    }
+
+    /// The rows at these positions, in this order.
+    #[must_use]
+    pub fn select(&self, at: &[usize]) -> Self {
+        Self {
+            inputs: self.inputs.clone(),
+            rows: at.iter().flat_map(|&r| self.row(r)).copied().collect(),
+            label: at.iter().map(|&r| self.label[r]).collect(),
+            time_us: at.iter().map(|&r| self.time_us[r]).collect(),
+            id: at.iter().map(|&r| self.id[r].clone()).collect(),
+            entity: at.iter().map(|&r| self.entity[r].clone()).collect(),
+        }
+    }
+
+    /// Checks lengths and labels, and that both classes occur.
+    pub fn validate(&self) -> Result<(), Error> {
+        let expected = self.len();
+        let lengths = [
+            ("rows", self.rows.len(), expected * self.inputs.len()),
+            ("time_us", self.time_us.len(), expected),
+            ("id", self.id.len(), expected),
+            ("entity", self.entity.len(), expected),
+        ];
+        for (column, got, expected) in lengths {
+            if got != expected {
+                return Err(Error::Length { column, got, expected });
+            }
+        }
+        if let Some(row) = self.label.iter().position(|&l| l != 0.0 && l != 1.0) {
+            return Err(Error::Label { row, value: self.label[row] });
+        }
+        match (self.positives(), expected) {
+            (positives, rows) if positives == 0 || positives == rows => Err(Error::OneClass { positives, rows }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Digest of the content, the order of rows included: training depends on it.
+    ///
+    /// Text goes in with its length before it, numbers as little-endian bits, every NaN as the same one.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        let text = |hash: &mut Sha256, value: &str| {
+            hash.update((value.len() as u64).to_le_bytes());
+            hash.update(value);
+        };
+        text(&mut hash, "tidemill dataset 1");
+        hash.update((self.inputs.len() as u64).to_le_bytes());
+        self.inputs.iter().for_each(|name| text(&mut hash, name));
+        for row in 0..self.len() {
+            text(&mut hash, &self.id[row]);
+            text(&mut hash, &self.entity[row]);
+            hash.update(self.time_us[row].to_le_bytes());
+            hash.update(self.label[row].to_bits().to_le_bytes());
+            for &value in self.row(row) {
+                let bits = if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() };
+                hash.update(bits.to_le_bytes());
+            }
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Takes rows from tables; numbers of any type become `f32`, and a null input NaN.
+    pub fn from_batches(batches: &[RecordBatch], columns: &Columns) -> Result<Self, Error> {
+        let mut dataset = Self { inputs: columns.inputs.clone(), ..Self::default() };
+        for batch in batches {
+            let inputs: Vec<Vec<f32>> =
+                columns.inputs.iter().map(|name| input(batch, name)).collect::<Result<_, _>>()?;
+            for row in 0..batch.num_rows() {
+                dataset.rows.extend(inputs.iter().map(|column| column[row]));
+            }
+            dataset.label.extend(full::<Float32Type>(batch, &columns.label, &DataType::Float32)?);
+            dataset.time_us.extend(time(batch, &columns.time)?);
+            dataset.id.extend(text(batch, &columns.id)?);
+            dataset.entity.extend(text(batch, &columns.entity)?);
+        }
+        Ok(dataset)
+    }
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, Error> {
+    batch.column_by_name(name).ok_or_else(|| Error::ColumnMissing(name.into()))
+}
+
+fn cast_to(batch: &RecordBatch, name: &str, to: &DataType) -> Result<ArrayRef, Error> {
+    cast(column(batch, name)?, to).map_err(|e| Error::Column { column: name.into(), problem: format!("does not convert: {e}") })
+}
+
+/// An input: read as double, as features are, and rounded once.
+fn input(batch: &RecordBatch, name: &str) -> Result<Vec<f32>, Error> {
+    let values = cast_to(batch, name, &DataType::Float64)?;
+    Ok(values.as_primitive::<Float64Type>().iter().map(|v| v.map_or(f32::NAN, |v| v as f32)).collect())
+}
+
+fn full<T: arrow::datatypes::ArrowPrimitiveType>(batch: &RecordBatch, name: &str, to: &DataType) -> Result<Vec<T::Native>, Error> {
+    let values = cast_to(batch, name, to)?;
+    no_nulls(&values, name)?;
+    Ok(values.as_primitive::<T>().values().to_vec())
+}
+
+fn time(batch: &RecordBatch, name: &str) -> Result<Vec<i64>, Error> {
+    match column(batch, name)?.data_type() {
+        DataType::Timestamp(_, _) => {
+            full::<TimestampMicrosecondType>(batch, name, &DataType::Timestamp(TimeUnit::Microsecond, None))
+        }
+        _ => full::<Int64Type>(batch, name, &DataType::Int64),
+    }
+}
+
+fn text(batch: &RecordBatch, name: &str) -> Result<Vec<String>, Error> {
+    let values = cast_to(batch, name, &DataType::Utf8)?;
+    no_nulls(&values, name)?;
+    Ok(values.as_string::<i32>().iter().flatten().map(str::to_owned).collect())
+}
+
+fn no_nulls(values: &ArrayRef, name: &str) -> Result<(), Error> {
+    match values.null_count() {
+        0 => Ok(()),
+        n => Err(Error::Column { column: name.into(), problem: format!("has {n} nulls, none are allowed") }),
+    }
+}

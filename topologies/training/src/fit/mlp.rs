@@ -1,0 +1,195 @@
+//! Networks with hidden layers, by candle's layers, gradients and Adam.
+
+use super::{Config, Error, Fitted};
+use crate::dataset::Dataset;
+use crate::random::{Purpose, Random};
+use crate::trained::Epoch;
+use candle_core::{Device, Result, Tensor, Var};
+use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
+use candle_nn::{Linear, Module};
+use model::{Dense, Standardisation};
+
+/// Rows scored at once for the validation loss.
+const VALIDATION_ROWS: usize = 4096;
+
+pub(super) fn fit(
+    config: &Config,
+    hidden: &[usize],
+    fitted: &Dataset,
+    held: Option<&Dataset>,
+    s: &Standardisation,
+) -> std::result::Result<Fitted, Error> {
+    let width = fitted.inputs.len();
+    let net = Net::new(width, hidden, config.seed)?;
+    let examples = Examples { rows: s.apply(&fitted.rows), label: &fitted.label, width };
+    let held = held.map(|h| Examples { rows: s.apply(&h.rows), label: &h.label, width });
+    let mut fit = Fit::new(config, &net, examples.label.len())?;
+    let mut history = Vec::new();
+    let mut best: Option<(f64, usize, Vec<Dense>)> = None;
+    for epoch in 0..config.epochs {
+        let training_loss = fit.epoch(&net, &examples)?;
+        let validation_loss = held.as_ref().map(|h| fit.validation_loss(&net, h)).transpose()?;
+        history.push(Epoch { training_loss, validation_loss });
+        let (Some(early), Some(loss)) = (config.early_stopping, validation_loss) else {
+            continue;
+        };
+        if best.as_ref().is_none_or(|b| loss < b.0) {
+            best = Some((loss, epoch, net.dense()?));
+        } else if best.as_ref().is_some_and(|b| epoch - b.1 >= early.patience) {
+            break;
+        }
+    }
+    let layers = match best {
+        Some((_, _, layers)) => layers,
+        None => net.dense()?,
+    };
+    Ok((layers, history))
+}
+
+/// Standardised inputs and labels.
+struct Examples<'a> {
+    rows: Vec<f32>,
+    label: &'a [f32],
+    width: usize,
+}
+
+impl Examples<'_> {
+    fn batch(&self, at: &[usize]) -> Result<(Tensor, Tensor)> {
+        let rows: Vec<f32> = at.iter().flat_map(|&r| &self.rows[r * self.width..][..self.width]).copied().collect();
+        let label: Vec<f32> = at.iter().map(|&r| self.label[r]).collect();
+        let rows = Tensor::from_vec(rows, (at.len(), self.width), &Device::Cpu)?;
+        Ok((rows, Tensor::from_vec(label, (at.len(), 1), &Device::Cpu)?))
+    }
+}
+
+/// The network while it learns.
+struct Net {
+    layers: Vec<Linear>,
+    weights: Vec<Var>,
+    biases: Vec<Var>,
+}
+
+impl Net {
+    /// First weights after He, uniform within ±√(6 / inputs), ±√(1 / inputs) in the last layer and for biases.
+    fn new(width: usize, hidden: &[usize], seed: u64) -> Result<Self> {
+        let mut random = Random::new(seed, Purpose::Weights);
+        let mut net = Self { layers: Vec::new(), weights: Vec::new(), biases: Vec::new() };
+        let mut inputs = width;
+        for (at, &outputs) in hidden.iter().chain(&[1]).enumerate() {
+            let small = (1.0 / inputs as f32).sqrt();
+            let limit = if at == hidden.len() { small } else { (6.0 / inputs as f32).sqrt() };
+            let mut draw = |limit: f32, n: usize| -> Vec<f32> { (0..n).map(|_| random.symmetric(limit)).collect() };
+            let weight = Var::from_vec(draw(limit, outputs * inputs), (outputs, inputs), &Device::Cpu)?;
+            let bias = Var::from_vec(draw(small, outputs), outputs, &Device::Cpu)?;
+            net.layers.push(Linear::new(weight.as_tensor().clone(), Some(bias.as_tensor().clone())));
+            net.weights.push(weight);
+            net.biases.push(bias);
+            inputs = outputs;
+        }
+        Ok(net)
+    }
+
+    /// Logits of shape [rows, 1]; `drop` scales the hidden values of a layer.
+    fn forward(&self, rows: &Tensor, mut drop: impl FnMut(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        let mut x = rows.clone();
+        for (at, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(&x)?;
+            if at + 1 < self.layers.len() {
+                x = drop(&x.relu()?)?;
+            }
+        }
+        Ok(x)
+    }
+
+    fn dense(&self) -> Result<Vec<Dense>> {
+        let layer = |(weight, bias): (&Var, &Var)| {
+            let (outputs, inputs) = weight.dims2()?;
+            Ok(Dense { inputs, outputs, weight: weight.flatten_all()?.to_vec1()?, bias: bias.to_vec1()? })
+        };
+        self.weights.iter().zip(&self.biases).map(layer).collect()
+    }
+}
+
+/// What lives as long as the training does.
+struct Fit<'a> {
+    config: &'a Config,
+    /// Two optimisers, because only weights decay.
+    optimisers: [AdamW; 2],
+    order: Vec<usize>,
+    order_random: Random,
+    dropout_random: Random,
+    step: usize,
+    steps: usize,
+}
+
+impl<'a> Fit<'a> {
+    fn new(config: &'a Config, net: &Net, rows: usize) -> Result<Self> {
+        let params = |weight_decay| ParamsAdamW { lr: config.learning_rate, weight_decay, ..ParamsAdamW::default() };
+        Ok(Self {
+            config,
+            optimisers: [
+                AdamW::new(net.weights.clone(), params(config.weight_decay))?,
+                AdamW::new(net.biases.clone(), params(0.0))?,
+            ],
+            order: (0..rows).collect(),
+            order_random: Random::new(config.seed, Purpose::Order),
+            dropout_random: Random::new(config.seed, Purpose::Dropout),
+            step: 0,
+            steps: config.epochs * rows.div_ceil(config.batch_rows),
+        })
+    }
+
+    fn epoch(&mut self, net: &Net, examples: &Examples<'_>) -> Result<f64> {
+        let mut order = std::mem::take(&mut self.order);
+        self.order_random.shuffle(&mut order);
+        let mut sum = 0.0;
+        for at in order.chunks(self.config.batch_rows) {
+            let (rows, label) = examples.batch(at)?;
+            let loss = self.learn(net, &rows, &label)?;
+            sum += f64::from(loss) * at.len() as f64;
+        }
+        let count = order.len() as f64;
+        self.order = order;
+        Ok(sum / count)
+    }
+
+    fn learn(&mut self, net: &Net, rows: &Tensor, label: &Tensor) -> Result<f32> {
+        let (rate, random) = (self.config.dropout, &mut self.dropout_random);
+        let logits = net.forward(rows, |hidden| match rate > 0.0 {
+            true => hidden.mul(&Tensor::from_vec(random.dropout(rate, hidden.elem_count()), hidden.shape(), &Device::Cpu)?),
+            false => Ok(hidden.clone()),
+        })?;
+        let loss = self.loss(&logits, label)?;
+        let gradients = loss.backward()?;
+        self.step += 1;
+        let done = self.step as f64 / self.steps as f64;
+        let rate = self.config.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
+        for optimiser in &mut self.optimisers {
+            optimiser.set_learning_rate(rate);
+            optimiser.step(&gradients)?;
+        }
+        loss.to_scalar()
+    }
+
+    /// Mean over rows of w (log(1 + e^z) - z y), written so that no exponential overflows.
+    fn loss(&self, logits: &Tensor, label: &Tensor) -> Result<Tensor> {
+        let soft = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
+        let losses = ((logits.relu()? + soft)? - (logits * label)?)?;
+        if self.config.positive_weight == 1.0 {
+            return losses.mean_all();
+        }
+        let weight = label.affine(self.config.positive_weight - 1.0, 1.0)?;
+        (losses * weight)?.mean_all()
+    }
+
+    fn validation_loss(&self, net: &Net, held: &Examples<'_>) -> Result<f64> {
+        let all: Vec<usize> = (0..held.label.len()).collect();
+        let mut sum = 0.0;
+        for at in all.chunks(VALIDATION_ROWS) {
+            let (rows, label) = held.batch(at)?;
+            let logits = net.forward(&rows, |hidden| Ok(hidden.clone()))?;
+            sum += f64::from(self.loss(&logits, &label)?.to_scalar::<f32>()?) * at.len() as f64;
+        }
+        Ok(sum / all.len() as f64)
+    }
+}

@@ -1,0 +1,164 @@
+//! Training: optima with witnesses, reproducibility, early stopping, refusals.
+
+use super::*;
+use crate::dataset::DAY_US;
+use crate::random::{Purpose, Random};
+use crate::trained::Facts;
+use std::collections::BTreeMap;
+
+/// Two inputs whose product decides, which no linear model can learn; one value in fifty is null.
+fn crossed(rows: usize) -> Dataset {
+    let mut random = Random::new(42, Purpose::Order);
+    let mut data = Dataset { inputs: vec!["a".into(), "b".into()], ..Dataset::default() };
+    for row in 0..rows {
+        let (a, b) = (random.symmetric(1.0), random.symmetric(1.0));
+        data.rows.extend([if row % 50 == 7 { f32::NAN } else { a }, b]);
+        data.label.push(f32::from(u8::from(a * b > 0.0)));
+        data.time_us.push(row as i64 * DAY_US / 500);
+        data.id.push(row.to_string());
+        data.entity.push((row % 97).to_string());
+    }
+    data
+}
+
+fn quick(network: Kind) -> Config {
+    Config { epochs: 15, batch_rows: 64, dropout: 0.05, ..Config::recommended(network, 1, 100) }
+}
+
+fn facts() -> Facts {
+    Facts { name: "t".into(), parent: None, feature_set: "f".into(), metrics: BTreeMap::new() }
+}
+
+/// Eight rows and the weights that scikit-learn 1.9's `LogisticRegression(tol=1e-12)` gives on them, standardised.
+#[track_caller]
+fn check_linear(positive_weight: f64, weight: [f32; 2], bias: f32) {
+    let rows = [0., 1., 1., 0., 2., 1., 3., 5., 4., 2., 5., 3., 6., 1., 7., 4.].to_vec();
+    let label = vec![0., 0., 1., 0., 1., 0., 1., 1.];
+    let text: Vec<String> = (0..8).map(|i| i.to_string()).collect();
+    let inputs = vec!["a".into(), "b".into()];
+    let data = Dataset { inputs, rows, label, time_us: vec![0; 8], id: text.clone(), entity: text };
+    let config = Config { positive_weight, ..Config::recommended(Kind::Linear, 1, 2) };
+    let layer = train(&config, &data).unwrap().network.dense()[0].clone();
+    for (actual, expected) in layer.weight.iter().chain(&layer.bias).zip(weight.iter().chain(&[bias])) {
+        assert!((actual - expected).abs() < 1e-6, "{layer:?}");
+    }
+}
+
+#[test]
+fn linear_model_is_the_regularised_optimum() {
+    check_linear(1.0, [0.891_834_69, -0.398_866_72], 0.005_782_88);
+    check_linear(3.0, [1.121_357_15, -0.580_880_52], 0.968_482_44);
+}
+
+#[test]
+fn hidden_layers_learn_what_a_linear_model_cannot() {
+    let data = crossed(3000);
+    let auc = |network| {
+        let trained = train(&quick(network), &data).unwrap();
+        crate::metrics::roc_auc(&trained.score(&data.rows), &data.label).value
+    };
+    assert!(auc(Kind::Linear) < 0.6);
+    assert!(auc(Kind::Mlp(vec![16, 8])) > 0.97);
+}
+
+#[test]
+fn same_inputs_give_the_same_model_digest() {
+    let data = crossed(800);
+    let digest = |config: &Config| train(config, &data).unwrap().artefact(facts()).unwrap().digest().to_owned();
+    let config = Config { epochs: 3, ..quick(Kind::Mlp(vec![8])) };
+    assert_eq!(digest(&config), digest(&config));
+    assert_ne!(digest(&config), digest(&Config { seed: 2, ..config.clone() }));
+    assert_eq!(digest(&quick(Kind::Linear)), digest(&quick(Kind::Linear)));
+}
+
+#[test]
+fn dataset_digest_sees_every_part() {
+    let data = crossed(10);
+    let changes: [fn(&mut Dataset); 6] = [
+        |d| d.inputs[0].push('x'),
+        |d| d.rows[3] += 1.0,
+        |d| d.label[0] = 1.0 - d.label[0],
+        |d| d.time_us[9] += 1,
+        |d| d.id.swap(0, 1),
+        |d| d.entity[5].push('x'),
+    ];
+    for change in changes {
+        let mut other = data.clone();
+        change(&mut other);
+        assert_ne!(other.digest(), data.digest());
+    }
+    assert_eq!(data.clone().digest(), data.digest());
+}
+
+#[test]
+fn early_stopping_keeps_the_best_epoch() {
+    let mut data = crossed(1000);
+    // Labels that mean nothing in the newest rows: nothing learnt can help there.
+    for row in 800..1000 {
+        data.label[row] = f32::from(u8::from(row % 3 == 0));
+    }
+    let early = Some(EarlyStopping { share: 0.2, patience: 2 });
+    let config = Config { early_stopping: early, epochs: 40, ..quick(Kind::Mlp(vec![16])) };
+    let trained = train(&config, &data).unwrap();
+    let losses: Vec<f64> = trained.history.iter().map(|e| e.validation_loss.unwrap()).collect();
+    let best = losses.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1)).unwrap();
+    assert!(losses.len() < 40, "{losses:?}");
+    assert_eq!(best.0 + 3, losses.len());
+    let held: Vec<usize> = (800..1000).collect();
+    let held = data.select(&held);
+    let kept = crate::metrics::log_loss(&trained.score(&held.rows), &held.label).value;
+    assert!((kept - best.1).abs() < 1e-5, "{kept} {losses:?}");
+}
+
+#[test]
+fn positive_weight_raises_scores() {
+    let mut data = crossed(600);
+    // One label in four is positive, and nothing tells which.
+    data.label.iter_mut().enumerate().for_each(|(row, label)| *label = f32::from(u8::from(row % 4 == 0)));
+    let mean = |positive_weight| {
+        let config = Config { positive_weight, epochs: 4, ..quick(Kind::Mlp(vec![8])) };
+        let scores = train(&config, &data).unwrap().score(&data.rows);
+        scores.iter().sum::<f32>() / scores.len() as f32
+    };
+    assert!(mean(5.0) > mean(1.0) + 0.1);
+}
+
+#[test]
+fn nulls_count_as_the_mean_of_what_is_there() {
+    let data = Dataset { inputs: vec!["a".into(), "b".into()], rows: vec![1.0, 5.0, f32::NAN, 5.0, 4.0, 5.0], ..Dataset::default() };
+    let s = standardisation(&data);
+    assert_eq!((s.mean, s.fill), (vec![2.5, 5.0], vec![2.5, 5.0]));
+    assert_eq!(s.std, [1.5, 1.0], "a constant input keeps its scale");
+}
+
+#[test]
+fn trained_model_carries_its_profile_and_threshold() {
+    let data = crossed(1000);
+    let trained = train(&quick(Kind::Linear), &data).unwrap();
+    let names: Vec<&str> = trained.profile.columns.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "score"]);
+    assert_eq!(trained.profile.columns[0].nulls, 20);
+    let alerts = trained.score(&data.rows).iter().filter(|s| **s >= trained.threshold.value).count();
+    // Two days of 500 rows, 100 alerts a day.
+    assert!((190..=200).contains(&alerts), "{alerts}");
+}
+
+#[track_caller]
+fn refused(change: impl FnOnce(&mut Config, &mut Dataset), message: &str) {
+    let (mut config, mut data) = (quick(Kind::Mlp(vec![4])), crossed(100));
+    change(&mut config, &mut data);
+    let error = train(&config, &data).unwrap_err().to_string();
+    assert!(error.contains(message), "{error}");
+}
+
+#[test]
+fn unusable_settings_and_data_are_refused() {
+    refused(|c, _| c.epochs = 0, "setting epochs is 0, allowed are 1 to 10000");
+    refused(|c, _| c.dropout = f64::NAN, "setting dropout is NaN");
+    refused(|c, _| c.early_stopping = Some(EarlyStopping { share: 0.2, patience: 0 }), "setting early_stopping");
+    refused(|c, _| c.learning_rate = 0.0, "setting learning_rate is 0");
+    refused(|c, _| c.network = Kind::Mlp(vec![4; 9]), "setting network is Mlp([4, 4, 4, 4, 4, 4, 4, 4, 4]), allowed are 1 to 4 hidden layers");
+    refused(|_, d| d.label[3] = 0.5, "label of row 3 is 0.5, allowed are 0 and 1");
+    refused(|_, d| d.label.fill(0.0), "dataset has 0 positive of 100 rows");
+    refused(|_, d| drop(d.id.pop()), "column id has 99 values, expected 100");
+}
