@@ -1,13 +1,11 @@
 //! The offline store between processes, and read by tools that know nothing of us.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, StructArray,
-};
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field, Fields, Float64Type, Int64Type};
 use offline::archive::{Archive, ITEM, OFFSET, Outcome, Record, SchemaNote, Selection, Writer, positioned};
 use registry::store::Store;
@@ -57,7 +55,7 @@ fn an_archive_writer_process() {
         offset += 1;
         if offset % pace == 0 || offset == RECORDS {
             outcome = writer.flush().expect("a flush");
-            println!("flushed {}", writer.archived());
+            writeln!(std::io::stdout(), "flushed {}", writer.archived()).expect("a listening parent");
         }
         if let Outcome::Lost(resume) = outcome {
             offset = resume.offset;
@@ -142,7 +140,7 @@ row = duckdb.sql(f\"\"\"
     select count(*), sum(amount), sum(_offset), count(distinct \"partition\"), min(topic)
     from read_parquet('{sys.argv[1]}/*/*/*.parquet', hive_partitioning = true)
     where features.customer_tx_count_7d >= 0 and _append_time >= '2018-06-26'
-\"\"\").fetchone()
+\"\"\").fetchall()[0]
 print(*row[:2], int(row[2]), *row[3:])",
         &[table],
     );

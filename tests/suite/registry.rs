@@ -1,6 +1,6 @@
 //! The registry between processes, and its client against a real schema registry.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -29,7 +29,7 @@ fn a_deciding_process() {
         };
         let schema = format!(r#"{{"type":"fixed","name":"F{}","size":4}}"#, offset / 10);
         let id = schemas.register(&format!("s{}", offset / 10), &schema).expect("an id");
-        println!("decided {offset} {detail} {id}");
+        writeln!(std::io::stdout(), "decided {offset} {detail} {id}").expect("a listening parent");
     }
 }
 
