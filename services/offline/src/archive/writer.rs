@@ -126,12 +126,12 @@ impl Writer {
     /// Takes one record, and writes a file if one is full now.
     pub fn append(&mut self, record: Record<'_>) -> Result<Outcome> {
         let arrow = record.rows.schema();
-        check_shape(&arrow).map_err(|detail| self.disorder(detail))?;
         let same = |open: &OpenFile| open.schema == *record.schema && open.arrow == arrow;
-        if self.open.as_ref().is_some_and(|open| !same(open))
-            && let Outcome::Lost(resume) = self.flush()?
-        {
-            return Ok(Outcome::Lost(resume));
+        if !self.open.as_ref().is_some_and(same) {
+            check_shape(&arrow).map_err(|detail| self.disorder(detail))?;
+            if let Outcome::Lost(resume) = self.flush()? {
+                return Ok(Outcome::Lost(resume));
+            }
         }
         self.check(&record)?;
         if record.rows.num_rows() > 0 {
