@@ -182,7 +182,7 @@ pub(super) fn a_silent_member_is_fenced(log: &dyn Log, prefix: &str) {
     let options = SessionOptions::group("member", format!("{prefix}.group"), [topic.to_string()]);
     let options = SessionOptions { poll_interval_max_ms: SILENCE_MAX_MS, ..options };
     let mut zombie = log.session(options.clone()).expect("joined");
-    await_partitions(zombie.as_mut(), 1);
+    poll_until(zombie.as_mut(), "its records", |seen| seen.records.len() == 4);
     let mut heir = log.session(options).expect("joined");
     await_partitions(heir.as_mut(), 1);
     heir.commit(&[commit(&tp0, 4, "heir")]).expect("committed");

@@ -3,8 +3,9 @@
 use std::ptr;
 
 use rdkafka::bindings::{
-    rd_kafka_commit_queue, rd_kafka_event_destroy, rd_kafka_event_error, rd_kafka_queue_destroy, rd_kafka_queue_new,
-    rd_kafka_queue_poll, rd_kafka_resp_err_t as RespErr,
+    rd_kafka_commit_queue, rd_kafka_consumer_group_metadata, rd_kafka_consumer_group_metadata_destroy,
+    rd_kafka_consumer_group_metadata_generation_id, rd_kafka_event_destroy, rd_kafka_event_error,
+    rd_kafka_queue_destroy, rd_kafka_queue_new, rd_kafka_queue_poll, rd_kafka_resp_err_t as RespErr,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
@@ -68,5 +69,19 @@ fn ask(consumer: &BaseConsumer<ConsumerSide>, list: &TopicPartitionList) -> Opti
         };
         rd_kafka_queue_destroy(queue);
         answer
+    }
+}
+
+/// The group's generation that the client is in; below zero when it is in none.
+pub(super) fn generation(consumer: &BaseConsumer<ConsumerSide>) -> i32 {
+    // SAFETY: the client is alive, and the metadata is destroyed after its only use.
+    unsafe {
+        let metadata = rd_kafka_consumer_group_metadata(consumer.client().native_ptr());
+        if metadata.is_null() {
+            return -1;
+        }
+        let generation = rd_kafka_consumer_group_metadata_generation_id(metadata);
+        rd_kafka_consumer_group_metadata_destroy(metadata);
+        generation
     }
 }

@@ -34,7 +34,7 @@ fn forward(level: RDKafkaLogLevel, facility: &str, message: &str) {
 /// A change of assignment that librdkafka announced and that waits for the session's thread.
 pub(super) enum Rebalance {
     Assign(Vec<TopicPartition>),
-    Revoke { partitions: Vec<TopicPartition>, lost: bool },
+    Revoke { lost: bool },
 }
 
 /// The context of a consumer. Rebalances are only noted here; the session carries them out between two polls, so that
@@ -96,7 +96,7 @@ impl ConsumerContext for ConsumerSide {
         }
         let rebalance = match err {
             RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Rebalance::Assign(partitions),
-            _ => Rebalance::Revoke { partitions, lost: consumer.assignment_lost() },
+            _ => Rebalance::Revoke { lost: consumer.assignment_lost() },
         };
         locked(&self.rebalances).push_back(rebalance);
     }

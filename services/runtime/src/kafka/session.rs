@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::commit::commit;
+use super::commit::{commit, generation};
 use super::context::{ConsumerSide, Rebalance};
 use super::message::{Collector, record};
 use super::publisher::Publisher;
@@ -18,6 +18,9 @@ use crate::log::{
     Assigned, Commit, Error, Input, METADATA_BYTES_MAX, Poll, Publish, Result, Revoked, Session, SessionOptions,
     TopicPartition,
 };
+
+/// Stands for a generation that is over; no group is in it.
+const FENCED: i32 = -2;
 
 /// A partition that this session owns.
 struct Owned {
@@ -48,6 +51,8 @@ pub(super) struct KafkaSession {
     /// Partitions that may be committed though they are not read any more: those just revoked.
     leaving: Vec<TopicPartition>,
     pending: Pending,
+    /// The group's generation in which the owned partitions were assigned.
+    generation: i32,
 }
 
 impl KafkaSession {
@@ -61,6 +66,7 @@ impl KafkaSession {
             owned: Vec::new(),
             leaving: Vec::new(),
             pending: Pending::Nothing,
+            generation: FENCED,
         };
         match session.options.input.clone() {
             Input::None => {
@@ -125,23 +131,43 @@ impl KafkaSession {
         }
     }
 
+    /// Whether the group has gone on without asking: it does that before a new owner began to read.
+    fn is_stale(&self) -> bool {
+        let is_stale = |consumer| generation(consumer) != self.generation || consumer.assignment_lost();
+        self.group().is_some() && self.consumer.as_ref().is_some_and(is_stale)
+    }
+
+    /// Drops everything owned.
+    fn lose(&mut self) -> Vec<Revoked> {
+        self.owned.drain(..).map(|owned| Revoked { tp: owned.tp, lost: true }).collect()
+    }
+
     /// Announces the oldest rebalance that waits, if there is one.
     fn rebalance(&mut self) -> Result<Option<Poll>> {
         let Some(consumer) = &self.consumer else { return Ok(None) };
         let Some(rebalance) = consumer.context().next_rebalance() else { return Ok(None) };
         let mut poll = Poll::default();
         match rebalance {
-            Rebalance::Revoke { partitions, lost } => {
-                self.owned.clear();
-                self.leaving = if lost { Vec::new() } else { partitions.clone() };
-                poll.revoked = partitions.into_iter().map(|tp| Revoked { tp, lost }).collect();
+            // librdkafka forgets to say that a partition is lost when a rebalance was under way already.
+            Rebalance::Revoke { lost } if lost || self.is_stale() => {
+                poll.revoked = self.lose();
+                self.pending = Pending::Unassign;
+            }
+            Rebalance::Revoke { .. } => {
+                self.leaving = self.owned.drain(..).map(|owned| owned.tp).collect();
+                poll.revoked = self.leaving.iter().map(|tp| Revoked { tp: tp.clone(), lost: false }).collect();
                 self.pending = Pending::Unassign;
             }
             Rebalance::Assign(partitions) => {
-                poll.assigned = self.positions(consumer, partitions)?;
+                let generation = generation(consumer);
+                let assigned = self.positions(consumer, partitions)?;
                 let next =
                     |assigned: &Assigned| assigned.committed.as_ref().map_or(assigned.start, |commit| commit.offset);
-                self.owned = poll.assigned.iter().map(|assigned| owned(assigned.tp.clone(), next(assigned))).collect();
+                // Not empty if the group went on while this session had not begun to read.
+                poll.revoked = self.lose();
+                self.owned = assigned.iter().map(|assigned| owned(assigned.tp.clone(), next(assigned))).collect();
+                poll.assigned = assigned;
+                self.generation = generation;
                 self.pending = Pending::Assign;
             }
         }
@@ -274,6 +300,10 @@ fn explain(cluster: &Cluster, options: &SessionOptions, owned: &[Owned], error: 
 impl Session for KafkaSession {
     fn poll(&mut self, wait: Duration) -> Result<Poll> {
         let deadline = Instant::now() + wait;
+        if matches!(self.pending, Pending::Assign) && self.is_stale() {
+            self.pending = Pending::Nothing;
+            return Ok(Poll { revoked: self.lose(), ..Poll::default() });
+        }
         self.settle()?;
         loop {
             if let Some(poll) = self.rebalance()? {
@@ -320,11 +350,15 @@ impl Session for KafkaSession {
         if commits.is_empty() {
             return Ok(());
         }
-        if consumer.assignment_lost() {
-            let detail = "the member was removed since it had not polled or not been heard of".to_owned();
+        if self.is_stale() {
+            let detail = "the group went on without this member, which had not polled or not been heard of".to_owned();
             return Err(Error::Fenced { group: group.to_owned(), detail });
         }
-        commit(consumer, group, commits)
+        let committed = commit(consumer, group, commits);
+        if committed.as_ref().is_err_and(Error::is_fenced) {
+            self.generation = FENCED;
+        }
+        committed
     }
 
     fn seek(&mut self, tp: &TopicPartition, offset: i64) -> Result<()> {
