@@ -4,6 +4,8 @@
 //! [`log::Session`], and with it a consumer and a producer.
 
 pub mod conformance;
+pub mod apply;
+pub mod context;
 pub mod embedded;
 pub mod kafka;
 pub mod log;

@@ -1,0 +1,91 @@
+//! Making what a plan needs: topics, registered schemas, and the fence at the head of each internal log that names its
+//! parents. Everything here may be done again, and by several at once.
+
+use crate::context::{Context, Error};
+use crate::log::{Input, Publish, SessionOptions, TopicPartition};
+use flow::fence::{Control, ParentLog};
+use flow::plan::Kind;
+use flow::wire::Draft;
+use schemas::registry::value_subject;
+
+/// What `apply` found missing and made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Topics that did not exist.
+    pub topics: Vec<String>,
+    /// Subjects registered, with the id of their schema.
+    pub schemas: Vec<(String, u32)>,
+    /// Log partitions that got their first fence.
+    pub fences: Vec<String>,
+}
+
+/// Creates topics, registers schemas, writes first fences.
+pub fn apply(context: &Context) -> Result<Applied, Error> {
+    let mut applied = Applied::default();
+    let existing = context.log.topics()?;
+    let specs = context.topic_specs();
+    applied.topics.extend(specs.iter().map(|spec| spec.name.clone()).filter(|name| !existing.contains(name)));
+    context.log.create_topics(&specs)?;
+    for topic in &context.plan.topics {
+        if topic.schema.is_some() {
+            let subject = value_subject(&topic.name);
+            let id = context.schemas.register(&subject, &context.schema(&topic.name)?)?;
+            applied.schemas.push((subject, id));
+        }
+    }
+    for topic in context.plan.topics.iter().filter(|topic| topic.kind == Kind::Log) {
+        let control = Control { parents: parents(context, &topic.name)?, ..Control::default() };
+        write_fence(context, &topic.name, &control, 0, true, &mut applied)?;
+    }
+    Ok(applied)
+}
+
+/// Writes a fence to every partition of a log; with `first`, only to empty ones.
+pub fn write_fence(
+    context: &Context,
+    log: &str,
+    control: &Control,
+    number: i64,
+    first: bool,
+    applied: &mut Applied,
+) -> Result<(), Error> {
+    let mut writer = context.writer(log)?;
+    let mut session = context.log.session(SessionOptions {
+        durable: true,
+        ..SessionOptions::new(format!("{}.apply", context.pipeline.name), Input::None)
+    })?;
+    for partition in 0..context.topic(log)?.partitions as i32 {
+        let tp = TopicPartition::new(log, partition);
+        if first && context.log.watermarks(&tp)?.1 > 0 {
+            continue;
+        }
+        let draft = Draft { fence: Some(control.fence(number)), ..Draft::default() };
+        applied.fences.push(tp.to_string());
+        session.publish(Publish::batch(tp, writer.encode(draft)?))?;
+    }
+    session.flush()?;
+    Ok(session.close()?)
+}
+
+/// The logs whose tasks write into the named one.
+pub fn parents(context: &Context, log: &str) -> Result<Vec<ParentLog>, Error> {
+    let names = &context.plan.names;
+    let parent = |name: &str, marks: bool| -> Result<ParentLog, Error> {
+        Ok(ParentLog { log: name.to_owned(), partitions: context.topic(name)?.partitions as u16, marks })
+    };
+    if log == names.journal_log {
+        let mut found = vec![parent(&names.events, true)?];
+        if let Some(labels) = &names.labels {
+            found.push(parent(labels, true)?);
+        }
+        found.push(parent(&names.features_log, false)?);
+        return Ok(found);
+    }
+    let at = names.entity_logs.iter().position(|name| name == log).unwrap_or(names.entity_logs.len());
+    let before = if at == 0 { &names.events } else { &names.entity_logs[at - 1] };
+    let mut found = vec![parent(before, true)?];
+    if context.plan.stages.get(at).is_some_and(|stage| stage.label_derived) {
+        found.push(parent(&names.journal_log, true)?);
+    }
+    Ok(found)
+}

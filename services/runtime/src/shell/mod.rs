@@ -1,0 +1,143 @@
+//! The loop that runs tasks over a log: take partitions, restore their tasks, hand them records, publish what they give,
+//! commit offsets with their state. One OS thread, one session, all partitions that the group gives it.
+//!
+//! # Restore
+//!
+//! A stateful task begins at the log's start and is handed everything below its committed offset with its outputs
+//! suppressed; its numbers must then be those of the commit's metadata, or the shell stops. A task whose whole state is
+//! its metadata (the validator) just goes on.
+//!
+//! # Failure
+//!
+//! A refused commit means that somebody else owns the partition: all tasks are forgotten and the session joins again. The
+//! outside world failing is tried again, [`ATTEMPTS_MAX`] times in a row, and then ends the shell with nothing
+//! committed. A task that stops ends it at once.
+
+mod run;
+mod slot;
+mod stats;
+
+pub use run::run;
+pub use slot::Slot;
+pub use stats::Stats;
+
+use crate::log::{self, Committed, Session, TopicPartition};
+use flow::processor::{Stop, Task};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often in a row the shell starts over after the outside world failed.
+pub const ATTEMPTS_MAX: u32 = 10;
+
+/// How a task gets its state back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restore {
+    /// By reading its log again from the start.
+    Replay,
+    /// It is all in the commit's metadata.
+    Metadata,
+}
+
+/// A task just made.
+pub struct Opened {
+    /// The task; with [`Restore::Metadata`] it already took up the committed state.
+    pub task: Box<dyn Task>,
+    /// How it gets its state back.
+    pub restore: Restore,
+}
+
+/// Makes tasks for partitions, and may act between polls.
+pub trait Service: Send {
+    /// A task for a partition that this process now owns.
+    fn open(&mut self, tp: &TopicPartition, committed: Option<&Committed>) -> Result<Opened, Stop>;
+
+    /// Called after every poll, and at least once per [`Options::poll_wait`].
+    fn tick(&mut self, slots: &mut [Slot], session: &mut dyn Session) -> Result<(), Error> {
+        let _ = (slots, session);
+        Ok(())
+    }
+}
+
+/// How a shell is to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Name of the service in logs.
+    pub name: String,
+    /// Consumer group.
+    pub group: String,
+    /// Topics whose partitions the tasks read.
+    pub topics: Vec<String>,
+    /// Longest wait for records.
+    pub poll_wait: Duration,
+    /// Shortest time between two polls that were not full: gathers records into batches.
+    pub poll_floor: Duration,
+    /// Longest time between commits; zero commits after every poll.
+    pub commit_interval: Duration,
+    /// Most records of one poll.
+    pub poll_records_max: usize,
+    /// Whether outputs must be on disk before they count as published (embedded log).
+    pub durable: bool,
+    /// Counters for the metrics page.
+    pub stats: Arc<Stats>,
+}
+
+impl Options {
+    /// Defaults for a service that reads the given topics.
+    pub fn new(name: impl Into<String>, group: impl Into<String>, topics: Vec<String>) -> Self {
+        let name = name.into();
+        Options {
+            stats: Arc::new(Stats::new(&name)),
+            name,
+            group: group.into(),
+            topics,
+            poll_wait: Duration::from_millis(500),
+            poll_floor: Duration::from_millis(1),
+            commit_interval: Duration::from_millis(1_000),
+            poll_records_max: 4_096,
+            durable: false,
+        }
+    }
+}
+
+/// Why a shell ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log failed for good, or too often.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// A task stopped.
+    #[error(transparent)]
+    Stop(#[from] Stop),
+    /// A committed offset has no state with it.
+    #[error("{tp} was committed at {offset} without its state; run `tidemill repair`")]
+    NoState {
+        /// The partition.
+        tp: TopicPartition,
+        /// The committed offset.
+        offset: i64,
+    },
+    /// The log no longer holds what a restore needs.
+    #[error(
+        "{tp} starts at {start}, and its state needs everything from 0; retention deleted part of it, use `tidemill repair`"
+    )]
+    LogStart {
+        /// The partition.
+        tp: TopicPartition,
+        /// Oldest offset there is.
+        start: i64,
+    },
+    /// A restored task is not the one that committed.
+    #[error(
+        "{tp} restored to offset {offset} differs from what was committed there: {found} and not {committed}; other code or another configuration wrote it"
+    )]
+    Restored {
+        /// The partition.
+        tp: TopicPartition,
+        /// The committed offset.
+        offset: i64,
+        /// State after the replay.
+        found: String,
+        /// State of the commit.
+        committed: String,
+    },
+}

@@ -1,0 +1,114 @@
+//! One partition in a shell: its task, how far it is, and what is to be committed.
+
+use super::{Error, Opened, Restore};
+use crate::log::{Assigned, Commit, Header, Publish, Record, Session, TopicPartition};
+use flow::processor::{InRecord, OutRecord, Stop, Task};
+
+/// Most records handed to a task at once.
+const HANDLE_RECORDS_MAX: usize = 8_192;
+
+/// A partition this process owns.
+pub struct Slot {
+    /// The partition.
+    pub tp: TopicPartition,
+    /// Its task.
+    pub task: Box<dyn Task>,
+    next: i64,
+    dirty: bool,
+    restoring: Option<(i64, String)>,
+}
+
+impl Slot {
+    /// Places a task at its committed state; with [`Restore::Replay`] the session goes back to the log's start.
+    pub(super) fn open(assigned: Assigned, opened: Opened, session: &mut dyn Session) -> Result<Self, Error> {
+        let Assigned { tp, committed, start, .. } = assigned;
+        let (mut next, mut restoring) = (start, None);
+        if let Some(committed) = committed {
+            next = committed.offset;
+            if committed.metadata.is_empty() && committed.offset > 0 {
+                return Err(Error::NoState { tp, offset: committed.offset });
+            }
+            if opened.restore == Restore::Replay && committed.offset > 0 {
+                if start > 0 {
+                    return Err(Error::LogStart { tp, start });
+                }
+                session.seek(&tp, start)?;
+                next = start;
+                restoring = Some((committed.offset, committed.metadata));
+            }
+        }
+        Ok(Slot { tp, task: opened.task, next, dirty: false, restoring })
+    }
+
+    /// Whether the task is still being restored.
+    pub fn restoring(&self) -> bool {
+        self.restoring.is_some()
+    }
+
+    /// The next offset the task will read.
+    pub fn next(&self) -> i64 {
+        self.next
+    }
+
+    /// Hands records to the task; outputs of restored ones are suppressed.
+    pub(super) fn handle(&mut self, records: Vec<Record>, out: &mut Vec<OutRecord>) -> Result<(), Error> {
+        let mut records: Vec<InRecord> = records.into_iter().map(incoming).collect();
+        if let Some(until) = self.restoring.as_ref().map(|(until, _)| *until) {
+            let live = records.split_off(records.partition_point(|record| record.offset < until));
+            self.give(&records, true, out)?;
+            let reached = self.next >= until || !live.is_empty();
+            if let (true, Some((offset, committed))) = (reached, self.restoring.take_if(|_| reached)) {
+                self.verify(offset, committed)?;
+            }
+            records = live;
+        }
+        self.give(&records, false, out)
+    }
+
+    fn give(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Error> {
+        for part in records.chunks(HANDLE_RECORDS_MAX) {
+            self.task.handle(part, suppressed, out)?;
+        }
+        if let Some(last) = records.last() {
+            self.next = last.offset + 1;
+            self.dirty |= !suppressed;
+        }
+        Ok(())
+    }
+
+    fn verify(&self, offset: i64, committed: String) -> Result<(), Error> {
+        let found = self.task.metadata();
+        if found == committed {
+            return Ok(());
+        }
+        Err(Error::Restored { tp: self.tp.clone(), offset, found, committed })
+    }
+
+    /// Marks the slot as having something to commit although no record came, such as a raised mark.
+    pub fn touch(&mut self) {
+        self.dirty = true;
+    }
+
+    /// What to commit now, if anything: pending marks go to `out` first.
+    pub fn pending(&mut self, out: &mut Vec<OutRecord>) -> Result<Option<Commit>, Stop> {
+        if !self.dirty || self.restoring() {
+            return Ok(None);
+        }
+        self.task.resume(out)?;
+        self.dirty = false;
+        Ok(Some(Commit { tp: self.tp.clone(), offset: self.next, metadata: self.task.metadata() }))
+    }
+}
+
+fn incoming(record: Record) -> InRecord {
+    let Record { offset, append_time_ms, key, value, headers } = record;
+    let headers = headers.into_iter().map(|header| (header.name, header.value)).collect();
+    InRecord { offset, append_time_ms, key, value, headers }
+}
+
+/// A task's output as the session takes it.
+pub(super) fn outgoing(record: OutRecord) -> Publish {
+    let OutRecord { topic, partition, key, value, headers } = record;
+    let headers = headers.into_iter().map(|(name, value)| Header { name, value }).collect();
+    Publish { topic, partition: partition.map(i32::from), key, value, headers }
+}

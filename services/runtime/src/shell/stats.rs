@@ -1,0 +1,61 @@
+//! Counters of one shell, read by the metrics page.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// What a shell counted since it started.
+#[derive(Debug, Default)]
+pub struct Stats {
+    name: String,
+    records_in: AtomicU64,
+    records_out: AtomicU64,
+    polls: AtomicU64,
+    commits: AtomicU64,
+    restarts: AtomicU64,
+    partitions: AtomicI64,
+}
+
+impl Stats {
+    /// Counters of the service with this name.
+    pub fn new(name: &str) -> Self {
+        Stats { name: name.to_owned(), ..Stats::default() }
+    }
+
+    /// Name of the service.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Every counter with its name.
+    pub fn values(&self) -> [(&'static str, u64); 6] {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        [
+            ("records_in", get(&self.records_in)),
+            ("records_out", get(&self.records_out)),
+            ("polls", get(&self.polls)),
+            ("commits", get(&self.commits)),
+            ("restarts", get(&self.restarts)),
+            ("partitions", self.partitions.load(Ordering::Relaxed).max(0).unsigned_abs()),
+        ]
+    }
+
+    pub(super) fn polled(&self, records: usize) {
+        self.polls.fetch_add(1, Ordering::Relaxed);
+        self.records_in.fetch_add(records as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn published(&self, records: usize) {
+        self.records_out.fetch_add(records as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn committed(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn restarted(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn owns(&self, partitions: usize) {
+        self.partitions.store(partitions as i64, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,164 @@
+//! Rules about the code itself: who may depend on whom, which crate alone names a library, and what pure code must not do.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// A crate of the workspace: its folder, and the names of what it depends on, dev-dependencies aside.
+struct Package {
+    folder: String,
+    needs: Vec<String>,
+}
+
+fn packages() -> BTreeMap<String, Package> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let package = |package: &Value| {
+        let manifest = PathBuf::from(text(&package["manifest_path"]));
+        let folder = manifest.parent().and_then(|folder| folder.strip_prefix(root()).ok().map(Path::to_path_buf));
+        let needs = package["dependencies"].as_array().into_iter().flatten();
+        let needs = needs.filter(|one| one["kind"] != "dev").map(|one| text(&one["name"])).collect();
+        (text(&package["name"]), Package { folder: folder.unwrap_or_default().display().to_string(), needs })
+    };
+    metadata["packages"].as_array().into_iter().flatten().map(package).collect()
+}
+
+/// How high a crate stands; it may depend on lower ones, and on its like among the stages and services.
+fn layer(package: &Package) -> u8 {
+    match package.folder.as_str() {
+        "schemas" => 0,
+        "topologies/flow" | "topologies/model" => 1,
+        folder if folder.starts_with("topologies/") => 2,
+        "services/runtime" | "services/registry" | "services/offline" | "replay" => 3,
+        "services/tidemill" => 5,
+        folder if folder.starts_with("services/") => 4,
+        _ => 6,
+    }
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let packages = packages();
+    assert!(packages.len() > 10, "cargo metadata lists the workspace");
+    for (name, package) in &packages {
+        for need in package.needs.iter().filter_map(|need| packages.get(need).map(|found| (need, found))) {
+            let (need, found) = need;
+            assert!(layer(found) <= layer(package), "{name} must not depend on {need}");
+            assert!(layer(package) > 1 || layer(found) < layer(package), "{name} must not depend on {need}");
+        }
+    }
+    assert!(!packages["replay"].needs.contains(&"runtime".to_owned()), "replay works without a log");
+}
+
+#[test]
+fn one_crate_names_rdkafka_and_one_names_parquet() {
+    for (library, owner) in [("rdkafka", "runtime"), ("parquet", "offline")] {
+        let packages = packages();
+        let users: Vec<_> = packages
+            .iter()
+            .filter(|(_, package)| package.needs.iter().any(|need| need == library))
+            .map(|(name, _)| name.as_str())
+            .filter(|name| *name != "hub")
+            .collect();
+        assert_eq!(users, [owner], "crates that name {library}");
+    }
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        let path = entry.path();
+        if path.is_dir() {
+            if path.file_name().is_some_and(|name| name != "tests" && name != "target") {
+                sources(&path, found);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && path.file_name().is_some_and(|name| name != "tests.rs")
+        {
+            found.push(path);
+        }
+    }
+}
+
+/// Code lines of a file up to its test module, comments left out.
+fn code(path: &Path) -> Vec<(usize, String)> {
+    let text = fs::read_to_string(path).unwrap();
+    let before_tests = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let lines = before_tests.lines().enumerate();
+    lines
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .map(|(at, line)| (at + 1, line.to_owned()))
+        .collect()
+}
+
+#[track_caller]
+fn forbid(folder: &str, words: &[&str], why: &str, except: &[&str]) {
+    let mut files = Vec::new();
+    sources(&root().join(folder), &mut files);
+    assert!(!files.is_empty(), "{folder} has sources");
+    for file in files {
+        let shown = file.strip_prefix(root()).unwrap_or(&file).display().to_string();
+        if except.iter().any(|prefix| shown.starts_with(prefix)) {
+            continue;
+        }
+        for (line, text) in code(&file) {
+            for word in words {
+                assert!(!text.contains(word), "{shown}:{line} says {word}: {why}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_happens_is_pure() {
+    let words = [
+        "SystemTime",
+        "Instant::now",
+        "std::fs",
+        "std::net",
+        "std::thread",
+        "thread::spawn",
+        "tokio",
+        "async fn",
+        "async move",
+        "from_os_rng",
+        "from_entropy",
+        "thread_rng",
+        "rand::rng()",
+        "Utc::now",
+    ];
+    forbid("topologies", &words, "topologies have no clock, IO, async or unseeded randomness", &[]);
+}
+
+#[test]
+fn rust_code_names_no_pipeline() {
+    let words = ["fraud", "electricity", "bikes"];
+    let why = "pipelines are files; the code must not know them";
+    forbid("topologies", &words, why, &[]);
+    // The demo simulates card transactions for the first pipeline, and the binary carries that pipeline's file.
+    forbid("services", &words, why, &["services/tidemill/src/demo", "services/tidemill/src/builtin.rs"]);
+}
+
+#[test]
+fn every_source_file_says_what_it_is_for() {
+    for folder in ["schemas", "topologies", "services", "replay", "tests"] {
+        let mut files = Vec::new();
+        sources(&root().join(folder), &mut files);
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(text.starts_with("//!"), "{} starts with //!", file.display());
+        }
+    }
+}
