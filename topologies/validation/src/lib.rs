@@ -1,1 +1,31 @@
-//! (stub)
+//! The validator: judges the records of one source partition and writes the good ones to the first entity's log and the
+//! journal, the bad ones to the dead letters, the late ones to the late topic.
+//!
+//! It keeps no state beyond its commit metadata. Whatever another process might decide differently is decided through
+//! [`Verdicts`], where the first decision is final. A batch of records gives the same items however it is cut.
+
+pub mod breaker;
+pub mod checks;
+pub mod dead;
+pub mod faults;
+pub mod idle;
+pub mod ingest;
+pub mod ledger;
+pub mod rules;
+pub mod source;
+pub mod verdict;
+
+mod clock;
+mod columns;
+mod intake;
+mod opened;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod validator;
+
+pub use rules::{RuleSet, Rulebook};
+pub use source::Source;
+pub use targets::Target;
+pub use validator::{Progress, Validator, Wiring};
+pub use verdict::{Verdict, Verdicts};

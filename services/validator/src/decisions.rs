@@ -1,0 +1,110 @@
+//! Schemas and decisions as the core asks for them, from registries that may be down for a while.
+
+use flow::processor::Stop;
+use flow::task::SchemaSource;
+use registry::decisions::{self, Decisions};
+use registry::store::{self, escape};
+use schemas::registry::SchemaRegistry;
+use schemas::reject::{Code, Reject};
+use std::sync::Arc;
+use validation::{RuleSet, Verdict, Verdicts, ledger};
+
+use crate::patience::{Patience, Stopped};
+
+/// Longest detail of a recorded verdict; the rest is cut at a character's edge.
+const DETAIL_CHARS_MAX: usize = 1_000;
+
+/// Schemas from a registry; while it does not answer, the task waits.
+pub struct PatientSchemas {
+    registry: Arc<dyn SchemaRegistry>,
+    patience: Patience,
+}
+
+impl PatientSchemas {
+    /// Schemas from this registry.
+    pub fn new(registry: Arc<dyn SchemaRegistry>, patience: Patience) -> Self {
+        PatientSchemas { registry, patience }
+    }
+}
+
+impl SchemaSource for PatientSchemas {
+    /// A stopped wait looks like an unknown id; the decision that follows every unknown id is then refused.
+    fn schema(&self, id: u32) -> Option<Arc<str>> {
+        let found = self.patience.until("the schema registry", || self.registry.by_id(id));
+        found.unwrap_or_default()
+    }
+}
+
+/// Decisions in the registry's store.
+pub struct Recorded {
+    decisions: Decisions,
+    patience: Patience,
+    stopped: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Recorded {
+    /// Decisions kept here.
+    pub fn new(decisions: Decisions, stop: Arc<std::sync::atomic::AtomicBool>) -> Self {
+        Recorded { decisions, patience: Patience::new(stop.clone()), stopped: stop }
+    }
+
+    /// Stores a rule set under its version, so that every process can apply it to the buckets it opens.
+    pub fn store(&self, topic: &str, rules: &RuleSet) -> Result<(), Stop> {
+        let key = set_key(topic, &rules.version());
+        self.ask(|| self.decisions.decide(&key, rules.text().as_bytes())).map(|_| ())
+    }
+
+    fn ask<T>(&self, mut question: impl FnMut() -> decisions::Result<T>) -> Result<T, Stop> {
+        let patient = || match question() {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(decisions::Error::Store(error @ store::Error::Unavailable { .. })) => Err(error),
+            Err(error) => Ok(Err(Stop::Other(error.to_string()))),
+        };
+        match self.patience.until("the registry of decisions", patient) {
+            Ok(answer) => answer,
+            Err(Stopped) => Err(stopped()),
+        }
+    }
+}
+
+fn stopped() -> Stop {
+    Stop::Other("stopped while waiting for a registry; nothing was committed".into())
+}
+
+fn set_key(topic: &str, version: &str) -> String {
+    format!("rulesets/{}/{version}", escape(topic))
+}
+
+impl Verdicts for Recorded {
+    fn schema(&self, topic: &str, partition: u16, offset: i64, _id: u32, proposal: Verdict) -> Result<Verdict, Stop> {
+        if proposal != Verdict::Accept && self.stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(stopped());
+        }
+        let proposal = match proposal {
+            Verdict::Accept => decisions::Verdict::Accept,
+            Verdict::Reject(Reject { code, detail }) => decisions::Verdict::Reject {
+                code: code.as_str().to_owned(),
+                detail: detail.chars().take(DETAIL_CHARS_MAX).collect(),
+            },
+        };
+        match self.ask(|| self.decisions.verdict(topic, i32::from(partition), offset, &proposal))? {
+            decisions::Verdict::Accept => Ok(Verdict::Accept),
+            decisions::Verdict::Reject { code, detail } => match Code::parse(&code) {
+                Some(code) => Ok(Verdict::Reject(Reject::new(code, detail))),
+                None => Err(Stop::Other(format!(
+                    "{topic}/{partition} offset {offset} was rejected with {code}, a code this release does not know; run the release that wrote it"
+                ))),
+            },
+        }
+    }
+
+    fn rules(&self, topic: &str, partition: u16, bucket: i64, proposal: &str) -> Result<String, Stop> {
+        let offset = bucket * ledger::BUCKET_OFFSETS;
+        self.ask(|| self.decisions.rule_version(topic, i32::from(partition), offset, proposal))
+    }
+
+    fn rule_set(&self, topic: &str, version: &str) -> Result<Option<String>, Stop> {
+        let found = self.ask(|| self.decisions.find(&set_key(topic, version)))?;
+        Ok(found.map(|text| String::from_utf8_lossy(&text).into_owned()))
+    }
+}

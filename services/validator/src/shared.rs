@@ -1,0 +1,36 @@
+//! A validator that the shell runs and the service looks at between polls, both on one thread.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use flow::processor::{InRecord, OutRecord, Stop, Task};
+use validation::Validator;
+
+/// A handle to a task.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<Validator>>);
+
+impl Shared {
+    /// Shares a task.
+    pub fn new(validator: Validator) -> Self {
+        Shared(Arc::new(Mutex::new(validator)))
+    }
+
+    /// The task; never kept over a call of the shell.
+    pub fn get(&self) -> MutexGuard<'_, Validator> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Task for Shared {
+    fn handle(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+        self.get().handle(records, suppressed, out)
+    }
+
+    fn metadata(&self) -> String {
+        self.get().metadata()
+    }
+
+    fn resume(&mut self, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+        self.get().resume(out)
+    }
+}

@@ -1,0 +1,112 @@
+//! Checks of single columns: finite numbers, bounds, allowed values, nulls.
+
+use std::collections::BTreeSet;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Float32Type, Float64Type};
+use schemas::key::key_text;
+use schemas::reject::Code;
+
+use crate::columns::doubles;
+use crate::faults::Faults;
+use crate::rules::Bound;
+use crate::source::{Error, Source};
+
+/// Limits on one column.
+#[derive(Debug)]
+pub struct Limits {
+    column: usize,
+    name: String,
+    min: f64,
+    max: f64,
+    allowed: Option<BTreeSet<String>>,
+    required: bool,
+}
+
+impl Limits {
+    /// Looks the column up and makes sure that the limits can apply to it.
+    pub fn compile(source: &Source, bound: &Bound) -> Result<Self, Error> {
+        let wrong = |detail: &str| Error::Column {
+            topic: source.topic.to_string(),
+            column: bound.column.clone(),
+            role: "bounded field",
+            detail: detail.to_owned(),
+        };
+        let found = source.schema.fields().find(&bound.column);
+        let (column, field) = found.ok_or_else(|| wrong("the schema has no such field"))?;
+        let ranged = bound.min.is_some() || bound.max.is_some();
+        if ranged && !field.data_type().is_numeric() {
+            return Err(wrong("only numbers have a range"));
+        }
+        if bound.allowed.is_some() && !schemas::key::is_key_type(field.data_type()) {
+            return Err(wrong("only texts, integers and booleans have a list of allowed values"));
+        }
+        Ok(Limits {
+            column,
+            name: bound.column.clone(),
+            min: bound.min.unwrap_or(f64::NEG_INFINITY),
+            max: bound.max.unwrap_or(f64::INFINITY),
+            allowed: bound.allowed.as_ref().map(|allowed| allowed.iter().cloned().collect()),
+            required: bound.required,
+        })
+    }
+
+    /// Checks all rows.
+    pub fn check(&self, batch: &RecordBatch, faults: &mut Faults) {
+        let array = batch.column(self.column);
+        if self.required && array.null_count() > 0 {
+            let nulls = (0..array.len()).filter(|row| array.is_null(*row));
+            nulls.for_each(|row| faults.push(row, Code::FieldNull, format!("{} is null", self.name)));
+        }
+        if self.min > f64::NEG_INFINITY || self.max < f64::INFINITY {
+            self.check_range(array, faults);
+        }
+        if let Some(allowed) = &self.allowed {
+            self.check_allowed(array, allowed, faults);
+        }
+    }
+
+    fn check_range(&self, array: &dyn Array, faults: &mut Faults) {
+        let Some(values) = doubles(array) else { return };
+        // NaN compares as neither; it has its own check.
+        for (row, value) in values.iter().enumerate() {
+            if *value < self.min && array.is_valid(row) {
+                let detail = format!("{} is {value}, below the minimum {}", self.name, self.min);
+                faults.push(row, Code::FieldRange, detail);
+            } else if *value > self.max && array.is_valid(row) {
+                let detail = format!("{} is {value}, above the maximum {}", self.name, self.max);
+                faults.push(row, Code::FieldRange, detail);
+            }
+        }
+    }
+
+    fn check_allowed(&self, array: &dyn Array, allowed: &BTreeSet<String>, faults: &mut Faults) {
+        let mut text = String::new();
+        for row in 0..array.len() {
+            text.clear();
+            if key_text(array, row, &mut text).is_some() && !allowed.contains(&text) {
+                let detail =
+                    format!("{} is {text:?}, which is not among the {} allowed values", self.name, allowed.len());
+                faults.push(row, Code::FieldEnum, detail);
+            }
+        }
+    }
+}
+
+/// Refuses NaN and infinities in a float column.
+pub fn check_finite(batch: &RecordBatch, column: usize, faults: &mut Faults) {
+    let array = batch.column(column);
+    let mut fault = |row: usize, value: f64| {
+        if array.is_valid(row) {
+            let name = batch.schema_ref().field(column).name();
+            faults.push(row, Code::FieldNan, format!("{name} is {value}"));
+        }
+    };
+    if let Some(doubles) = array.as_primitive_opt::<Float64Type>() {
+        let odd = doubles.values().iter().enumerate().filter(|(_, value)| !value.is_finite());
+        odd.for_each(|(row, value)| fault(row, *value));
+    } else if let Some(floats) = array.as_primitive_opt::<Float32Type>() {
+        let odd = floats.values().iter().enumerate().filter(|(_, value)| !value.is_finite());
+        odd.for_each(|(row, value)| fault(row, f64::from(*value)));
+    }
+}

@@ -1,0 +1,160 @@
+//! From raw records to one batch: size, framing, schema ids and decoding. A record that fails here is rejected alone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use flow::names::Place;
+use flow::processor::{InRecord, Stop};
+use flow::task::SchemaSource;
+use schemas::codec::{Decoder, Error, Framed};
+use schemas::framing;
+use schemas::reject::{Code, Reject};
+use serde_json::Value;
+
+use crate::source::Source;
+use crate::verdict::{Verdict, Verdicts};
+
+/// Largest source record, key and headers included, that becomes an item. An item must fit into one record of a log
+/// together with its envelope and the features of all stages.
+pub const RECORD_BYTES_MAX: usize = 512 * 1024;
+
+/// Source records that were read together.
+#[derive(Debug)]
+pub struct Intake {
+    /// The readable records' rows.
+    pub batch: RecordBatch,
+    /// Index of each row's record.
+    pub records: Vec<usize>,
+    /// Index of each other record, rising, and why it cannot be read.
+    pub rejected: Vec<(usize, Reject)>,
+}
+
+/// Reads the records of one source partition.
+pub struct Reader {
+    source: Arc<Source>,
+    place: Place,
+    decoder: Decoder,
+    schemas: Arc<dyn SchemaSource>,
+    verdicts: Arc<dyn Verdicts>,
+    accepted: BTreeSet<u32>,
+}
+
+impl Reader {
+    /// A reader that has accepted no schema id yet.
+    pub fn new(
+        source: Arc<Source>,
+        place: Place,
+        schemas: Arc<dyn SchemaSource>,
+        verdicts: Arc<dyn Verdicts>,
+    ) -> Result<Self, Error> {
+        let decoder = Decoder::new(&source.text)?;
+        Ok(Reader { source, place, decoder, schemas, verdicts, accepted: BTreeSet::new() })
+    }
+
+    /// The schema ids accepted in this partition so far, rising.
+    pub fn accepted(&self) -> Vec<u32> {
+        self.accepted.iter().copied().collect()
+    }
+
+    /// Takes over the ids that earlier work on this partition accepted.
+    pub fn restore(&mut self, accepted: &[u32]) {
+        self.accepted = accepted.iter().copied().collect();
+    }
+
+    /// Reads records in offset order.
+    pub fn read(&mut self, records: &[InRecord]) -> Result<Intake, Stop> {
+        let mut framed: Vec<Framed<'_>> = Vec::with_capacity(records.len());
+        let mut indices: Vec<usize> = Vec::with_capacity(records.len());
+        let mut rejected: Vec<(usize, Reject)> = Vec::new();
+        let mut usable = None;
+        for (index, record) in records.iter().enumerate() {
+            match split(record) {
+                Ok(split) if usable == Some(split.id) => {
+                    framed.push(split);
+                    indices.push(index);
+                }
+                Ok(split) => match self.admit(split.id, record.offset)? {
+                    None => {
+                        usable = Some(split.id);
+                        framed.push(split);
+                        indices.push(index);
+                    }
+                    Some(reject) => rejected.push((index, reject)),
+                },
+                Err(reject) => rejected.push((index, reject)),
+            }
+        }
+        let decoded = self.decoder.decode(&framed);
+        if decoded.rejected.is_empty() {
+            return Ok(Intake { batch: decoded.batch, records: indices, rejected });
+        }
+        let kept = decoded.accepted().map(|at| indices[at]).collect();
+        rejected.extend(decoded.rejected.into_iter().map(|(at, reject)| (indices[at], reject)));
+        rejected.sort_by_key(|(index, _)| *index);
+        Ok(Intake { batch: decoded.batch, records: kept, rejected })
+    }
+
+    /// Makes a schema id usable, or says why this record is rejected for it.
+    fn admit(&mut self, id: u32, offset: i64) -> Result<Option<Reject>, Stop> {
+        if self.accepted.contains(&id) {
+            return match self.learn(id) {
+                None => Ok(None),
+                Some(reject) => Err(self.lost(id, offset, &reject)),
+            };
+        }
+        let wrong = self.learn(id);
+        let proposal = wrong.clone().map_or(Verdict::Accept, Verdict::Reject);
+        let (topic, partition) = (&self.source.topic, self.place.partition);
+        match self.verdicts.schema(topic, partition, offset, id, proposal)? {
+            Verdict::Reject(reject) => Ok(Some(reject)),
+            Verdict::Accept => {
+                // Another process found the schema before us; it must be there now.
+                if let Some(reject) = wrong.and_then(|_| self.learn(id)) {
+                    return Err(self.lost(id, offset, &reject));
+                }
+                self.accepted.insert(id);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Adds the writer's schema to the decoder; the reject says why it cannot be.
+    fn learn(&mut self, id: u32) -> Option<Reject> {
+        if self.decoder.knows(id) {
+            return None;
+        }
+        let Some(text) = self.schemas.schema(id) else {
+            return Some(Reject::new(Code::SchemaUnknown, format!("the registry has no schema with id {id}")));
+        };
+        // The same schema in another spelling needs no resolution, which is the slower way.
+        let same = serde_json::from_str::<Value>(&text).is_ok_and(|written| written == self.source.json);
+        let text = if same { self.source.text.as_str() } else { &*text };
+        let refused = self.decoder.add_writer(id, text).err()?;
+        Some(Reject::new(Code::SchemaIncompatible, refused.to_string()))
+    }
+
+    fn lost(&self, id: u32, offset: i64, reject: &Reject) -> Stop {
+        let place = format!("{}/{}", self.source.topic, self.place.partition);
+        Stop::Other(format!(
+            "{place} offset {offset}: schema id {id} was accepted earlier and cannot be used now ({reject}); check that this process asks the same schema registry"
+        ))
+    }
+}
+
+fn split(record: &InRecord) -> Result<Framed<'_>, Reject> {
+    let bytes = size_bytes(record);
+    if bytes > RECORD_BYTES_MAX {
+        let detail = format!("the record has {bytes} bytes; at most {RECORD_BYTES_MAX} are allowed");
+        return Err(Reject::new(Code::RecordTooLarge, detail));
+    }
+    let headers = record.headers.iter().map(|(name, value)| (&**name, value.as_deref()));
+    framing::split(record.value.as_deref(), headers)
+}
+
+/// Key, value and headers together.
+pub fn size_bytes(record: &InRecord) -> usize {
+    let len = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
+    let headers: usize = record.headers.iter().map(|(name, value)| name.len() + len(value)).sum();
+    len(&record.key) + len(&record.value) + headers
+}

@@ -1,0 +1,181 @@
+//! What one source is: its topic, its schema, and which columns carry id, time, key and target.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use flow::config::{Pipeline, SourceSchema};
+use flow::plan::Names;
+use schemas::codec;
+use schemas::key::is_key_type;
+use serde_json::Value;
+
+/// Why a source cannot be validated as declared.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The schema cannot be used.
+    #[error("schema of topic {topic}: {source}")]
+    Schema {
+        /// The source's topic.
+        topic: String,
+        /// What the codec says.
+        source: codec::Error,
+    },
+    /// A column is missing or of a type that its role does not allow.
+    #[error("column `{column}` cannot be the {role} of topic {topic}: {detail}")]
+    Column {
+        /// The source's topic.
+        topic: String,
+        /// The column.
+        column: String,
+        /// What it was to be.
+        role: &'static str,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A rule's SQL cannot be used.
+    #[error("rule `{name}` of topic {topic} cannot be used: {detail}")]
+    Rule {
+        /// The source's topic.
+        topic: String,
+        /// The rule.
+        name: String,
+        /// What DataFusion says.
+        detail: String,
+    },
+    /// A stored rule set cannot be read.
+    #[error("a stored rule set cannot be read ({detail}); run the release that wrote it")]
+    Rules {
+        /// What the parser says.
+        detail: String,
+    },
+}
+
+/// Which columns of a source mean what, by their position.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    /// Events: the column of the event time, the first entity's key, and all entities' keys.
+    Events { time: usize, key: usize, keys: Vec<usize> },
+    /// Labels: the column of the label, and the one of the time it became known.
+    Labels { target: usize, known: Option<usize> },
+}
+
+/// A source of events or labels.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub(crate) pipeline: Arc<str>,
+    pub(crate) topic: Arc<str>,
+    pub(crate) dead: Arc<str>,
+    pub(crate) late: Arc<str>,
+    pub(crate) json: Value,
+    pub(crate) text: String,
+    pub(crate) schema: SchemaRef,
+    pub(crate) id: usize,
+    pub(crate) kind: Kind,
+}
+
+impl Source {
+    /// The event source of a pipeline.
+    pub fn events(pipeline: &Pipeline) -> Result<Self, Error> {
+        let source = &pipeline.events;
+        let columns = Columns::new(&source.topic, &source.schema)?;
+        let key = |name: &str| columns.find(name, "entity key", is_key_type, "keys are texts, integers or booleans");
+        let keys = pipeline.features.entities.iter().map(|entity| key(&entity.key)).collect::<Result<Vec<_>, _>>()?;
+        let time = columns.find(&source.event_time, "event time", is_time, "times are timestamps")?;
+        let first = keys.first().copied();
+        let id = columns.find(&source.id, "event id", is_key_type, "ids are texts, integers or booleans")?;
+        let kind = Kind::Events { time, key: first.unwrap_or(id), keys };
+        Ok(columns.source(pipeline, id, kind))
+    }
+
+    /// The label source of a pipeline, if it has one.
+    pub fn labels(pipeline: &Pipeline) -> Result<Option<Self>, Error> {
+        let Some(source) = &pipeline.labels else { return Ok(None) };
+        let columns = Columns::new(&source.topic, &source.schema)?;
+        let id = columns.find(&source.id, "event id", is_key_type, "ids are texts, integers or booleans")?;
+        let target = columns.find(&source.target, "label", is_number, "labels are booleans or numbers")?;
+        let known = source.known_time.as_ref();
+        let known = known.map(|name| columns.find(name, "known time", is_time, "times are timestamps")).transpose()?;
+        Ok(Some(columns.source(pipeline, id, Kind::Labels { target, known })))
+    }
+
+    /// The topic it is read from.
+    pub fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    /// The Arrow schema its records decode to.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Whether its records are labels.
+    pub fn is_labels(&self) -> bool {
+        matches!(self.kind, Kind::Labels { .. })
+    }
+
+    /// A text that names everything but the rules by which this source's records become items.
+    pub(crate) fn signature(&self) -> String {
+        let name = |column: usize| self.schema.field(column).name().as_str();
+        match &self.kind {
+            Kind::Events { time, key, .. } => {
+                format!("events {} id {} time {} key {}", self.topic, name(self.id), name(*time), name(*key))
+            }
+            Kind::Labels { target, known } => {
+                let known = known.map_or("", name);
+                format!("labels {} id {} target {} known {known}", self.topic, name(self.id), name(*target))
+            }
+        }
+    }
+}
+
+/// A source's columns while their roles are looked up.
+struct Columns<'a> {
+    topic: &'a str,
+    json: &'a Value,
+    text: String,
+    schema: SchemaRef,
+}
+
+impl<'a> Columns<'a> {
+    fn new(topic: &'a str, schema: &'a SourceSchema) -> Result<Self, Error> {
+        let text = schema.json.to_string();
+        let arrow = codec::arrow_schema(&text).map_err(|source| Error::Schema { topic: topic.to_owned(), source })?;
+        Ok(Columns { topic, json: &schema.json, text, schema: arrow })
+    }
+
+    fn find(&self, column: &str, role: &'static str, fits: fn(&DataType) -> bool, need: &str) -> Result<usize, Error> {
+        let wrong = |detail: String| {
+            let (topic, column) = (self.topic.to_owned(), column.to_owned());
+            Error::Column { topic, column, role, detail }
+        };
+        let Some((at, field)) = self.schema.fields().find(column) else {
+            return Err(wrong("the schema has no such field".into()));
+        };
+        if fits(field.data_type()) {
+            return Ok(at);
+        }
+        Err(wrong(format!("{need}, and it is {}", field.data_type())))
+    }
+
+    fn source(self, pipeline: &Pipeline, id: usize, kind: Kind) -> Source {
+        Source {
+            pipeline: pipeline.name.as_str().into(),
+            topic: self.topic.into(),
+            dead: Names::dead_letters(self.topic).into(),
+            late: Names::late(self.topic).into(),
+            json: self.json.clone(),
+            text: self.text,
+            schema: self.schema,
+            id,
+            kind,
+        }
+    }
+}
+
+fn is_time(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(..))
+}
+
+fn is_number(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Boolean | DataType::Int32 | DataType::Int64 | DataType::Float32 | DataType::Float64)
+}

@@ -1,0 +1,217 @@
+//! The logs that a validator writes: numbers per target partition, items gathered column by column, marks.
+
+use arrow::array::{Array, ArrayRef, StringArray, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::DataType;
+use flow::items::Parent;
+use flow::names::{Names, Place};
+use flow::processor::{OutRecord, Stop};
+use flow::reader::Trigger;
+use flow::state::TaskState;
+use flow::task::log_record;
+use flow::wire::{self, Draft, LogWriter, Origin, Rows};
+use schemas::key::log_partition;
+
+/// Most items in one record.
+const ITEMS_MAX: usize = 2_048;
+/// Bytes of source records from which on a record takes no further item. With the largest source record on top, and
+/// envelopes that repeat ids and keys, it still fits a broker's default limit.
+const ITEM_BYTES_MAX: usize = 256 * 1024;
+
+/// A log to write.
+pub struct Target {
+    topic: u16,
+    partitions: u16,
+    writer: LogWriter,
+}
+
+impl Target {
+    /// The log with this number in [`Names`], its partition count, and its writer.
+    pub fn new(topic: u16, partitions: u16, writer: LogWriter) -> Self {
+        Target { topic, partitions, writer }
+    }
+}
+
+/// The accepted rows of a batch, as items need them. All columns have a row per row of the batch.
+pub struct Accepted<'a> {
+    /// The accepted rows, rising.
+    pub rows: &'a [u32],
+    /// Source offset of each row.
+    pub offsets: &'a [i64],
+    /// Bytes of each row's source record.
+    pub bytes: &'a [usize],
+    /// Item times.
+    pub times_us: &'a [i64],
+    /// Event ids.
+    pub ids: &'a StringArray,
+    /// The part that all targets get: its name and its column.
+    pub part: (&'static str, ArrayRef),
+    /// The mark that holds after each accepted row.
+    pub marks_us: &'a [i64],
+    /// The mark that holds after all rows.
+    pub mark_us: i64,
+}
+
+/// Where records go.
+pub struct Outgoing<'a> {
+    /// The source partition.
+    pub own: Place,
+    /// Topics of the pipeline.
+    pub names: &'a Names,
+    /// Records to publish.
+    pub records: &'a mut Vec<OutRecord>,
+}
+
+/// A target with the numbers of one source partition in it.
+pub struct Output {
+    target: Target,
+    numbers: Vec<i64>,
+    marked: Vec<Option<i64>>,
+    rows: Vec<Vec<u32>>,
+}
+
+impl Output {
+    /// A target that nothing was written to yet.
+    pub fn new(target: Target) -> Self {
+        let partitions = usize::from(target.partitions);
+        Output {
+            numbers: vec![0; partitions],
+            marked: vec![None; partitions],
+            rows: vec![Vec::new(); partitions],
+            target,
+        }
+    }
+
+    /// The topic's number in [`Names`].
+    pub fn topic(&self) -> u16 {
+        self.target.topic
+    }
+
+    /// The Arrow type of a part of this log's items.
+    pub fn part_type(&self, part: &str) -> Option<&DataType> {
+        self.target.writer.part_type(part)
+    }
+
+    /// Takes up numbering where saved state left it.
+    pub fn restore(&mut self, state: &TaskState, names: &Names) {
+        let saved = state.out.get(&**names.topic(self.target.topic));
+        for (number, saved) in self.numbers.iter_mut().zip(saved.into_iter().flatten()) {
+            *number = *saved;
+        }
+    }
+
+    /// Notes the numbers.
+    pub fn save(&self, state: &mut TaskState, names: &Names) {
+        state.out.insert(names.topic(self.target.topic).to_string(), self.numbers.clone());
+    }
+
+    /// Writes the rows, each to the partition of its key; a null or empty key goes by the event id, and shows as empty.
+    /// Without a way out the items are only numbered.
+    pub fn write(
+        &mut self,
+        keys: &StringArray,
+        rows: &Accepted<'_>,
+        out: Option<&mut Outgoing<'_>>,
+    ) -> Result<(), Stop> {
+        self.rows.iter_mut().for_each(Vec::clear);
+        let partitions = u32::from(self.target.partitions);
+        for row in rows.rows {
+            let key = text(keys, *row);
+            let placed = if key.is_empty() { text(rows.ids, *row) } else { key };
+            self.rows[log_partition(placed, partitions) as usize].push(*row);
+        }
+        let Some(out) = out else {
+            self.numbers.iter_mut().zip(&self.rows).for_each(|(number, rows)| *number += rows.len() as i64);
+            return Ok(());
+        };
+        for partition in 0..self.rows.len() {
+            let chosen = std::mem::take(&mut self.rows[partition]);
+            let mut chunks = Chunks { rest: &chosen, bytes: rows.bytes };
+            while let Some(chunk) = chunks.next() {
+                // Before the last record of a partition only what held at the cut is true for what comes after it.
+                let mark_us = match chunks.rest.is_empty() {
+                    true => rows.mark_us,
+                    false => rows.marks_us[chunk[chunk.len() - 1] as usize],
+                };
+                let draft = self.draft(partition, keys, rows, chunk, out.own)?;
+                self.push(partition, mark_us, draft, out)?;
+            }
+            self.rows[partition] = chosen;
+        }
+        Ok(())
+    }
+
+    /// Lays out one record's items.
+    fn draft(
+        &mut self,
+        partition: usize,
+        keys: &StringArray,
+        rows: &Accepted<'_>,
+        chunk: &[u32],
+        own: Place,
+    ) -> Result<Draft, Stop> {
+        let mut laid = Rows::default();
+        for row in chunk {
+            let offset = rows.offsets[*row as usize];
+            let trigger = Trigger { offset, item: 0, index: 0 };
+            let origin = Origin { place: own, offset };
+            laid.push(0, trigger, origin, rows.times_us[*row as usize], text(rows.ids, *row), text(keys, *row));
+        }
+        let (name, column) = &rows.part;
+        let part = match chunk.len() == column.len() {
+            true => column.clone(),
+            false => take(column, &UInt32Array::from(chunk.to_vec()), None).map_err(wire::Error::from)?,
+        };
+        laid.parts.push((*name, part));
+        let first = self.numbers[partition] + 1;
+        self.numbers[partition] += chunk.len() as i64;
+        Ok(Draft { parents: vec![Parent { place: own, first }], rows: laid, ..Draft::default() })
+    }
+
+    /// Writes the mark to every partition that has not had it yet.
+    pub fn mark(&mut self, mark_us: i64, out: &mut Outgoing<'_>) -> Result<(), Stop> {
+        for partition in 0..self.marked.len() {
+            if self.marked[partition].is_none_or(|marked| marked < mark_us) {
+                self.push(partition, mark_us, Draft::default(), out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, partition: usize, mark_us: i64, mut draft: Draft, out: &mut Outgoing<'_>) -> Result<(), Stop> {
+        draft.marks.push((out.own, mark_us));
+        self.marked[partition] = Some(mark_us);
+        let place = Place { topic: self.target.topic, partition: partition as u16 };
+        let value = self.target.writer.encode(draft)?;
+        out.records.push(log_record(out.names, place, value));
+        Ok(())
+    }
+}
+
+/// The text at a row; null reads as empty.
+fn text(texts: &StringArray, row: u32) -> &str {
+    if texts.is_null(row as usize) { "" } else { texts.value(row as usize) }
+}
+
+/// Cuts a partition's rows into records.
+struct Chunks<'a> {
+    rest: &'a [u32],
+    bytes: &'a [usize],
+}
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = &'a [u32];
+
+    fn next(&mut self) -> Option<&'a [u32]> {
+        let mut bytes = 0;
+        let fits = |row: &&u32| {
+            let open = bytes < ITEM_BYTES_MAX;
+            bytes += self.bytes[**row as usize];
+            open
+        };
+        let len = self.rest.iter().take(ITEMS_MAX).take_while(fits).count();
+        let (chunk, rest) = self.rest.split_at(len);
+        self.rest = rest;
+        (!chunk.is_empty()).then_some(chunk)
+    }
+}

@@ -1,0 +1,11 @@
+//! Tests of the whole crate: real bytes in, decoded items out.
+
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod decisions;
+mod declared;
+mod fixture;
+mod marks;
+mod repeatable;
+mod walkthrough;

@@ -1,0 +1,335 @@
+//! The task of one source partition.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray};
+use arrow::datatypes::DataType;
+use flow::names::{Names, Place};
+use flow::processor::{InRecord, OutRecord, Stop, Task};
+use flow::state::{self, Outcomes, TaskState};
+use flow::task::SchemaSource;
+use schemas::reject::Reject;
+use sha2::{Digest, Sha256};
+
+use crate::breaker::Breaker;
+use crate::checks::Judged;
+use crate::clock::Clock;
+use crate::dead;
+use crate::intake::{Intake, Reader, size_bytes};
+use crate::ledger::{Buckets, OriginHash, bucket};
+use crate::opened::Opened;
+use crate::rules::Rulebook;
+use crate::source::{Error, Source};
+use crate::targets::{Accepted, Outgoing, Output, Target};
+use crate::verdict::Verdicts;
+
+/// Most bytes of records that are decoded together.
+const RUN_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Hex characters of the digest in a task's metadata.
+const DIGEST_CHARS: usize = 32;
+
+/// What connects a validator with the rest.
+pub struct Wiring {
+    /// Topics of the pipeline; source topic and logs must be among them.
+    pub names: Arc<Names>,
+    /// The source partition, its topic by number.
+    pub own: Place,
+    /// The first entity's log; label sources do not use it.
+    pub entity: Option<Target>,
+    /// The journal's log.
+    pub journal: Target,
+    /// Where writers' schemas come from.
+    pub schemas: Arc<dyn SchemaSource>,
+    /// Where decisions are made.
+    pub verdicts: Arc<dyn Verdicts>,
+    /// Stops the task when nearly everything is rejected.
+    pub breaker: Breaker,
+}
+
+/// How far a partition has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Greatest item time so far.
+    pub max_us: Option<i64>,
+    /// Its mark.
+    pub mark_us: Option<i64>,
+}
+
+/// Judges the records of one source partition. See [`crate`].
+pub struct Validator {
+    source: Arc<Source>,
+    names: Arc<Names>,
+    own: Place,
+    digest: String,
+    reader: Reader,
+    verdicts: Arc<dyn Verdicts>,
+    outputs: Vec<Output>,
+    opened: Opened,
+    clock: Clock,
+    outcomes: Outcomes,
+    hash: OriginHash,
+    buckets: Buckets,
+    breaker: Breaker,
+}
+
+impl Validator {
+    /// A validator at its partition's start.
+    pub fn new(book: Arc<Rulebook>, wiring: Wiring) -> Result<Self, Error> {
+        let source = book.source().clone();
+        let Wiring { names, own, entity, journal, schemas, verdicts, breaker } = wiring;
+        let reader = Reader::new(source.clone(), own, schemas, verdicts.clone())
+            .map_err(|error| Error::Schema { topic: source.topic.to_string(), source: error })?;
+        let entity = entity.filter(|_| !source.is_labels());
+        let outputs: Vec<Output> = entity.into_iter().chain([journal]).map(Output::new).collect();
+        Ok(Validator {
+            digest: digest(&source, &names, &outputs),
+            hash: OriginHash::new(&source.topic, own.partition),
+            source,
+            names,
+            own,
+            reader,
+            verdicts,
+            outputs,
+            opened: Opened::new(book, own.partition),
+            clock: Clock::default(),
+            outcomes: Outcomes::default(),
+            buckets: Buckets::default(),
+            breaker,
+        })
+    }
+
+    /// Goes on from the metadata of a commit; nothing is replayed.
+    pub fn restore(&mut self, metadata: &str) -> Result<(), state::Error> {
+        let state = TaskState::read(metadata, &self.digest)?;
+        let unreadable =
+            || state::Error::Unreadable { text: metadata.chars().take(80).collect(), detail: "bucket sum".into() };
+        self.buckets = Buckets::restore(&state.buckets).ok_or_else(unreadable)?;
+        self.outputs.iter_mut().for_each(|output| output.restore(&state, &self.names));
+        self.reader.restore(&state.schemas);
+        self.clock = Clock::restore(state.max, state.mark);
+        self.outcomes = state.ledger;
+        Ok(())
+    }
+
+    /// How far the partition has come.
+    pub fn progress(&self) -> Progress {
+        self.clock.progress()
+    }
+
+    /// What became of all records so far.
+    pub fn outcomes(&self) -> Outcomes {
+        self.outcomes
+    }
+
+    /// Raises the mark of a quiet partition. From now on the metadata carries it; it is written only after
+    /// [`Validator::release_mark`], once a commit made under the group's generation holds it. Answers whether it rose.
+    pub fn raise_mark(&mut self, mark_us: i64) -> bool {
+        self.clock.raise(mark_us)
+    }
+
+    /// Lets a raised mark be written; call it when a commit has carried it.
+    pub fn release_mark(&mut self) {
+        self.clock.release();
+    }
+
+    /// Handles records of one bucket.
+    fn run(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+        let checks = self.opened.rules(bucket(records[0].offset), &*self.verdicts)?;
+        let Intake { batch, records: indices, rejected } = self.reader.read(records)?;
+        let append_time_ms: Vec<i64> = indices.iter().map(|index| records[*index].append_time_ms).collect();
+        let mut judged = checks.judge(&batch, &append_time_ms);
+        let faults = std::mem::take(&mut judged.faults).into_rejects();
+        let sorted = self.sort(&indices, records, &judged.times_us, &faults, checks.lateness_us());
+        let dead = merge(rejected, faults.into_iter().map(|(row, reject)| (indices[row], reject)));
+        self.count(records.len(), &sorted, &dead)?;
+        let log_out = (!suppressed).then_some(&mut *out);
+        self.emit(&batch, &judged, &sorted, (&indices, records), log_out)?;
+        if !suppressed {
+            for (index, reject) in &dead {
+                dead::letters(&self.source, self.own.partition, &records[*index], reject, out);
+            }
+            let late = sorted.late.iter().map(|index| &records[*index]);
+            out.extend(late.map(|record| dead::late(&self.source, self.own.partition, record)));
+        }
+        Ok(())
+    }
+
+    /// Tells accepted rows from late ones, in offset order, and moves greatest time and marks on.
+    fn sort(
+        &mut self,
+        indices: &[usize],
+        records: &[InRecord],
+        times_us: &[i64],
+        faults: &[(usize, Reject)],
+        lateness_us: i64,
+    ) -> Sorted {
+        let mut sorted = Sorted::with_rows(indices.len());
+        let mut faulty = faults.iter().map(|(row, _)| *row).peekable();
+        let never_late = self.source.is_labels();
+        for (row, (index, time_us)) in indices.iter().zip(times_us).enumerate() {
+            let good = faulty.next_if_eq(&row).is_none();
+            if good && !never_late && self.clock.is_late(*time_us, lateness_us) {
+                sorted.late.push(*index);
+            } else if good {
+                self.clock.accept(*time_us, lateness_us);
+                let offset = records[*index].offset;
+                self.buckets.add(offset, self.hash.of(offset));
+                sorted.rows.push(row as u32);
+            }
+            sorted.marks_us.push(self.clock.shown_us().unwrap_or(i64::MIN));
+        }
+        sorted
+    }
+
+    /// Counts every record once, and stops when too many are rejected.
+    fn count(&mut self, records: usize, sorted: &Sorted, dead: &[(usize, Reject)]) -> Result<(), Stop> {
+        let (emitted, late) = (sorted.rows.len(), sorted.late.len());
+        assert_eq!(emitted + late + dead.len(), records, "every record ends in exactly one outcome");
+        self.outcomes.emitted += emitted as u64;
+        self.outcomes.late += late as u64;
+        self.outcomes.dead += dead.len() as u64;
+        let mut rejected = dead.iter().peekable();
+        for index in 0..records {
+            let reject = rejected.next_if(|(at, _)| *at == index);
+            self.breaker.count(reject.is_some()).map_err(|limit| {
+                let last = reject.map(|(_, reject)| reject.to_string()).unwrap_or_default();
+                Stop::Other(format!(
+                    "{}: {limit}, the last one for {last}; nothing was committed, correct the schema, the rules or the producer",
+                    self.names.show(self.own)
+                ))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn emit(
+        &mut self,
+        batch: &RecordBatch,
+        judged: &Judged,
+        sorted: &Sorted,
+        (indices, records): (&[usize], &[InRecord]),
+        out: Option<&mut Vec<OutRecord>>,
+    ) -> Result<(), Stop> {
+        if sorted.rows.is_empty() {
+            return Ok(());
+        }
+        let part: (&str, ArrayRef) = match &judged.labels {
+            None => ("event", Arc::new(StructArray::from(batch.clone()))),
+            Some(values) => ("label", self.labels(values, &judged.times_us)?),
+        };
+        let offsets: Vec<i64> = indices.iter().map(|index| records[*index].offset).collect();
+        let bytes: Vec<usize> = indices.iter().map(|index| size_bytes(&records[*index])).collect();
+        let accepted = Accepted {
+            rows: &sorted.rows,
+            offsets: &offsets,
+            bytes: &bytes,
+            times_us: &judged.times_us,
+            ids: &judged.ids,
+            part,
+            marks_us: &sorted.marks_us,
+            mark_us: self.clock.shown_us().unwrap_or(i64::MIN),
+        };
+        let names = &*self.names;
+        let mut out = out.map(|records| Outgoing { own: self.own, names, records });
+        let journal = self.outputs.len() - 1;
+        for (at, output) in self.outputs.iter_mut().enumerate() {
+            let keys: &StringArray = match &judged.keys {
+                Some(keys) if at < journal => keys,
+                _ => &judged.ids,
+            };
+            output.write(keys, &accepted, out.as_mut())?;
+        }
+        Ok(())
+    }
+
+    /// The label part. The event's time is not known here; the journal knows it, and what stands here is the time at
+    /// which the label became known.
+    fn labels(&self, values: &[f64], times_us: &[i64]) -> Result<ArrayRef, Stop> {
+        let journal = self.outputs.last().and_then(|output| output.part_type("label"));
+        let Some(DataType::Struct(fields)) = journal else {
+            return Err(Stop::Other(format!("the journal of {} has no label part", self.source.topic)));
+        };
+        let values: ArrayRef = Arc::new(Float64Array::from(values.to_vec()));
+        let times = TimestampMicrosecondArray::from(times_us.to_vec()).with_data_type(fields[1].data_type().clone());
+        let part = StructArray::try_new(fields.clone(), vec![values, Arc::new(times)], None);
+        Ok(Arc::new(part.map_err(flow::wire::Error::from)?))
+    }
+}
+
+impl Task for Validator {
+    fn handle(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+        for run in runs(records) {
+            self.run(&records[run], suppressed, out)?;
+        }
+        Ok(())
+    }
+
+    fn metadata(&self) -> String {
+        let mut state = TaskState::new(&self.digest);
+        self.outputs.iter().for_each(|output| output.save(&mut state, &self.names));
+        let Progress { max_us, mark_us } = self.clock.progress();
+        (state.max, state.mark) = (max_us, mark_us);
+        state.ledger = self.outcomes;
+        state.buckets = self.buckets.save();
+        state.schemas = self.reader.accepted();
+        state.text()
+    }
+
+    /// Writes the mark to every target partition that has not had it yet.
+    fn resume(&mut self, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+        let Some(mark_us) = self.clock.shown_us() else { return Ok(()) };
+        let mut out = Outgoing { own: self.own, names: &self.names, records: out };
+        self.outputs.iter_mut().try_for_each(|output| output.mark(mark_us, &mut out))
+    }
+}
+
+/// The readable rows of a run by what becomes of them.
+struct Sorted {
+    /// Accepted rows of the batch.
+    rows: Vec<u32>,
+    /// Indices of late records.
+    late: Vec<usize>,
+    /// The mark after each row.
+    marks_us: Vec<i64>,
+}
+
+impl Sorted {
+    fn with_rows(rows: usize) -> Self {
+        Sorted { rows: Vec::with_capacity(rows), late: Vec::new(), marks_us: Vec::with_capacity(rows) }
+    }
+}
+
+/// Cuts records so that a run lies in one bucket and can be decoded at once.
+fn runs(records: &[InRecord]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    let mut bytes = 0;
+    for (index, record) in records.iter().enumerate() {
+        bytes += size_bytes(record);
+        match runs.last_mut() {
+            Some(run) if bucket(records[run.start].offset) == bucket(record.offset) && bytes <= RUN_BYTES_MAX => {
+                run.end = index + 1;
+            }
+            _ => {
+                bytes = size_bytes(record);
+                runs.push(index..index + 1);
+            }
+        }
+    }
+    runs
+}
+
+/// Rejects of both kinds in the order of their records.
+fn merge(mut rejected: Vec<(usize, Reject)>, faults: impl Iterator<Item = (usize, Reject)>) -> Vec<(usize, Reject)> {
+    rejected.extend(faults);
+    rejected.sort_by_key(|(index, _)| *index);
+    rejected
+}
+
+/// What a task's state depends on, rules aside: those have versions of their own.
+fn digest(source: &Source, names: &Names, outputs: &[Output]) -> String {
+    let logs: Vec<&str> = outputs.iter().map(|output| &**names.topic(output.topic())).collect();
+    let hash = Sha256::digest(format!("{} into {}", source.signature(), logs.join(" ")).as_bytes());
+    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    hex[..DIGEST_CHARS].to_owned()
+}
