@@ -7,12 +7,12 @@
 //! flushed and what readers of a public topic saw is on disk.
 //!
 //! The files are `NUMBER.wal` and `lock` in the log's directory. Nothing is deleted or compacted, whatever a topic's
-//! retention says: whoever owns the directory removes it. Some 70 bytes of memory are kept per run (the records of one
-//! partition in one append).
+//! retention says: whoever owns the directory removes it. Each segment file stays open.
 
 mod buffer;
 mod frame;
 mod group;
+mod index;
 mod lock;
 mod pool;
 mod read;
@@ -31,11 +31,12 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use self::frame::TopicEntry;
+use self::index::{INDEXED_SEGMENTS, OldIndexes};
 use self::lock::Lock;
 use self::pool::Pool;
 use self::segment::{Segment, io_error, open_all};
 use self::session::EmbeddedSession;
-use self::state::State;
+use self::state::{Chapter, Run, State};
 use self::sync::{SyncState, Syncer};
 use self::writer::{Append, Shared, Tail};
 use crate::log::{Committed, Error, Log, Result, Session, SessionOptions, TopicPartition, TopicSpec};
@@ -44,7 +45,7 @@ use crate::log::{Committed, Error, Log, Result, Session, SessionOptions, TopicPa
 pub const DEFAULT_DIR: &str = ".tidemill/log";
 
 /// Size at which a segment file is ended.
-pub const SEGMENT_BYTES_MAX: u64 = 128 * 1024 * 1024;
+pub const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes of the newest records kept in memory.
 pub const MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long records of internal topics may stay in the kernel before they are brought to the disk.
@@ -110,6 +111,7 @@ impl Embedded {
         let lock = Lock::take(&dir)?;
         let mut state = State::default();
         let mut found = open_all(&dir, |segment, bodies_at, meta| state.replay(segment, bodies_at, meta))?;
+        state.forget_index(found.len().saturating_sub(INDEXED_SEGMENTS) as u32);
         state.segments = found.iter().map(|found| found.segment.clone()).collect();
         let (segment, bytes) = match found.pop() {
             Some(last) => {
@@ -131,6 +133,7 @@ impl Embedded {
             state: Mutex::new(state),
             tail: Mutex::new(tail),
             pool: Pool::default(),
+            old: OldIndexes::default(),
             sync: Mutex::new(SyncState::default()),
             sync_changed: Condvar::new(),
         });
@@ -218,10 +221,25 @@ impl Log for Embedded {
     }
 
     fn offset_at(&self, tp: &TopicPartition, time_ms: i64) -> Result<Option<i64>> {
-        let state = self.inner.shared.state();
-        let partition = state.partition(state.slot(tp)?);
-        let index = partition.runs.partition_point(|run| run.append_time_ms < time_ms);
-        Ok(partition.runs.get(index).map(|run| run.base).filter(|base| *base < partition.visible))
+        let shared = &self.inner.shared;
+        let state = shared.state();
+        let slot = state.slot(tp)?;
+        let partition = state.partition(slot);
+        let visible = partition.visible;
+        let later = partition.chapters.partition_point(|chapter| chapter.append_time_ms < time_ms);
+        let later_base = partition.chapters.get(later).map(|chapter| chapter.base);
+        let first_in =
+            |runs: &[Run]| runs.get(runs.partition_point(|run| run.append_time_ms < time_ms)).map(|run| run.base);
+        let found = match later.checked_sub(1).map(|earlier| &partition.chapters[earlier]) {
+            None => None,
+            Some(Chapter { runs: Some(runs), .. }) => first_in(runs),
+            Some(Chapter { segment: number, runs: None, .. }) => {
+                let (number, segment) = (*number, state.segments[*number as usize].clone());
+                drop(state);
+                shared.old.get(number, &segment)?.get(&slot).and_then(|runs| first_in(runs))
+            }
+        };
+        Ok(found.or(later_base).filter(|base| *base < visible))
     }
 
     fn committed(&self, group: &str, tps: &[TopicPartition]) -> Result<Vec<Option<Committed>>> {

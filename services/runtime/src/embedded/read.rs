@@ -6,8 +6,9 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::frame::records;
+use super::index::OldIndexes;
 use super::segment::Segment;
-use super::state::{Run, Slot, State};
+use super::state::{Run, Slot, State, run_at};
 use crate::log::{Record, Result};
 
 /// Largest stretch of a segment that is read at once.
@@ -50,56 +51,77 @@ impl Chunks {
 pub(super) struct Job {
     pub slot: Slot,
     /// The first offset wanted.
-    pub from: i64,
-    records_max: usize,
+    from: i64,
+    /// The end that readers see.
+    visible: i64,
+    share: Budget,
+    /// An old segment, whose runs are still to be looked up.
+    old: Option<u32>,
     runs: Vec<Run>,
     segments: Vec<Arc<Segment>>,
 }
 
-/// How much a poll may still return.
+/// How much may be read.
 #[derive(Clone, Copy)]
 pub(super) struct Budget {
     pub records: usize,
     pub bytes: usize,
 }
 
-impl Budget {
-    fn is_spent(&self) -> bool {
-        self.records == 0 || self.bytes == 0
-    }
-}
-
-/// Picks the runs of a partition from an offset on, within the budget. `None` when there is nothing to read.
-pub(super) fn plan(state: &State, slot: Slot, from: i64, budget: &mut Budget) -> Option<Job> {
+/// Picks the runs of a partition from an offset on, within its share. `None` when there is nothing to read.
+pub(super) fn plan(state: &State, slot: Slot, from: i64, share: Budget) -> Option<Job> {
     let partition = state.partition(slot);
-    if from >= partition.visible || budget.is_spent() {
+    let visible = partition.visible;
+    if from >= visible || share.records == 0 || share.bytes == 0 {
         return None;
     }
-    let mut job = Job { slot, from, records_max: budget.records, runs: Vec::new(), segments: Vec::new() };
-    let first = partition.run_at(from);
-    for run in partition.runs[first..].iter().take_while(|run| run.base < partition.visible) {
-        let fresh = (run.end() - from.max(run.base)) as usize;
-        job.segments.push(state.segments[run.segment as usize].clone());
-        job.runs.push(run.clone());
-        budget.records = budget.records.saturating_sub(fresh);
-        budget.bytes = budget.bytes.saturating_sub(run.len as usize);
-        if budget.is_spent() {
-            break;
+    let mut job = Job { slot, from, visible, share, old: None, runs: Vec::new(), segments: Vec::new() };
+    for chapter in &partition.chapters[partition.chapter_at(from)..] {
+        let segment = &state.segments[chapter.segment as usize];
+        match &chapter.runs {
+            Some(runs) if job.pick(runs, segment) => {}
+            None if job.runs.is_empty() => {
+                job.old = Some(chapter.segment);
+                job.segments.push(segment.clone());
+                break;
+            }
+            _ => break,
         }
     }
     Some(job)
 }
 
 impl Job {
-    /// Reads the records.
-    pub fn read(mut self, chunks: &mut Chunks) -> Result<Vec<Record>> {
+    /// Adds runs while there is room; false when there is none left.
+    fn pick(&mut self, runs: &[Run], segment: &Arc<Segment>) -> bool {
+        for run in &runs[run_at(runs, self.from)..] {
+            if self.share.records == 0 || self.share.bytes == 0 || run.base >= self.visible {
+                return false;
+            }
+            let fresh = (run.end() - self.from.max(run.base)) as usize;
+            self.share.records = self.share.records.saturating_sub(fresh);
+            self.share.bytes = self.share.bytes.saturating_sub(run.len as usize);
+            self.segments.push(segment.clone());
+            self.runs.push(run.clone());
+        }
+        true
+    }
+
+    /// Reads the records, at most `records_max`.
+    pub fn read(mut self, records_max: usize, old: &OldIndexes, chunks: &mut Chunks) -> Result<Vec<Record>> {
+        if let Some(number) = self.old
+            && let Some(segment) = self.segments.pop()
+        {
+            let index = old.get(number, &segment)?;
+            self.pick(index.get(&self.slot).map_or(&[], Vec::as_slice), &segment);
+        }
         self.load(chunks)?;
         let mut read = Vec::new();
         for run in self.runs {
             let Some(body) = run.body else { continue };
-            let room = self.records_max - read.len();
+            let room = records_max - read.len();
             read.extend(records(body, run.base, run.count, run.append_time_ms, self.from).take(room));
-            if read.len() == self.records_max {
+            if read.len() == records_max {
                 break;
             }
         }

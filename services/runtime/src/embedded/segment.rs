@@ -132,7 +132,7 @@ impl Window<'_> {
 
 /// Walks over a segment's frames and returns its good length. Bodies are checked in the last segment only: earlier
 /// ones were synced before the next was begun, and every read checks again.
-fn scan(
+pub(super) fn scan(
     segment: &Segment,
     last: bool,
     mut frame: impl FnMut(u64, Meta) -> std::result::Result<(), String>,

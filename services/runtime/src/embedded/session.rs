@@ -170,7 +170,7 @@ impl EmbeddedSession {
     }
 
     /// What there is to read, shared out evenly among the partitions that have something.
-    fn jobs(&mut self, state: &State) -> Vec<Job> {
+    fn jobs(&mut self, state: &State) -> Vec<(Job, usize)> {
         let ready = |position: &&Position| !position.paused && position.next < state.partition(position.slot).visible;
         let count = self.positions.iter().filter(ready).count();
         if count == 0 {
@@ -186,19 +186,19 @@ impl EmbeddedSession {
         let mut left = self.options.poll_records_max;
         let mut jobs = Vec::with_capacity(count);
         for position in head.iter().chain(tail).filter(ready) {
-            let mut budget = Budget { records: share.records.min(left), ..share };
-            let limit = budget.records;
-            jobs.extend(plan(state, position.slot, position.next, &mut budget));
-            left -= limit - budget.records;
+            let records = share.records.min(left);
+            let job = plan(state, position.slot, position.next, Budget { records, ..share });
+            jobs.extend(job.map(|job| (job, records)));
+            left -= records;
         }
         jobs
     }
 
-    fn read(&mut self, jobs: Vec<Job>) -> Result<Poll> {
+    fn read(&mut self, jobs: Vec<(Job, usize)>) -> Result<Poll> {
         let mut poll = Poll::default();
-        for job in jobs {
+        for (job, records_max) in jobs {
             let slot = job.slot;
-            let records = job.read(&mut self.chunks)?;
+            let records = job.read(records_max, &self.inner.shared.old, &mut self.chunks)?;
             let Some(position) = self.positions.iter_mut().find(|position| position.slot == slot) else { continue };
             if let Some(last) = records.last() {
                 position.next = last.offset + 1;

@@ -34,10 +34,21 @@ impl Run {
     }
 }
 
+/// The runs of a partition within one segment.
+#[derive(Debug)]
+pub(super) struct Chapter {
+    pub segment: u32,
+    /// The offset and the append time of its first record.
+    pub base: i64,
+    pub append_time_ms: i64,
+    /// Where its runs lie; `None` once the segment is old, see [`super::index`].
+    pub runs: Option<Vec<Run>>,
+}
+
 /// One partition.
 #[derive(Debug, Default)]
 pub(super) struct Partition {
-    pub runs: Vec<Run>,
+    pub chapters: Vec<Chapter>,
     /// The next record's offset.
     pub end: i64,
     /// The end that readers see: behind `end` while a public topic's records are on their way to disk.
@@ -46,10 +57,27 @@ pub(super) struct Partition {
     pub readers: Vec<Arc<Signal>>,
 }
 
+/// The index of the run that holds `offset`, or that comes next.
+pub(super) fn run_at(runs: &[Run], offset: i64) -> usize {
+    runs.partition_point(|run| run.end() <= offset)
+}
+
 impl Partition {
-    /// The index of the run that holds `offset`, or that comes next.
-    pub fn run_at(&self, offset: i64) -> usize {
-        self.runs.partition_point(|run| run.end() <= offset)
+    /// The index of the chapter that holds `offset`; the offset is one of the partition's.
+    pub fn chapter_at(&self, offset: i64) -> usize {
+        self.chapters.partition_point(|chapter| chapter.base <= offset).saturating_sub(1)
+    }
+
+    /// Adds a run, and says where: in which chapter, as its how manieth run.
+    fn add(&mut self, run: Run) -> (usize, usize) {
+        if self.chapters.last().is_none_or(|last| last.segment != run.segment) {
+            let Run { segment, base, append_time_ms, .. } = run;
+            self.chapters.push(Chapter { segment, base, append_time_ms, runs: Some(Vec::new()) });
+        }
+        let chapter = self.chapters.len() - 1;
+        let runs = self.chapters[chapter].runs.get_or_insert_default();
+        runs.push(run);
+        (chapter, runs.len() - 1)
     }
 
     /// Shows records up to `end` to readers.
@@ -69,6 +97,14 @@ pub(super) struct Topic {
     pub partitions: Vec<Partition>,
 }
 
+/// A body that is kept in memory: its partition, chapter, place in the chapter, and length.
+struct Cached {
+    slot: Slot,
+    chapter: usize,
+    run: usize,
+    bytes: usize,
+}
+
 /// Everything that is behind the log's one lock.
 #[derive(Default)]
 pub(super) struct State {
@@ -80,7 +116,7 @@ pub(super) struct State {
     pub last_time_ms: i64,
     /// Set when a write failed: nothing is accepted any more.
     pub stopped: Option<String>,
-    cached: VecDeque<(Slot, usize)>,
+    cached: VecDeque<Cached>,
     cached_bytes: usize,
 }
 
@@ -139,7 +175,7 @@ impl State {
             if run.base != partition.end {
                 return Err(format!("it continues a partition at {} that ends at {}", run.base, partition.end));
             }
-            partition.runs.push(place(&run, meta.append_time_ms, segment, position, None));
+            partition.add(place(&run, meta.append_time_ms, segment, position, None));
             partition.end += i64::from(run.count);
             partition.visible = partition.end;
             position += u64::from(run.len);
@@ -167,10 +203,10 @@ impl State {
         let topic = &mut self.topics[slot.0 as usize];
         let public = topic.public;
         let partition = &mut topic.partitions[slot.1 as usize];
-        let end = run.end();
-        self.cached_bytes += run.len as usize;
-        self.cached.push_back((slot, partition.runs.len()));
-        partition.runs.push(run);
+        let (end, bytes) = (run.end(), run.len as usize);
+        let (chapter, run) = partition.add(run);
+        self.cached_bytes += bytes;
+        self.cached.push_back(Cached { slot, chapter, run, bytes });
         if !public {
             partition.show(end);
         }
@@ -180,13 +216,24 @@ impl State {
     pub fn forget(&mut self, memory_bytes_max: usize) -> Vec<Bytes> {
         let mut forgotten = Vec::new();
         while self.cached_bytes > memory_bytes_max {
-            let Some((slot, index)) = self.cached.pop_front() else { break };
-            let run = &mut self.partition_mut(slot).runs[index];
-            forgotten.extend(run.body.take());
-            let len = run.len as usize;
-            self.cached_bytes -= len;
+            let Some(Cached { slot, chapter, run, bytes }) = self.cached.pop_front() else { break };
+            self.cached_bytes -= bytes;
+            let runs = self.partition_mut(slot).chapters[chapter].runs.as_mut();
+            forgotten.extend(runs.and_then(|runs| runs[run].body.take()));
         }
         forgotten
+    }
+
+    /// Forgets where the runs of segments before `segment` lie.
+    pub fn forget_index(&mut self, segment: u32) {
+        for partition in self.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+            // Chapters rise in segments, and those before the first forgotten one were forgotten earlier.
+            for chapter in partition.chapters.iter_mut().rev().skip_while(|chapter| chapter.segment >= segment) {
+                if chapter.runs.take().is_none() {
+                    break;
+                }
+            }
+        }
     }
 }
 

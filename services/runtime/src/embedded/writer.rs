@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::frame::{CommitEntry, Meta, RunEntry, TopicEntry};
+use super::index::{INDEXED_SEGMENTS, OldIndexes};
 use super::pool::Pool;
 use super::segment::{Segment, io_error};
 use super::state::{Slot, State, place};
@@ -48,6 +49,7 @@ pub(super) struct Shared {
     /// Taken before `state`, so that readers are not held up by a write.
     pub tail: Mutex<Tail>,
     pub pool: Pool,
+    pub old: OldIndexes,
     pub sync: Mutex<SyncState>,
     pub sync_changed: Condvar,
 }
@@ -113,8 +115,11 @@ impl Shared {
         }
         tail.segment.file.sync_data().map_err(io_error("syncing", &tail.segment.path))?;
         let segment = Arc::new(Segment::create(&self.dir, tail.number + 1)?);
-        self.state().segments.push(segment.clone());
         tail.number += 1;
+        let mut state = self.state();
+        state.segments.push(segment.clone());
+        state.forget_index((tail.number + 1).saturating_sub(INDEXED_SEGMENTS) as u32);
+        drop(state);
         tail.segment = segment;
         tail.bytes = 0;
         Ok(())

@@ -112,3 +112,37 @@ fn a_missing_segment_is_named() {
     let error = Embedded::open(dir.path()).err().unwrap();
     assert!(error.to_string().contains("segment 1 before it is missing"), "{error}");
 }
+
+#[test]
+fn old_segments_are_read_though_their_index_is_forgotten() {
+    const RECORDS: i64 = 60;
+    let dir = TempDir::new().unwrap();
+    let time_ms = Arc::new(AtomicI64::new(0));
+    let log = Embedded::open_with(dir.path(), tiny(), clock(&time_ms)).unwrap();
+    log.create_topics(&[TopicSpec::new("t", 1)]).unwrap();
+    for number in 0..RECORDS {
+        time_ms.store(number * 10, Ordering::SeqCst);
+        append(&log, "t", &[&format!("{number} {}", "x".repeat(150))]);
+    }
+    let check = |log: &Embedded| {
+        let indexed = |chapter: &Chapter| chapter.runs.is_some();
+        let state = log.inner.shared.state();
+        let chapters = &state.partition((0, 0)).chapters;
+        assert!(chapters.len() > 10, "{} chapters", chapters.len());
+        assert_eq!(chapters.iter().filter(|chapter| indexed(chapter)).count(), INDEXED_SEGMENTS);
+        assert!(chapters.iter().rev().take(INDEXED_SEGMENTS).all(indexed), "the newest ones are indexed");
+        drop(state);
+        assert_eq!(
+            records(log, "t").iter().map(|record| record.offset).collect::<Vec<_>>(),
+            Vec::from_iter(0..RECORDS)
+        );
+        for number in 0..RECORDS {
+            assert_eq!(log.offset_at(&tp("t", 0), number * 10).unwrap(), Some(number));
+            assert_eq!(log.offset_at(&tp("t", 0), number * 10 - 9).unwrap(), Some(number));
+        }
+        assert_eq!(log.offset_at(&tp("t", 0), RECORDS * 10).unwrap(), None);
+    };
+    check(&log);
+    drop(log);
+    check(&open(&dir, tiny()));
+}
