@@ -1,0 +1,225 @@
+//! Step one over the features log: the inputs of the model in force, counted in the bins of its reference.
+
+use crate::fold::{Output, Reference, Windows};
+use crate::reference::Profiles;
+use crate::sketch::{ColumnSketch, Source};
+use arrow::array::{Array, AsArray, StructArray};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Fields, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    SchemaRef, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use flow::config::Monitor;
+use flow::fence::Control;
+use flow::items::{Items, LogBatch};
+use flow::names::{Names, Place};
+use flow::processor::{Outbox, Processor, Stop};
+use flow::sequencer::{Position, Sequencer, Step};
+use flow::state::{Outcomes, TaskState};
+use model::Column;
+use std::sync::Arc;
+
+/// The step-one task of one partition of the features log, for all monitors of a pipeline.
+pub struct Inputs {
+    sequencer: Sequencer,
+    names: Arc<Names>,
+    profiles: Arc<dyn Profiles>,
+    watches: Vec<Watch>,
+    ledger: Outcomes,
+    output: Output,
+    digest: String,
+}
+
+/// What one monitor watches here.
+struct Watch {
+    monitor: Monitor,
+    windows: Windows,
+    references: Vec<(Reference, Vec<(Part, usize)>)>,
+    /// Number of the reference in force.
+    current: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Event,
+    Features,
+}
+
+impl Inputs {
+    /// A task at its log's start. Sketches go to the topic with the name number `topic`, laid out by `schema`, the Arrow
+    /// form of [`crate::Sketches::schema`]; `digest` is that of the feature set.
+    pub fn new(
+        own: Place,
+        names: Arc<Names>,
+        monitors: &[Monitor],
+        profiles: Arc<dyn Profiles>,
+        (topic, schema): (u16, SchemaRef),
+        digest: &str,
+    ) -> Self {
+        let watch = |monitor: &Monitor| Watch {
+            windows: Windows::new(&monitor.name, Source::Inputs, own.partition, monitor.window_us),
+            monitor: monitor.clone(),
+            references: Vec::new(),
+            current: None,
+        };
+        Inputs {
+            sequencer: Sequencer::new(own, names.clone(), false),
+            names,
+            profiles,
+            watches: monitors.iter().map(watch).collect(),
+            ledger: Outcomes::default(),
+            output: Output::new(own, topic, schema),
+            digest: digest.to_owned(),
+        }
+    }
+}
+
+impl Processor for Inputs {
+    fn process(&mut self, batch: &LogBatch, out: &mut Outbox) -> Result<(), Stop> {
+        let Inputs { sequencer, names, profiles, watches, ledger, output, .. } = self;
+        let own = sequencer.own();
+        let items = &batch.items;
+        let mut run: Vec<usize> = Vec::new();
+        sequencer.run(batch, |position, step| {
+            match step {
+                Step::Item(_, row) => {
+                    run.push(row);
+                    return Ok(());
+                }
+                Step::Mark(watermark_us) => {
+                    fold(watches, items, &mut run, ledger);
+                    watches.iter_mut().for_each(|watch| output.close(&mut watch.windows, watermark_us, position));
+                }
+                Step::Fence(control) => {
+                    fold(watches, items, &mut run, ledger);
+                    let refuse = |reason| Stop::Fenced { log: names.show(own), number: fence(batch, position), reason };
+                    for watch in watches.iter_mut() {
+                        watch.switch(control, &**profiles, items).map_err(refuse)?;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        fold(watches, items, &mut run, ledger);
+        output.flush(out)
+    }
+
+    fn save(&self) -> TaskState {
+        let mut state = TaskState::new(&self.digest);
+        state.ledger = self.ledger;
+        self.sequencer.save(&mut state);
+        state
+    }
+}
+
+fn fence(batch: &LogBatch, position: Position) -> i64 {
+    let head = batch.records.iter().find(|head| head.offset == position.offset);
+    head.and_then(|head| head.fence.as_ref()).map_or(-1, |fence| fence.number)
+}
+
+/// Folds a run of items into the windows of every monitor and forgets it. An item that no monitor counted, because there
+/// is no model yet or its window is closed, is filtered.
+fn fold(watches: &mut [Watch], items: &Items, run: &mut Vec<usize>, ledger: &mut Outcomes) {
+    if run.is_empty() {
+        return;
+    }
+    let mut counted = vec![false; run.len()];
+    watches.iter_mut().for_each(|watch| watch.fold(items, run, &mut counted));
+    let emitted = counted.iter().filter(|counted| **counted).count() as u64;
+    ledger.emitted += emitted;
+    ledger.filtered += run.len() as u64 - emitted;
+    run.clear();
+}
+
+impl Watch {
+    /// Takes the champion of a control state, if it is the model this monitor is about.
+    fn switch(&mut self, control: &Control, profiles: &dyn Profiles, items: &Items) -> Result<(), String> {
+        let champion = control.champion.as_ref().filter(|champion| champion.name == self.monitor.model);
+        let Some(model) = champion else {
+            self.current = None;
+            return Ok(());
+        };
+        if let Some(known) = self.references.iter().position(|(reference, _)| reference.model == *model) {
+            self.current = Some(known);
+            return Ok(());
+        }
+        let profile = profiles.profile(model).map_err(|reason| {
+            format!("reference of model {}@{} for monitor {}: {reason}", model.name, model.version, self.monitor.name)
+        })?;
+        let fields = |part: Option<&StructArray>| part.map_or_else(Fields::empty, |part| part.fields().clone());
+        let (event, features) = (fields(items.event()), fields(items.features()));
+        let (mut columns, mut places) = (Vec::new(), Vec::new());
+        // A champion that was trained before a feature existed has no reference for it; the others are watched.
+        for name in &self.monitor.psi.features {
+            let column = profile.columns.iter().position(|column| column.name == *name);
+            let place = event.find(name).map(|(at, _)| (Part::Event, at));
+            let place = place.or_else(|| features.find(name).map(|(at, _)| (Part::Features, at)));
+            if let (Some(column), Some(place)) = (column, place) {
+                columns.push(column);
+                places.push(place);
+            }
+        }
+        self.current = Some(self.references.len());
+        self.references.push((Reference::new(model.clone(), profile, columns), places));
+        Ok(())
+    }
+
+    fn fold(&mut self, items: &Items, run: &[usize], counted: &mut [bool]) {
+        let Some(number) = self.current else { return };
+        let (reference, places) = &self.references[number];
+        let time_us = items.envelope().time_us;
+        let mut start = 0;
+        while start < run.len() {
+            let window_us = self.windows.start(time_us[run[start]]);
+            let same = run[start..].iter().take_while(|row| self.windows.start(time_us[**row]) == window_us).count();
+            let rows = &run[start..start + same];
+            if let Some(sketch) = self.windows.sketch(window_us, number, reference) {
+                sketch.events += rows.len() as u64;
+                counted[start..start + same].fill(true);
+                let columns = places.iter().zip(&reference.columns).zip(&mut sketch.columns);
+                for (((part, at), column), counts) in columns {
+                    let part = match part {
+                        Part::Event => items.event(),
+                        Part::Features => items.features(),
+                    };
+                    if let Some(part) = part {
+                        count(part, part.column(*at).as_ref(), rows, &reference.profile.columns[*column], counts);
+                    }
+                }
+            }
+            start += same;
+        }
+    }
+}
+
+/// Counts the values of a column at the given rows; what is not a number counts as absent.
+fn count(part: &StructArray, column: &dyn Array, rows: &[usize], reference: &Column, counts: &mut ColumnSketch) {
+    let valid = |row: usize| part.is_valid(row) && column.is_valid(row);
+    let mut add = |number: &dyn Fn(usize) -> Option<f64>| {
+        rows.iter().for_each(|row| counts.add(reference, if valid(*row) { number(*row) } else { None }));
+    };
+    match column.data_type() {
+        DataType::Float64 => add(&numbers::<Float64Type>(column, |value| value)),
+        DataType::Float32 => add(&numbers::<Float32Type>(column, f64::from)),
+        DataType::Int64 => add(&numbers::<Int64Type>(column, |value| value as f64)),
+        DataType::Int32 => add(&numbers::<Int32Type>(column, f64::from)),
+        DataType::Int16 => add(&numbers::<Int16Type>(column, f64::from)),
+        DataType::Int8 => add(&numbers::<Int8Type>(column, f64::from)),
+        DataType::UInt64 => add(&numbers::<UInt64Type>(column, |value| value as f64)),
+        DataType::UInt32 => add(&numbers::<UInt32Type>(column, f64::from)),
+        DataType::UInt16 => add(&numbers::<UInt16Type>(column, f64::from)),
+        DataType::UInt8 => add(&numbers::<UInt8Type>(column, f64::from)),
+        DataType::Boolean => {
+            let values = column.as_boolean();
+            add(&|row| Some(if values.value(row) { 1.0 } else { 0.0 }));
+        }
+        _ => add(&|_| None),
+    }
+}
+
+fn numbers<T: ArrowPrimitiveType>(
+    column: &dyn Array,
+    number: impl Fn(T::Native) -> f64,
+) -> impl Fn(usize) -> Option<f64> {
+    let values = column.as_primitive::<T>().values();
+    move |row| Some(number(values[row]))
+}

@@ -1,0 +1,174 @@
+//! Step two as a task: sketches in, drift reports, incidents and retraining requests out, bytes to bytes.
+
+use crate::judge::{Judge, Verdict};
+use crate::sketch::Sketches;
+use bytes::Bytes;
+use flow::names::{Names, Place};
+use flow::processor::{InRecord, OutRecord, Stop, Task};
+use flow::reader::Trigger;
+use flow::state::TaskState;
+use flow::task::{EMISSION_HEADER, SchemaSource, emission};
+use schemas::codec::Decoder;
+use schemas::contracts;
+use schemas::framing::split;
+use schemas::json::JsonWriter;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// The topics a judge writes, by name number, each with the registry id of its schema.
+#[derive(Debug, Clone, Copy)]
+pub struct Topics {
+    /// Drift reports.
+    pub drift: (u16, u32),
+    /// Incidents.
+    pub alerts: (u16, u32),
+    /// Retraining requests; none where the pipeline never asks for one.
+    pub retraining: Option<(u16, u32)>,
+}
+
+/// The second step of all monitors of a pipeline, over the one partition of the sketches topic.
+pub struct JudgeTask {
+    own: Place,
+    names: Arc<Names>,
+    schemas: Arc<dyn SchemaSource>,
+    decoder: Decoder,
+    judges: Vec<Judge>,
+    drift: Writer,
+    alerts: Writer,
+    retraining: Option<Writer>,
+    source: Bytes,
+    digest: String,
+    taken: u64,
+}
+
+struct Writer {
+    topic: u16,
+    id: u32,
+    json: JsonWriter,
+}
+
+impl Writer {
+    fn new((topic, id): (u16, u32), path: &str) -> Result<Self, Stop> {
+        let text = contracts::avro(path).ok_or_else(|| Stop::Other(format!("schema {path} is not built in")))?;
+        let json = JsonWriter::new(text).map_err(flow::wire::Error::from)?;
+        Ok(Writer { topic, id, json })
+    }
+}
+
+impl JudgeTask {
+    /// A task at its topic's start. `source` names the pipeline in CloudEvents headers; `digest` is that of the feature
+    /// set.
+    pub fn new(
+        own: Place,
+        names: Arc<Names>,
+        schemas: Arc<dyn SchemaSource>,
+        judges: Vec<Judge>,
+        topics: Topics,
+        (source, digest): (&str, &str),
+    ) -> Result<Self, Stop> {
+        let retraining = topics.retraining.map(|topic| Writer::new(topic, contracts::RETRAINING_REQUEST));
+        Ok(JudgeTask {
+            own,
+            names,
+            schemas,
+            decoder: Decoder::new(&Sketches::schema().to_string()).map_err(flow::wire::Error::from)?,
+            judges,
+            drift: Writer::new(topics.drift, contracts::DRIFT_REPORT)?,
+            alerts: Writer::new(topics.alerts, contracts::ALERT)?,
+            retraining: retraining.transpose()?,
+            source: Bytes::from(format!("tidemill/{source}")),
+            digest: digest.to_owned(),
+            taken: 0,
+        })
+    }
+
+    /// The judges, for metrics.
+    pub fn judges(&self) -> &[Judge] {
+        &self.judges
+    }
+
+    fn decode(&mut self, record: &InRecord) -> Result<Vec<Sketches>, Stop> {
+        let damaged = |detail: String| flow::wire::Error::Damaged { offset: record.offset, detail };
+        let headers = record.headers.iter().map(|(name, value)| (&**name, value.as_deref()));
+        let framed = split(record.value.as_deref(), headers).map_err(|reject| damaged(reject.to_string()))?;
+        if !self.decoder.knows(framed.id) {
+            let unknown = || damaged(format!("schema id {} is not in the registry", framed.id));
+            let schema = self.schemas.schema(framed.id).ok_or_else(unknown)?;
+            self.decoder.add_writer(framed.id, &schema).map_err(flow::wire::Error::from)?;
+        }
+        let decoded = self.decoder.decode(&[framed]);
+        if let Some((_, reject)) = decoded.rejected.first() {
+            return Err(damaged(reject.to_string()).into());
+        }
+        Sketches::from_batch(&decoded.batch).map_err(|error| damaged(error.to_string()).into())
+    }
+
+    fn write(&self, offset: i64, verdict: Verdict, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+        let mut next = Trigger { offset, item: 0, index: 0 };
+        for report in &verdict.reports {
+            let id = format!("{}/{}/{}", report.monitor, report.model, report.window_start);
+            self.record(&self.drift, (&report.monitor, id), report, &mut next, out)?;
+        }
+        for alert in &verdict.alerts {
+            let id = format!("{}/{}", alert.incident, alert.revision);
+            self.record(&self.alerts, (&alert.incident, id), alert, &mut next, out)?;
+        }
+        let Some(writer) = &self.retraining else { return Ok(()) };
+        for request in &verdict.requests {
+            self.record(writer, (&request.request, request.request.clone()), request, &mut next, out)?;
+        }
+        Ok(())
+    }
+
+    fn record(
+        &self,
+        writer: &Writer,
+        (key, id): (&str, String),
+        row: &impl Serialize,
+        next: &mut Trigger,
+        out: &mut Vec<OutRecord>,
+    ) -> Result<(), Stop> {
+        let topic = self.names.topic(writer.topic);
+        let refuse = |detail: String| Stop::Other(format!("cannot write {topic}: {detail}"));
+        let row = serde_json::to_value(row).map_err(|error| refuse(error.to_string()))?;
+        let value = writer
+            .json
+            .framed(writer.id, &row)
+            .map_err(|rejects| refuse(rejects.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+        let headers = vec![
+            ("ce_id".into(), Some(Bytes::from(id))),
+            ("ce_type".into(), Some(Bytes::copy_from_slice(topic.as_bytes()))),
+            ("ce_source".into(), Some(self.source.clone())),
+            (EMISSION_HEADER.into(), Some(Bytes::from(emission(&self.names, self.own, *next)))),
+        ];
+        next.index += 1;
+        let key = Some(Bytes::copy_from_slice(key.as_bytes()));
+        out.push(OutRecord { topic: topic.clone(), partition: None, key, value: Some(value.into()), headers });
+        Ok(())
+    }
+}
+
+impl Task for JudgeTask {
+    fn handle(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+        for record in records {
+            for sketches in self.decode(record)? {
+                self.taken += 1;
+                let Some(judge) = self.judges.iter_mut().find(|judge| judge.monitor() == sketches.monitor) else {
+                    // A monitor that the pipeline no longer has.
+                    continue;
+                };
+                let verdict = judge.take(sketches).map_err(Stop::Other)?;
+                if !suppressed {
+                    self.write(record.offset, verdict, out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn metadata(&self) -> String {
+        let mut state = TaskState::new(&self.digest);
+        state.ledger.emitted = self.taken;
+        state.text()
+    }
+}

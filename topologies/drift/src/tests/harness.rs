@@ -1,0 +1,310 @@
+//! Runs both steps of a monitor from bytes to bytes. The logs are text, one record a line; `F0` and `F1` are partitions
+//! of the features log, `J0` is the journal:
+//!
+//! - `F0 fence 1 m@1`: a champion;
+//! - `F0 events t=11 n=3 x=0.2`: so many events at one time, `-` is null;
+//! - `J0 scores t=11 n=3 s=0.4 m@1`: so many predictions;
+//! - `F0 mark 20`: a mark; in the journal it stands for both scorers.
+
+use crate::{Inputs, Judge, JudgeTask, Judging, Profiles, Scores, Sketches, Topics};
+use flow::config::{Monitor, Promote, Psi, Retraining, Trigger};
+use flow::fence::{Control, ModelRef, ParentLog};
+use flow::names::{Names, Place};
+use flow::processor::{InRecord, OutRecord, Processor, Task};
+use flow::task::{LogTask, SchemaSource, Sink};
+use flow::wire::LogReader;
+use model::{Column, Profile};
+use schemas::codec::{Decoder, Encoder, arrow_schema};
+use schemas::contracts;
+use schemas::framing::split;
+use schemas::json::JsonWriter;
+use schemas::log::log_schema;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+const SECOND_US: i64 = 1_000_000;
+const LOG_ID: u32 = 7;
+const SKETCHES_ID: u32 = 8;
+const TOPICS: [&str; 8] = ["events", "terminal", "features", "journal", "sketches", "drift", "alerts", "retraining"];
+const FEATURES: u16 = 2;
+const JOURNAL: u16 = 3;
+
+struct Known(HashMap<u32, Arc<str>>);
+
+impl SchemaSource for Known {
+    fn schema(&self, id: u32) -> Option<Arc<str>> {
+        self.0.get(&id).cloned()
+    }
+}
+
+/// Every model was trained on as many x below 0.5 as above, and on four low scores to a high one.
+struct Flat;
+
+impl Profiles for Flat {
+    fn profile(&self, model: &ModelRef) -> Result<Arc<Profile>, String> {
+        if model.version > 2 {
+            return Err("not in the registry".to_owned());
+        }
+        let column = |name: &str, counts: [u64; 2]| Column {
+            name: name.into(),
+            nulls: 0,
+            edges: vec![0.5],
+            counts: counts.to_vec(),
+        };
+        Ok(Arc::new(Profile { columns: vec![column("x", [50, 50]), column("score", [80, 20])] }))
+    }
+}
+
+fn names() -> Arc<Names> {
+    Arc::new(Names::new(TOPICS.map(|topic| (topic, i32::from(matches!(topic, "terminal" | "features" | "journal"))))))
+}
+
+pub(crate) fn monitor() -> Monitor {
+    Monitor {
+        name: "watch".into(),
+        model: "m".into(),
+        window_us: 10 * SECOND_US,
+        psi: Psi { features: vec!["x".into()], warn: 0.1, alarm: 0.25 },
+        min_events: 4,
+    }
+}
+
+fn event() -> Value {
+    json!({"type": "record", "name": "Event", "namespace": "shop", "fields": [{"name": "event_id", "type": "string"}]})
+}
+
+/// One partition of a log being written, and the sketches its task gave.
+struct Partition {
+    log: u16,
+    partition: u16,
+    input: JsonWriter,
+    emitted: i64,
+    records: Vec<InRecord>,
+}
+
+impl Partition {
+    fn new(log: u16, partition: u16) -> Self {
+        let mut own = Partition {
+            log,
+            partition,
+            input: JsonWriter::new(&schema(log)).unwrap(),
+            emitted: 0,
+            records: Vec::new(),
+        };
+        own.fence(0, None);
+        own
+    }
+
+    fn push(&mut self, items: Vec<Value>, marks: Vec<Value>, fence: Value) {
+        let first = self.emitted + 1;
+        self.emitted += items.len() as i64;
+        let parents = json!([{"log": self.parent(), "generation": 1, "partition": 0, "first": first}]);
+        let value = json!({"sources": ["events"], "parents": parents, "items": items, "marks": marks, "fence": fence});
+        let value = Some(self.input.framed(LOG_ID, &value).unwrap().into());
+        self.records.push(InRecord { offset: self.records.len() as i64, value, ..InRecord::default() });
+    }
+
+    fn parent(&self) -> &'static str {
+        if self.log == FEATURES { "terminal" } else { "features" }
+    }
+
+    fn fence(&mut self, number: i64, champion: Option<&str>) {
+        let champion = champion.map(|text| ModelRef {
+            name: text.split_once('@').unwrap().0.into(),
+            version: text.split_once('@').unwrap().1.parse().unwrap(),
+            digest: format!("digest-of-{text}"),
+        });
+        let parent = |log: &str, partitions, marks| ParentLog { log: log.into(), partitions, marks };
+        let parents = match self.log {
+            FEATURES => vec![parent("terminal", 1, true)],
+            _ => vec![parent("events", 1, true), parent("features", 2, false)],
+        };
+        let fence = Control { parents, champion, threshold: None }.fence(number);
+        self.push(Vec::new(), Vec::new(), json!({"number": number, "state": fence.state, "signature": ""}));
+    }
+
+    fn line(&mut self, words: &[&str]) {
+        let fields: HashMap<&str, &str> = words.iter().filter_map(|word| word.split_once('=')).collect();
+        match words[0] {
+            "fence" => self.fence(words[1].parse().unwrap(), words.get(2).copied()),
+            "mark" => {
+                let time = words[1].parse::<i64>().unwrap() * SECOND_US;
+                let partitions = if self.log == FEATURES { 1 } else { 2 };
+                let mark = |partition| json!({"log": self.parent(), "partition": partition, "time": time});
+                let mut marks: Vec<Value> = (0..partitions).map(mark).collect();
+                // The validators are far ahead of the scorers, and that must not close anything.
+                if self.log == JOURNAL {
+                    marks.push(json!({"log": "events", "partition": 0, "time": time + 1_000 * SECOND_US}));
+                }
+                self.push(Vec::new(), marks, Value::Null);
+            }
+            kind => {
+                let count = fields["n"].parse::<i64>().unwrap();
+                let time = fields["t"].parse::<i64>().unwrap() * SECOND_US;
+                let items = (1..=count).map(|at| {
+                    let mut item = json!({"parent": 0, "trigger_offset": self.emitted + at, "trigger_item": 0, "index": 0,
+                        "origin_source": 0, "origin_partition": 0, "origin_offset": 0, "time": time, "id": "e",
+                        "key": ""});
+                    if kind == "events" {
+                        item["event"] = json!({"event_id": "e"});
+                        item["features"] = json!({"x": fields["x"].parse::<f64>().ok()});
+                    } else {
+                        let (score, model) = (fields["s"].parse::<f64>().unwrap(), *words.last().unwrap());
+                        item["prediction"] = json!({"score": score, "decision": false, "model": model,
+                            "model_digest": format!("digest-of-{model}"), "feature_set": "f"});
+                    }
+                    item
+                });
+                let items = items.collect();
+                self.push(items, Vec::new(), Value::Null);
+            }
+        }
+    }
+
+    /// Runs the step-one task in batches of `size`, the first `suppressed` records without output.
+    fn sketches(&self, size: usize, suppressed: usize) -> Vec<OutRecord> {
+        let own = Place { topic: self.log, partition: self.partition };
+        let sketches = arrow_schema(&Sketches::schema().to_string()).unwrap();
+        let sink = (4, sketches);
+        let (profiles, digest) = (Arc::new(Flat), "features-digest");
+        if self.log == FEATURES {
+            self.run(Inputs::new(own, names(), &[monitor()], profiles, sink, digest), size, suppressed)
+        } else {
+            self.run(Scores::new(own, names(), &[monitor()], profiles, sink, digest), size, suppressed)
+        }
+    }
+
+    fn run<P: Processor>(&self, processor: P, size: usize, suppressed: usize) -> Vec<OutRecord> {
+        let own = Place { topic: self.log, partition: self.partition };
+        let schema = schema(self.log);
+        let reader = LogReader::new(&schema, names()).unwrap();
+        let known = Arc::new(Known([(LOG_ID, schema.as_str().into())].into()));
+        let sketches = arrow_schema(&Sketches::schema().to_string()).unwrap();
+        let mut task = LogTask::new(own, reader, known, processor, "shop".into())
+            .sink(4, Sink::Public(Encoder::new(&sketches, SKETCHES_ID).unwrap()));
+        let mut out = Vec::new();
+        let (before, after) = self.records.split_at(suppressed.min(self.records.len()));
+        before.chunks(size).for_each(|batch| task.handle(batch, true, &mut out).unwrap());
+        after.chunks(size).for_each(|batch| task.handle(batch, false, &mut out).unwrap());
+        out
+    }
+}
+
+fn schema(log: u16) -> String {
+    match log {
+        FEATURES => log_schema("Features", "shop.log", Some(&event()), &["x".into()], false, false),
+        _ => log_schema("Journal", "shop.log", Some(&event()), &[], true, true),
+    }
+    .to_string()
+}
+
+/// All logs of a script.
+pub(crate) struct Logs(Vec<Partition>);
+
+impl Logs {
+    pub(crate) fn new(script: &str) -> Self {
+        let mut logs =
+            [(FEATURES, 0), (FEATURES, 1), (JOURNAL, 0)].map(|(log, partition)| Partition::new(log, partition));
+        for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let at = ["F0", "F1", "J0"].iter().position(|name| *name == words[0]).unwrap();
+            logs[at].line(&words[1..]);
+        }
+        Logs(logs.into())
+    }
+
+    /// What step one leaves in the sketches topic, task after task.
+    pub(crate) fn sketches(&self, size: usize, suppressed: usize) -> Vec<InRecord> {
+        let out = self.0.iter().flat_map(|partition| partition.sketches(size, suppressed));
+        let record = |(offset, record): (usize, OutRecord)| InRecord {
+            offset: offset as i64,
+            append_time_ms: 0,
+            key: record.key,
+            value: record.value,
+            headers: record.headers,
+        };
+        out.enumerate().map(record).collect()
+    }
+}
+
+/// Step two over a sketches topic; `suppressed` records are taken without output.
+pub(crate) fn judge(records: &[InRecord], suppressed: usize) -> Vec<String> {
+    let judging = Judging {
+        pipeline: "shop".into(),
+        feature_set: "features-digest".into(),
+        monitor: monitor(),
+        retraining: Some(Retraining {
+            on: vec![Trigger::Drift],
+            train_window_us: 100 * SECOND_US,
+            label_delay_us: 5 * SECOND_US,
+            holdout_us: 10 * SECOND_US,
+            promote: Promote::Manual,
+        }),
+        features_partitions: 2,
+        journal_partitions: 1,
+    };
+    let known = Arc::new(Known([(SKETCHES_ID, Sketches::schema().to_string().into())].into()));
+    let judges = vec![Judge::new(judging, Arc::new(Flat))];
+    let topics = Topics { drift: (5, 15), alerts: (6, 16), retraining: Some((7, 17)) };
+    let own = Place { topic: 4, partition: 0 };
+    let mut task = JudgeTask::new(own, names(), known, judges, topics, ("shop", "features-digest")).unwrap();
+    let (before, after) = records.split_at(suppressed);
+    let mut out = Vec::new();
+    task.handle(before, true, &mut out).unwrap();
+    task.handle(after, false, &mut out).unwrap();
+    out.iter().map(render).collect()
+}
+
+fn render(record: &OutRecord) -> String {
+    let (path, id) = match &*record.topic {
+        "drift" => (contracts::DRIFT_REPORT, 15),
+        "alerts" => (contracts::ALERT, 16),
+        _ => (contracts::RETRAINING_REQUEST, 17),
+    };
+    let row = decode(contracts::avro(path).unwrap(), id, record);
+    let text = |name: &str| row[name].as_str().unwrap().to_owned();
+    let clock = |name: &str| text(name)[14..19].to_owned();
+    let key = String::from_utf8(record.key.clone().unwrap().to_vec()).unwrap();
+    match id {
+        15 => {
+            let statistics = row["statistics"].as_array().unwrap().iter().map(|row| {
+                let (value, level) = (row["value"].as_f64().unwrap(), row["level"].as_str().unwrap());
+                format!(" {} {value:.4} {level} {}+{}", row["subject"].as_str().unwrap(), row["events"], row["nulls"])
+            });
+            let (model, level) = (text("model"), text("level"));
+            let window = format!("{}..{}", clock("window_start"), clock("window_end"));
+            let statistics = statistics.collect::<String>();
+            format!("report {window} {model} {} {} {level}:{statistics}", row["events"], row["sufficient"])
+        }
+        16 => {
+            assert_eq!(text("incident"), key);
+            let evidence = row["evidence"].as_array().unwrap().iter().map(|row| row["subject"].as_str().unwrap());
+            let evidence = evidence.collect::<Vec<_>>().join(" ");
+            let state = format!("{} {} {}", text("state"), row["revision"], text("severity"));
+            let since = format!("{} since {}", clock("updated_time"), clock("opened_time"));
+            format!("alert {key} {state} at {since}: {}; {} [{evidence}]", text("title"), text("cause"))
+        }
+        _ => {
+            assert_eq!((text("request"), text("state")), (key.clone(), "REQUESTED".to_owned()));
+            let data = format!("{}..{}", clock("data_from"), clock("data_to"));
+            format!(
+                "request {key} at {}: train {} on {data}; {}",
+                clock("requested_time"),
+                text("model"),
+                text("reason")
+            )
+        }
+    }
+}
+
+fn decode(schema: &str, id: u32, record: &OutRecord) -> Value {
+    let mut decoder = Decoder::new(schema).unwrap();
+    decoder.add_writer(id, schema).unwrap();
+    let decoded = decoder.decode(&[split(record.value.as_deref(), []).unwrap()]);
+    assert_eq!(decoded.rejected, []);
+    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+    writer.write(&decoded.batch).unwrap();
+    writer.finish().unwrap();
+    serde_json::from_slice(&writer.into_inner()).unwrap()
+}
