@@ -79,7 +79,9 @@ impl Outcomes {
             return Err(Stop::Other(format!("outcomes have {} where a record belongs", field.data_type())));
         };
         let numbers = |number: fn(&Prediction) -> f64| -> ArrayRef {
-            Arc::new(Float64Array::from_iter_values(self.predictions.iter().map(|row| row.as_ref().map_or(0.0, number))))
+            Arc::new(Float64Array::from_iter_values(
+                self.predictions.iter().map(|row| row.as_ref().map_or(0.0, number)),
+            ))
         };
         let nothing = Route::default();
         let chosen: Vec<&Route> =

@@ -101,9 +101,12 @@ fn the_first_of_two_labels_counts() {
 
 #[test]
 fn a_label_for_an_unknown_id_waits_and_nothing_else() {
-    check("L0 label a t=20 v=1", &expect![[r#"
+    check(
+        "L0 label a t=20 v=1",
+        &expect![[r#"
         emitted 0 filtered 0 duplicate 0 (conflict 0) behind 0 waiting 1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -154,17 +157,23 @@ fn copies_are_dropped_and_those_that_disagree_are_conflicts() {
 
 #[test]
 fn an_event_without_the_key_gives_an_outcome_alone() {
-    check("T0 event a t=10 c=- m=- + L0 label a t=20 v=1", &expect![[r#"
+    check(
+        "T0 event a t=10 c=- m=- + L0 label a t=20 v=1",
+        &expect![[r#"
         outcome a t=10 known=20 key= label=1.0 unscored labels/0@0 1.1.0
         emitted 2 filtered 0 duplicate 0 (conflict 0) behind 0 waiting 0
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn marks_go_to_every_partition_once_all_validators_spoke() {
-    check("T0 mark 10 + T1 mark 20", &expect![[r#"
+    check(
+        "T0 mark 10 + T1 mark 20",
+        &expect![[r#"
         emitted 0 filtered 0 duplicate 0 (conflict 0) behind 0 waiting 0
-    "#]]);
+    "#]],
+    );
     check(
         "T0 event a t=10 c=7 m=3 + L0 label a t=20 v=1 + T0 mark 10 + T1 mark 20 + L0 mark 15
          T0 mark 30",

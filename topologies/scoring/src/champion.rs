@@ -2,9 +2,9 @@
 
 use crate::inputs::Inputs;
 use crate::settings::Settings;
+use arrow::datatypes::Fields;
 use flow::fence::{Control, ModelRef};
 use flow::items::Items;
-use arrow::datatypes::Fields;
 use model::Model;
 use std::sync::Arc;
 
@@ -65,7 +65,8 @@ fn open(
             manifest.feature_set, settings.feature_set
         ));
     }
-    let fields = |part: Option<&arrow::array::StructArray>| part.map_or_else(Fields::empty, |part| part.fields().clone());
+    let fields =
+        |part: Option<&arrow::array::StructArray>| part.map_or_else(Fields::empty, |part| part.fields().clone());
     let inputs = Inputs::find(&manifest.inputs, &fields(items.event()), &fields(items.features()));
     let inputs = inputs.map_err(|error| format!("model {name}@{version}: {error}"))?;
     Ok((model, inputs))

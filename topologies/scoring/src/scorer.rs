@@ -143,32 +143,33 @@ impl Scoring {
             let scores = champion.model.network().score_rows(&matrix);
             scores.map_err(|error| Stop::Other(format!("model {} cannot score: {error}", champion.name)))?
         };
-        for ((position, row), score) in run.iter().zip(scores) {
-            self.emit(*position, items, *row, (f64::from(score), &champion));
-        }
+        self.emit(&run, items, &scores, &champion);
         self.ledger.emitted += run.len() as u64;
         self.run = run;
         self.run.clear();
         Ok(())
     }
 
-    /// One prediction: to the journal first, then to the public topic.
-    fn emit(&mut self, position: Position, items: &Items, row: usize, (score, champion): (f64, &Arc<Champion>)) {
-        let envelope = items.envelope();
-        let (time_us, id) = (envelope.time_us[row], items.ids().value(row));
-        let place = Place { topic: items.origin_topic(row), partition: envelope.origin_partition[row] as u16 };
-        let origin = Origin { place, offset: envelope.origin_offset[row] };
-        let partition = log_partition(id, u32::from(self.settings.journal_partitions)) as u16;
-        let target = Place { topic: self.settings.journal, partition };
-        let trigger = self.emitter.trigger(position);
-        self.emitter.item(target, trigger, origin, (time_us, id, id)).push(score, champion);
-        self.entity.clear();
-        if let Some(column) = self.settings.key.as_ref().and_then(|key| items.event_column(key)) {
-            // A null key leaves the text empty, which is how predictions spell it.
-            let _ = key_text(column.as_ref(), row, &mut self.entity);
+    /// Emits predictions: each to the journal first, then to the public topic.
+    fn emit(&mut self, run: &[(Position, usize)], items: &Items, scores: &[f32], champion: &Arc<Champion>) {
+        let (envelope, ids) = (items.envelope(), items.ids());
+        let keys = self.settings.key.as_ref().and_then(|key| items.event_column(key));
+        for ((position, row), score) in run.iter().copied().zip(scores.iter().copied().map(f64::from)) {
+            let (time_us, id) = (envelope.time_us[row], ids.value(row));
+            let place = Place { topic: items.origin_topic(row), partition: envelope.origin_partition[row] as u16 };
+            let origin = Origin { place, offset: envelope.origin_offset[row] };
+            let partition = log_partition(id, u32::from(self.settings.journal_partitions)) as u16;
+            let target = Place { topic: self.settings.journal, partition };
+            let trigger = self.emitter.trigger(position);
+            self.emitter.item(target, trigger, origin, (time_us, id, id)).push(score, champion);
+            self.entity.clear();
+            if let Some(keys) = keys {
+                // A null key leaves the text empty, which is how predictions spell it.
+                let _ = key_text(keys.as_ref(), row, &mut self.entity);
+            }
+            let trigger = self.emitter.trigger(position);
+            self.predictions.push((trigger, origin), (time_us, id, &self.entity), (score, champion));
         }
-        let trigger = self.emitter.trigger(position);
-        self.predictions.push((trigger, origin), (time_us, id, &self.entity), (score, champion));
     }
 
     fn flush(&mut self, out: &mut Outbox) -> Result<(), Stop> {

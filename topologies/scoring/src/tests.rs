@@ -31,7 +31,8 @@ fn check(script: &str, expected: &Expect) {
         harness.records(script);
         assert_eq!(harness.feed(&records[..at], 3, true).unwrap(), [""; 0], "a replay writes nothing");
         let rest = harness.feed(&records[at..], 3, false).unwrap();
-        let items = |lines: &[String]| lines.iter().filter(|line| !line.contains(" mark ")).cloned().collect::<Vec<_>>();
+        let items =
+            |lines: &[String]| lines.iter().filter(|line| !line.contains(" mark ")).cloned().collect::<Vec<_>>();
         assert!(items(&lines).ends_with(&items(&rest)), "restarted at record {at}: {rest:?}");
         assert_eq!(harness.state(), state, "restarted at record {at}");
     }
@@ -41,10 +42,13 @@ fn check(script: &str, expected: &Expect) {
 
 #[test]
 fn nothing_is_scored_before_the_first_champion() {
-    check("event a t=10 c=7 amount=3 risk=0.5", &expect![[r#"
+    check(
+        "event a t=10 c=7 amount=3 risk=0.5",
+        &expect![[r#"
 
         emitted 0 filtered 1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -87,11 +91,33 @@ fn check_stop(shelf: Shelf, script: &str, expected: &Expect) {
 
 #[test]
 fn a_fence_that_cannot_be_honoured_stops_the_task() {
-    check_stop(Shelf::new(), "fence 1 m@9", &expect!["features/0: fence 1 cannot be honoured: model m@9: not in the registry"]);
+    check_stop(
+        Shelf::new(),
+        "fence 1 m@9",
+        &expect!["features/0: fence 1 cannot be honoured: model m@9: not in the registry"],
+    );
     let foreign = |model| Shelf([(1, Arc::new(model))].into());
-    check_stop(foreign(harness::model(1, &["amount", "risk"], "other")), "fence 1 m@1", &expect!["features/0: fence 1 cannot be honoured: model m@1 was trained on feature set other, this log has features-digest"]);
-    check_stop(foreign(harness::model(1, &["amount", "age"], FEATURE_SET)), "fence 1 m@1", &expect!["features/0: fence 1 cannot be honoured: model m@1: input age is neither a column of the event nor a feature; train the model on this feature set"]);
-    check_stop(foreign(harness::model(1, &["event_id"], FEATURE_SET)), "fence 1 m@1", &expect!["features/0: fence 1 cannot be honoured: model m@1: input event_id is Utf8, not a number; make a number of it in a row feature"]);
+    check_stop(
+        foreign(harness::model(1, &["amount", "risk"], "other")),
+        "fence 1 m@1",
+        &expect![
+            "features/0: fence 1 cannot be honoured: model m@1 was trained on feature set other, this log has features-digest"
+        ],
+    );
+    check_stop(
+        foreign(harness::model(1, &["amount", "age"], FEATURE_SET)),
+        "fence 1 m@1",
+        &expect![
+            "features/0: fence 1 cannot be honoured: model m@1: input age is neither a column of the event nor a feature; train the model on this feature set"
+        ],
+    );
+    check_stop(
+        foreign(harness::model(1, &["event_id"], FEATURE_SET)),
+        "fence 1 m@1",
+        &expect![
+            "features/0: fence 1 cannot be honoured: model m@1: input event_id is Utf8, not a number; make a number of it in a row feature"
+        ],
+    );
 }
 
 #[test]
