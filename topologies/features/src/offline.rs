@@ -154,7 +154,7 @@ struct Step {
 /// All steps in their order.
 fn order(table: &Table<'_>) -> Result<Vec<Step>, Error> {
     let rows = table.times_us.len();
-    let ids = table.ids.as_ref().map(|ids| texts(ids)).unwrap_or_default();
+    let ids = table.ids.as_ref().map(texts).unwrap_or_default();
     if let Some(row) = ids.iter().position(Option::is_none) {
         return Err(Error::NoId(row));
     }

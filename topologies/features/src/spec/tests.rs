@@ -78,7 +78,7 @@ fn all_problems_come_back_at_once() {
         ("a", "count()"),
     ];
     check_errors(&declaration(&aggregates), &expect![[r#"
-        aggregates.a: unknown aggregate `averag` at character 1 of `averag(amount)`; there are `count`, `sum`, `avg`, `min`, `max`, `stddev`, `last`, `time_since_last`, `coalesce`
+        aggregates.a: unknown aggregate `averag` at character 1 of `averag(amount)`; did you mean `avg`?
         aggregates.b: unknown aggregate `mean` at character 1 of `mean(amount)`; did you mean `avg`?
         aggregates.c: unknown column `amuont` at character 5 of `sum(amuont)`; did you mean `amount`?
         aggregates.d: column `currency` at character 5 of `sum(currency)` is neither a number nor a boolean
@@ -88,12 +88,13 @@ fn all_problems_come_back_at_once() {
         aggregates.h: expected `,` and the number to use for null at character 21 of `coalesce(avg(amount))`, found `)`
         aggregates.i: expected a number at character 23 of `coalesce(avg(amount), zero)`, found `zero`
         aggregates.j: unknown aggregate `coalesce` at character 10 of `coalesce(coalesce(avg(amount), 0), 1)`; `coalesce` cannot stand inside `coalesce`
-        aggregates.k: expected `)`: `time_since_last` takes no column at character 17 of `time_since_last(amount)`, found `amount`
+        aggregates.k: expected `)` (`time_since_last` takes no column) at character 17 of `time_since_last(amount)`, found `amount`
         aggregates.l: expected an aggregate such as `count()` at character 1 of ``, found the end
         aggregates.m: unknown aggregate `quantile` at character 1 of `quantile(amount)`; there are `count`, `sum`, `avg`, `min`, `max`, `stddev`, `last`, `time_since_last`, `coalesce`
         aggregates.n: unknown column `colour` at character 5 of `max(colour)`; there are `amount`, `is_online`, `is_fraud`
         aggregates.o p: `o p` is no name; use letters, digits and underscores, starting with a letter
         aggregates.q: expected a number at character 23 of `coalesce(sum(amount), 1.2.3)`, found `1.2.3`
+        aggregates.a: `a` is there already; choose another name
     "#]]);
 }
 

@@ -3,9 +3,9 @@
 
 use super::Error;
 use crate::Group;
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StructArray, make_array};
+use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StructArray, make_array};
 use arrow::compute::interleave;
-use arrow::datatypes::{DataType, Field, Fields, Schema};
+use arrow::datatypes::{DataType, Field, Fields};
 use flow::config::Pipeline;
 use flow::items::Items;
 use flow::processor::Stop;

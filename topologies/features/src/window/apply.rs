@@ -41,7 +41,15 @@ impl Engine {
 
     #[inline]
     fn event_in_order(&mut self, id: u32, time_us: i64, word: impl Fn(usize) -> u64, out: &mut [Option<f64>]) {
-        self.advance(id, time_us);
+        let upper_us = time_us.saturating_sub(self.plan.delay_us);
+        let horizon_us = time_us.saturating_sub(self.plan.keep_us);
+        self.states.keys.heads[id as usize].now_us = time_us;
+        if self.plan.keeps(LABELS) {
+            self.states.view(&self.plan, id, LABELS).advance(upper_us, horizon_us);
+        }
+        if self.plan.keeps(EVENTS) {
+            self.states.view(&self.plan, id, EVENTS).advance(upper_us, horizon_us);
+        }
         if self.plan.windowless {
             present::read_windowless(&self.plan, &mut self.states, id, time_us, out);
         }
@@ -107,16 +115,12 @@ impl Engine {
     }
 
     /// Moves the windows of a key to a new present.
-    #[inline]
     fn advance(&mut self, id: u32, time_us: i64) {
         let upper_us = time_us.saturating_sub(self.plan.delay_us);
         let horizon_us = time_us.saturating_sub(self.plan.keep_us);
         for series in 0..SERIES {
             if self.plan.keeps(series) {
-                let mut view = self.states.view(&self.plan, id, series);
-                view.raise(upper_us);
-                view.evict(upper_us);
-                view.trim(horizon_us);
+                self.states.view(&self.plan, id, series).advance(upper_us, horizon_us);
             }
         }
         self.states.keys.heads[id as usize].now_us = time_us;

@@ -1,8 +1,9 @@
 //! Applying many rows, with the memory of rows to come fetched while earlier ones are computed.
 //!
-//! A key's state is spread over some ten cache lines that nobody has touched for thousands of rows. Rows are taken in
-//! blocks: first all keys are looked up, then all lines that the rows will need are asked for, then the rows are
-//! applied in their order. Looking ahead never changes a result: what was looked up is checked again.
+//! A key's state is spread over some ten cache lines that nobody has touched for thousands of rows. So each row passes
+//! three stations: [`FAR_ROWS`] before its turn its key is looked up and its state's head, cursors and sums are asked
+//! for; [`NEAR_ROWS`] before its turn they are there and say which entries of its rings will be needed; then it is
+//! applied. Looking ahead never changes a result: what was looked up is checked again.
 
 use arrow::buffer::NullBuffer;
 
@@ -11,8 +12,12 @@ use super::prefetch::prefetch;
 use super::series::{NULL, encode};
 use super::{Applied, Engine, Key};
 
-/// Rows looked ahead. Sixteen keys of ten lines are as many as the load buffers of current cores take.
-const BLOCK_ROWS: usize = 16;
+/// How many rows before its turn a row's key is looked up.
+const FAR_ROWS: usize = 16;
+/// How many rows before its turn a row's entries are asked for.
+const NEAR_ROWS: usize = 6;
+/// Places for the numbers of keys on the way; a power of two above [`FAR_ROWS`].
+const PLACES: usize = 32;
 /// Bytes of a cache line.
 const LINE_BYTES: usize = 64;
 
@@ -70,62 +75,88 @@ impl Engine {
     /// When columns or `out` are shorter than the events need.
     pub fn apply_batch(&mut self, rows: &[Row<'_>], columns: &[Column<'_>], out: &mut [Option<f64>]) -> usize {
         assert_eq!(columns.len(), self.plan.columns, "one column per column of the group");
-        let width = self.width();
-        let (mut event, mut late) = (0, 0);
-        for block in rows.chunks(BLOCK_ROWS) {
-            let mut ids = [None; BLOCK_ROWS];
-            self.look_ahead(block, &mut ids);
-            for (row, id) in block.iter().zip(ids) {
-                // A guess by hash, and a row in between may have given the number to another key.
-                let id = id.filter(|id| row.key().is_some_and(|key| self.states.keys.heads[*id as usize].is(key)));
-                match *row {
-                    Row::Label { key, time_us, value } => {
-                        if let (Some(key), Some(value)) = (key, value) {
-                            let id = id.or_else(|| self.states.keys.find(key));
-                            self.apply_label(key, id, time_us, value);
-                        }
-                    }
-                    Row::Event { key, time_us } => {
-                        let out = &mut out[event * width..(event + 1) * width];
-                        match key {
-                            None => out.fill(None),
-                            Some(key) => {
-                                let id = id.unwrap_or_else(|| self.states.intern(&self.plan, key));
-                                let applied = self.apply_event(id, time_us, |column| columns[column].word(event), out);
-                                late += usize::from(applied == Applied::Late);
-                            }
-                        }
-                        event += 1;
-                    }
-                }
+        let mut progress = Progress::default();
+        let mut ids = [None; PLACES];
+        for step in 0..rows.len() + FAR_ROWS {
+            if let Some(row) = rows.get(step) {
+                ids[step % PLACES] = self.look_up(row);
+            }
+            if let Some(near) = (step + NEAR_ROWS).checked_sub(FAR_ROWS).filter(|near| *near < rows.len()) {
+                ids[near % PLACES].into_iter().for_each(|id| self.fetch_entries(id));
+            }
+            if let Some(turn) = step.checked_sub(FAR_ROWS) {
+                self.apply_row(&rows[turn], ids[turn % PLACES], columns, out, &mut progress);
             }
         }
-        late
+        progress.late
     }
 
-    fn look_ahead(&self, rows: &[Row<'_>], ids: &mut [Option<u32>; BLOCK_ROWS]) {
-        let (plan, states) = (&self.plan, &self.states);
-        for (row, id) in rows.iter().zip(&mut *ids) {
-            *id = row.key().and_then(|key| states.keys.guess(key.hash));
-            let Some(id) = *id else { continue };
-            let id = id as usize;
-            prefetch_slice(&states.keys.heads[id..=id]);
-            prefetch_slice(&states.cursors[id * plan.cursors..(id + 1) * plan.cursors]);
-            prefetch_slice(&states.sums[id * plan.sums..(id + 1) * plan.sums]);
-            prefetch_slice(&states.squares[id * plan.squares..(id + 1) * plan.squares]);
-        }
-        for id in ids.iter().flatten() {
-            let id = *id as usize;
-            for series in (0..SERIES).filter(|series| plan.keeps(*series)) {
-                let (layout, ring) = (&plan.series[series], &states.keys.heads[id].rings[series]);
-                let at = id * plan.cursors + layout.cursors_at;
-                prefetch(ring.address(ring.end(), layout.stride));
-                for cursor in &states.cursors[at..=at + plan.windows_us.len()] {
-                    prefetch(ring.address(*cursor, layout.stride));
+    fn apply_row(
+        &mut self,
+        row: &Row<'_>,
+        id: Option<u32>,
+        columns: &[Column<'_>],
+        out: &mut [Option<f64>],
+        progress: &mut Progress,
+    ) {
+        // The number is a guess by hash, and a row in between may have given it to another key.
+        let id = id.filter(|id| row.key().is_some_and(|key| self.states.keys.heads[*id as usize].is(key)));
+        match *row {
+            Row::Label { key, time_us, value } => {
+                if let (Some(key), Some(value)) = (key, value) {
+                    let id = id.or_else(|| self.states.keys.find(key));
+                    self.apply_label(key, id, time_us, value);
                 }
+            }
+            Row::Event { key, time_us } => {
+                let (event, width) = (progress.events, self.width());
+                let out = &mut out[event * width..(event + 1) * width];
+                match key {
+                    None => out.fill(None),
+                    Some(key) => {
+                        let id = id.unwrap_or_else(|| self.states.intern(&self.plan, key));
+                        let applied = self.apply_event(id, time_us, |column| columns[column].word(event), out);
+                        progress.late += usize::from(applied == Applied::Late);
+                    }
+                }
+                progress.events += 1;
             }
         }
     }
+
+    /// Most likely the number of the row's key; asks for the memory that is found by it.
+    #[inline]
+    fn look_up(&self, row: &Row<'_>) -> Option<u32> {
+        let (plan, states) = (&self.plan, &self.states);
+        let number = states.keys.guess(row.key()?.hash)?;
+        let id = number as usize;
+        prefetch_slice(&states.keys.heads[id..=id]);
+        prefetch_slice(&states.cursors[id * plan.cursors..(id + 1) * plan.cursors]);
+        prefetch_slice(&states.sums[id * plan.sums..(id + 1) * plan.sums]);
+        prefetch_slice(&states.squares[id * plan.squares..(id + 1) * plan.squares]);
+        Some(number)
+    }
+
+    /// Asks for the entries at the edges of the key's windows.
+    #[inline]
+    fn fetch_entries(&self, id: u32) {
+        let (plan, states, id) = (&self.plan, &self.states, id as usize);
+        for series in (0..SERIES).filter(|series| plan.keeps(*series)) {
+            let (layout, ring) = (&plan.series[series], &states.keys.heads[id].rings[series]);
+            let at = id * plan.cursors + layout.cursors_at;
+            prefetch(ring.address(ring.end(), layout.stride));
+            for cursor in &states.cursors[at..=at + plan.windows_us.len()] {
+                prefetch(ring.address(*cursor, layout.stride));
+            }
+        }
+    }
+}
+
+/// How far a batch has come.
+#[derive(Debug, Default)]
+struct Progress {
+    events: usize,
+    late: usize,
 }
 
 #[inline]

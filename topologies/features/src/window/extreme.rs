@@ -40,11 +40,12 @@ impl Chain {
         f64::from_bits(ring.entry(seq, stride)[self.value])
     }
 
-    /// Puts the entry `seq` at the chain's end. `lows` are the windows' first entries, `oldest` the least of them.
-    pub fn push(self, ring: &mut Ring, stride: usize, cursors: &mut [u32], lows: &[u32], oldest: u32, seq: u32) {
+    /// Puts the entry `seq` at the chain's end. `own` are the chain's cursors, `lows` the windows' first entries,
+    /// `oldest` the least of them.
+    pub fn push(self, ring: &mut Ring, stride: usize, own: &mut [u32], lows: &[u32], oldest: u32, seq: u32) {
         let value = self.value(ring, stride, seq);
-        let (newest, firsts) = split(cursors, self.cursors, lows.len());
-        let mut back = *newest;
+        let (newest, firsts) = (own[0], &mut own[1..]);
+        let mut back = newest;
         while !behind(back, oldest) && dominates(value, self.value(ring, stride, back), self.max) {
             back = (ring.entry(back, stride)[self.links] >> 32) as u32;
         }
@@ -56,24 +57,30 @@ impl Chain {
             let links = &mut ring.entry_mut(back, stride)[self.links];
             *links = *links >> 32 << 32 | u64::from(seq);
         }
-        *newest = seq;
         for (first, low) in firsts.iter_mut().zip(lows) {
             if alone || behind(*first, *low) || behind(back, *first) {
                 *first = seq;
             }
         }
+        own[0] = seq;
     }
 
-    /// The entry `left` has left window number `window`.
-    #[inline]
-    pub fn leave(self, ring: &Ring, stride: usize, cursors: &mut [u32], window: usize, left: u32) {
-        let newest = cursors[self.cursors];
-        let first = &mut cursors[self.cursors + 1 + window];
-        if *first == left && newest != left {
-            *first = ring.entry(left, stride)[self.links] as u32;
-        } else if !behind(left, *first) {
-            // Empty: kept just behind the window, so that the distance never grows.
-            *first = left;
+    /// Moves each window's first member to its window's beginning; just before it when none is left, so that no distance
+    /// grows for ever. `oldest` is the least of `lows`.
+    pub fn follow(self, ring: &Ring, stride: usize, own: &mut [u32], lows: &[u32], oldest: u32) {
+        if behind(own[0], oldest) {
+            own[0] = oldest.wrapping_sub(1);
+        }
+        let newest = own[0];
+        for (first, low) in own[1..].iter_mut().zip(lows) {
+            if behind(newest, *low) {
+                *first = low.wrapping_sub(1);
+            } else {
+                // A member is left, so this one was in the window before and the links lead there.
+                while behind(*first, *low) {
+                    *first = ring.entry(*first, stride)[self.links] as u32;
+                }
+            }
         }
     }
 
@@ -88,9 +95,4 @@ impl Chain {
     pub fn clear(self, cursors: &mut [u32], windows: usize, low: u32) {
         cursors[self.cursors..=self.cursors + windows].fill(low.wrapping_sub(1));
     }
-}
-
-fn split(cursors: &mut [u32], at: usize, windows: usize) -> (&mut u32, &mut [u32]) {
-    let (newest, firsts) = cursors[at..=at + windows].split_at_mut(1);
-    (&mut newest[0], firsts)
 }

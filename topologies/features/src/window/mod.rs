@@ -28,7 +28,7 @@
 //! With keep = delay + longest window + retention, an entry goes when its time is at or before its key's newest row
 //! less keep. A whole key goes when its newest row is at or before the newest event of its key group less keep. Both
 //! depend on the rows of that one of the 256 key groups alone, so no partitioning and no batching shows. When memory is
-//! given back is another matter and cannot be seen.
+//! given back is another matter and cannot be seen. Rows are events, and labels where the group reads them.
 
 mod apply;
 mod batch;

@@ -60,9 +60,10 @@ fn value_at(view: &mut View<'_>, reach: &Reach, value: Value, time_us: i64) -> O
             let mut values = sequence(oldest, reach.before).rev().filter_map(|seq| stored(view, column, seq));
             values.next()
         }
-        Value::Extreme { chain, window, .. } => {
-            let values = sequence(reach.lows[window], reach.high).filter_map(|seq| stored(view, chain.value - 1, seq));
-            values.reduce(|old, new| if dominates(new, old, chain.max) { new } else { old })
+        Value::Extreme { column, chain, window, .. } => {
+            let max = view.series.columns[column].chains[chain].max;
+            let values = sequence(reach.lows[window], reach.high).filter_map(|seq| stored(view, column, seq));
+            values.reduce(|old, new| if dominates(new, old, max) { new } else { old })
         }
         Value::Count { sum, .. } => with_sum(view, reach, sum, |sum, _, _| Some(f64::from(sum.count))),
         Value::Sum { sum, .. } => with_sum(view, reach, sum, |sum, _, view| sum.sum(view.wides)),
@@ -71,16 +72,16 @@ fn value_at(view: &mut View<'_>, reach: &Reach, value: Value, time_us: i64) -> O
     }
 }
 
-/// Hands the sum of a past window to `read`.
+/// Hands the sum of a past window to `read`; `sum` is its place among all of the key's.
 fn with_sum(
     view: &mut View<'_>,
     reach: &Reach,
     sum: usize,
     read: impl FnOnce(&Sum, &Square, &View<'_>) -> Option<f64>,
 ) -> Option<f64> {
-    let windows = view.plan.windows_us.len();
+    let (series, windows) = (view.series, view.plan.windows_us.len());
+    let sum = sum - series.sums_at;
     let (window, at) = (sum % windows, sum - sum % windows);
-    let series = view.series;
     let (index, column) = series.columns.iter().enumerate().find(|(_, column)| column.sums == Some(at))?;
     let (low, high) = (reach.lows[window], reach.high);
     let (now_low, now_high) = (view.low(window), view.high());

@@ -43,6 +43,10 @@ pub(super) struct Series {
     pub stride: usize,
     /// Stored columns.
     pub columns: Vec<Column>,
+    /// Those with sums, as the rows of the hot path want them.
+    pub summed: Vec<Summed>,
+    /// Whether a column has chains or a newest value.
+    pub linked: bool,
     /// Where its cursors start among the key's: the end of all windows, then each window's beginning, then a place
     /// per [`Column::last`] and the chains'.
     pub cursors_at: usize,
@@ -70,6 +74,17 @@ pub(super) struct Column {
     pub chains: Vec<Chain>,
 }
 
+/// A column with sums.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Summed {
+    /// Word of the entry with its value.
+    pub word: usize,
+    /// Where its sums start among the series'.
+    pub sums: usize,
+    /// Where its squares start among the series'.
+    pub squares: Option<usize>,
+}
+
 /// A feature.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Output {
@@ -77,8 +92,8 @@ pub(super) struct Output {
     pub default: Option<f64>,
 }
 
-/// How a feature is read off the state. Windows are numbers of [`Plan::windows_us`]; `sum` and `square` include the
-/// window.
+/// How a feature is read off the state. Windows are numbers of [`Plan::windows_us`]; `sum` and `square` are places
+/// among all of a key's sums and squares, the window included.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value {
     Events { window: usize },
@@ -88,7 +103,7 @@ pub(super) enum Value {
     Sum { series: usize, sum: usize },
     Avg { series: usize, sum: usize },
     Stddev { series: usize, sum: usize, square: usize },
-    Extreme { series: usize, chain: Chain, window: usize },
+    Extreme { series: usize, column: usize, chain: usize, window: usize },
 }
 
 impl Plan {
@@ -149,23 +164,21 @@ impl Plan {
             Function::Of(statistic, Source::Column(input)) => (statistic, EVENTS, input),
             Function::Of(statistic, Source::Label) => (statistic, LABELS, 0),
         };
-        let columns = &self.series[series].columns;
-        let index = columns.iter().position(|column| column.input == input).unwrap_or(0);
-        let column = &columns[index];
-        let sum = column.sums.unwrap_or(0) + window;
-        let chain = |max| column.chains.iter().find(|chain| chain.max == max).copied();
+        let layout = &self.series[series];
+        let column = layout.columns.iter().position(|column| column.input == input).unwrap_or(0);
+        let stored = &layout.columns[column];
+        let sum = layout.sums_at + stored.sums.unwrap_or(0) + window;
+        let chain = |max| stored.chains.iter().position(|chain| chain.max == max).unwrap_or(0);
         match statistic {
-            Statistic::Last => Value::Last { series, column: index },
+            Statistic::Last => Value::Last { series, column },
+            Statistic::Count => Value::Count { series, sum },
             Statistic::Sum => Value::Sum { series, sum },
             Statistic::Avg => Value::Avg { series, sum },
-            Statistic::Stddev => Value::Stddev { series, sum, square: column.squares.unwrap_or(0) + window },
-            Statistic::Min | Statistic::Max => {
-                let Some(chain) = chain(statistic == Statistic::Max) else {
-                    unreachable!("every aggregate was noted before");
-                };
-                Value::Extreme { series, chain, window }
+            Statistic::Stddev => {
+                Value::Stddev { series, sum, square: layout.squares_at + stored.squares.unwrap_or(0) + window }
             }
-            Statistic::Count => Value::Count { series, sum },
+            Statistic::Min => Value::Extreme { series, column, chain: chain(false), window },
+            Statistic::Max => Value::Extreme { series, column, chain: chain(true), window },
         }
     }
 }
@@ -238,5 +251,10 @@ impl Series {
                 self.cursors += 1 + windows;
             }
         }
+        let columns = self.columns.iter().enumerate();
+        self.summed = columns
+            .filter_map(|(index, column)| Some(Summed { word: 1 + index, sums: column.sums?, squares: column.squares }))
+            .collect();
+        self.linked = self.columns.iter().any(|column| column.last.is_some() || !column.chains.is_empty());
     }
 }

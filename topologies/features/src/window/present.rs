@@ -28,25 +28,18 @@ pub(super) fn read_windowed(plan: &Plan, states: &States, id: u32, out: &mut [Op
     let cursors = &states.cursors[id * plan.cursors..(id + 1) * plan.cursors];
     let sums = &states.sums[id * plan.sums..(id + 1) * plan.sums];
     for (output, place) in plan.outputs.iter().zip(out) {
-        let at = |series: usize| &cursors[plan.series[series].cursors_at..];
-        let sum = |series: usize, sum: usize| &sums[plan.series[series].sums_at + sum];
         let value = match output.value {
             Value::TimeSinceLast | Value::Last { .. } => continue,
-            Value::Events { window } => {
-                let cursors = at(EVENTS);
-                Some(f64::from(cursors[0].wrapping_sub(cursors[1 + window])))
-            }
-            Value::Count { series, sum: index } => Some(f64::from(sum(series, index).count)),
-            Value::Sum { series, sum: index } => sum(series, index).sum(&states.wides),
-            Value::Avg { series, sum: index } => sum(series, index).avg(&states.wides),
-            Value::Stddev { series, sum: index, square } => {
-                let square = &states.squares[id * plan.squares + plan.series[series].squares_at + square];
-                sum(series, index).stddev(square, &states.wides)
-            }
-            Value::Extreme { series, chain, window } => {
-                let (ring, stride) = (&states.keys.heads[id].rings[series], plan.series[series].stride);
-                let cursors = at(series);
-                chain.get(ring, stride, cursors, window, cursors[1 + window])
+            // The events' cursors are the key's first.
+            Value::Events { window } => Some(f64::from(cursors[0].wrapping_sub(cursors[1 + window]))),
+            Value::Count { sum, .. } => Some(f64::from(sums[sum].count)),
+            Value::Sum { sum, .. } => sums[sum].sum(&states.wides),
+            Value::Avg { sum, .. } => sums[sum].avg(&states.wides),
+            Value::Stddev { sum, square, .. } => sums[sum].stddev(&states.squares[id * plan.squares + square], &states.wides),
+            Value::Extreme { series, column, chain, window } => {
+                let (layout, ring) = (&plan.series[series], &states.keys.heads[id].rings[series]);
+                let cursors = &cursors[layout.cursors_at..];
+                layout.columns[column].chains[chain].get(ring, layout.stride, cursors, window, cursors[1 + window])
             }
         };
         *place = value.or(output.default);

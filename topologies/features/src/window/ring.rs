@@ -14,6 +14,23 @@ pub(super) fn behind(left: u32, right: u32) -> bool {
     (left.wrapping_sub(right) as i32) < 0
 }
 
+/// A ring's entries without the ring: all that is needed stays in registers.
+#[derive(Clone, Copy)]
+pub(super) struct Entries<'a> {
+    words: &'a [u64],
+    mask: u32,
+    stride: usize,
+}
+
+impl<'a> Entries<'a> {
+    /// The entry's words: time first.
+    #[inline(always)]
+    pub fn get(self, seq: u32) -> &'a [u64] {
+        let place = (seq & self.mask) as usize * self.stride;
+        &self.words[place..place + self.stride]
+    }
+}
+
 /// Entries of one key, oldest first.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ring {
@@ -64,6 +81,12 @@ impl Ring {
     #[inline]
     pub fn time_us(&self, seq: u32, stride: usize) -> i64 {
         self.words[self.place(seq, stride)] as i64
+    }
+
+    /// The entries for a loop that writes elsewhere.
+    #[inline]
+    pub fn entries(&self, stride: usize) -> Entries<'_> {
+        Entries { words: &self.words, mask: self.capacity.wrapping_sub(1), stride }
     }
 
     /// Address of an entry, to fetch ahead; the ring's start while it is empty.
@@ -131,8 +154,12 @@ impl Ring {
         };
         let mut seq = self.begin;
         while seq != self.end {
-            larger.entry_mut(seq, stride).copy_from_slice(self.entry(seq, stride));
-            seq = seq.wrapping_add(1);
+            // As far as neither ring wraps and there are entries.
+            let (from, to) = (seq & (self.capacity - 1), seq & (capacity - 1));
+            let run = (self.capacity - from).min(capacity - to).min(self.end.wrapping_sub(seq));
+            let (from, to, words) = (from as usize * stride, to as usize * stride, run as usize * stride);
+            larger.words[to..to + words].copy_from_slice(&self.words[from..from + words]);
+            seq = seq.wrapping_add(run);
         }
         *self = larger;
     }

@@ -62,11 +62,20 @@ impl View<'_> {
         self.ring.time_us(seq, self.series.stride)
     }
 
+    /// Moves the windows to end at `upper_us`, and forgets entries at or before `horizon_us`.
+    #[inline]
+    pub fn advance(&mut self, upper_us: i64, horizon_us: i64) {
+        self.raise(upper_us);
+        self.evict(upper_us);
+        self.trim(horizon_us);
+    }
+
     /// Lets entries up to `upper_us` into the windows.
     #[inline]
     pub fn raise(&mut self, upper_us: i64) {
+        let end = self.ring.end();
         let mut high = self.high();
-        while high != self.ring.end() && self.time_us(high) <= upper_us {
+        while high != end && self.time_us(high) <= upper_us {
             self.enter(high);
             high = high.wrapping_add(1);
         }
@@ -76,15 +85,40 @@ impl View<'_> {
     /// Takes entries out of the windows that end at `upper_us`.
     #[inline]
     pub fn evict(&mut self, upper_us: i64) {
-        let high = self.high();
-        for (window, length_us) in self.plan.windows_us.iter().enumerate() {
+        let (series, entries) = (self.series, self.ring.entries(self.series.stride));
+        let Some((high, lows)) = self.cursors.split_first_mut() else { return };
+        for (window, (length_us, low)) in self.plan.windows_us.iter().zip(&mut *lows).enumerate() {
             let lower_us = upper_us.saturating_sub(*length_us);
-            let mut low = self.low(window);
-            while low != high && self.time_us(low) <= lower_us {
-                self.leave(low, window);
-                low = low.wrapping_add(1);
+            let before = *low;
+            let mut next = before;
+            while next != *high {
+                let entry = entries.get(next);
+                if entry[0] as i64 > lower_us {
+                    break;
+                }
+                for summed in &series.summed {
+                    let word = entry[summed.word];
+                    if word != NULL {
+                        let square = summed.squares.map(|squares| &mut self.squares[squares + window]);
+                        self.sums[summed.sums + window].remove(square, f64::from_bits(word), self.wides);
+                    }
+                }
+                next = next.wrapping_add(1);
             }
-            self.cursors[1 + window] = low;
+            *low = next;
+        }
+        if series.linked {
+            self.evict_links();
+        }
+    }
+
+    /// Lets the chains follow the windows' beginnings.
+    fn evict_links(&mut self) {
+        let (series, windows) = (self.series, self.plan.windows_us.len());
+        let (shared, own) = self.cursors.split_at_mut(1 + windows);
+        for chain in series.columns.iter().flat_map(|column| &column.chains) {
+            let own = &mut own[chain.cursors - 1 - windows..];
+            chain.follow(self.ring, series.stride, own, &shared[1..], shared[1 + self.plan.longest]);
         }
     }
 
@@ -131,14 +165,8 @@ impl View<'_> {
 
     /// Empties the series.
     pub fn clear(&mut self) {
-        for column in &self.series.columns {
-            for window in 0..self.plan.windows_us.len() {
-                if let Some(at) = column.sums {
-                    let square = column.squares.map(|squares| &mut self.squares[squares + window]);
-                    self.sums[at + window].clear(square, self.wides);
-                }
-            }
-        }
+        self.sums.iter_mut().for_each(|sum| sum.clear(None, self.wides));
+        self.squares.fill(Square::default());
         *self.ring = Ring::default();
         self.reset_cursors();
     }
@@ -169,21 +197,34 @@ impl View<'_> {
         (!behind(newest, self.oldest())).then(|| self.time_us(newest))
     }
 
-    #[inline]
+    #[inline(always)]
     fn enter(&mut self, seq: u32) {
-        let series = self.series;
-        for (index, column) in series.columns.iter().enumerate() {
-            let word = self.ring.entry(seq, series.stride)[1 + index];
+        let (series, windows) = (self.series, self.plan.windows_us.len());
+        let entry = self.ring.entry(seq, series.stride);
+        for summed in &series.summed {
+            let word = entry[summed.word];
             if word == NULL {
                 continue;
             }
-            if let Some(at) = column.sums {
-                for window in 0..self.plan.windows_us.len() {
-                    let square = column.squares.map(|squares| &mut self.squares[squares + window]);
-                    self.sums[at + window].add(square, f64::from_bits(word), self.wides);
+            let sums = self.sums[summed.sums..summed.sums + windows].iter_mut();
+            match summed.squares {
+                None => sums.for_each(|sum| sum.add(None, f64::from_bits(word), self.wides)),
+                Some(at) => {
+                    let squares = &mut self.squares[at..at + windows];
+                    sums.zip(squares).for_each(|(sum, square)| sum.add(Some(square), f64::from_bits(word), self.wides));
                 }
             }
-            self.link(seq, index);
+        }
+        if series.linked {
+            self.link_all(seq);
+        }
+    }
+
+    fn link_all(&mut self, seq: u32) {
+        for index in 0..self.series.columns.len() {
+            if self.ring.entry(seq, self.series.stride)[1 + index] != NULL {
+                self.link(seq, index);
+            }
         }
     }
 
@@ -197,33 +238,17 @@ impl View<'_> {
         }
         let windows = self.plan.windows_us.len();
         for chain in &column.chains {
-            let (shared, own) = self.cursors.split_at_mut(chain.cursors);
-            let chain = super::extreme::Chain { cursors: 0, ..*chain };
-            chain.push(self.ring, series.stride, own, &shared[1..=windows], shared[1 + self.plan.longest], seq);
+            let (shared, own) = self.cursors.split_at_mut(1 + windows);
+            let own = &mut own[chain.cursors - 1 - windows..];
+            chain.push(self.ring, series.stride, own, &shared[1..], shared[1 + self.plan.longest], seq);
         }
     }
 
     fn enter_sums(&mut self, seq: u32, window: usize) {
-        for (index, column) in self.series.columns.iter().enumerate() {
-            if let (Some(at), Some(value)) = (column.sums, decode(self.ring.entry(seq, self.series.stride)[1 + index])) {
-                let square = column.squares.map(|squares| &mut self.squares[squares + window]);
-                self.sums[at + window].add(square, value, self.wides);
-            }
-        }
-    }
-
-    #[inline]
-    fn leave(&mut self, seq: u32, window: usize) {
-        for (index, column) in self.series.columns.iter().enumerate() {
-            if let Some(at) = column.sums {
-                let word = self.ring.entry(seq, self.series.stride)[1 + index];
-                if word != NULL {
-                    let square = column.squares.map(|squares| &mut self.squares[squares + window]);
-                    self.sums[at + window].remove(square, f64::from_bits(word), self.wides);
-                }
-            }
-            for chain in &column.chains {
-                chain.leave(self.ring, self.series.stride, self.cursors, window, seq);
+        for summed in &self.series.summed {
+            if let Some(value) = decode(self.ring.entry(seq, self.series.stride)[summed.word]) {
+                let square = summed.squares.map(|squares| &mut self.squares[squares + window]);
+                self.sums[summed.sums + window].add(square, value, self.wides);
             }
         }
     }

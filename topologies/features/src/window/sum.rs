@@ -47,6 +47,13 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
     (sum, (a - (sum - part)) + (b - part))
 }
 
+/// The same for `a` at least as large as `b`, or zero.
+#[inline(always)]
+fn quick_two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    (sum, b - (sum - a))
+}
+
 impl Sum {
     /// Adds a value, which may be infinite or NaN.
     #[inline(always)]
@@ -58,11 +65,11 @@ impl Sum {
     /// Removes a value that was added before.
     #[inline(always)]
     pub fn remove(&mut self, square: Option<&mut Square>, value: f64, wides: &mut Wides) {
-        self.count -= 1;
-        if self.count == 0 {
+        if self.count == 1 {
             self.clear(square, wides);
         } else {
             self.shift(square, value, true, wides);
+            self.count -= 1;
         }
     }
 
@@ -83,10 +90,11 @@ impl Sum {
         if self.wide == 0 {
             let (sum, error) = two_sum(self.high, if negative { -value } else { value });
             let (rest, lost) = two_sum(self.low, error);
-            // A NaN or infinity, or a sum beyond the largest double, makes `lost` NaN or `sum` infinite.
-            let fits = lost == 0.0 && sum.is_finite();
-            if fits && square.as_mut().is_none_or(|square| square.shift(value, negative, self.count == 0)) {
-                (self.high, self.low) = two_sum(sum, rest);
+            // A NaN or infinity, or a sum beyond the largest double, makes `lost` NaN.
+            if lost == 0.0 && square.as_mut().is_none_or(|square| square.shift(value, negative, self.count == 0)) {
+                // `rest` is at most half a unit in the last place of what `high` was. Where that is more than nothing
+                // beside `sum`, most of `high` has cancelled, `sum` is exact and a multiple of such units.
+                (self.high, self.low) = quick_two_sum(sum, rest);
                 return;
             }
         }

@@ -58,8 +58,8 @@ impl Model {
                 let value = match aggregate.function {
                     Function::Count => Some(state.events.iter().filter(|(other_us, _)| inside(*other_us)).count() as f64),
                     Function::TimeSinceLast => {
-                        let times = before.events.iter().map(|(other_us, _)| *other_us).filter(|other_us| inside(*other_us));
-                        times.last().map(|last_us| (time_us - last_us) as f64 / 1e6)
+                        let mut times = before.events.iter().map(|(other_us, _)| *other_us).filter(|other_us| inside(*other_us));
+                        times.next_back().map(|last_us| (time_us - last_us) as f64 / 1e6)
                     }
                     Function::Of(statistic, source) => {
                         let events = if statistic == Statistic::Last { &before.events } else { &state.events };
@@ -85,6 +85,9 @@ impl Model {
     }
 
     pub fn label(&mut self, key: &(u64, String), time_us: i64, value: f64) {
+        if !self.group.reads_label() {
+            return;
+        }
         let keep_us = self.keep_us;
         let state = self.state(key);
         let at = state.labels.partition_point(|(other_us, _)| *other_us <= time_us);
