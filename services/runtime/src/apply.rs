@@ -2,11 +2,18 @@
 //! parents. Everything here may be done again, and by several at once.
 
 use crate::context::{Context, Error};
-use crate::log::{Input, Publish, SessionOptions, TopicPartition};
+use crate::log::{self, Input, Publish, SessionOptions, TopicPartition};
 use flow::fence::{Control, ParentLog};
 use flow::plan::Kind;
 use flow::wire::Draft;
 use schemas::registry::value_subject;
+use std::thread;
+use std::time::Duration;
+
+/// Pause before a new partition's leader is asked again.
+const LEADER_RETRY_MS: u64 = 100;
+/// How often it is asked again.
+const LEADER_TRIES_MAX: u32 = 100;
 
 /// What `apply` found missing and made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,20 +50,20 @@ pub fn apply(context: &Context) -> Result<Applied, Error> {
 /// Writes a fence to every partition of a log; with `first`, only to empty ones.
 pub fn write_fence(
     context: &Context,
-    log: &str,
+    name: &str,
     control: &Control,
     number: i64,
     first: bool,
     applied: &mut Applied,
 ) -> Result<(), Error> {
-    let mut writer = context.writer(log)?;
+    let mut writer = context.writer(name)?;
     let mut session = context.log.session(SessionOptions {
         durable: true,
         ..SessionOptions::new(format!("{}.apply", context.pipeline.name), Input::None)
     })?;
-    for partition in 0..context.topic(log)?.partitions as i32 {
-        let tp = TopicPartition::new(log, partition);
-        if first && context.log.watermarks(&tp)?.1 > 0 {
+    for partition in 0..context.topic(name)?.partitions as i32 {
+        let tp = TopicPartition::new(name, partition);
+        if first && patiently(|| context.log.watermarks(&tp))?.1 > 0 {
             continue;
         }
         let draft = Draft { fence: Some(control.fence(number)), ..Draft::default() };
@@ -65,6 +72,18 @@ pub fn write_fence(
     }
     session.flush()?;
     Ok(session.close()?)
+}
+
+/// Asks again while a topic just created has no leader yet.
+fn patiently<T>(ask: impl Fn() -> log::Result<T>) -> log::Result<T> {
+    let mut tries = 0;
+    loop {
+        match ask() {
+            Err(error) if error.is_retriable() && tries < LEADER_TRIES_MAX => tries += 1,
+            answer => return answer,
+        }
+        thread::sleep(Duration::from_millis(LEADER_RETRY_MS));
+    }
 }
 
 /// The logs whose tasks write into the named one.
