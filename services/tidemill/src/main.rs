@@ -1,1 +1,51 @@
-fn main() {}
+//! `tidemill`: the command line, and every service.
+
+mod check;
+mod cli;
+mod commands;
+mod diagnostics;
+mod environment;
+mod error;
+mod exit;
+mod loading;
+mod logging;
+mod output;
+mod publish;
+mod services;
+mod signals;
+mod suggest;
+mod supervisor;
+mod tap;
+mod compute;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::output::{Format, note};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start(cli.global.log_format, cli.command.is_service());
+    match commands::run(&cli) {
+        Ok(()) => Exit::Ok.into(),
+        Err(error) => {
+            tell(&error, cli.global.output);
+            error.exit().into()
+        }
+    }
+}
+
+/// Says why, to standard error; what is wrong with a pipeline file was asked for and goes where results go.
+fn tell(error: &Error, format: Format) {
+    match (error, format) {
+        (Error::Interrupted | Error::Closed, _) => {}
+        (Error::Pipeline { json, .. }, Format::Json) => drop(output::Output::new(format).line(&json.to_string())),
+        (Error::Pipeline { text, .. }, Format::Text) => note(text.trim_end()),
+        (error, Format::Text) => note(&format!("error: {error}")),
+        (error, Format::Json) => note(&error.json().to_string()),
+    }
+}

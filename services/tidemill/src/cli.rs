@@ -1,0 +1,230 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::output::Format;
+use crate::{exit, services};
+
+/// Machine learning on event streams: validate, compute features, score, watch, retrain; every step a topic.
+#[derive(Debug, Parser)]
+#[command(name = "tidemill", version, after_help = exit::HELP, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Pipeline file, or the name of a shipped pipeline. Default: the shipped one, from `topologies/pipelines` if
+    /// that is here.
+    #[arg(long, global = true, value_name = "FILE", env = "TIDEMILL_PIPELINE")]
+    pub pipeline: Option<String>,
+    /// Where the embedded log (`log/`) and the store (`store/`) lie.
+    #[arg(long, global = true, value_name = "DIR", default_value = ".tidemill", env = "TIDEMILL_DATA")]
+    pub data: PathBuf,
+    /// Kafka brokers as HOST:PORT,…; without them the embedded log is used.
+    #[arg(long, global = true, value_name = "HOST:PORT,…", env = "TIDEMILL_BROKERS")]
+    pub brokers: Option<String>,
+    /// A setting for the Kafka client, such as security.protocol=SSL; may be repeated (in the variable: with `;`).
+    #[arg(long, global = true, value_name = "KEY=VALUE", env = "TIDEMILL_KAFKA", value_delimiter = ';', value_parser = pair)]
+    pub kafka: Vec<(String, String)>,
+    /// A Confluent-compatible schema registry; without it schemas are kept in the store.
+    #[arg(long, global = true, value_name = "URL", env = "TIDEMILL_SCHEMA_REGISTRY")]
+    pub schema_registry: Option<String>,
+    /// After how much silence a source partition no longer holds the others back, such as 5s; overrides the pipeline.
+    #[arg(long, global = true, value_name = "TIME", env = "TIDEMILL_IDLE_TIMEOUT", value_parser = duration)]
+    pub idle_timeout: Option<Duration>,
+    /// What results are written as.
+    #[arg(long, global = true, value_enum, default_value = "text", env = "TIDEMILL_OUTPUT")]
+    pub output: Format,
+    /// What the program's own log is written as, to standard error; RUST_LOG sets what is in it.
+    #[arg(long, global = true, value_enum, default_value = "text", env = "TIDEMILL_LOG_FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// Form of the program's own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the pipeline file: every problem at once, with its place and what to do.
+    Validate,
+    /// Draw topics and tasks of the pipeline.
+    Graph {
+        /// What the picture is written as.
+        #[arg(long, value_enum, default_value = "mermaid")]
+        format: Picture,
+    },
+    /// Create what the pipeline needs: topics, schemas, first control records. Can be repeated.
+    Apply {
+        /// Begin a new generation of the internal logs, recomputed from the sources; old ones stay.
+        #[arg(long)]
+        rebuild: bool,
+    },
+    /// Apply, then run all services in this process until Ctrl-C.
+    Up(Up),
+    /// Run some services in this process until Ctrl-C.
+    Run {
+        /// The services.
+        #[arg(required = true, value_name = "SERVICE", value_parser = PossibleValuesParser::new(services::names()))]
+        services: Vec<String>,
+        /// Stop once everything published has gone through.
+        #[arg(long)]
+        drain: bool,
+    },
+    /// Publish events from a Parquet, CSV or JSON-lines file, and labels from one of its columns.
+    Publish {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Show records of a topic, decoded, as JSON lines.
+    Tap(Tap),
+    /// List topics with their records.
+    Topics,
+    /// Features without a stream.
+    #[command(subcommand)]
+    Features(Features),
+    /// Models in the registry.
+    #[command(subcommand)]
+    Model(Model),
+}
+
+/// Form of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Picture {
+    /// For GitHub and many editors.
+    Mermaid,
+    /// For Graphviz.
+    Dot,
+}
+
+/// `tidemill up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Publish this file meanwhile, as `tidemill publish` would.
+    #[arg(long, value_name = "FILE")]
+    pub publish: Option<PathBuf>,
+    /// Stop once everything published has gone through.
+    #[arg(long)]
+    pub drain: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// How a file becomes events and labels.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "File options")]
+pub struct SourceArgs {
+    /// Which column of the file is which of the schema; those with the same or a similar name find each other.
+    #[arg(long, value_name = "NAME=COLUMN", value_delimiter = ',', value_parser = pair)]
+    pub map: Vec<(String, String)>,
+    /// Column of the file with the label; it goes to the label topic, not into the event.
+    #[arg(long, value_name = "COLUMN")]
+    pub label_column: Option<String>,
+    /// How long after its event a label becomes known.
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
+    pub label_delay: Duration,
+    /// Events per second. Default: as fast as possible.
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "speed_up")]
+    pub rate: Option<f64>,
+    /// How many times faster than the events happened.
+    #[arg(long, value_name = "X", value_parser = positive)]
+    pub speed_up: Option<f64>,
+}
+
+/// `tidemill tap`.
+#[derive(Debug, Args)]
+pub struct Tap {
+    /// The topic, or a part of its name that only one topic has.
+    pub topic: String,
+    /// Where to begin in each partition: start, end, an offset, or -N for the last N records.
+    #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
+    pub from: Option<String>,
+    /// Stop after so many lines.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Only lines with this value in this field, such as event.customer_id=7; all of several must hold.
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = pair)]
+    pub filter: Vec<(String, String)>,
+    /// Wait for more at the end.
+    #[arg(long)]
+    pub follow: bool,
+    /// Show marks and fences of internal logs too.
+    #[arg(long)]
+    pub marks: bool,
+}
+
+/// `tidemill features`.
+#[derive(Debug, Subcommand)]
+pub enum Features {
+    /// Compute all features of a file's events, as the pipeline would.
+    Compute {
+        /// Parquet, CSV or JSON-lines file with events.
+        file: PathBuf,
+        /// Parquet file to write: id, time, features.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+}
+
+/// `tidemill model`.
+#[derive(Debug, Subcommand)]
+pub enum Model {
+    /// List models and versions.
+    List,
+    /// Show a version: its manifest and card.
+    Show {
+        /// The model.
+        name: String,
+        /// A number, or `latest`.
+        #[arg(default_value = "latest")]
+        version: String,
+    },
+}
+
+impl Command {
+    /// Whether it runs services, which tell what they do.
+    pub fn is_service(&self) -> bool {
+        matches!(self, Self::Up(_) | Self::Run { .. })
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        _ => Err(format!("`{text}` is not of the form NAME=VALUE")),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let us = flow::config::parse_duration(text).and_then(|us| u64::try_from(us).ok());
+    us.map(Duration::from_micros)
+        .ok_or_else(|| format!("`{text}` is no length of time; write a whole number and a unit: 500ms, 90s, 10m, 1h, 7d"))
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| format!("`{text}` is not a number above zero"))
+}
+
+#[cfg(test)]
+mod tests;

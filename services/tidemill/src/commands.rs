@@ -1,0 +1,33 @@
+//! One module per command.
+
+mod apply;
+mod features;
+mod graph;
+mod model;
+mod publish;
+mod run;
+mod tap;
+mod topics;
+mod up;
+mod validate;
+
+use crate::cli::{Cli, Command};
+use crate::error::Error;
+use crate::output::Output;
+
+/// Does what the command line says.
+pub fn run(cli: &Cli) -> Result<(), Error> {
+    let (global, output) = (&cli.global, Output::new(cli.global.output));
+    match &cli.command {
+        Command::Validate => validate::run(global, output),
+        Command::Graph { format } => graph::run(global, output, *format),
+        Command::Apply { rebuild } => apply::run(global, output, *rebuild),
+        Command::Up(options) => up::run(global, output, options),
+        Command::Run { services, drain } => run::run(global, output, services, *drain),
+        Command::Publish { file, source } => publish::run(global, output, file, source),
+        Command::Tap(options) => tap::run(global, output, options),
+        Command::Topics => topics::run(global, output),
+        Command::Features(command) => features::run(global, output, command),
+        Command::Model(command) => model::run(global, output, command),
+    }
+}

@@ -1,0 +1,44 @@
+//! `tidemill apply`: make what the pipeline needs.
+
+use runtime::apply::{Applied, apply};
+use serde_json::{Value, json};
+
+use crate::cli::Global;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::output::Output;
+
+pub fn run(global: &Global, output: Output, rebuild: bool) -> Result<(), Error> {
+    let environment = if rebuild { Environment::rebuild(global)? } else { Environment::open(global)? };
+    let applied = apply(&environment.context)?;
+    output.show(|| text(&environment, &applied, rebuild), || value(&environment, &applied))
+}
+
+fn text(environment: &Environment, applied: &Applied, rebuild: bool) -> String {
+    let plan = &environment.context.plan;
+    let mut text = format!(
+        "pipeline {} in generation {}: {} topics, {} of them new; {} schemas registered",
+        plan.pipeline,
+        plan.generation,
+        plan.topics.len(),
+        applied.topics.len(),
+        applied.schemas.len(),
+    );
+    applied.topics.iter().for_each(|topic| text.push_str(&format!("\n  + {topic}")));
+    if rebuild {
+        text.push_str("\nrestart the services; they compute the new generation from the first event on");
+    }
+    text
+}
+
+fn value(environment: &Environment, applied: &Applied) -> Value {
+    let schemas: Vec<Value> =
+        applied.schemas.iter().map(|(subject, id)| json!({ "subject": subject, "id": id })).collect();
+    json!({
+        "pipeline": environment.context.plan.pipeline,
+        "generation": environment.context.plan.generation,
+        "topics_created": applied.topics,
+        "schemas": schemas,
+        "fences_written": applied.fences,
+    })
+}

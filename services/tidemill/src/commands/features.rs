@@ -1,0 +1,46 @@
+//! `tidemill features compute`: a file in, its features out.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::cli::{Features, Global};
+use crate::commands::publish::options;
+use crate::compute::compute;
+use crate::error::Error;
+use crate::loading;
+use crate::output::Output;
+use crate::publish::file::Source;
+
+pub fn run(global: &Global, output: Output, command: &Features) -> Result<(), Error> {
+    let Features::Compute { file, out, source: args } = command;
+    let begun = Instant::now();
+    let source = Source::open(file)?;
+    let pipeline = loading::load(global)?.checked(global)?;
+    let batches = source.batches.collect::<Result<Vec<_>, _>>()?;
+    let computed = compute(&pipeline, &source.schema, &batches, &options(args))?;
+    offline::table::write(out, computed.table.schema(), std::slice::from_ref(&computed.table))?;
+    let (rows, features) = (computed.table.num_rows(), pipeline.features.names().len());
+    let seconds = begun.elapsed().as_secs_f64();
+    let text = || {
+        let mut text = format!("{features} features of {rows} events in {} ({seconds:.1} s)", out.display());
+        if let Some(column) = &computed.label_column {
+            text.push_str(&format!("\nlabels from {column}, known {:?} after their events", args.label_delay));
+        }
+        if computed.repeated > 0 {
+            text.push_str(&format!("\nleft out {} repeated events", computed.repeated));
+        }
+        text
+    };
+    let value = || {
+        json!({
+            "out": out.display().to_string(),
+            "rows": rows,
+            "features": pipeline.features.names(),
+            "label_column": computed.label_column,
+            "repeated": computed.repeated,
+            "seconds": seconds,
+        })
+    };
+    output.show(text, value)
+}

@@ -1,0 +1,101 @@
+//! `tidemill tap`: records of a topic as JSON lines.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use runtime::log::{Log, SessionOptions, TopicPartition};
+
+use crate::cli::{Global, Tap};
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::output::Output;
+use crate::suggest::nearest;
+use crate::tap::{Filter, Position, Start, Values, lines};
+
+/// Longest wait for records at once.
+const POLL_MS: u64 = 200;
+/// A partition that gives nothing for so long has ended, although its last offsets hold no record (Kafka keeps some for
+/// itself).
+const SILENCE_MS: u64 = 5_000;
+
+pub fn run(global: &Global, output: Output, options: &Tap) -> Result<(), Error> {
+    let environment = Environment::existing(global)?;
+    let log = &environment.context.log;
+    let topic = find(&options.topic, &log.topics()?)?;
+    let default = if options.follow { Start::End } else { Start::Start };
+    let from = match &options.from {
+        None => default,
+        Some(text) => text.parse::<Start>().map_err(Error::Input)?,
+    };
+    let (positions, mut left) = positions(&**log, &topic, from)?;
+    let mut session = log.session(SessionOptions::assigned("tidemill.tap", positions))?;
+    let (filter, mut values) = (Filter::new(&options.filter), Values::default());
+    let mut budget = options.limit.unwrap_or(usize::MAX);
+    let mut heard = Instant::now();
+    while budget > 0 && (options.follow || !left.is_empty()) && !environment.signals.stopping() {
+        let poll = session.poll(Duration::from_millis(POLL_MS))?;
+        if poll.records.is_empty() && !options.follow && heard.elapsed() >= Duration::from_millis(SILENCE_MS) {
+            break;
+        }
+        for (tp, mut records) in poll.records {
+            heard = Instant::now();
+            if let Some(end) = left.get(&tp).copied().filter(|_| !options.follow) {
+                let reached = records.last().is_some_and(|last| last.offset + 1 >= end);
+                records.retain(|record| record.offset < end);
+                reached.then(|| left.remove(&tp));
+            } else if !options.follow {
+                continue;
+            }
+            let decoded = values.decode(&*environment.context.schemas, &records)?;
+            let shown = records.iter().zip(decoded).flat_map(|(record, value)| {
+                lines(&Position { tp: &tp, record }, value, options.marks)
+            });
+            let shown: Vec<String> =
+                shown.filter(|line| filter.wants(line)).take(budget).map(|line| line.to_string()).collect();
+            budget -= shown.len();
+            output.lines(&shown)?;
+        }
+    }
+    session.close()?;
+    environment.signals.check()
+}
+
+/// Where each partition is read from, and the ends of those that hold something from there on.
+#[allow(clippy::type_complexity)] // Named types for two local lists would say less.
+fn positions(
+    log: &dyn Log,
+    topic: &str,
+    from: Start,
+) -> Result<(Vec<(TopicPartition, i64)>, HashMap<TopicPartition, i64>), Error> {
+    let (mut positions, mut left) = (Vec::new(), HashMap::new());
+    for partition in 0..log.partitions(topic)?.unwrap_or(0) {
+        let tp = TopicPartition::new(topic, partition);
+        let (start, end) = log.watermarks(&tp)?;
+        let offset = from.offset(start, end);
+        if offset < end {
+            left.insert(tp.clone(), end);
+        }
+        positions.push((tp, offset));
+    }
+    Ok((positions, left))
+}
+
+/// The topic of that name, or the only one that has it in its name.
+fn find(wanted: &str, topics: &[String]) -> Result<String, Error> {
+    if topics.iter().any(|topic| topic == wanted) {
+        return Ok(wanted.to_owned());
+    }
+    let containing: Vec<&String> = topics.iter().filter(|topic| topic.contains(wanted)).collect();
+    match containing[..] {
+        [only] => Ok(only.clone()),
+        [] => {
+            let near = nearest(wanted, topics.iter().map(String::as_str));
+            let help = near.map_or_else(|| "see `tidemill topics`".to_owned(), |near| format!("did you mean `{near}`?"));
+            Err(Error::Input(format!("there is no topic {wanted}; {help}")))
+        }
+        ref several => {
+            let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
+            Err(Error::Input(format!("several topics have `{wanted}` in their names: {}", names.join(", "))))
+        }
+    }
+}

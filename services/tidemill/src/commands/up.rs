@@ -1,0 +1,44 @@
+//! `tidemill up`: everything in one process.
+
+use runtime::apply::apply;
+use serde_json::json;
+
+use crate::cli::{Global, Up};
+use crate::commands::publish;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::output::{Output, note};
+use crate::services::{self, Job};
+use crate::supervisor;
+
+pub fn run(global: &Global, output: Output, options: &Up) -> Result<(), Error> {
+    let environment = Environment::open(global)?;
+    let applied = apply(&environment.context)?;
+    if !applied.topics.is_empty() {
+        note(&format!("created {} topics", applied.topics.len()));
+    }
+    let mut jobs = services::jobs(&environment, &[])?;
+    announce(&environment, &jobs);
+    if let Some(file) = &options.publish {
+        jobs.push(publish::job(&environment, output, file, &options.source)?);
+    }
+    finish(&environment, output, supervisor::run(&environment, jobs, options.drain))
+}
+
+/// Says what runs, and where data lies.
+pub fn announce(environment: &Environment, jobs: &[Job]) {
+    let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+    note(&format!("pipeline {}: {}", environment.context.pipeline.name, environment.place()));
+    note(&format!("running {}; Ctrl-C stops", names.join(", ")));
+}
+
+/// Says that everything stopped cleanly, when it did.
+pub fn finish(environment: &Environment, output: Output, ended: Result<(), Error>) -> Result<(), Error> {
+    if matches!(ended, Ok(()) | Err(Error::Interrupted)) {
+        note("stopped; everything is committed");
+        if output.is_json() {
+            output.line(&json!({ "stopped": true, "pipeline": environment.context.pipeline.name }).to_string())?;
+        }
+    }
+    ended
+}

@@ -1,0 +1,187 @@
+//! Features of a whole table, by the engine that computes them in the stream.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch};
+use arrow::compute::{cast, concat_batches, filter_record_batch};
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit};
+use features::offline::{Feature, Labels, Table, compute as run};
+use features::stage::group;
+use flow::config::Pipeline;
+use flow::sql::Expression;
+use schemas::key::key_text;
+
+use crate::error::Error;
+use crate::publish::{Columns, Options, check_map, convert};
+
+/// A table with features, and how it came about.
+pub struct Computed {
+    /// Id, time, features in the pipeline's order.
+    pub table: RecordBatch,
+    /// Repeated events that were left out.
+    pub repeated: usize,
+    /// Name of the column that labels were taken from.
+    pub label_column: Option<String>,
+}
+
+/// Computes all features of the events in `batches`.
+pub fn compute(pipeline: &Pipeline, schema: &SchemaRef, batches: &[RecordBatch], options: &Options) -> Result<Computed, Error> {
+    let wanted = wanted(pipeline)?;
+    let known: Vec<&str> = pipeline.events.schema.columns.iter().map(|column| column.name.as_str()).collect();
+    check_map(&options.map, &known)?;
+    let columns = Columns::find(&wanted, schema, &options.map, Some(&pipeline.events.event_time))?;
+    let label = label_column(pipeline, schema, options)?;
+    let (mut events, mut labels, mut before) = (Vec::new(), Vec::new(), 0);
+    for batch in batches {
+        events.push(columns.convert(batch, &wanted, before)?);
+        if let Some(at) = label {
+            let field = Field::new(pipeline.target().unwrap_or_default(), DataType::Float64, true);
+            labels.push(truth(batch.column(at), schema.field(at).name(), &field, before)?);
+        }
+        before += batch.num_rows() as u64;
+    }
+    let mut events = concat_batches(&wanted, &events).map_err(failed)?;
+    let parts: Vec<&dyn Array> = labels.iter().map(AsRef::as_ref).collect();
+    let labels = if parts.is_empty() { None } else { Some(arrow::compute::concat(&parts).map_err(failed)?) };
+    let kept = first_copies(pipeline, &events)?;
+    let repeated = kept.iter().filter(|kept| **kept == Some(false)).count();
+    let mut labels = labels;
+    if repeated > 0 {
+        let flags = BooleanArray::from(kept);
+        events = filter_record_batch(&events, &flags).map_err(failed)?;
+        labels = labels.map(|labels| arrow::compute::filter(&labels, &flags)).transpose().map_err(failed)?;
+    }
+    let table = features(pipeline, &events, labels.as_ref(), options.label_delay_us)?;
+    Ok(Computed { table, repeated, label_column: label.map(|at| schema.field(at).name().clone()) })
+}
+
+/// The event's columns that anything reads.
+fn wanted(pipeline: &Pipeline) -> Result<SchemaRef, Error> {
+    let events = &pipeline.events;
+    let whole = schemas::codec::arrow_schema(&events.schema.json.to_string());
+    let whole = whole.map_err(|error| Error::Input(format!("schema {}: {error}", events.schema.path)))?;
+    let mut read = vec![events.id.as_str(), events.event_time.as_str()];
+    for entity in &pipeline.features.entities {
+        read.push(&entity.key);
+        read.extend(entity.aggregates.iter().flat_map(|one| &one.expression.columns).map(String::as_str));
+    }
+    read.extend(pipeline.features.row.iter().flat_map(|row| &row.expression.columns).map(String::as_str));
+    let fields = whole.fields().iter().filter(|field| read.contains(&field.name().as_str()));
+    Ok(Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>())))
+}
+
+/// The column with labels, if there is one or one is named.
+fn label_column(pipeline: &Pipeline, table: &Schema, options: &Options) -> Result<Option<usize>, Error> {
+    let Some(target) = pipeline.target() else {
+        return match &options.label_column {
+            None => Ok(None),
+            Some(column) => Err(crate::publish::Error::NoLabels(column.clone()).into()),
+        };
+    };
+    let map = options.label_column.iter().map(|column| (target.to_owned(), column.clone())).collect();
+    let needed = options.label_column.is_some() || pipeline.features.entities.iter().any(|entity| entity.label_derived);
+    if needed { Ok(Some(Columns::one(target, table, &map)?)) } else { Ok(None) }
+}
+
+/// A column of labels as numbers; texts may be numbers or truth values.
+fn truth(array: &ArrayRef, column: &str, field: &Field, before: u64) -> Result<ArrayRef, Error> {
+    if let Ok(numbers) = convert(array, column, field, before) {
+        return Ok(numbers);
+    }
+    let flag = Field::new(field.name(), DataType::Boolean, true);
+    let flags = convert(array, column, &flag, before)?;
+    Ok(cast(&cast(&flags, &DataType::Int8).map_err(failed)?, &DataType::Float64).map_err(failed)?)
+}
+
+/// Which events are no repeats: of those with one id within the pipeline's horizon the first by time counts.
+fn first_copies(pipeline: &Pipeline, events: &RecordBatch) -> Result<Vec<Option<bool>>, Error> {
+    let times = times_us(pipeline, events)?;
+    let ids = column(events, &pipeline.events.id)?;
+    let mut order: Vec<usize> = (0..times.len()).collect();
+    order.sort_by_key(|row| times[*row]);
+    let mut kept = vec![Some(true); times.len()];
+    let mut seen: HashMap<String, i64> = HashMap::with_capacity(times.len());
+    let mut id = String::new();
+    for row in order {
+        id.clear();
+        if key_text(ids, row, &mut id).is_none() {
+            continue;
+        }
+        match seen.get(&id) {
+            Some(first) if times[row] - first <= pipeline.events.dedupe_horizon_us => kept[row] = Some(false),
+            _ => drop(seen.insert(id.clone(), times[row])),
+        }
+    }
+    Ok(kept)
+}
+
+fn features(pipeline: &Pipeline, events: &RecordBatch, labels: Option<&ArrayRef>, delay_us: i64) -> Result<RecordBatch, Error> {
+    let times = times_us(pipeline, events)?;
+    let known: Vec<i64> = times.iter().map(|time_us| time_us.saturating_add(delay_us)).collect();
+    let entities = &pipeline.features.entities;
+    let groups = entities.iter().map(|entity| group(pipeline, entity)).collect::<Result<Vec<_>, _>>();
+    let groups = groups.map_err(|error| Error::Input(error.to_string()))?;
+    let row = row_features(pipeline, events)?;
+    let table = Table {
+        ids: Some(column(events, &pipeline.events.id)?.clone()),
+        times_us: &times,
+        origins: None,
+        keys: entities.iter().map(|entity| column(events, &entity.key).cloned()).collect::<Result<_, _>>()?,
+        columns: numbers(events),
+        labels: labels.map(|labels| Labels { values: labels.as_primitive::<Float64Type>().clone(), known_us: &known }),
+    };
+    let computed = run(&groups, &table)?;
+    let mut fields = Vec::new();
+    let mut arrays: Vec<ArrayRef> = Vec::new();
+    for name in [&pipeline.events.id, &pipeline.events.event_time] {
+        let array = column(events, name)?;
+        fields.push(Field::new(name, array.data_type().clone(), false));
+        arrays.push(array.clone());
+    }
+    for Feature { name, values } in row.into_iter().chain(computed) {
+        fields.push(Field::new(name, DataType::Float64, true));
+        arrays.push(Arc::new(values));
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(failed)
+}
+
+fn row_features(pipeline: &Pipeline, events: &RecordBatch) -> Result<Vec<Feature>, Error> {
+    let feature = |row: &flow::config::RowFeature| {
+        let values = Expression::compile(&row.expression.text, events.schema_ref()).and_then(|sql| sql.doubles(events));
+        let values = values.map_err(|error| Error::Input(format!("row feature {}: {error}", row.name)))?;
+        Ok(Feature { name: row.output.clone(), values })
+    };
+    pipeline.features.row.iter().map(feature).collect()
+}
+
+/// Columns that aggregates may read; truth values count 0 and 1.
+fn numbers(events: &RecordBatch) -> Vec<(String, Float64Array)> {
+    let fields = events.schema_ref().fields().iter().zip(events.columns());
+    let number = |array: &ArrayRef| match array.data_type() {
+        DataType::Boolean => cast(array, &DataType::Int8).and_then(|bits| cast(&bits, &DataType::Float64)).ok(),
+        other if other.is_numeric() => cast(array, &DataType::Float64).ok(),
+        _ => None,
+    };
+    let named = fields.filter_map(|(field, array)| Some((field.name().clone(), number(array)?)));
+    named.map(|(name, array)| (name, array.as_primitive::<Float64Type>().clone())).collect()
+}
+
+fn times_us(pipeline: &Pipeline, events: &RecordBatch) -> Result<Vec<i64>, Error> {
+    let times = column(events, &pipeline.events.event_time)?;
+    let zone = match times.data_type() {
+        DataType::Timestamp(_, zone) => zone.clone(),
+        _ => None,
+    };
+    let times = cast(times, &DataType::Timestamp(TimeUnit::Microsecond, zone)).map_err(failed)?;
+    let times = cast(&times, &DataType::Int64).map_err(failed)?;
+    Ok(times.as_primitive::<Int64Type>().values().to_vec())
+}
+
+fn column<'b>(events: &'b RecordBatch, name: &str) -> Result<&'b ArrayRef, Error> {
+    events.column_by_name(name).ok_or_else(|| Error::Input(format!("the schema has no column {name}")))
+}
+
+fn failed(error: arrow::error::ArrowError) -> Error {
+    Error::Failed(error.to_string())
+}

@@ -1,0 +1,166 @@
+//! Everything a command can end with, and the exit code that follows from it.
+
+use crate::exit::Exit;
+use crate::publish;
+use runtime::{context, log, shell};
+use schemas::registry::{RegisterError, Unavailable};
+use serde_json::{Value, json};
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The pipeline file is wrong; all problems are rendered already.
+    #[error("{text}")]
+    Pipeline {
+        /// As text.
+        text: String,
+        /// As JSON.
+        json: Value,
+    },
+    /// Something that the user gave cannot be used.
+    #[error("{0}")]
+    Input(String),
+    /// Something failed.
+    #[error("{0}")]
+    Failed(String),
+    /// Something outside does not answer.
+    #[error("{0}")]
+    Outside(String),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// Topics or schemas of the pipeline.
+    #[error(transparent)]
+    Context(#[from] context::Error),
+    /// A shell ended.
+    #[error(transparent)]
+    Shell(#[from] shell::Error),
+    /// The validator ended.
+    #[error(transparent)]
+    Validator(#[from] validator::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] registry::store::Error),
+    /// Models.
+    #[error(transparent)]
+    Models(#[from] registry::models::Error),
+    /// The schema registry did not answer.
+    #[error(transparent)]
+    Registry(#[from] Unavailable),
+    /// A Parquet file.
+    #[error(transparent)]
+    Table(#[from] offline::table::Error),
+    /// Publishing.
+    #[error(transparent)]
+    Publish(#[from] publish::Error),
+    /// Features of a table.
+    #[error(transparent)]
+    Features(#[from] features::offline::Error),
+    /// One service among several ended the process.
+    #[error("{service}: {source}")]
+    Service {
+        /// Its name.
+        service: String,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+    /// Nobody reads our output any more, as in `tidemill tap … | head`.
+    #[error("the output was closed")]
+    Closed,
+}
+
+impl Error {
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Pipeline { .. } | Self::Input(_) | Self::Features(_) => Exit::Input,
+            Self::Failed(_) => Exit::Failed,
+            Self::Outside(_) | Self::Registry(_) => Exit::Unavailable,
+            Self::Log(error) => of_log(error),
+            Self::Context(error) => of_context(error),
+            Self::Shell(error) => of_shell(error),
+            Self::Validator(error) => of_validator(error),
+            Self::Store(error) => of_store(error),
+            Self::Models(error) => match error {
+                registry::models::Error::Store(error) => of_store(error),
+                registry::models::Error::NotFound { .. } => Exit::Input,
+                _ => Exit::Failed,
+            },
+            Self::Table(error) => match error {
+                offline::table::Error::Io { .. } | offline::table::Error::Unwritable { .. } => Exit::Failed,
+                _ => Exit::Input,
+            },
+            Self::Publish(error) => match error {
+                publish::Error::Log(error) => of_log(error),
+                publish::Error::Context(error) => of_context(error),
+                _ => Exit::Input,
+            },
+            Self::Service { source, .. } => source.exit(),
+            Self::Interrupted => Exit::Interrupted,
+            Self::Closed => Exit::Ok,
+        }
+    }
+
+    /// For `--output json`.
+    pub fn json(&self) -> Value {
+        match self {
+            Self::Pipeline { json, .. } => json.clone(),
+            other => json!({ "error": { "kind": other.exit().name(), "message": other.to_string() } }),
+        }
+    }
+}
+
+fn of_log(error: &log::Error) -> Exit {
+    match error {
+        log::Error::Locked { .. } => Exit::Unavailable,
+        error if error.is_retriable() => Exit::Unavailable,
+        log::Error::MissingTopic { .. }
+        | log::Error::MissingPartition { .. }
+        | log::Error::PartitionCount { .. }
+        | log::Error::InvalidTopic { .. }
+        | log::Error::Setting { .. }
+        | log::Error::OutOfRange { .. }
+        | log::Error::RecordTooLarge { .. } => Exit::Input,
+        _ => Exit::Failed,
+    }
+}
+
+fn of_context(error: &context::Error) -> Exit {
+    match error {
+        context::Error::Log(error) => of_log(error),
+        context::Error::Register(RegisterError::Unavailable(_)) => Exit::Unavailable,
+        context::Error::Wire(_) => Exit::Failed,
+        _ => Exit::Input,
+    }
+}
+
+fn of_shell(error: &shell::Error) -> Exit {
+    match error {
+        shell::Error::Log(error) => of_log(error),
+        _ => Exit::Stopped,
+    }
+}
+
+fn of_validator(error: &validator::Error) -> Exit {
+    match error {
+        validator::Error::Log(error) => of_log(error),
+        validator::Error::Shell(error) => of_shell(error),
+        validator::Error::Decisions(registry::decisions::Error::Store(error)) => of_store(error),
+        validator::Error::Stopped { .. } => Exit::Unavailable,
+        _ => Exit::Input,
+    }
+}
+
+fn of_store(error: &registry::store::Error) -> Exit {
+    match error {
+        registry::store::Error::Unavailable { .. } => Exit::Unavailable,
+        registry::store::Error::NotFound { .. } | registry::store::Error::Directory { .. } => Exit::Input,
+        _ => Exit::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! Tables in files: Parquet, CSV, JSON lines.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use offline::table::Table;
+
+use super::Error;
+
+/// Rows per batch of text files.
+const BATCH_ROWS: usize = 4_096;
+/// Lines of a JSON file that are looked at to know its columns.
+const INFER_LINES_MAX: usize = 1_000;
+
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, Error>> + Send>;
+
+/// A file of rows.
+pub struct Source {
+    /// Its columns. Those of text files are texts, turned into what a schema wants later.
+    pub schema: SchemaRef,
+    /// How many rows there are, where the file says so.
+    pub rows: Option<u64>,
+    /// The rows, in the order of the file.
+    pub batches: Batches,
+}
+
+impl Source {
+    /// Opens a file; its kind goes by the ending of its name.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+        match ending.as_str() {
+            "csv" => csv(path, b','),
+            "tsv" => csv(path, b'\t'),
+            "json" | "jsonl" | "ndjson" => json(path),
+            "parquet" | "pq" => parquet(path),
+            _ if path.is_file() && !is_parquet(path) => Err(failed(
+                path,
+                "its kind is unknown; end its name in .parquet, .csv, .tsv, .jsonl or .ndjson",
+            )),
+            _ => parquet(path),
+        }
+    }
+}
+
+fn is_parquet(path: &Path) -> bool {
+    let mut head = [0; 4];
+    File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && &head == b"PAR1"
+}
+
+fn failed(path: &Path, detail: impl ToString) -> Error {
+    Error::File { path: path.display().to_string(), detail: detail.to_string() }
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, Error> {
+    match File::open(path) {
+        Ok(_) if path.is_dir() => Err(failed(path, "it is a directory; name one file inside it")),
+        Ok(file) => Ok(BufReader::new(file)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(failed(path, "there is no such file")),
+        Err(error) => Err(failed(path, error)),
+    }
+}
+
+fn parquet(path: &Path) -> Result<Source, Error> {
+    let table = Table::open(path)?;
+    let (schema, rows) = (table.schema(), Some(table.rows()));
+    let groups = 0..table.row_groups();
+    let batches = groups.flat_map(move |group| -> Batches {
+        match table.row_group(group) {
+            Ok(batches) => Box::new(batches.map(|batch| batch.map_err(Error::from))),
+            Err(error) => Box::new(std::iter::once(Err(error.into()))),
+        }
+    });
+    Ok(Source { schema, rows, batches: Box::new(batches) })
+}
+
+fn csv(path: &Path, delimiter: u8) -> Result<Source, Error> {
+    let format = arrow::csv::reader::Format::default().with_header(true).with_delimiter(delimiter);
+    let (found, _) = format.infer_schema(open(path)?, Some(1)).map_err(|error| failed(path, error))?;
+    if found.fields().is_empty() {
+        return Err(failed(path, "it has no line with the names of its columns"));
+    }
+    let schema = texts(found.fields().iter().map(|field| field.name().trim_start_matches('\u{feff}')));
+    let reader = arrow::csv::ReaderBuilder::new(schema.clone()).with_format(format).with_batch_size(BATCH_ROWS);
+    let reader = reader.build(open(path)?).map_err(|error| failed(path, error))?;
+    let path = path.to_owned();
+    let batches = reader.map(move |batch| batch.map_err(|error| failed(&path, error)));
+    Ok(Source { schema, rows: None, batches: Box::new(batches) })
+}
+
+fn json(path: &Path) -> Result<Source, Error> {
+    let mut names: Vec<String> = Vec::new();
+    for (at, line) in open(path)?.lines().take(INFER_LINES_MAX).enumerate() {
+        let line = line.map_err(|error| failed(path, error))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&line);
+        let object = object.map_err(|error| failed(path, format!("line {}: {error}", at + 1)))?;
+        let plain = object.into_iter().filter(|(_, value)| !value.is_object() && !value.is_array());
+        names.extend(plain.map(|(name, _)| name).filter(|name| !names.contains(name)).collect::<Vec<_>>());
+    }
+    let schema = texts(names.iter().map(String::as_str));
+    let reader = arrow::json::ReaderBuilder::new(schema.clone()).with_coerce_primitive(true).with_batch_size(BATCH_ROWS);
+    let reader = reader.build(open(path)?).map_err(|error| failed(path, error))?;
+    let path = path.to_owned();
+    let batches = reader.map(move |batch| batch.map_err(|error| failed(&path, error)));
+    Ok(Source { schema, rows: None, batches: Box::new(batches) })
+}
+
+/// Columns of texts.
+fn texts<'a>(names: impl Iterator<Item = &'a str>) -> SchemaRef {
+    Arc::new(Schema::new(names.map(|name| Field::new(name, DataType::Utf8, true)).collect::<Vec<_>>()))
+}

@@ -1,0 +1,240 @@
+#![allow(clippy::unwrap_used)]
+
+//! Finding columns, turning values, and what arrives on the topics of a shipped pipeline.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, Float64Array, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use flow::plan::plan;
+use registry::schemas::FileRegistry;
+use registry::store::Store;
+use runtime::apply::apply;
+use runtime::context::Context;
+use runtime::embedded::Embedded;
+use runtime::log::{SessionOptions, TopicPartition};
+use serde_json::Value;
+
+use super::file::Source;
+use super::{Columns, Options, Pace, Publisher, check_map, convert};
+use crate::tap::Values;
+
+fn schema(fields: &[(&str, DataType)]) -> Schema {
+    Schema::new(fields.iter().map(|(name, kind)| Field::new(*name, kind.clone(), false)).collect::<Vec<_>>())
+}
+
+fn file() -> Schema {
+    schema(&[
+        ("TRANSACTION_ID", DataType::Int64),
+        ("TX_DATETIME", DataType::Timestamp(TimeUnit::Millisecond, None)),
+        ("TX_AMOUNT", DataType::Float64),
+        ("TX_FRAUD", DataType::Int8),
+        ("TX_FRAUD_SCENARIO", DataType::Int8),
+    ])
+}
+
+#[track_caller]
+fn check_found(wanted: &str, map: &[(&str, &str)], expected: Result<&str, &str>) {
+    let map = map.iter().map(|(name, column)| ((*name).to_owned(), (*column).to_owned())).collect();
+    let fields = schema(&[(wanted, DataType::Float64)]);
+    let found = Columns::find(&fields, &file(), &map, Some("event_time"));
+    let found = found.map(|columns| file().field(columns.get(0).unwrap()).name().clone()).map_err(|error| error.to_string());
+    assert_eq!(found.as_deref().map_err(String::as_str), expected);
+}
+
+#[test]
+fn columns_find_each_other_by_name_words_or_type() {
+    check_found("TX_AMOUNT", &[], Ok("TX_AMOUNT"));
+    check_found("transaction_id", &[], Ok("TRANSACTION_ID"));
+    check_found("transactionId", &[], Ok("TRANSACTION_ID"));
+    check_found("amount", &[], Ok("TX_AMOUNT"));
+    check_found("is_fraud", &[], Ok("TX_FRAUD"));
+    check_found("event_time", &[], Ok("TX_DATETIME"));
+    check_found("is_fraud", &[("is_fraud", "tx_fraud_scenario")], Ok("TX_FRAUD_SCENARIO"));
+}
+
+#[test]
+fn missing_columns_are_named_with_those_there_are() {
+    check_found(
+        "tx_amuont",
+        &[],
+        Err("no column for `tx_amuont`; did you mean `TX_AMOUNT`? Say so with --map tx_amuont=TX_AMOUNT; the file has \
+             `TRANSACTION_ID`, `TX_DATETIME`, `TX_AMOUNT`, `TX_FRAUD`, `TX_FRAUD_SCENARIO`"),
+    );
+    check_found(
+        "amount",
+        &[("amount", "TX_AMUONT")],
+        Err("--map amount=TX_AMUONT: the file has no column `TX_AMUONT`; did you mean `TX_AMOUNT`?"),
+    );
+    let unknown = check_map(&vec![("amuont".into(), "x".into())], &["amount", "id"]).unwrap_err().to_string();
+    assert_eq!(unknown, "--map amuont=x: the schema has no `amuont`; did you mean `amount`?");
+}
+
+#[track_caller]
+fn check_value(array: impl arrow::array::Array + 'static, wanted: DataType, expected: Result<(), &str>) {
+    let array: ArrayRef = Arc::new(array);
+    let converted = convert(&array, "C", &Field::new("f", wanted.clone(), false), 10).map_err(|error| error.to_string());
+    assert_eq!(converted.as_ref().map(|_| ()).map_err(String::as_str), expected);
+    if let Ok(converted) = converted {
+        assert_eq!(converted.data_type(), &wanted);
+    }
+}
+
+#[test]
+fn values_become_what_the_schema_wants_or_are_named() {
+    let time = DataType::Timestamp(TimeUnit::Millisecond, Some("+00:00".into()));
+    check_value(Int8Array::from(vec![0, 1]), DataType::Boolean, Ok(()));
+    check_value(StringArray::from(vec!["0", "true"]), DataType::Boolean, Ok(()));
+    check_value(StringArray::from(vec!["2018-04-01 00:00:31", "2018-04-01T00:00:31.5Z"]), time.clone(), Ok(()));
+    check_value(TimestampMillisecondArray::from(vec![1]), time.clone(), Ok(()));
+    check_value(Float64Array::from(vec![1.0, 2.0]), DataType::Int32, Ok(()));
+    let row = |rest: &str| format!("row 12: column `C` has {rest}");
+    check_value(
+        StringArray::from(vec!["1", "x"]),
+        DataType::Float64,
+        Err(&row("`x`, and `f` must be a number")),
+    );
+    check_value(
+        Float64Array::from(vec![1.0, 2.5]),
+        DataType::Int32,
+        Err(&row("`2.5`, and `f` must be a whole number that fits Int32")),
+    );
+    check_value(
+        Int64Array::from(vec![1, 1 << 40]),
+        DataType::Int32,
+        Err(&row("`1099511627776`, and `f` must be a whole number that fits Int32")),
+    );
+    check_value(Int64Array::from(vec![Some(1), None]), DataType::Int64, Err(&row("no value, and `f` must be given")));
+    check_value(
+        StringArray::from(vec!["2018-04-01", "yesterday"]),
+        time,
+        Err(&row("`yesterday`, and `f` must be a time such as 2018-04-01T09:30:00Z")),
+    );
+}
+
+/// Three events an hour apart; labels are known 90 minutes after them, the second has none.
+fn table() -> RecordBatch {
+    const HOUR_MS: i64 = 3_600_000;
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("TRANSACTION_ID", Arc::new(Int64Array::from(vec![1, 2, 3]))),
+        ("TX_DATETIME", Arc::new(TimestampMillisecondArray::from(vec![0, HOUR_MS, 2 * HOUR_MS]))),
+        ("CUSTOMER_ID", Arc::new(Int32Array::from(vec![5, 6, 5]))),
+        ("TERMINAL_ID", Arc::new(Int32Array::from(vec![9, 9, 9]))),
+        ("TX_AMOUNT", Arc::new(Float64Array::from(vec![1.5, 2.5, 3.5]))),
+        ("TX_FRAUD", Arc::new(Int8Array::from(vec![Some(1), None, Some(0)]))),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn context(dir: &std::path::Path) -> Context {
+    let yaml = crate::loading::SHIPPED.iter().find(|(name, _)| *name == include_str!("../../default-pipeline").trim());
+    let resolve = |path: &str| schemas::contracts::avro(path).map(str::to_owned).ok_or_else(String::new);
+    let pipeline = flow::config::parse(yaml.unwrap().1, &resolve).unwrap();
+    let plan = plan(&pipeline);
+    let registry = Arc::new(FileRegistry::new(Store::memory()));
+    let context = Context::new(Arc::new(Embedded::open(dir).unwrap()), registry, pipeline, plan);
+    apply(&context).unwrap();
+    context
+}
+
+fn options(label_column: Option<&str>) -> Options {
+    Options {
+        map: Vec::new(),
+        label_column: label_column.map(str::to_owned),
+        label_delay_us: 90 * 60_000_000,
+        pace: Pace::Full,
+    }
+}
+
+/// All records of a topic, by append order: partition, key, value.
+fn read(context: &Context, topic: &str) -> Vec<(i32, String, Value)> {
+    let partitions = context.topic(topic).unwrap().partitions as i32;
+    let tps: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
+    let held: i64 = tps.iter().map(|tp| context.log.watermarks(tp).unwrap().1).sum();
+    let positions = tps.into_iter().map(|tp| (tp, 0)).collect();
+    let mut session = context.log.session(SessionOptions::assigned("test", positions)).unwrap();
+    let (mut values, mut found) = (Values::default(), Vec::new());
+    while (found.len() as i64) < held {
+        for (tp, records) in session.poll(Duration::from_secs(1)).unwrap().records {
+            let decoded = values.decode(&*context.schemas, &records).unwrap();
+            for (record, value) in records.iter().zip(decoded) {
+                let key = String::from_utf8(record.key.clone().unwrap().to_vec()).unwrap();
+                found.push((tp.partition, key, value));
+            }
+        }
+    }
+    found.sort_by(|left, right| left.1.cmp(&right.1));
+    found
+}
+
+#[test]
+fn events_and_labels_arrive_keyed_and_decodable() {
+    let dir = tempfile::tempdir().unwrap();
+    let context = context(dir.path());
+    let table = table();
+    let mut publisher =
+        Publisher::open(&context, &table.schema(), &options(Some("TX_FRAUD")), Arc::new(|| false)).unwrap();
+    assert!(publisher.push(&table).unwrap());
+    // The first label is known before the third event, the other not before the end.
+    assert_eq!((publisher.summary().events, publisher.summary().labels), (3, 1));
+    let summary = publisher.finish().unwrap();
+    assert_eq!((summary.events, summary.labels), (3, 2));
+    let events = read(&context, &context.pipeline.events.topic);
+    assert_eq!(events.iter().map(|event| event.1.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
+    assert_eq!(events[2].2["amount"], 3.5);
+    assert_eq!(events[2].2["event_time"], "1970-01-01T02:00:00Z");
+    for (partition, key, _) in &events {
+        assert_eq!(*partition, runtime::log::partition_of_key(key.as_bytes(), context.pipeline.events.partitions as i32));
+    }
+    let source = context.pipeline.labels.as_ref().unwrap();
+    let labels = read(&context, &source.topic);
+    assert_eq!(labels.iter().map(|label| label.1.as_str()).collect::<Vec<_>>(), ["1", "3"]);
+    assert_eq!((&labels[0].2["is_fraud"], &labels[1].2["is_fraud"]), (&Value::Bool(true), &Value::Bool(false)));
+    assert_eq!(labels[0].2["known_time"], "1970-01-01T01:30:00Z");
+}
+
+#[test]
+fn being_told_to_stop_ends_a_paced_publish() {
+    let dir = tempfile::tempdir().unwrap();
+    let context = context(dir.path());
+    let table = table();
+    let options = Options { pace: Pace::SpeedUp(0.001), ..options(None) };
+    let mut publisher = Publisher::open(&context, &table.schema(), &options, Arc::new(|| true)).unwrap();
+    assert!(!publisher.push(&table).unwrap());
+    assert_eq!(publisher.end().unwrap().events, 1);
+}
+
+#[track_caller]
+fn check_file(name: &str, text: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+    let source = Source::open(&path).unwrap();
+    let batches: Vec<RecordBatch> = source.batches.collect::<Result<_, _>>().unwrap();
+    let wanted = Schema::new(vec![
+        Field::new("id", DataType::Int64, false),
+        Field::new("amount", DataType::Float64, true),
+    ]);
+    let columns = Columns::find(&wanted, &source.schema, &Vec::new(), None).unwrap();
+    let batch = columns.convert(&batches[0], &Arc::new(wanted), 0).unwrap();
+    let expected: Vec<ArrayRef> =
+        vec![Arc::new(Int64Array::from(vec![1, 2])), Arc::new(Float64Array::from(vec![Some(1.5), None]))];
+    assert_eq!(batch.columns(), expected);
+}
+
+#[test]
+fn text_files_of_every_kind_are_read() {
+    check_file("a.csv", "id,amount\n1,1.5\n2,\n");
+    check_file("a.tsv", "id\tamount\n1\t1.5\n2\t\n");
+    check_file("a.jsonl", "{\"id\": 1, \"amount\": 1.5}\n{\"id\": 2, \"more\": {}}\n");
+}
+
+#[test]
+fn files_that_cannot_be_read_say_why() {
+    let open = |name: &str| Source::open(std::path::Path::new(name)).err().unwrap().to_string();
+    assert!(open("nowhere.csv").contains("there is no such file"));
+    assert!(open("nowhere.parquet").contains("no such file"));
+    assert!(open("Cargo.toml").contains("its kind is unknown"));
+}

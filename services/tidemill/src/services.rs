@@ -1,0 +1,100 @@
+//! The table of services: a name, and what runs under it. `up` runs all of them, `run` those that are named.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use featurizer::{Featurizer, Role};
+use flow::plan::Service;
+use runtime::shell::{self, Stats};
+
+use crate::environment::Environment;
+use crate::error::Error;
+
+/// One thing that runs on an OS thread of its own.
+pub struct Job {
+    /// Its name in logs and messages.
+    pub name: String,
+    /// Counters, where it has some.
+    pub stats: Option<Arc<Stats>>,
+    /// What it reads, by consumer group: it is done with everything published once its commits reach the end.
+    pub reads: Vec<(String, Vec<String>)>,
+    /// Whether it ends by itself, as publishing a file does; a service that ends by itself ends all others.
+    pub finite: bool,
+    /// The work. It returns once the flag is set.
+    pub run: Box<dyn FnOnce(&AtomicBool) -> Result<(), Error> + Send>,
+}
+
+/// A service.
+pub struct Entry {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Makes its jobs.
+    pub jobs: fn(&Environment) -> Result<Vec<Job>, Error>,
+}
+
+/// All services. A new one is a line here.
+pub const SERVICES: &[Entry] =
+    &[Entry { name: "validator", jobs: validator }, Entry { name: "featurizer", jobs: featurizer }];
+
+/// Names of all services.
+pub fn names() -> Vec<&'static str> {
+    SERVICES.iter().map(|entry| entry.name).collect()
+}
+
+/// Jobs of the named services; of all when none is named.
+pub fn jobs(environment: &Environment, names: &[String]) -> Result<Vec<Job>, Error> {
+    let wanted = SERVICES.iter().filter(|entry| names.is_empty() || names.iter().any(|name| name == entry.name));
+    let mut jobs = Vec::new();
+    for entry in wanted {
+        jobs.extend((entry.jobs)(environment)?);
+    }
+    Ok(jobs)
+}
+
+fn validator(environment: &Environment) -> Result<Vec<Job>, Error> {
+    let context = &environment.context;
+    let settings = validator::Context {
+        log: context.log.clone(),
+        schemas: context.schemas.clone(),
+        decisions: environment.decisions.clone(),
+        pipeline: context.pipeline.clone(),
+        plan: context.plan.clone(),
+        stop: environment.signals.stop().clone(),
+    };
+    let options =
+        validator::Options { idle_timeout: environment.idle_timeout, ..validator::Options::new(&context.pipeline) };
+    let task = context.plan.tasks_of(Service::Validator).next();
+    Ok(vec![Job {
+        name: "validator".to_owned(),
+        stats: Some(options.stats.clone()),
+        reads: task.map(|task| (task.group_id.clone(), task.reads.clone())).into_iter().collect(),
+        finite: false,
+        run: Box::new(move |_| Ok(validator::run(settings, options)?)),
+    }])
+}
+
+fn featurizer(environment: &Environment) -> Result<Vec<Job>, Error> {
+    let context = &environment.context;
+    let mut jobs = Vec::new();
+    for (role, log) in Featurizer::roles(context) {
+        let task = context.plan.tasks_of(Service::Featurizer).find(|task| task.reads.contains(&log));
+        let task = task.ok_or_else(|| Error::Failed(format!("the plan has no task that reads {log}")))?;
+        let name = match role {
+            Role::Stage(at) => format!("featurizer.{}", context.plan.stages[at].entity),
+            Role::Journal => "featurizer.journal".to_owned(),
+        };
+        let options = shell::Options::new(name.clone(), task.group_id.clone(), vec![log.clone()]);
+        let context = context.clone();
+        jobs.push(Job {
+            name,
+            stats: Some(options.stats.clone()),
+            reads: vec![(task.group_id.clone(), vec![log])],
+            finite: false,
+            run: Box::new(move |stop| {
+                let mut service = Featurizer::new(context.clone(), role);
+                Ok(shell::run(&*context.log, &options, &mut service, stop)?)
+            }),
+        });
+    }
+    Ok(jobs)
+}

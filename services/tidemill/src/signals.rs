@@ -1,0 +1,75 @@
+//! Ctrl-C and the signal to terminate: the first asks everything to stop, the second ends the process at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::error::Error;
+use crate::exit::Exit;
+
+/// Set by signals and read by everything that runs for long.
+#[derive(Debug, Clone, Default)]
+pub struct Signals {
+    stop: Arc<AtomicBool>,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Starts listening.
+    pub fn listen() -> Result<Self, Error> {
+        let signals = Self::default();
+        let failed = |error: std::io::Error| Error::Failed(format!("cannot listen for signals: {error}"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let heard = signals.clone();
+        let name = "signals".to_owned();
+        thread::Builder::new().name(name).spawn(move || runtime.block_on(heard.hear())).map_err(failed)?;
+        Ok(signals)
+    }
+
+    async fn hear(self) {
+        loop {
+            let interrupted = next().await;
+            if self.stop.swap(true, Ordering::Relaxed) {
+                std::process::exit(i32::from(Exit::Interrupted.number()));
+            }
+            self.interrupted.store(interrupted, Ordering::Relaxed);
+        }
+    }
+
+    /// The flag that asks services to stop.
+    pub fn stop(&self) -> &Arc<AtomicBool> {
+        &self.stop
+    }
+
+    /// Whether somebody asked to stop.
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Ends with the code of Ctrl-C if that is what stopped the program.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.interrupted.load(Ordering::Relaxed) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Waits for a signal; true when it was Ctrl-C.
+#[cfg(unix)]
+async fn next() -> bool {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return tokio::signal::ctrl_c().await.is_ok();
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => true,
+        _ = terminate.recv() => false,
+    }
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+async fn next() -> bool {
+    tokio::signal::ctrl_c().await.is_ok()
+}

@@ -1,0 +1,156 @@
+//! Running jobs side by side until a signal, an error, or there is nothing left to do.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use runtime::log::{Log, TopicPartition};
+use tracing::{error, info, warn};
+
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::services::Job;
+
+/// Time between two looks at signals.
+const LOOK_MS: u64 = 200;
+/// How much longer than the idle timeout everything must be read and committed before the pipeline counts as drained:
+/// several commit intervals, so that a mark just written has reached the last log.
+const DRAINED_MS: u64 = 3_000;
+
+type Ended = (usize, Result<(), Error>);
+
+/// Runs all jobs, each on a thread of its own. The first error stops the others and is returned; with `drain` they are
+/// also stopped once everything published has gone through.
+pub fn run(environment: &Environment, jobs: Vec<Job>, drain: bool) -> Result<(), Error> {
+    let names: Vec<(String, bool)> = jobs.iter().map(|job| (job.name.clone(), job.finite)).collect();
+    let mut drained = drain.then(|| Drained::new(environment, &jobs));
+    let (sender, ended) = channel::<Ended>();
+    let threads = start(environment, jobs, &sender)?;
+    drop(sender);
+    let stop = environment.signals.stop();
+    let mut running = names.len();
+    let mut first: Option<Error> = None;
+    while running > 0 {
+        match ended.recv_timeout(Duration::from_millis(LOOK_MS)) {
+            Ok((at, result)) => {
+                running -= 1;
+                let (name, finite) = &names[at];
+                finished(name, result, stop.load(Ordering::Relaxed), &mut first);
+                if first.is_some() || !finite {
+                    stop.store(true, Ordering::Relaxed);
+                } else if let Some(drained) = &mut drained {
+                    drained.published();
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let looked = drained.as_mut().filter(|_| !stop.load(Ordering::Relaxed)).map(Drained::look);
+                match looked {
+                    Some(Ok(true)) => info!("everything published has gone through"),
+                    Some(Err(error)) => first = Some(error),
+                    Some(Ok(false)) | None => continue,
+                }
+                stop.store(true, Ordering::Relaxed);
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    for thread in threads {
+        // A panic was caught inside and counted as the job's end.
+        let _ = thread.join();
+    }
+    match first {
+        Some(error) => Err(error),
+        None => environment.signals.check(),
+    }
+}
+
+fn finished(name: &str, result: Result<(), Error>, stopping: bool, first: &mut Option<Error>) {
+    match result {
+        Ok(()) => info!(service = name, "ended"),
+        Err(Error::Interrupted) => {}
+        // What breaks while everything is being stopped is told, but is not why it stopped.
+        Err(error) if stopping => warn!(service = name, %error, "ended while stopping"),
+        Err(error) => {
+            error!(service = name, %error, "ended, and everything else stops");
+            *first = Some(Error::Service { service: name.to_owned(), source: Box::new(error) });
+        }
+    }
+}
+
+fn start(environment: &Environment, jobs: Vec<Job>, ended: &Sender<Ended>) -> Result<Vec<JoinHandle<()>>, Error> {
+    let mut threads = Vec::new();
+    for (at, job) in jobs.into_iter().enumerate() {
+        let (ended, stop) = (ended.clone(), environment.signals.stop().clone());
+        let work = move || {
+            let run = job.run;
+            let result = catch_unwind(AssertUnwindSafe(|| run(&stop)));
+            let result = result.unwrap_or_else(|_| Err(Error::Failed("panicked; please report it with the log above".to_owned())));
+            // The receiver is gone only when the process is ending anyway.
+            let _ = ended.send((at, result));
+        };
+        let spawned = thread::Builder::new().name(job.name.clone()).spawn(work);
+        threads.push(spawned.map_err(|error| {
+            environment.signals.stop().store(true, Ordering::Relaxed);
+            Error::Failed(format!("cannot start a thread for {}: {error}", job.name))
+        })?);
+    }
+    Ok(threads)
+}
+
+/// Tells when everything published has gone through: all commits stand at the ends of what is read, for longer than idle
+/// partitions hold anything back, and nothing publishes any more.
+struct Drained<'e> {
+    log: &'e dyn Log,
+    reads: Vec<(String, Vec<TopicPartition>)>,
+    publishing: usize,
+    quiet: Duration,
+    last_ends: Vec<i64>,
+    since: Instant,
+}
+
+impl<'e> Drained<'e> {
+    fn new(environment: &'e Environment, jobs: &[Job]) -> Self {
+        let plan = &environment.context.plan;
+        let partitions = |topics: &[String]| -> Vec<TopicPartition> {
+            let of = |topic: &String| {
+                let count = plan.topic(topic).map_or(0, |topic| topic.partitions as i32);
+                let topic = topic.clone();
+                (0..count).map(move |partition| TopicPartition::new(topic.as_str(), partition))
+            };
+            topics.iter().flat_map(of).collect()
+        };
+        let reads = jobs.iter().flat_map(|job| &job.reads);
+        Drained {
+            log: &*environment.context.log,
+            reads: reads.map(|(group, topics)| (group.clone(), partitions(topics))).collect(),
+            publishing: jobs.iter().filter(|job| job.finite).count(),
+            quiet: environment.idle_timeout + Duration::from_millis(DRAINED_MS),
+            last_ends: Vec::new(),
+            since: Instant::now(),
+        }
+    }
+
+    fn published(&mut self) {
+        self.publishing = self.publishing.saturating_sub(1);
+    }
+
+    fn look(&mut self) -> Result<bool, Error> {
+        let mut ends = Vec::new();
+        let mut behind = self.publishing > 0;
+        for (group, partitions) in &self.reads {
+            let committed = self.log.committed(group, partitions)?;
+            for (partition, committed) in partitions.iter().zip(committed) {
+                let (start, end) = self.log.watermarks(partition)?;
+                behind |= committed.map_or(start, |committed| committed.offset) < end;
+                ends.push(end);
+            }
+        }
+        if behind || ends != self.last_ends {
+            self.last_ends = ends;
+            self.since = Instant::now();
+        }
+        Ok(self.since.elapsed() >= self.quiet)
+    }
+}
