@@ -26,6 +26,7 @@ pub const SUITE: &[(&str, Case)] = &[
     ("keys_go_where_java_clients_put_them", records::keys_go_where_java_clients_put_them),
     ("watermarks_follow_the_records", records::watermarks_follow_the_records),
     ("append_time_does_not_fall", records::append_time_does_not_fall),
+    ("a_publish_goes_out_without_a_flush", records::a_publish_goes_out_without_a_flush),
     ("seek_goes_to_an_offset", positions::seek_goes_to_an_offset),
     ("time_leads_to_an_offset", positions::time_leads_to_an_offset),
     ("pause_holds_records_back", positions::pause_holds_records_back),

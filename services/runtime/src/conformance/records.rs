@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{fill, numbered, read, reader, topic, tp, value, values};
+use super::{fill, numbered, poll, poll_until, read, reader, topic, tp, value, values};
 use crate::log::{Error, Header, Log, Publish, SessionOptions, TopicSpec, partition_of_key};
 
 pub(super) fn topics_are_created_once(log: &dyn Log, prefix: &str) {
@@ -108,4 +108,16 @@ pub(super) fn append_time_does_not_fall(log: &dyn Log, prefix: &str) {
     let records = read(reader(log, vec![(tp(&topic, 0), 0)]).as_mut(), 20);
     assert!(records[0].append_time_ms > 0, "the log stamps its records");
     assert!(records.windows(2).all(|pair| pair[0].append_time_ms <= pair[1].append_time_ms));
+}
+
+pub(super) fn a_publish_goes_out_without_a_flush(log: &dyn Log, prefix: &str) {
+    let topic = topic(log, prefix, 1);
+    let tp0 = tp(&topic, 0);
+    let mut session = log.session(SessionOptions::publisher("publisher")).expect("opened");
+    session.publish(Publish::batch(tp0.clone(), value(0))).expect("published");
+    let mut reader = reader(log, vec![(tp0, 0)]);
+    poll_until(reader.as_mut(), "the record", |seen| {
+        assert!(poll(session.as_mut()).is_empty());
+        seen.records.len() == 1
+    });
 }

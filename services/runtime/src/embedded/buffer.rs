@@ -1,6 +1,7 @@
 //! What a session has published and not yet appended, encoded already, by partition.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::BytesMut;
 
@@ -32,6 +33,7 @@ struct TopicBuffer {
 pub(super) struct Buffer {
     topics: Vec<TopicBuffer>,
     bytes: usize,
+    since: Option<Instant>,
     draws: u64,
 }
 
@@ -39,6 +41,11 @@ impl Buffer {
     /// Bytes waiting.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Since when the oldest record waits, if there is one.
+    pub fn since(&self) -> Option<Instant> {
+        self.since
     }
 
     /// The place of a topic in the buffer, if the session published to it before.
@@ -87,12 +94,14 @@ impl Buffer {
         put_record(&mut buffer.body, record);
         buffer.count += 1;
         self.bytes += bytes;
+        self.since.get_or_insert_with(Instant::now);
         Ok(())
     }
 
     /// Takes everything out, by topic and partition.
     pub fn take(&mut self) -> Vec<NewRun> {
         self.bytes = 0;
+        self.since = None;
         let mut runs = Vec::new();
         for topic in &mut self.topics {
             for (partition, buffer) in topic.partitions.iter_mut().enumerate().filter(|(_, buffer)| buffer.count > 0) {

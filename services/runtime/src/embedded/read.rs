@@ -36,7 +36,7 @@ impl Chunks {
         }
         let free = self.lent.iter().position(|chunk| chunk.len() >= len && chunk.is_unique());
         let reused = free.and_then(|index| self.lent.remove(index)).and_then(|chunk| chunk.try_into_mut().ok());
-        let mut buffer = reused.unwrap_or_else(|| BytesMut::zeroed(len.max(CHUNK_BYTES_MIN)));
+        let mut buffer = reused.unwrap_or_else(|| BytesMut::zeroed(len.next_power_of_two().max(CHUNK_BYTES_MIN)));
         segment.read_into(position, &mut buffer[..len])?;
         let chunk = buffer.freeze();
         self.lent.push_back(chunk.clone());

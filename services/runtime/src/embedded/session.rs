@@ -226,6 +226,11 @@ impl EmbeddedSession {
             if Instant::now() >= deadline {
                 return Ok(Poll::default());
             }
+            // Nothing to do: what was published need not wait for company.
+            if self.buffer.since().is_some() {
+                self.append(Vec::new(), |_| Ok(()))?;
+                continue;
+            }
             self.signal.wait_until(recheck.map_or(deadline, |recheck| recheck.min(deadline)));
         }
     }
@@ -263,6 +268,9 @@ fn check_range(state: &State, tp: &TopicPartition, slot: Slot, offset: i64) -> R
 impl Session for EmbeddedSession {
     fn poll(&mut self, wait: Duration) -> Result<Poll> {
         self.finish_revoke();
+        if self.buffer.since().is_some_and(|since| since.elapsed() >= Duration::from_millis(self.options.linger_ms)) {
+            self.append(Vec::new(), |_| Ok(()))?;
+        }
         let poll = self.poll_until(Instant::now() + wait);
         self.signal.end_poll();
         poll

@@ -85,7 +85,7 @@ pub trait Log: Send + Sync {
 ///
 /// # What is safe when
 ///
-/// `publish` promises nothing. After `flush` all that was published is acknowledged: appended on all in-sync replicas,
+/// `publish` promises nothing; the record goes out soon as long as the session polls. After `flush` all that was published is acknowledged: appended on all in-sync replicas,
 /// or in the embedded log (on disk for a [`durable`](SessionOptions::durable) session). `commit` flushes first, so an
 /// offset is never committed ahead of the outputs that came from it.
 ///

@@ -239,7 +239,7 @@ pub struct SessionOptions {
     pub poll_interval_max_ms: u64,
     /// How long after its last sign of life a member's process is taken for dead (Kafka only).
     pub session_timeout_ms: u64,
-    /// How long a published record may wait for company (Kafka only; a flush ends the wait).
+    /// How long a published record may wait for company while the session polls; a flush ends the wait.
     pub linger_ms: u64,
     /// Whether `flush` also waits until the records are on disk (embedded only; Kafka's replicas are the durability).
     pub durable: bool,
