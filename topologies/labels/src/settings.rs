@@ -105,3 +105,6 @@ fn outcome_schema(topic: &str, avro: &str) -> Result<SchemaRef, Error> {
         _ => Err(refuse("it has no record called prediction".to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,3 +85,6 @@ pub(crate) fn prediction_part(log: &SchemaRef) -> Option<Fields> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
