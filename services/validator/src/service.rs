@@ -1,21 +1,20 @@
-//! Tasks for the shell, and what happens between its polls.
+//! Tasks for the shell.
+
+mod tick;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use flow::config::Ordering;
 use flow::names::{Names, Place};
 use flow::plan::{Kind, Plan, Service as Role};
-use flow::processor::{OutRecord, Stop, Task};
+use flow::processor::Stop;
 use flow::wire::LogWriter;
-use runtime::log::{Commit, Committed, Header, Publish, Session, TopicPartition};
+use runtime::log::{Committed, Session, TopicPartition};
 use runtime::shell::{self, Opened, Restore, Service, Slot};
 use schemas::registry::value_subject;
 use serde_json::Value;
-use tracing::{debug, info};
 use validation::breaker::Breaker;
-use validation::idle::{Seen, idle_mark, runs_ahead};
 use validation::{RuleSet, Rulebook, Source, Target, Validator, Wiring};
 
 use crate::decisions::{PatientSchemas, Recorded};
@@ -24,11 +23,6 @@ use crate::progress::{Progress, Report};
 use crate::quiet::Quiet;
 use crate::shared::Shared;
 use crate::{Context, Error, Options};
-
-/// Shortest time between two looks at idleness, throttling and progress.
-const LOOK_MS: u64 = 250;
-/// Shortest time between two reports of a partition whose idleness did not change.
-const REPORT_MS: u64 = 1_000;
 
 /// A log that validators write.
 struct Written {
@@ -101,7 +95,8 @@ impl ValidatorService {
         let plan = &context.plan;
         let written = |name: &str| written(&context, &patience, name);
         let (entity, journal) = (written(plan.names.first_log())?, written(&plan.names.journal_log)?);
-        let progress = open_progress(&context, &patience)?;
+        let shared = written(&plan.names.progress)?;
+        let progress = Progress::open(&*context.log, &shared.name, &shared.schema, shared.id)?;
         let sources = books.iter().filter_map(|book| plan.topic(book.source().topic()));
         let partitions = |topic: &flow::plan::Topic| {
             let name: Arc<str> = topic.name.as_str().into();
@@ -145,123 +140,6 @@ impl ValidatorService {
         let number = number.ok_or_else(|| Stop::Other(format!("the plan has no topic {}", log.name)))?;
         Ok(Target::new(number, log.partitions, LogWriter::new(&log.schema, log.id, self.names.clone())?))
     }
-
-    /// What is known of a partition: its own task's word, or its owner's last report.
-    fn seen(&self, tp: &TopicPartition, idle: &BTreeMap<TopicPartition, bool>) -> Seen {
-        match self.own.get(tp) {
-            Some(own) => {
-                let progress = own.task.get().progress();
-                let idle = idle.get(tp).copied().unwrap_or_default();
-                Seen { max_us: progress.max_us, mark_us: progress.mark_us, idle }
-            }
-            None => self.progress.of(tp),
-        }
-    }
-
-    /// Which own partitions are quiet.
-    fn judge(
-        &mut self,
-        slots: &[Slot],
-        session: &mut dyn Session,
-    ) -> Result<BTreeMap<TopicPartition, bool>, shell::Error> {
-        let now = Instant::now();
-        self.own.retain(|tp, _| slots.iter().any(|slot| slot.tp == *tp));
-        let mut idle = BTreeMap::new();
-        for slot in slots {
-            let Some(own) = self.own.get_mut(&slot.tp) else { continue };
-            if own.paused {
-                own.quiet.restart(now);
-            }
-            let end = || session.watermarks(&slot.tp).map(|(_, end)| end);
-            idle.insert(slot.tp.clone(), own.quiet.judge(slot.next(), now, self.options.idle_timeout, end)?);
-        }
-        Ok(idle)
-    }
-
-    /// Raises the marks of quiet partitions: first committed under the group's generation, then written.
-    fn raise(
-        &mut self,
-        slots: &mut [Slot],
-        idle: &BTreeMap<TopicPartition, bool>,
-        all: &[Seen],
-        session: &mut dyn Session,
-    ) -> Result<(), shell::Error> {
-        let Some(mark_us) = idle_mark(all) else { return Ok(()) };
-        let mut raised: Vec<Shared> = Vec::new();
-        let mut commits: Vec<Commit> = Vec::new();
-        let mut out: Vec<OutRecord> = Vec::new();
-        for slot in slots.iter().filter(|slot| idle.get(&slot.tp) == Some(&true)) {
-            let Some(own) = self.own.get(&slot.tp) else { continue };
-            let mut task = own.task.get();
-            // Marks that rose with the events are flushed like items before this commit, as before any other.
-            task.resume(&mut out)?;
-            if task.raise_mark(mark_us) {
-                info!(tp = %slot.tp, mark_us, "quiet; its mark follows the others");
-                commits.push(Commit { tp: slot.tp.clone(), offset: slot.next(), metadata: task.metadata() });
-                raised.push(own.task.clone());
-            }
-        }
-        publish(std::mem::take(&mut out), session)?;
-        if commits.is_empty() {
-            return Ok(());
-        }
-        session.commit(&commits)?;
-        for task in raised {
-            let mut task = task.get();
-            task.release_mark();
-            task.resume(&mut out)?;
-        }
-        publish(out, session)
-    }
-
-    /// Lets partitions wait that run ahead of the slowest. Only events that are held cost memory.
-    fn throttle(
-        &mut self,
-        all: &BTreeMap<TopicPartition, Seen>,
-        session: &mut dyn Session,
-    ) -> Result<(), shell::Error> {
-        if self.context.pipeline.ordering != Ordering::EventTime {
-            return Ok(());
-        }
-        let every: Vec<Seen> = all.values().copied().collect();
-        for (tp, own) in &mut self.own {
-            let waits = all.get(tp).is_some_and(|seen| runs_ahead(*seen, &every, self.options.ahead_max_us));
-            if waits != own.paused {
-                debug!(%tp, waits, "ahead of the slowest source partition");
-                let tps = std::slice::from_ref(tp);
-                if waits {
-                    session.pause(tps)?
-                } else {
-                    session.resume(tps)?
-                }
-                own.paused = waits;
-            }
-        }
-        Ok(())
-    }
-
-    fn report(
-        &mut self,
-        slots: &[Slot],
-        all: &BTreeMap<TopicPartition, Seen>,
-        session: &mut dyn Session,
-    ) -> Result<(), shell::Error> {
-        let now = Instant::now();
-        for slot in slots {
-            let (Some(own), Some(seen)) = (self.own.get_mut(&slot.tp), all.get(&slot.tp)) else { continue };
-            let report = Report { next: slot.next(), seen: *seen };
-            let due = own.reported.is_none_or(|(last, at)| {
-                let waited = now.saturating_duration_since(at) >= Duration::from_millis(REPORT_MS);
-                last.seen.idle != seen.idle || (last != report && waited)
-            });
-            if due {
-                let record = self.progress.report(&slot.tp, report).map_err(|error| Stop::Other(error.to_string()))?;
-                session.publish(record)?;
-                own.reported = Some((report, now));
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Service for ValidatorService {
@@ -280,28 +158,8 @@ impl Service for ValidatorService {
     }
 
     fn tick(&mut self, slots: &mut [Slot], session: &mut dyn Session) -> Result<(), shell::Error> {
-        let every = Duration::from_millis(LOOK_MS).min(self.options.idle_timeout / 2);
-        if self.looked.is_some_and(|looked| looked.elapsed() < every) {
-            return Ok(());
-        }
-        self.looked = Some(Instant::now());
-        self.progress.read()?;
-        let idle = self.judge(slots, session)?;
-        let seen: BTreeMap<TopicPartition, Seen> =
-            self.all.iter().map(|tp| (tp.clone(), self.seen(tp, &idle))).collect();
-        let all: Vec<Seen> = seen.values().copied().collect();
-        self.report(slots, &seen, session)?;
-        self.raise(slots, &idle, &all, session)?;
-        self.throttle(&seen, session)
+        self.look(slots, session)
     }
-}
-
-fn publish(out: Vec<OutRecord>, session: &mut dyn Session) -> Result<(), shell::Error> {
-    for OutRecord { topic, partition, key, value, headers } in out {
-        let headers = headers.into_iter().map(|(name, value)| Header { name, value }).collect();
-        session.publish(Publish { topic, partition: partition.map(i32::from), key, value, headers })?;
-    }
-    Ok(())
 }
 
 fn written(context: &Context, patience: &Patience, name: &str) -> Result<Written, Error> {
@@ -311,15 +169,6 @@ fn written(context: &Context, patience: &Patience, name: &str) -> Result<Written
     let (id, schema) = registered(context, patience, name, schema)?;
     let partitions = u16::try_from(topic.partitions).map_err(|_| wrong("goes with too many partitions"))?;
     Ok(Written { name: name.to_owned(), partitions, schema, id })
-}
-
-fn open_progress(context: &Context, patience: &Patience) -> Result<Progress, Error> {
-    let topic = &context.plan.names.progress;
-    let text = schemas::contracts::avro(schemas::contracts::PROGRESS).unwrap_or_default();
-    let schema: Value =
-        serde_json::from_str(text).map_err(|error| Error::Codec { topic: topic.clone(), detail: error.to_string() })?;
-    let (id, schema) = registered(context, patience, topic, &schema)?;
-    Progress::open(&*context.log, topic, &schema, id)
 }
 
 /// The id under which a topic's schema was registered, and its text there.

@@ -18,7 +18,7 @@ use registry::decisions::Decisions;
 use registry::schemas::FileRegistry;
 use registry::store::Store;
 use runtime::embedded::Embedded;
-use runtime::log::{Log, Publish, Session, SessionOptions, TopicPartition, TopicSpec};
+use runtime::log::{Publish, Session, SessionOptions, TopicPartition};
 use schemas::framing;
 use schemas::json::JsonWriter;
 use schemas::registry::{RegisterError, SchemaRegistry, Unavailable, value_subject};
@@ -56,25 +56,12 @@ fn context(dir: &Path) -> Context {
     let pipeline = config::parse(PIPELINE, &resolve).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let plan = plan::plan(&pipeline);
     let store = Store::local(&dir.join("registry")).unwrap();
-    let registry = FileRegistry::new(store.clone());
-    let progress = serde_json::from_str(schemas::contracts::avro(schemas::contracts::PROGRESS).unwrap()).unwrap();
-    for topic in &plan.topics {
-        let schema = if topic.name == plan.names.progress { Some(&progress) } else { topic.schema.as_ref() };
-        if let Some(schema) = schema {
-            registry.register(&value_subject(&topic.name), &schema.to_string()).unwrap();
-        }
-    }
-    let log = Embedded::open(dir.join("log")).unwrap();
-    let specs = plan.topics.iter().map(|topic| TopicSpec::new(&topic.name, topic.partitions as i32));
-    log.create_topics(&specs.collect::<Vec<_>>()).unwrap();
-    Context {
-        log: Arc::new(log),
-        schemas: Arc::new(registry),
-        decisions: Decisions::new(store),
-        pipeline: Arc::new(pipeline),
-        plan: Arc::new(plan),
-        stop: Arc::new(AtomicBool::new(false)),
-    }
+    let log = Arc::new(Embedded::open(dir.join("log")).unwrap());
+    let shared = runtime::context::Context::new(log, Arc::new(FileRegistry::new(store.clone())), pipeline, plan);
+    runtime::apply::apply(&shared).unwrap();
+    let runtime::context::Context { log, schemas, pipeline, plan, .. } = shared;
+    let stop = Arc::new(AtomicBool::new(false));
+    Context { log, schemas, decisions: Decisions::new(store), pipeline, plan, stop }
 }
 
 fn options(context: &Context) -> Options {

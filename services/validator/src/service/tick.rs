@@ -1,0 +1,164 @@
+//! What happens between polls: who is quiet, whose marks rise, who waits, and what the others are told.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use flow::config::Ordering;
+use flow::processor::{OutRecord, Stop, Task};
+use runtime::log::{Commit, Header, Publish, Session, TopicPartition};
+use runtime::shell::{self, Slot};
+use tracing::{debug, info};
+use validation::idle::{Seen, idle_mark, runs_ahead};
+
+use super::ValidatorService;
+use crate::progress::Report;
+use crate::shared::Shared;
+
+/// Shortest time between two looks at idleness, throttling and progress.
+const LOOK_MS: u64 = 250;
+/// Shortest time between two reports of a partition whose idleness did not change.
+const REPORT_MS: u64 = 1_000;
+
+impl ValidatorService {
+    /// Looks after quiet partitions and those that run ahead, if it is time to.
+    pub(super) fn look(&mut self, slots: &[Slot], session: &mut dyn Session) -> Result<(), shell::Error> {
+        let every = Duration::from_millis(LOOK_MS).min(self.options.idle_timeout / 2);
+        if self.looked.is_some_and(|looked| looked.elapsed() < every) {
+            return Ok(());
+        }
+        self.looked = Some(Instant::now());
+        self.progress.read()?;
+        let idle = self.judge(slots, session)?;
+        let seen: BTreeMap<TopicPartition, Seen> =
+            self.all.iter().map(|tp| (tp.clone(), self.seen(tp, &idle))).collect();
+        let all: Vec<Seen> = seen.values().copied().collect();
+        self.report(slots, &seen, session)?;
+        self.raise(slots, &idle, &all, session)?;
+        self.throttle(&seen, session)
+    }
+
+    /// What is known of a partition: its own task's word, or its owner's last report.
+    fn seen(&self, tp: &TopicPartition, idle: &BTreeMap<TopicPartition, bool>) -> Seen {
+        match self.own.get(tp) {
+            Some(own) => {
+                let progress = own.task.get().progress();
+                let idle = idle.get(tp).copied().unwrap_or_default();
+                Seen { max_us: progress.max_us, mark_us: progress.mark_us, idle }
+            }
+            None => self.progress.of(tp),
+        }
+    }
+
+    /// Which own partitions are quiet.
+    fn judge(
+        &mut self,
+        slots: &[Slot],
+        session: &mut dyn Session,
+    ) -> Result<BTreeMap<TopicPartition, bool>, shell::Error> {
+        let now = Instant::now();
+        self.own.retain(|tp, _| slots.iter().any(|slot| slot.tp == *tp));
+        let mut idle = BTreeMap::new();
+        for slot in slots {
+            let Some(own) = self.own.get_mut(&slot.tp) else { continue };
+            if own.paused {
+                own.quiet.restart(now);
+            }
+            let end = || session.watermarks(&slot.tp).map(|(_, end)| end);
+            idle.insert(slot.tp.clone(), own.quiet.judge(slot.next(), now, self.options.idle_timeout, end)?);
+        }
+        Ok(idle)
+    }
+
+    /// Raises the marks of quiet partitions: first committed under the group's generation, then written.
+    fn raise(
+        &mut self,
+        slots: &[Slot],
+        idle: &BTreeMap<TopicPartition, bool>,
+        all: &[Seen],
+        session: &mut dyn Session,
+    ) -> Result<(), shell::Error> {
+        let Some(mark_us) = idle_mark(all) else { return Ok(()) };
+        let mut raised: Vec<Shared> = Vec::new();
+        let mut commits: Vec<Commit> = Vec::new();
+        let mut out: Vec<OutRecord> = Vec::new();
+        for slot in slots.iter().filter(|slot| idle.get(&slot.tp) == Some(&true)) {
+            let Some(own) = self.own.get(&slot.tp) else { continue };
+            let mut task = own.task.get();
+            // Marks that rose with the events are flushed like items before this commit, as before any other.
+            task.resume(&mut out)?;
+            if task.raise_mark(mark_us) {
+                info!(tp = %slot.tp, mark_us, "quiet; its mark follows the others");
+                commits.push(Commit { tp: slot.tp.clone(), offset: slot.next(), metadata: task.metadata() });
+                raised.push(own.task.clone());
+            }
+        }
+        publish(std::mem::take(&mut out), session)?;
+        if commits.is_empty() {
+            return Ok(());
+        }
+        session.commit(&commits)?;
+        for task in raised {
+            let mut task = task.get();
+            task.release_mark();
+            task.resume(&mut out)?;
+        }
+        publish(out, session)
+    }
+
+    /// Lets partitions wait that run ahead of the slowest. Only events that are held cost memory.
+    fn throttle(
+        &mut self,
+        all: &BTreeMap<TopicPartition, Seen>,
+        session: &mut dyn Session,
+    ) -> Result<(), shell::Error> {
+        if self.context.pipeline.ordering != Ordering::EventTime {
+            return Ok(());
+        }
+        let every: Vec<Seen> = all.values().copied().collect();
+        for (tp, own) in &mut self.own {
+            let waits = all.get(tp).is_some_and(|seen| runs_ahead(*seen, &every, self.options.ahead_max_us));
+            if waits != own.paused {
+                debug!(%tp, waits, "ahead of the slowest source partition");
+                let tps = std::slice::from_ref(tp);
+                if waits {
+                    session.pause(tps)?
+                } else {
+                    session.resume(tps)?
+                }
+                own.paused = waits;
+            }
+        }
+        Ok(())
+    }
+
+    fn report(
+        &mut self,
+        slots: &[Slot],
+        all: &BTreeMap<TopicPartition, Seen>,
+        session: &mut dyn Session,
+    ) -> Result<(), shell::Error> {
+        let now = Instant::now();
+        for slot in slots {
+            let (Some(own), Some(seen)) = (self.own.get_mut(&slot.tp), all.get(&slot.tp)) else { continue };
+            let report = Report { next: slot.next(), seen: *seen };
+            let due = own.reported.is_none_or(|(last, at)| {
+                let waited = now.saturating_duration_since(at) >= Duration::from_millis(REPORT_MS);
+                last.seen.idle != seen.idle || (last != report && waited)
+            });
+            if due {
+                let record = self.progress.report(&slot.tp, report).map_err(|error| Stop::Other(error.to_string()))?;
+                session.publish(record)?;
+                own.reported = Some((report, now));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn publish(out: Vec<OutRecord>, session: &mut dyn Session) -> Result<(), shell::Error> {
+    for OutRecord { topic, partition, key, value, headers } in out {
+        let headers = headers.into_iter().map(|(name, value)| Header { name, value }).collect();
+        session.publish(Publish { topic, partition: partition.map(i32::from), key, value, headers })?;
+    }
+    Ok(())
+}
