@@ -11,9 +11,9 @@ use arrow::array::{Array, ArrayRef, Float64Array};
 use arrow::buffer::NullBuffer;
 use schemas::key::{is_key_type, key_hash, key_text};
 
+use crate::Key;
 use crate::spec::{Group, nearest};
 use crate::window::{Column, Engine, Row};
-use crate::Key;
 
 /// Rows applied at once.
 const BATCH_ROWS: usize = 4_096;
@@ -215,8 +215,7 @@ fn run(
             let text = &texts[span.as_ref()?.0..span.as_ref()?.1];
             Some(Key { hash: key_hash(text), text })
         };
-        let batch: Vec<Row<'_>> =
-            steps.iter().zip(&spans).map(|(step, span)| as_row(step, key(span), table)).collect();
+        let batch: Vec<Row<'_>> = steps.iter().zip(&spans).map(|(step, span)| as_row(step, key(span), table)).collect();
         let events: Vec<usize> = steps.iter().filter(|step| step.event).map(|step| step.row as usize).collect();
         let taken: Vec<(Vec<f64>, NullBuffer)> = inputs.iter().map(|input| take(input, &events)).collect();
         let taken: Vec<Column<'_>> =

@@ -168,7 +168,14 @@ impl Group {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let group = Group { name: declaration.name.into(), key: declaration.key.into(), windows, delay_us, aggregates, columns };
+        let group = Group {
+            name: declaration.name.into(),
+            key: declaration.key.into(),
+            windows,
+            delay_us,
+            aggregates,
+            columns,
+        };
         let clashes = clashing_outputs(&group);
         if clashes.is_empty() { Ok(group) } else { Err(clashes) }
     }
@@ -223,7 +230,11 @@ impl Group {
                 continue;
             }
             for (number, window) in self.windows.iter().enumerate() {
-                outputs.push(Output { name: format!("{stem}_{}", window.text), aggregate: index, window: Some(number) });
+                outputs.push(Output {
+                    name: format!("{stem}_{}", window.text),
+                    aggregate: index,
+                    window: Some(number),
+                });
             }
         }
         outputs
@@ -246,7 +257,9 @@ fn check_windows(declaration: &Declaration<'_>, errors: &mut Vec<Error>) -> Vec<
             Err(error) => errors.push(error),
             Ok(0) => errors.push(Error::EmptyWindow { field, text: (*text).into() }),
             Ok(length_us) => match windows.iter().find(|window| window.length_us == length_us) {
-                Some(other) => errors.push(Error::SameWindow { field, text: (*text).into(), other: other.text.clone() }),
+                Some(other) => {
+                    errors.push(Error::SameWindow { field, text: (*text).into(), other: other.text.clone() })
+                }
                 None => windows.push(Window { text: (*text).into(), length_us }),
             },
         }
@@ -291,7 +304,12 @@ fn clashing_outputs(group: &Group) -> Vec<Error> {
     let mut seen = HashSet::new();
     let outputs = group.outputs().into_iter();
     let clashing = outputs.filter(|output| !seen.insert(output.name.clone()));
-    clashing.map(|output| Error::Repeated { field: format!("aggregates.{}", group.aggregates[output.aggregate].name), name: output.name }).collect()
+    clashing
+        .map(|output| Error::Repeated {
+            field: format!("aggregates.{}", group.aggregates[output.aggregate].name),
+            name: output.name,
+        })
+        .collect()
 }
 
 #[cfg(test)]

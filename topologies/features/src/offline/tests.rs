@@ -69,7 +69,8 @@ fn later_groups_read_the_features_of_earlier_ones() {
         columns: vec![("a".into(), Float64Array::from(vec![Some(2.0), None, Some(3.0)]))],
         ..Table::default()
     };
-    let chain = [group("one", "0s", &[("n", "count()")]), group("two", "0s", &[("s", "sum(one_n_10us)"), ("a", "sum(a)")])];
+    let chain =
+        [group("one", "0s", &[("n", "count()")]), group("two", "0s", &[("s", "sum(one_n_10us)"), ("a", "sum(a)")])];
     assert_eq!(values(&table, &chain), [[1.0, 2.0, 1.0], [1.0, 3.0, 4.0], [2.0, 2.0, 5.0]].map(|row| row.map(Some)));
 }
 

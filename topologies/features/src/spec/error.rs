@@ -150,7 +150,8 @@ impl Error {
 /// The candidate that `name` is probably a slip for, if one is near enough.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near_max = (name.chars().count() / 3).max(1);
-    let scored = candidates.into_iter().map(|candidate| (distance(&name.to_lowercase(), &candidate.to_lowercase()), candidate));
+    let scored =
+        candidates.into_iter().map(|candidate| (distance(&name.to_lowercase(), &candidate.to_lowercase()), candidate));
     scored.filter(|(edits, _)| *edits <= near_max).min_by_key(|(edits, _)| *edits).map(|(_, candidate)| candidate)
 }
 

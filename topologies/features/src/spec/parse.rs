@@ -73,7 +73,9 @@ impl<'a> Parser<'a> {
                 self.symbol(')', "`)` (`time_since_last` takes no column)")?;
                 return Ok(Function::TimeSinceLast);
             }
-            "coalesce" => return Err(self.unknown_function(name, at, "`coalesce` cannot stand inside `coalesce`".into())),
+            "coalesce" => {
+                return Err(self.unknown_function(name, at, "`coalesce` cannot stand inside `coalesce`".into()));
+            }
             _ => return Err(self.unknown_function(name, at, function_help(&lower))),
         };
         self.symbol('(', "`(`")?;
@@ -163,7 +165,8 @@ impl<'a> Parser<'a> {
 fn function_help(name: &str) -> String {
     let aliases = ALIASES.iter().map(|(alias, _)| *alias);
     let near = nearest(name, FUNCTIONS.into_iter().chain(aliases));
-    let meant = near.map(|near| ALIASES.iter().find(|(alias, _)| *alias == near).map_or(near, |(_, function)| function));
+    let meant =
+        near.map(|near| ALIASES.iter().find(|(alias, _)| *alias == near).map_or(near, |(_, function)| function));
     match meant {
         Some(function) => format!("did you mean `{function}`?"),
         None => format!("there are {}", listed(FUNCTIONS)),
@@ -198,7 +201,13 @@ fn tokens<'a>(field: &str, text: &'a str) -> Result<Vec<(Token<'a>, usize)>, Err
             }
             _ => {
                 let (field, text) = (field.to_owned(), text.to_owned());
-                return Err(Error::Syntax { field, text, at, expected: "a name, a number, `(`, `)` or `,`", found: format!("`{first}`") });
+                return Err(Error::Syntax {
+                    field,
+                    text,
+                    at,
+                    expected: "a name, a number, `(`, `)` or `,`",
+                    found: format!("`{first}`"),
+                });
             }
         };
         rest = &rest[length..];

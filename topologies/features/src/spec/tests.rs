@@ -11,7 +11,13 @@ fn scope() -> Scope<'static> {
 }
 
 fn declaration<'a>(aggregates: &[(&'a str, &'a str)]) -> Declaration<'a> {
-    Declaration { name: "customer", key: "customer_id", windows: vec!["1d", "7d"], delay: None, aggregates: aggregates.to_vec() }
+    Declaration {
+        name: "customer",
+        key: "customer_id",
+        windows: vec!["1d", "7d"],
+        delay: None,
+        aggregates: aggregates.to_vec(),
+    }
 }
 
 #[track_caller]
@@ -22,7 +28,8 @@ fn check_errors(declaration: &Declaration<'_>, expected: &Expect) {
 
 #[test]
 fn features_are_named_after_group_aggregate_and_window() {
-    let aggregates = [("tx_count", "count()"), ("previous", "last(amount)"), ("risk", "coalesce(AVG(is_fraud), -1.5e1)")];
+    let aggregates =
+        [("tx_count", "count()"), ("previous", "last(amount)"), ("risk", "coalesce(AVG(is_fraud), -1.5e1)")];
     let group = Group::parse(&declaration(&aggregates), &scope()).unwrap();
     let names: Vec<String> = group.outputs().into_iter().map(|output| output.name).collect();
     let expected =
@@ -77,7 +84,9 @@ fn all_problems_come_back_at_once() {
         ("q", "coalesce(sum(amount), 1.2.3)"),
         ("a", "count()"),
     ];
-    check_errors(&declaration(&aggregates), &expect![[r#"
+    check_errors(
+        &declaration(&aggregates),
+        &expect![[r#"
         aggregates.a: unknown aggregate `averag` at character 1 of `averag(amount)`; did you mean `avg`?
         aggregates.b: unknown aggregate `mean` at character 1 of `mean(amount)`; did you mean `avg`?
         aggregates.c: unknown column `amuont` at character 5 of `sum(amuont)`; did you mean `amount`?
@@ -95,7 +104,8 @@ fn all_problems_come_back_at_once() {
         aggregates.o p: `o p` is no name; use letters, digits and underscores, starting with a letter
         aggregates.q: expected a number at character 23 of `coalesce(sum(amount), 1.2.3)`, found `1.2.3`
         aggregates.a: `a` is there already; choose another name
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -104,7 +114,9 @@ fn windows_and_delays_are_checked() {
     bad.windows = vec!["7 days", "0s", "24h", "1d", "40000d", "-1d"];
     bad.delay = Some("soon");
     bad.name = "2nd";
-    check_errors(&bad, &expect![[r#"
+    check_errors(
+        &bad,
+        &expect![[r#"
         name: `2nd` is no name; use letters, digits and underscores, starting with a letter
         windows[0]: `7 days` is no duration; write a whole number and one of us, ms, s, m, h, d, w, at most 36525d
         windows[1]: window `0s` has no length; use at least 1us
@@ -112,23 +124,30 @@ fn windows_and_delays_are_checked() {
         windows[4]: `40000d` is no duration; write a whole number and one of us, ms, s, m, h, d, w, at most 36525d
         windows[5]: `-1d` is no duration; write a whole number and one of us, ms, s, m, h, d, w, at most 36525d
         delay: `soon` is no duration; write a whole number and one of us, ms, s, m, h, d, w, at most 36525d
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn aggregates_need_a_window() {
     let mut bad = declaration(&[("gap", "time_since_last()")]);
     bad.windows.clear();
-    check_errors(&bad, &expect![[r#"
+    check_errors(
+        &bad,
+        &expect![[r#"
         aggregates.gap: the group has no windows; declare at least one, such as `windows: [1d]`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn two_aggregates_cannot_give_one_feature() {
-    check_errors(&declaration(&[("n", "count()"), ("n_1d", "last(amount)")]), &expect![[r#"
+    check_errors(
+        &declaration(&[("n", "count()"), ("n_1d", "last(amount)")]),
+        &expect![[r#"
         aggregates.n_1d: `customer_n_1d` is there already; choose another name
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -38,7 +38,8 @@ pub(super) fn add(limbs: &mut [u64], mantissa: u128, bit: usize, negative: bool)
         }
         let (first, second);
         (*limb, first) = if negative { limb.overflowing_sub(part) } else { limb.overflowing_add(part) };
-        (*limb, second) = if negative { limb.overflowing_sub(u64::from(carry)) } else { limb.overflowing_add(u64::from(carry)) };
+        (*limb, second) =
+            if negative { limb.overflowing_sub(u64::from(carry)) } else { limb.overflowing_add(u64::from(carry)) };
         carry = first || second;
     }
 }

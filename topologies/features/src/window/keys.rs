@@ -108,7 +108,8 @@ impl Keys {
 
     /// Numbers a key that is not there. Its state is empty; whoever calls resets what lies beside the head.
     pub fn add(&mut self, key: Key<'_>) -> u32 {
-        let head = Head { hash: key.hash, now_us: i64::MIN, rings: Default::default(), text: Text::new(key.text), live: true };
+        let head =
+            Head { hash: key.hash, now_us: i64::MIN, rings: Default::default(), text: Text::new(key.text), live: true };
         let id = match self.free.pop() {
             Some(id) => {
                 self.heads[id as usize] = head;
@@ -141,6 +142,8 @@ impl Keys {
 
     /// Memory of heads and table, without what rings and long texts allocated.
     pub fn bytes(&self) -> usize {
-        self.heads.capacity() * size_of::<Head>() + self.table.allocation_size() + self.free.capacity() * size_of::<u32>()
+        self.heads.capacity() * size_of::<Head>()
+            + self.table.allocation_size()
+            + self.free.capacity() * size_of::<u32>()
     }
 }

@@ -118,7 +118,13 @@ impl Engine {
     /// # Panics
     ///
     /// When `values` or `out` have another length than the group says.
-    pub fn event(&mut self, key: Option<Key<'_>>, time_us: i64, values: &[Option<f64>], out: &mut [Option<f64>]) -> Applied {
+    pub fn event(
+        &mut self,
+        key: Option<Key<'_>>,
+        time_us: i64,
+        values: &[Option<f64>],
+        out: &mut [Option<f64>],
+    ) -> Applied {
         assert_eq!(values.len(), self.plan.columns, "one value per column of the group");
         assert_eq!(out.len(), self.width(), "one place per feature of the group");
         let Some(key) = key else {

@@ -22,7 +22,14 @@ struct Reach {
 
 /// Writes the features of a late event at `time_us`, already inserted as entry number `current` unless the group keeps
 /// no events.
-pub(super) fn read(plan: &Plan, states: &mut States, id: u32, time_us: i64, current: Option<u32>, out: &mut [Option<f64>]) {
+pub(super) fn read(
+    plan: &Plan,
+    states: &mut States,
+    id: u32,
+    time_us: i64,
+    current: Option<u32>,
+    out: &mut [Option<f64>],
+) {
     let upper_us = time_us.saturating_sub(plan.delay_us);
     let reaches: Vec<Option<Reach>> = (0..plan.series.len())
         .map(|series| {

@@ -114,7 +114,9 @@ impl Plan {
         for aggregate in group.aggregates() {
             match aggregate.function {
                 Function::Count | Function::TimeSinceLast => series[EVENTS].stride = 1,
-                Function::Of(statistic, Source::Column(input)) => series[EVENTS].need(statistic, input, windows_us.len()),
+                Function::Of(statistic, Source::Column(input)) => {
+                    series[EVENTS].need(statistic, input, windows_us.len())
+                }
                 Function::Of(statistic, Source::Label) => series[LABELS].need(statistic, 0, windows_us.len()),
             }
         }

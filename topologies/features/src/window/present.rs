@@ -35,7 +35,9 @@ pub(super) fn read_windowed(plan: &Plan, states: &States, id: u32, out: &mut [Op
             Value::Count { sum, .. } => Some(f64::from(sums[sum].count)),
             Value::Sum { sum, .. } => sums[sum].sum(&states.wides),
             Value::Avg { sum, .. } => sums[sum].avg(&states.wides),
-            Value::Stddev { sum, square, .. } => sums[sum].stddev(&states.squares[id * plan.squares + square], &states.wides),
+            Value::Stddev { sum, square, .. } => {
+                sums[sum].stddev(&states.squares[id * plan.squares + square], &states.wides)
+            }
             Value::Extreme { series, column, chain, window } => {
                 let (layout, ring) = (&plan.series[series], &states.keys.heads[id].rings[series]);
                 let cursors = &cursors[layout.cursors_at..];

@@ -108,12 +108,15 @@ impl Ring {
 
     /// Opens room before the entry `at`, which and whose successors get the next number.
     pub fn insert(&mut self, at: u32, stride: usize) {
-        let mut seq = self.push(stride);
-        while seq != at {
-            let before = seq.wrapping_sub(1);
-            let (from, to) = (self.place(before, stride), self.place(seq, stride));
-            self.words.copy_within(from..from + stride, to);
-            seq = before;
+        let mut end = self.push(stride);
+        while end != at {
+            // From the end backwards, as far as neither the old nor the new places wrap.
+            let last = end.wrapping_sub(1);
+            let (from, to) = (last & (self.capacity - 1), end & (self.capacity - 1));
+            let run = end.wrapping_sub(at).min(from + 1).min(to + 1);
+            let (first, place) = ((from + 1 - run) as usize * stride, (to + 1 - run) as usize * stride);
+            self.words.copy_within(first..first + run as usize * stride, place);
+            end = end.wrapping_sub(run);
         }
     }
 

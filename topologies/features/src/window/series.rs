@@ -188,7 +188,8 @@ impl View<'_> {
     /// The newest value of a column in the longest window.
     pub fn last(&self, column: usize) -> Option<f64> {
         let cursor = self.cursors[self.series.columns[column].last?];
-        (!behind(cursor, self.oldest())).then(|| f64::from_bits(self.ring.entry(cursor, self.series.stride)[1 + column]))
+        (!behind(cursor, self.oldest()))
+            .then(|| f64::from_bits(self.ring.entry(cursor, self.series.stride)[1 + column]))
     }
 
     /// The time of the newest entry in the longest window.

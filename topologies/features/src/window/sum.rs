@@ -11,8 +11,8 @@
 //! unit. A standard deviation is within two units, however large the mean is beside it: where the difference of the
 //! two moments cancels, it is computed from the exact integers. None of them depends on the order of the values.
 
-use super::fixed::{self, SQUARE_LIMBS};
-use super::wide::{Wide, Wides};
+use super::fixed::{self, SQUARE_LIMBS, SUM_BASE, SUM_LIMBS};
+use super::wide::{Wide, Wides, exact_stddev};
 
 /// Values whose square is neither too small nor too large for the 256-bit form: biased exponents.
 const SQUARE_EXPONENTS: std::ops::RangeInclusive<u64> = (1_023 - 400)..=(1_023 + 400);
@@ -104,7 +104,7 @@ impl Sum {
     #[cold]
     fn shift_wide(&mut self, square: Option<&mut Square>, value: f64, negative: bool, wides: &mut Wides) {
         if self.wide == 0 {
-            self.wide = wides.take(self.to_wide(square.as_deref()));
+            self.wide = wides.take(Wide::new(self.long(), square.as_deref().map(Square::long)));
         }
         let wide = wides.get_mut(self.wide);
         if wide.shift(value, negative)
@@ -118,8 +118,12 @@ impl Sum {
         }
     }
 
-    fn to_wide(self, square: Option<&Square>) -> Wide {
-        Wide::new([self.high, self.low], square)
+    /// The sum as a long number.
+    fn long(&self) -> [u64; SUM_LIMBS] {
+        let mut limbs = [0; SUM_LIMBS];
+        fixed::add_double(&mut limbs, SUM_BASE, self.high, false);
+        fixed::add_double(&mut limbs, SUM_BASE, self.low, false);
+        limbs
     }
 
     /// The sum, rounded once; null without values.
@@ -148,7 +152,7 @@ impl Sum {
             (0 | 1, _) => None,
             (count, 0) => {
                 let quick = quick_stddev(count, (self.high, self.low), square.rounded());
-                quick.or_else(|| Some(self.to_wide(Some(square)).exact_stddev(count)))
+                quick.or_else(|| Some(exact_stddev(count, &self.long(), &square.long())))
             }
             (count, wide) => Some(wides.get(wide).stddev(count)),
         }
@@ -188,6 +192,16 @@ impl Square {
         let rest_is_zero = limbs.iter().skip(from + 4).all(|limb| *limb == 0);
         let base = fixed::SQUARE_BASE + 64 * from as i32;
         (rest_is_zero && short[3] >> 32 == 0).then_some(Square { limbs: short, base })
+    }
+
+    /// The sum of squares as a long number.
+    fn long(&self) -> [u64; SQUARE_LIMBS] {
+        let mut limbs = [0; SQUARE_LIMBS];
+        for (index, limb) in self.limbs.iter().enumerate().filter(|(_, limb)| **limb != 0) {
+            let bit = self.base - fixed::SQUARE_BASE + 64 * index as i32;
+            fixed::add(&mut limbs, u128::from(*limb), bit as usize, false);
+        }
+        limbs
     }
 
     /// The nearest double and the double nearest to the rest.

@@ -12,8 +12,13 @@ use crate::spec::{Declaration, Group, Scope};
 
 /// A group over columns `a`, `b` and the label target `y`.
 fn group(windows: &[&str], delay: &str, aggregates: &[(&str, &str)]) -> Group {
-    let declaration =
-        Declaration { name: "g", key: "k", windows: windows.to_vec(), delay: Some(delay), aggregates: aggregates.to_vec() };
+    let declaration = Declaration {
+        name: "g",
+        key: "k",
+        windows: windows.to_vec(),
+        delay: Some(delay),
+        aggregates: aggregates.to_vec(),
+    };
     Group::parse(&declaration, &Scope { numeric: vec!["a", "b"], other: vec![], target: Some("y") }).unwrap()
 }
 

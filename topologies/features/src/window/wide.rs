@@ -21,27 +21,10 @@ pub(super) struct Wide {
 }
 
 impl Wide {
-    /// Starts from a sum that still fits.
-    pub fn new(sum: [f64; 2], square: Option<&Square>) -> Wide {
-        let mut wide = Wide {
-            nan: 0,
-            positive: 0,
-            negative: 0,
-            changes: 0,
-            ask_at: NARROW_AFTER,
-            sum: [0; SUM_LIMBS],
-            squares: square.map(|_| Box::new([0; SQUARE_LIMBS])),
-        };
-        for part in sum {
-            fixed::add_double(&mut wide.sum, SUM_BASE, part, false);
-        }
-        if let (Some(squares), Some(square)) = (&mut wide.squares, square) {
-            for (index, limb) in square.limbs.iter().enumerate().filter(|(_, limb)| **limb != 0) {
-                let bit = square.base - SQUARE_BASE + 64 * index as i32;
-                fixed::add(&mut squares[..], u128::from(*limb), bit as usize, false);
-            }
-        }
-        wide
+    /// Starts from a sum, and a sum of squares if one is wanted.
+    pub fn new(sum: [u64; SUM_LIMBS], squares: Option<[u64; SQUARE_LIMBS]>) -> Wide {
+        let squares = squares.map(Box::new);
+        Wide { nan: 0, positive: 0, negative: 0, changes: 0, ask_at: NARROW_AFTER, sum, squares }
     }
 
     /// Adds or removes a value; true when it is time to ask whether the sum has become narrow.
@@ -142,29 +125,27 @@ impl Wide {
         let (rest_fraction, rest_exponent) = fixed::round(&rest);
         let scale = |fraction, exponent: i32| fixed::scale(fraction, exponent + SQUARE_BASE);
         let rounded = (scale(fraction, exponent), scale(rest_fraction, rest_exponent));
-        quick_stddev(count, (high, low), rounded).unwrap_or_else(|| self.exact_stddev(count))
+        quick_stddev(count, (high, low), rounded).unwrap_or_else(|| exact_stddev(count, &self.sum, squares))
     }
+}
 
-    /// The standard deviation from n·Σx² - (Σx)² in integers.
-    pub fn exact_stddev(&self, count: u32) -> f64 {
-        let Some(squares) = &self.squares else {
-            return f64::NAN;
-        };
-        let mut magnitude = self.sum;
-        if fixed::is_negative(&magnitude) {
-            fixed::negate(&mut magnitude);
-        }
-        let mut moment = **squares;
-        fixed::multiply(&mut moment, count);
-        fixed::subtract(&mut moment, &fixed::square(&magnitude));
-        let (fraction, exponent) = fixed::round(&moment);
-        let exponent = exponent + SQUARE_BASE;
-        // The root halves the exponent, so an odd one lends its last power of two to the fraction.
-        let odd = exponent.rem_euclid(2);
-        let fraction = if odd == 1 { 2.0 * fraction } else { fraction };
-        let n = f64::from(count);
-        fixed::scale((fraction / (n * (n - 1.0))).sqrt(), (exponent - odd) / 2)
+/// The standard deviation from n·Σx² - (Σx)² in integers.
+#[cold]
+pub(super) fn exact_stddev(count: u32, sum: &[u64; SUM_LIMBS], squares: &[u64; SQUARE_LIMBS]) -> f64 {
+    let mut magnitude = *sum;
+    if fixed::is_negative(&magnitude) {
+        fixed::negate(&mut magnitude);
     }
+    let mut moment = *squares;
+    fixed::multiply(&mut moment, count);
+    fixed::subtract(&mut moment, &fixed::square(&magnitude));
+    let (fraction, exponent) = fixed::round(&moment);
+    let exponent = exponent + SQUARE_BASE;
+    // The root halves the exponent, so an odd one lends its last power of two to the fraction.
+    let odd = exponent.rem_euclid(2);
+    let fraction = if odd == 1 { 2.0 * fraction } else { fraction };
+    let n = f64::from(count);
+    fixed::scale((fraction / (n * (n - 1.0))).sqrt(), (exponent - odd) / 2)
 }
 
 /// All wide sums of an engine. They are numbered from 1.

@@ -56,9 +56,12 @@ impl Model {
                 let upper_us = time_us - group.delay_us();
                 let inside = |other_us: i64| other_us > upper_us - length_us && other_us <= upper_us;
                 let value = match aggregate.function {
-                    Function::Count => Some(state.events.iter().filter(|(other_us, _)| inside(*other_us)).count() as f64),
+                    Function::Count => {
+                        Some(state.events.iter().filter(|(other_us, _)| inside(*other_us)).count() as f64)
+                    }
                     Function::TimeSinceLast => {
-                        let mut times = before.events.iter().map(|(other_us, _)| *other_us).filter(|other_us| inside(*other_us));
+                        let mut times =
+                            before.events.iter().map(|(other_us, _)| *other_us).filter(|other_us| inside(*other_us));
                         times.next_back().map(|last_us| (time_us - last_us) as f64 / 1e6)
                     }
                     Function::Of(statistic, source) => {
