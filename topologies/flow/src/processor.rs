@@ -7,10 +7,11 @@ use crate::reader::{Refusal, Trigger};
 use crate::wire::Draft;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Headers of a record, in order; a value may be null.
-pub type Headers = Vec<(Arc<str>, Option<Bytes>)>;
+pub type Headers = Vec<(Cow<'static, str>, Option<Bytes>)>;
 
 /// A record as a log delivers it.
 #[derive(Debug, Clone, Default)]

@@ -157,36 +157,28 @@ pub fn emission(names: &Names, own: Place, trigger: Trigger) -> String {
     format!("{}/{}@{}.{}.{}", names.topic(own.topic), own.partition, trigger.offset, trigger.item, trigger.index)
 }
 
-/// Header names and values that all records of one batch share.
+/// Header values that all records of one batch share.
 struct Fixed {
-    id: Arc<str>,
-    kind: (Arc<str>, Option<Bytes>),
-    source: (Arc<str>, Option<Bytes>),
-    emission: Arc<str>,
-    origin: Arc<str>,
+    kind: Bytes,
+    source: Bytes,
 }
 
 impl Fixed {
     fn new(source: &str, topic: &str) -> Self {
-        Fixed {
-            id: "ce_id".into(),
-            kind: ("ce_type".into(), Some(Bytes::copy_from_slice(topic.as_bytes()))),
-            source: ("ce_source".into(), Some(Bytes::from(format!("tidemill/{source}")))),
-            emission: EMISSION_HEADER.into(),
-            origin: ORIGIN_HEADER.into(),
-        }
+        let kind = Bytes::copy_from_slice(topic.as_bytes());
+        Fixed { kind, source: Bytes::from(format!("tidemill/{source}")) }
     }
 
     fn headers(&self, id: &str, emission: String, origin: Option<Origin>, names: &Names) -> Headers {
-        let mut headers = vec![
-            (self.id.clone(), Some(Bytes::copy_from_slice(id.as_bytes()))),
-            self.kind.clone(),
-            self.source.clone(),
-            (self.emission.clone(), Some(Bytes::from(emission))),
+        let mut headers: Headers = vec![
+            ("ce_id".into(), Some(Bytes::copy_from_slice(id.as_bytes()))),
+            ("ce_type".into(), Some(self.kind.clone())),
+            ("ce_source".into(), Some(self.source.clone())),
+            (EMISSION_HEADER.into(), Some(Bytes::from(emission))),
         ];
         if let Some(origin) = origin {
             let text = format!("{}@{}", names.show(origin.place), origin.offset);
-            headers.push((self.origin.clone(), Some(Bytes::from(text))));
+            headers.push((ORIGIN_HEADER.into(), Some(Bytes::from(text))));
         }
         headers
     }
