@@ -5,6 +5,7 @@ mod context;
 mod delivery;
 mod fault;
 mod message;
+mod owned;
 mod publisher;
 mod session;
 mod settings;

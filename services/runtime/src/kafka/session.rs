@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::commit::{commit, generation};
 use super::context::{ConsumerSide, Rebalance};
-use super::message::{Collector, record};
+use super::message::Collector;
+use super::owned::{After, Owned, check_range, judge, take};
 use super::publisher::Publisher;
 use super::{Cluster, REQUEST_WAIT_MS, committed, fault, list, ms};
 use crate::log::{
@@ -21,15 +20,6 @@ use crate::log::{
 
 /// Stands for a generation that is over; no group is in it.
 const FENCED: i32 = -2;
-
-/// A partition that this session owns.
-struct Owned {
-    tp: TopicPartition,
-    next: i64,
-    paused: bool,
-    /// Records were thrown away since they came while it was paused; reading must go back to `next`.
-    behind: bool,
-}
 
 /// What must happen before the next records can come.
 enum Pending {
@@ -87,7 +77,7 @@ impl KafkaSession {
                     check_range(&session.cluster, tp, *offset)?;
                 }
                 session.consumer = Some(session.create_consumer()?);
-                session.owned = partitions.into_iter().map(|(tp, next)| owned(tp, next)).collect();
+                session.owned = partitions.into_iter().map(|(tp, next)| Owned::new(tp, next)).collect();
                 session.assign()?;
             }
         }
@@ -108,7 +98,7 @@ impl KafkaSession {
     }
 
     /// Begins to read all owned partitions at their positions.
-    fn assign(&mut self) -> Result<()> {
+    fn assign(&self) -> Result<()> {
         let Some(consumer) = &self.consumer else { return Ok(()) };
         let mut list = TopicPartitionList::with_capacity(self.owned.len());
         for Owned { tp, next, .. } in &self.owned {
@@ -165,7 +155,7 @@ impl KafkaSession {
                     |assigned: &Assigned| assigned.committed.as_ref().map_or(assigned.start, |commit| commit.offset);
                 // Not empty if the group went on while this session had not begun to read.
                 poll.revoked = self.lose();
-                self.owned = assigned.iter().map(|assigned| owned(assigned.tp.clone(), next(assigned))).collect();
+                self.owned = assigned.iter().map(|assigned| Owned::new(assigned.tp.clone(), next(assigned))).collect();
                 poll.assigned = assigned;
                 self.generation = generation;
                 self.pending = Pending::Assign;
@@ -207,7 +197,10 @@ impl KafkaSession {
                 if collector.records > 0 { Duration::ZERO } else { deadline.saturating_duration_since(Instant::now()) };
             match consumer.poll(whole_ms(wait)) {
                 Some(Ok(message)) => take(&mut self.owned, &message, &mut collector),
-                Some(Err(error)) => explain(&self.cluster, &self.options, &self.owned, &error)?,
+                Some(Err(error)) => match judge(&self.cluster, &self.options, &self.owned, &error)? {
+                    After::GoOn => {}
+                    After::AssignAgain => self.assign()?,
+                },
                 None if wait.is_zero() => break,
                 None => {}
             }
@@ -239,62 +232,6 @@ impl KafkaSession {
 fn whole_ms(wait: Duration) -> Duration {
     const CONSUMER_WAIT_MAX_MS: u128 = 1_000;
     ms(wait.as_nanos().div_ceil(1_000_000).min(CONSUMER_WAIT_MAX_MS) as u64)
-}
-
-fn owned(tp: TopicPartition, next: i64) -> Owned {
-    Owned { tp, next, paused: false, behind: false }
-}
-
-fn take(owned: &mut [Owned], message: &BorrowedMessage<'_>, collector: &mut Collector) {
-    let is_from = |owned: &&mut Owned| owned.tp.partition == message.partition() && *owned.tp.topic == *message.topic();
-    let Some(owned) = owned.iter_mut().find(is_from) else { return };
-    if owned.paused {
-        owned.behind = true;
-    } else if message.offset() >= owned.next {
-        owned.next = message.offset() + 1;
-        collector.add(&owned.tp, record(message));
-    }
-}
-
-fn check_range(cluster: &Cluster, tp: &TopicPartition, offset: i64) -> Result<()> {
-    let (start, end) = cluster.watermarks(tp)?;
-    if (start..=end).contains(&offset) {
-        return Ok(());
-    }
-    Err(Error::OutOfRange { tp: tp.clone(), offset, start, end })
-}
-
-/// Tells the errors that end a session from those that the client gets over by itself.
-fn explain(cluster: &Cluster, options: &SessionOptions, owned: &[Owned], error: &KafkaError) -> Result<()> {
-    let code = error.rdkafka_error_code();
-    match (error, code) {
-        (_, Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)) => {
-            owned.iter().try_for_each(|owned| check_range(cluster, &owned.tp, owned.next))
-        }
-        (_, Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {
-            owned.iter().try_for_each(|owned| cluster.check_partition(&owned.tp))
-        }
-        (KafkaError::MessageConsumptionFatal(_), Some(code)) if fault::is_fencing(code) => {
-            let Input::Group { group, .. } = &options.input else { return Err(fault::error("reading", error)) };
-            Err(Error::Fenced { group: group.clone(), detail: error.to_string() })
-        }
-        (KafkaError::MessageConsumptionFatal(_), _) => Err(fault::error("reading", error)),
-        (
-            _,
-            Some(
-                RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::GroupAuthorizationFailed
-                | RDKafkaErrorCode::ClusterAuthorizationFailed
-                | RDKafkaErrorCode::SaslAuthenticationFailed
-                | RDKafkaErrorCode::Authentication
-                | RDKafkaErrorCode::BadMessage,
-            ),
-        ) => Err(fault::error("reading", error)),
-        _ => {
-            tracing::warn!(%error, client_id = options.client_id, "the Kafka client reports an error and goes on");
-            Ok(())
-        }
-    }
 }
 
 impl Session for KafkaSession {

@@ -5,6 +5,8 @@
 mod error;
 mod partition;
 mod record;
+#[cfg(test)]
+mod tests;
 
 pub use error::{Error, Result};
 pub use partition::{partition_of_key, partition_of_null};

@@ -25,7 +25,7 @@ fn mix(word: u32) -> u32 {
     (word ^ (word >> 24)).wrapping_mul(MULTIPLIER)
 }
 
-fn murmur2(data: &[u8]) -> u32 {
+pub(super) fn murmur2(data: &[u8]) -> u32 {
     let mut hash = SEED ^ data.len() as u32;
     let (words, rest) = data.as_chunks::<4>();
     for word in words {
@@ -39,34 +39,4 @@ fn murmur2(data: &[u8]) -> u32 {
     }
     hash = (hash ^ (hash >> 13)).wrapping_mul(MULTIPLIER);
     hash ^ (hash >> 15)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The hashes are those of Apache Kafka's own `UtilsTest.testMurmur2`.
-    #[test]
-    fn hashes_are_those_of_the_java_client() {
-        let rows: [(&str, i32); 7] = [
-            ("21", -973_932_308),
-            ("foobar", -790_332_482),
-            ("a-little-bit-long-string", -985_981_536),
-            ("a-little-bit-longer-string", -1_486_304_829),
-            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
-            ("abc", 479_470_107),
-            ("", 275_646_681),
-        ];
-        for (key, hash) in rows {
-            assert_eq!(murmur2(key.as_bytes()).cast_signed(), hash, "{key}");
-        }
-    }
-
-    #[test]
-    fn partitions_are_within_their_count() {
-        for draw in 0..1_000_u64 {
-            assert!((0..7).contains(&partition_of_key(&draw.to_le_bytes(), 7)));
-            assert!((0..7).contains(&partition_of_null(draw, 7)));
-        }
-    }
 }
