@@ -41,6 +41,12 @@ pub(super) struct Ring {
 }
 
 impl Ring {
+    /// An empty ring that has numbered this many entries already.
+    #[cfg(test)]
+    pub fn starting_at(seq: u32) -> Ring {
+        Ring { begin: seq, end: seq, ..Ring::default() }
+    }
+
     #[inline]
     pub fn begin(&self) -> u32 {
         self.begin

@@ -222,4 +222,33 @@ proptest! {
         };
         prop_assert_eq!(last(&mut sorted_engine), last(&mut shuffled_engine));
     }
+
+    #[test]
+    fn entry_numbers_may_wrap(
+        group in groups(),
+        ops in prop::collection::vec(op(30), 1..120),
+        before_end in 0..40_u32,
+    ) {
+        const RETENTION_US: i64 = 1_000_000;
+        let mut engines = [Engine::new(&group, RETENTION_US), Engine::new(&group, RETENTION_US)];
+        (0..4).for_each(|number| super::start_numbers_at(&mut engines[1], number, u32::MAX - before_end));
+        let mut newest_us = 1_000;
+        for op in &ops {
+            let mut bits = engines.iter_mut().map(|engine| match op {
+                Op::Event(Some(owner), step, a, b) => {
+                    let out = super::event(engine, *owner, newest_us + step, &inputs(&group, *a, *b));
+                    out.iter().map(|value| value.map(f64::to_bits)).collect::<Vec<_>>()
+                }
+                Op::Label(owner, step, value) => {
+                    super::label(engine, *owner, newest_us + step, *value);
+                    Vec::new()
+                }
+                _ => Vec::new(),
+            });
+            prop_assert_eq!(bits.next(), bits.next());
+            if let Op::Event(Some(_), step, ..) = op {
+                newest_us += step.max(&0);
+            }
+        }
+    }
 }
