@@ -6,3 +6,4 @@ mod tidy;
 mod training;
 mod offline;
 mod registry;
+mod cli;

@@ -21,7 +21,7 @@ pub fn check(pipeline: &Pipeline) -> Vec<Problem> {
     };
     let mut compile = |what: &str, expression: &Expression| {
         if let Err(error) = sql::Expression::compile(&expression.text, &schema) {
-            problems.push(bad(expression, format!("{what}: {error}")));
+            problems.push(bad(expression, format!("{what}: {}", plain(&error.detail))));
         }
     };
     pipeline.events.rules.iter().for_each(|rule| compile(&format!("rule `{}`", rule.name), &rule.check));
@@ -39,6 +39,27 @@ pub fn check(pipeline: &Pipeline) -> Vec<Problem> {
     problems
 }
 
+/// The part of DataFusion's message that is about the user's text.
+fn plain(detail: &str) -> &str {
+    const WRAPPED: &str = "Error during planning: ";
+    let inner = detail.split_once(WRAPPED).map_or(detail, |(_, inner)| inner);
+    inner.split_once(".,Error").map_or(inner, |(first, _)| first).trim_end_matches('.')
+}
+
 fn bad(expression: &Expression, message: String) -> Problem {
     Problem { code: BAD_EXPRESSION, message, span: expression.span, help: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn messages_are_about_the_text() {
+        let cannot = "Cannot coerce arithmetic expression Float64 + Utf8 to valid types";
+        assert_eq!(plain(&format!("Error during planning: {cannot}")), cannot);
+        let wrapped = "Internal error: Function 'f' failed, errors: Error during planning: it takes a time.,Error during planning: or a date..";
+        assert_eq!(plain(wrapped), "it takes a time");
+        assert_eq!(plain("ParserError: a"), "ParserError: a");
+    }
 }

@@ -199,6 +199,17 @@ pub enum Model {
         #[arg(default_value = "latest")]
         version: String,
     },
+    /// Make a version the champion: from one position in the log on, its score is the effective one.
+    Promote {
+        /// The model.
+        name: String,
+        /// A number, or `latest`.
+        #[arg(default_value = "latest")]
+        version: String,
+        /// Scores at or above this are decided positive. Default: the threshold that came with the model.
+        #[arg(long, value_name = "SCORE")]
+        threshold: Option<f64>,
+    },
 }
 
 impl Command {

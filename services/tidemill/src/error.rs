@@ -53,6 +53,9 @@ pub enum Error {
     /// Publishing.
     #[error(transparent)]
     Publish(#[from] publish::Error),
+    /// A promotion.
+    #[error(transparent)]
+    Promote(#[from] scorer::PromoteError),
     /// Features of a table.
     #[error(transparent)]
     Features(#[from] features::offline::Error),
@@ -97,6 +100,11 @@ impl Error {
                 publish::Error::Log(error) => of_log(error),
                 publish::Error::Context(error) => of_context(error),
                 _ => Exit::Input,
+            },
+            Self::Promote(error) => match error {
+                scorer::PromoteError::Context(error) => of_context(error),
+                scorer::PromoteError::Log(error) => of_log(error),
+                scorer::PromoteError::Control(_) | scorer::PromoteError::Lost { .. } => Exit::Failed,
             },
             Self::Service { source, .. } => source.exit(),
             Self::Interrupted => Exit::Interrupted,

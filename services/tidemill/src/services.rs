@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use featurizer::{Featurizer, Role};
+use scorer::{RegistryModels, Scorer};
 use flow::plan::Service;
 use runtime::shell::{self, Stats};
 
@@ -33,8 +34,11 @@ pub struct Entry {
 }
 
 /// All services. A new one is a line here.
-pub const SERVICES: &[Entry] =
-    &[Entry { name: "validator", jobs: validator }, Entry { name: "featurizer", jobs: featurizer }];
+pub const SERVICES: &[Entry] = &[
+    Entry { name: "validator", jobs: validator },
+    Entry { name: "featurizer", jobs: featurizer },
+    Entry { name: "scorer", jobs: scorer },
+];
 
 /// Names of all services.
 pub fn names() -> Vec<&'static str> {
@@ -97,4 +101,25 @@ fn featurizer(environment: &Environment) -> Result<Vec<Job>, Error> {
         });
     }
     Ok(jobs)
+}
+
+fn scorer(environment: &Environment) -> Result<Vec<Job>, Error> {
+    let context = environment.context.clone();
+    if context.pipeline.models.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (group, log) = (scorer::group(&context), context.plan.names.features_log.clone());
+    let options = shell::Options::new("scorer", group.clone(), vec![log.clone()]);
+    let models = Arc::new(RegistryModels::new(environment.models()));
+    let decisions = environment.decisions.clone();
+    Ok(vec![Job {
+        name: "scorer".to_owned(),
+        stats: Some(options.stats.clone()),
+        reads: vec![(group, vec![log])],
+        finite: false,
+        run: Box::new(move |stop| {
+            let mut service = Scorer::new(context.clone(), decisions, models);
+            Ok(shell::run(&*context.log, &options, &mut service, stop)?)
+        }),
+    }])
 }

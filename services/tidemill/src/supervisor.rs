@@ -1,13 +1,15 @@
 //! Running jobs side by side until a signal, an error, or there is nothing left to do.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use runtime::log::{Log, TopicPartition};
-use tracing::{error, info, warn};
+use runtime::shell::Stats;
+use tracing::{debug, error, info, warn};
 
 use crate::environment::Environment;
 use crate::error::Error;
@@ -19,12 +21,20 @@ const LOOK_MS: u64 = 200;
 /// several commit intervals, so that a mark just written has reached the last log.
 const DRAINED_MS: u64 = 3_000;
 
+/// What is remembered of a job that runs.
+struct Known {
+    name: String,
+    finite: bool,
+    stats: Option<Arc<Stats>>,
+}
+
 type Ended = (usize, Result<(), Error>);
 
 /// Runs all jobs, each on a thread of its own. The first error stops the others and is returned; with `drain` they are
 /// also stopped once everything published has gone through.
 pub fn run(environment: &Environment, jobs: Vec<Job>, drain: bool) -> Result<(), Error> {
-    let names: Vec<(String, bool)> = jobs.iter().map(|job| (job.name.clone(), job.finite)).collect();
+    let names: Vec<Known> =
+        jobs.iter().map(|job| Known { name: job.name.clone(), finite: job.finite, stats: job.stats.clone() }).collect();
     let mut drained = drain.then(|| Drained::new(environment, &jobs));
     let (sender, ended) = channel::<Ended>();
     let threads = start(environment, jobs, &sender)?;
@@ -36,7 +46,10 @@ pub fn run(environment: &Environment, jobs: Vec<Job>, drain: bool) -> Result<(),
         match ended.recv_timeout(Duration::from_millis(LOOK_MS)) {
             Ok((at, result)) => {
                 running -= 1;
-                let (name, finite) = &names[at];
+                let Known { name, finite, stats } = &names[at];
+                if let Some(stats) = stats {
+                    debug!(service = %name, counters = ?stats.values(), "counted");
+                }
                 finished(name, result, stop.load(Ordering::Relaxed), &mut first);
                 if first.is_some() || !finite {
                     stop.store(true, Ordering::Relaxed);

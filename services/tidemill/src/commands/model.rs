@@ -1,10 +1,12 @@
 //! `tidemill model`: what was trained.
 
+use flow::fence::ModelRef;
 use registry::models::{MANIFEST_FILE, Models, Opened, Published, Version};
 use serde_json::{Value, json};
 
 use crate::cli::{Global, Model};
-use crate::environment::open_store;
+use crate::commands::run::check_applied;
+use crate::environment::{Environment, open_store};
 use crate::error::Error;
 use crate::output::{Output, table};
 
@@ -12,10 +14,12 @@ use crate::output::{Output, table};
 const CARD_FILE: &str = model::artefact::CARD_FILE;
 
 pub fn run(global: &Global, output: Output, command: &Model) -> Result<(), Error> {
-    let models = Models::new(open_store(global)?);
     match command {
-        Model::List => list(&models, output),
-        Model::Show { name, version } => show(&models, output, name, version),
+        Model::List => list(&Models::new(open_store(global)?), output),
+        Model::Show { name, version } => show(&Models::new(open_store(global)?), output, name, version),
+        Model::Promote { name, version, threshold } => {
+            promote(&Environment::existing(global)?, output, (name, version), *threshold)
+        }
     }
 }
 
@@ -36,11 +40,40 @@ fn list(models: &Models, output: Output) -> Result<(), Error> {
 }
 
 fn show(models: &Models, output: Output, name: &str, version: &str) -> Result<(), Error> {
-    let version = version.parse::<Version>().map_err(|error| Error::Input(error.to_string()))?;
-    let opened = models.open(name, version)?;
+    let opened = open(models, name, version)?;
     let gate = model::Artefact::open_as(&opened.files, &opened.published.digest);
     let broken = gate.err().map(|error| error.to_string());
     output.show(|| text(&opened, broken.as_deref()), || value(&opened, broken.as_deref()))
+}
+
+fn open(models: &Models, name: &str, version: &str) -> Result<Opened, Error> {
+    let version = version.parse::<Version>().map_err(|error| Error::Input(error.to_string()))?;
+    Ok(models.open(name, version)?)
+}
+
+fn promote(
+    environment: &Environment,
+    output: Output,
+    (name, version): (&str, &str),
+    threshold: Option<f64>,
+) -> Result<(), Error> {
+    check_applied(environment)?;
+    let opened = open(&environment.models(), name, version)?;
+    let Published { version, digest, .. } = opened.published;
+    let refuse = |why: String| Error::Input(format!("model {name} version {version} cannot be promoted: {why}"));
+    let gate = model::Artefact::open_as(&opened.files, &digest).map_err(|error| refuse(error.to_string()))?;
+    let features = &environment.context.pipeline.features.digest;
+    if gate.manifest().feature_set != *features {
+        let why = "it was trained on other features than this pipeline computes; train it again";
+        return Err(refuse(why.to_owned()));
+    }
+    let model = ModelRef { name: name.to_owned(), version, digest: digest.clone() };
+    let promotion = scorer::promote(&environment.context, &environment.decisions, model, threshold)?;
+    let number = promotion.number;
+    output.show(
+        || format!("{name} version {version} is champion by control state {number}; scorers switch where they read it"),
+        || json!({ "name": name, "version": version, "digest": digest, "control": number, "threshold": threshold }),
+    )
 }
 
 fn text(opened: &Opened, broken: Option<&str>) -> String {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -22,8 +22,8 @@ pub fn run(global: &Global, output: Output, file: &Path, args: &SourceArgs) -> R
     let source = Source::open(file)?;
     let environment = Environment::open(global)?;
     apply(&environment.context)?;
-    let summary = publish(&environment, source, args, environment.signals.stop())?;
-    report(output, file, &summary.0, summary.1)?;
+    let published = publish(&environment, source, args)?;
+    report(output, file, &published)?;
     environment.signals.check()
 }
 
@@ -37,8 +37,8 @@ pub fn job(environment: &Environment, output: Output, file: &Path, args: &Source
         reads: Vec::new(),
         finite: true,
         run: Box::new(move |_| {
-            let (summary, took) = publish(&environment, source, &args, environment.signals.stop())?;
-            report(output, &file, &summary, took)
+            let published = publish(&environment, source, &args)?;
+            report(output, &file, &published)
         }),
     })
 }
@@ -58,14 +58,16 @@ pub fn options(args: &SourceArgs) -> Options {
     }
 }
 
-fn publish(
-    environment: &Environment,
-    source: Source,
-    args: &SourceArgs,
-    stop: &Arc<AtomicBool>,
-) -> Result<(Summary, Duration), Error> {
+/// How publishing a file ended.
+struct Published {
+    summary: Summary,
+    took: Duration,
+    complete: bool,
+}
+
+fn publish(environment: &Environment, source: Source, args: &SourceArgs) -> Result<Published, Error> {
     let begun = Instant::now();
-    let stop = stop.clone();
+    let stop = environment.signals.stop().clone();
     let told = Arc::new(move || stop.load(Ordering::Relaxed));
     let mut publisher = Publisher::open(&environment.context, &source.schema, &options(args), told)?;
     let bar = bar(source.rows);
@@ -74,12 +76,12 @@ fn publish(
         bar.set_position(publisher.summary().events);
         if !goes_on {
             bar.abandon();
-            return Ok((publisher.end()?, begun.elapsed()));
+            return Ok(Published { summary: publisher.end()?, took: begun.elapsed(), complete: false });
         }
     }
     let summary = publisher.finish()?;
     bar.finish_and_clear();
-    Ok((summary, begun.elapsed()))
+    Ok(Published { summary, took: begun.elapsed(), complete: true })
 }
 
 fn bar(rows: Option<u64>) -> ProgressBar {
@@ -95,17 +97,19 @@ fn bar(rows: Option<u64>) -> ProgressBar {
     }
 }
 
-fn report(output: Output, file: &Path, summary: &Summary, took: Duration) -> Result<(), Error> {
-    let Summary { events, labels, first_us, last_us, bytes } = *summary;
-    let seconds = took.as_secs_f64();
+fn report(output: Output, file: &Path, published: &Published) -> Result<(), Error> {
+    let Summary { events, labels, first_us, last_us, bytes } = published.summary;
+    let (seconds, complete) = (published.took.as_secs_f64(), published.complete);
     let text = || {
         let rate = events as f64 / seconds.max(1e-9);
         let labels = if labels > 0 { format!(" and {labels} labels") } else { String::new() };
-        format!("published {events} events{labels} from {} in {seconds:.1} s ({rate:.0} events/s)", file.display())
+        let what = format!("{events} events{labels} from {} in {seconds:.1} s ({rate:.0} events/s)", file.display());
+        if complete { format!("published {what}") } else { format!("stopped early; published {what}") }
     };
     let value = || {
         json!({
             "file": file.display().to_string(),
+            "complete": complete,
             "events": events,
             "labels": labels,
             "first_us": first_us,
@@ -115,7 +119,7 @@ fn report(output: Output, file: &Path, summary: &Summary, took: Duration) -> Res
         })
     };
     output.show(text, value)?;
-    if events > 0 && !output.is_json() {
+    if complete && events > 0 && !output.is_json() {
         note("where events wait for earlier ones (`ordering: event_time`), the last come out after the idle timeout");
     }
     Ok(())

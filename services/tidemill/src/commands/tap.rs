@@ -14,6 +14,8 @@ use crate::tap::{Filter, Position, Start, Values, lines};
 
 /// Longest wait for records at once.
 const POLL_MS: u64 = 200;
+/// Ends of the names of topics for what went wrong; whoever wants one says so.
+const ASIDE: [&str; 2] = ["dlq", "late"];
 /// A partition that gives nothing for so long has ended, although its last offsets hold no record (Kafka keeps some for
 /// itself).
 const SILENCE_MS: u64 = 5_000;
@@ -85,7 +87,10 @@ fn find(wanted: &str, topics: &[String]) -> Result<String, Error> {
     if topics.iter().any(|topic| topic == wanted) {
         return Ok(wanted.to_owned());
     }
-    let containing: Vec<&String> = topics.iter().filter(|topic| topic.contains(wanted)).collect();
+    let mut containing: Vec<&String> = topics.iter().filter(|topic| topic.contains(wanted)).collect();
+    if containing.len() > 1 && !ASIDE.iter().any(|aside| wanted.contains(aside)) {
+        containing.retain(|topic| !ASIDE.iter().any(|aside| topic.ends_with(aside)));
+    }
     match containing[..] {
         [only] => Ok(only.clone()),
         [] => {
@@ -97,5 +102,30 @@ fn find(wanted: &str, topics: &[String]) -> Result<String, Error> {
             let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
             Err(Error::Input(format!("several topics have `{wanted}` in their names: {}", names.join(", "))))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::find;
+
+    #[track_caller]
+    fn check(wanted: &str, expected: Result<&str, &str>) {
+        let topics = ["a.b.events.v1", "a.b.events.v1.late", "a.b.events.v1.validator.dlq", "a.c.log.f1.g1", "a.d.log.g1"];
+        let found = find(wanted, &topics.map(str::to_owned)).map_err(|error| error.to_string());
+        assert_eq!(found.as_deref().map_err(String::as_str), expected, "{wanted}");
+    }
+
+    #[test]
+    fn a_part_of_a_name_is_enough_if_it_is_clear() {
+        check("a.b.events.v1", Ok("a.b.events.v1"));
+        check("b.events", Ok("a.b.events.v1"));
+        check("dlq", Ok("a.b.events.v1.validator.dlq"));
+        check("c.log", Ok("a.c.log.f1.g1"));
+        check("log", Err("several topics have `log` in their names: a.c.log.f1.g1, a.d.log.g1"));
+        check("a.d.lgo.g1", Err("there is no topic a.d.lgo.g1; did you mean `a.d.log.g1`?"));
+        check("nothing", Err("there is no topic nothing; see `tidemill topics`"));
     }
 }

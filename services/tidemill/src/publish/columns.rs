@@ -42,6 +42,7 @@ impl Columns {
     }
 
     /// The table's column of a field, by position.
+    #[cfg(test)]
     pub fn get(&self, field: usize) -> Option<usize> {
         self.found.get(field).copied().flatten()
     }
