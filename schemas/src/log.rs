@@ -111,15 +111,9 @@ fn label_schema() -> Value {
     record("Label", "A label of an earlier event.", fields)
 }
 
+/// All that an outcome says of its prediction, which the journal copies from here.
 fn item_prediction_schema() -> Value {
-    let fields = vec![
-        field("score", json!("double"), "The effective score."),
-        field("decision", json!("boolean"), "True when the score reached the threshold."),
-        field("model", json!("string"), "Name and version of the model."),
-        field("model_digest", json!("string"), "Digest of the model's artefact."),
-        field("feature_set", json!("string"), "Digest of the feature set."),
-    ];
-    record("Prediction", "A prediction for an earlier event.", fields)
+    record("Prediction", "A prediction for an earlier event.", public::score_fields())
 }
 
 fn parent_schema() -> Value {

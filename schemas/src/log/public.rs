@@ -39,7 +39,8 @@ fn event_fields() -> Vec<Value> {
     ]
 }
 
-fn score_fields() -> Vec<Value> {
+/// The effective score and where it comes from: in predictions, in outcomes, and on its way to the journal.
+pub(super) fn score_fields() -> Vec<Value> {
     vec![
         field("score", json!("double"), "The effective score."),
         field("threshold", json!("double"), "Scores at or above it are decided positive."),

@@ -30,9 +30,8 @@ fn item(n: i64) -> Value {
         0 => item["event"] = json!({"transaction_id": n, "event_time": n, "amount": n}),
         1 => item["label"] = json!({"value": 1, "event_time": n}),
         2 => {
-            let prediction =
-                json!({"score": 0.5, "decision": true, "model": "m/1", "model_digest": "d", "feature_set": "f"});
-            item["prediction"] = prediction;
+            item["prediction"] = json!({"score": 0.5, "threshold": 0.25, "decision": true, "model": "m/1",
+                "model_digest": "d", "feature_set": "f", "schema_id": 4, "route": "champion", "profile": "f32-fma"});
         }
         _ => {
             item["event"] = json!({"transaction_id": n, "event_time": n, "amount": 0.5});

@@ -208,7 +208,8 @@ fn item<'a>(kind: &str, id: &str, words: impl Iterator<Item = &'a str>) -> Value
         "label" => item["label"] = json!({"value": number("v"), "event_time": 0}),
         _ => {
             item["prediction"] = json!({"score": number("s"), "decision": number("s") >= 0.5, "model": "m@1",
-                "model_digest": "ab", "feature_set": "cd"});
+                "model_digest": "ab", "feature_set": "cd", "threshold": 0.5, "schema_id": 3, "route": "champion",
+                "profile": "p"});
         }
     }
     item
