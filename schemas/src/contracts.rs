@@ -16,6 +16,8 @@ pub const ALERT: &str = "tidemill/Alert.avsc";
 pub const RETRAINING_REQUEST: &str = "tidemill/RetrainingRequest.avsc";
 /// Path of the schema of announced models.
 pub const MODEL_ANNOUNCEMENT: &str = "tidemill/ModelAnnouncement.avsc";
+/// Path of the schema of monitors' sketches.
+pub const SKETCHES: &str = "tidemill/Sketches.avsc";
 /// Path of the schema of readiness reports.
 pub const CONTROL_REPORT: &str = "tidemill/ControlReport.avsc";
 /// Path of the schema of validators' progress.

@@ -46,7 +46,7 @@ enum Part {
 
 impl Inputs {
     /// A task at its log's start. Sketches go to the topic with the name number `topic`, laid out by `schema`, the Arrow
-    /// form of [`crate::Sketches::schema`]; `digest` is that of the feature set.
+    /// form of [`schemas::contracts::SKETCHES`]; `digest` is that of the feature set.
     pub fn new(
         own: Place,
         names: Arc<Names>,

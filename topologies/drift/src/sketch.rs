@@ -6,7 +6,6 @@ use arrow::error::ArrowError;
 use flow::fence::ModelRef;
 use model::Column;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 /// Which step-one task a sketch comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -122,37 +121,7 @@ pub struct Sketches {
 }
 
 impl Sketches {
-    /// Avro schema of the topic that carries sketches.
-    #[must_use]
-    pub fn schema() -> Value {
-        let long = |name: &str, doc: &str| json!({"name": name, "type": "long", "doc": doc});
-        let text = |name: &str, doc: &str| json!({"name": name, "type": "string", "doc": doc});
-        let list = |name: &str, items: Value, doc: &str| json!({"name": name, "type": {"type": "array", "items": items}, "doc": doc});
-        let column = json!({"type": "record", "name": "Column", "doc": "Counts of one column.", "fields": [
-            text("name", "Name of the input, or 'score'."),
-            list("counts", json!("long"), "Values per bin of the reference."),
-            long("nulls", "Events without a value."),
-            long("nans", "Values that are not finite."),
-        ]});
-        let window = json!({"type": "record", "name": "Window", "doc": "One window and model.", "fields": [
-            long("start_us", "First event time of the window, microseconds since the epoch."),
-            text("model", "Name of the model in force."),
-            long("version", "Its version."),
-            text("digest", "Digest of its artefact."),
-            long("events", "Events counted."),
-            list("columns", column, "The columns."),
-        ]});
-        json!({"type": "record", "name": "Sketches", "namespace": "tidemill",
-            "doc": "What one partition of a log adds to a monitor's windows.", "fields": [
-            text("monitor", "The monitor."),
-            text("source", "Which log was read: 'inputs' or 'scores'."),
-            json!({"name": "partition", "type": "int", "doc": "Partition of that log."}),
-            long("closed_us", "End of the last complete window, microseconds since the epoch."),
-            list("windows", window, "The windows that were completed and had events."),
-        ]})
-    }
-
-    /// Rows of that topic.
+    /// Rows of the sketches topic.
     pub(crate) fn to_batch(rows: &[Self], schema: &arrow::datatypes::SchemaRef) -> Result<RecordBatch, ArrowError> {
         let mut decoder = arrow::json::ReaderBuilder::new(schema.clone()).build_decoder()?;
         decoder.serialize(rows)?;

@@ -47,10 +47,13 @@ struct Writer {
     json: JsonWriter,
 }
 
+fn built_in(path: &str) -> Result<&'static str, Stop> {
+    contracts::avro(path).ok_or_else(|| Stop::Other(format!("schema {path} is not built in")))
+}
+
 impl Writer {
     fn new((topic, id): (u16, u32), path: &str) -> Result<Self, Stop> {
-        let text = contracts::avro(path).ok_or_else(|| Stop::Other(format!("schema {path} is not built in")))?;
-        let json = JsonWriter::new(text).map_err(flow::wire::Error::from)?;
+        let json = JsonWriter::new(built_in(path)?).map_err(flow::wire::Error::from)?;
         Ok(Writer { topic, id, json })
     }
 }
@@ -71,7 +74,7 @@ impl JudgeTask {
             own,
             names,
             schemas,
-            decoder: Decoder::new(&Sketches::schema().to_string()).map_err(flow::wire::Error::from)?,
+            decoder: Decoder::new(built_in(contracts::SKETCHES)?).map_err(flow::wire::Error::from)?,
             judges,
             drift: Writer::new(topics.drift, contracts::DRIFT_REPORT)?,
             alerts: Writer::new(topics.alerts, contracts::ALERT)?,

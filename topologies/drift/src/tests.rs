@@ -180,7 +180,7 @@ fn index_of_two_samples_equals_the_closed_form() {
 
 #[test]
 fn sketches_survive_their_topic() {
-    let schema = schemas::arrow_schema(&Sketches::schema().to_string()).unwrap();
+    let schema = schemas::arrow_schema(schemas::contracts::avro(schemas::contracts::SKETCHES).unwrap()).unwrap();
     let none = Sketches::to_batch(&[], &schema).unwrap();
     assert_eq!(Sketches::from_batch(&none).unwrap(), []);
     let logs = Logs::new("F0 fence 1 m@1\nF0 events t=2 n=5 x=0.2\nF0 mark 10\nF0 mark 30");

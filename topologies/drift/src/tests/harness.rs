@@ -6,7 +6,7 @@
 //! - `J0 scores t=11 n=3 s=0.4 m@1`: so many predictions;
 //! - `F0 mark 20`: a mark; in the journal it stands for both scorers.
 
-use crate::{Inputs, Judge, JudgeTask, Judging, Profiles, Scores, Sketches, Topics};
+use crate::{Inputs, Judge, JudgeTask, Judging, Profiles, Scores, Topics};
 use flow::config::{Monitor, Promote, Psi, Retraining, Trigger};
 use flow::fence::{Control, ModelRef, ParentLog};
 use flow::names::{Names, Place};
@@ -152,7 +152,8 @@ impl Partition {
                     } else {
                         let (score, model) = (fields["s"].parse::<f64>().unwrap(), *words.last().unwrap());
                         item["prediction"] = json!({"score": score, "decision": false, "model": model,
-                            "model_digest": format!("digest-of-{model}"), "feature_set": "f"});
+                            "model_digest": format!("digest-of-{model}"), "feature_set": "f", "threshold": 0.5,
+                            "schema_id": 3, "route": "champion", "profile": "p"});
                     }
                     item
                 });
@@ -165,7 +166,7 @@ impl Partition {
     /// Runs the step-one task in batches of `size`, the first `suppressed` records without output.
     fn sketches(&self, size: usize, suppressed: usize) -> Vec<OutRecord> {
         let own = Place { topic: self.log, partition: self.partition };
-        let sketches = arrow_schema(&Sketches::schema().to_string()).unwrap();
+        let sketches = arrow_schema(contracts::avro(contracts::SKETCHES).unwrap()).unwrap();
         let sink = (4, sketches);
         let (profiles, digest) = (Arc::new(Flat), "features-digest");
         if self.log == FEATURES {
@@ -180,7 +181,7 @@ impl Partition {
         let schema = schema(self.log);
         let reader = LogReader::new(&schema, names()).unwrap();
         let known = Arc::new(Known([(LOG_ID, schema.as_str().into())].into()));
-        let sketches = arrow_schema(&Sketches::schema().to_string()).unwrap();
+        let sketches = arrow_schema(contracts::avro(contracts::SKETCHES).unwrap()).unwrap();
         let mut task = LogTask::new(own, reader, known, processor, "shop".into())
             .sink(4, Sink::Public(Encoder::new(&sketches, SKETCHES_ID).unwrap()));
         let mut out = Vec::new();
@@ -244,7 +245,7 @@ pub(crate) fn judge(records: &[InRecord], suppressed: usize) -> Vec<String> {
         features_partitions: 2,
         journal_partitions: 1,
     };
-    let known = Arc::new(Known([(SKETCHES_ID, Sketches::schema().to_string().into())].into()));
+    let known = Arc::new(Known([(SKETCHES_ID, contracts::avro(contracts::SKETCHES).unwrap().into())].into()));
     let judges = vec![Judge::new(judging, Arc::new(Flat))];
     let topics = Topics { drift: (5, 15), alerts: (6, 16), retraining: Some((7, 17)) };
     let own = Place { topic: 4, partition: 0 };

@@ -17,7 +17,7 @@ enum Shape {
 impl Shape {
     fn of(topic: &Topic) -> Self {
         match topic.kind {
-            Kind::Log => Self::Log,
+            Kind::Log | Kind::Sketches => Self::Log,
             Kind::Dlq | Kind::Late => Self::Aside,
             _ => Self::Public,
         }

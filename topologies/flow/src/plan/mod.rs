@@ -70,6 +70,8 @@ pub enum Kind {
     Source,
     /// An internal log, one record per batch.
     Log,
+    /// Counts that monitors judge: internal like a log, but each record stands for itself.
+    Sketches,
     /// Predictions.
     Predictions,
     /// Predictions with their labels.
@@ -100,6 +102,7 @@ impl Kind {
         match self {
             Self::Source => "events",
             Self::Log => "log",
+            Self::Sketches => "sketches",
             Self::Predictions => "predictions",
             Self::Outcomes => "outcomes",
             Self::Drift => "drift",

@@ -16,6 +16,8 @@ pub struct Names {
     pub features_log: String,
     /// Log that pairs events, labels and predictions.
     pub journal_log: String,
+    /// Counts that monitors judge.
+    pub sketches: String,
     /// Predictions.
     pub predictions: String,
     /// Predictions with their labels.
@@ -49,6 +51,7 @@ impl Names {
             entity_logs: pipeline.features.entities.iter().map(|entity| featured(&entity.name)).collect(),
             features_log: featured("features"),
             journal_log: format!("{name}.journal.log.g{generation}"),
+            sketches: featured("sketches"),
             predictions: public("predictions"),
             outcomes: public("outcomes"),
             drift: public("drift"),
@@ -76,6 +79,7 @@ impl Names {
         let fixed = [
             &self.features_log,
             &self.journal_log,
+            &self.sketches,
             &self.predictions,
             &self.outcomes,
             &self.drift,

@@ -3,6 +3,13 @@
 use super::{Kind, Names, Service, Stage, Task};
 use crate::config::Pipeline;
 
+/// Monitor task that counts inputs.
+const FEATURES_TASK: &str = "features";
+/// Monitor task that counts scores.
+const SCORES_TASK: &str = "scores";
+/// Monitor task that judges the counts.
+const JUDGE_TASK: &str = "judge";
+
 /// All tasks, in the order an event meets them.
 pub(super) fn tasks(pipeline: &Pipeline, names: &Names, stages: &[Stage]) -> Vec<Task> {
     let mut tasks = vec![validator(pipeline, names)];
@@ -45,18 +52,22 @@ fn scorer(pipeline: &Pipeline, names: &Names) -> Task {
     task
 }
 
-/// One reads inputs, one reads scores: a stateful task reads one log.
+/// One counts inputs, one counts scores, one judges what both counted: a stateful task reads one log.
 fn monitors(pipeline: &Pipeline, names: &Names) -> Vec<Task> {
     if pipeline.monitors.is_empty() {
         return Vec::new();
     }
-    let Names { drift, alerts, retraining, .. } = names.clone();
-    let mut writes = vec![drift, alerts];
-    writes.extend(pipeline.retraining.is_some().then_some(retraining));
-    let inputs = [("features", &names.features_log), ("scores", &names.journal_log)];
-    let task =
-        |(name, log): (&str, &String)| task(pipeline, Service::Monitor, Some(name), vec![log.clone()], writes.clone());
-    inputs.map(task).into()
+    let Names { sketches, drift, alerts, retraining, .. } = names.clone();
+    let mut verdicts = vec![drift, alerts];
+    verdicts.extend(pipeline.retraining.is_some().then_some(retraining));
+    let task = |name: &str, reads: &String, writes: Vec<String>| {
+        task(pipeline, Service::Monitor, Some(name), vec![reads.clone()], writes)
+    };
+    vec![
+        task(FEATURES_TASK, &names.features_log, vec![sketches.clone()]),
+        task(SCORES_TASK, &names.journal_log, vec![sketches.clone()]),
+        task(JUDGE_TASK, &sketches, verdicts),
+    ]
 }
 
 fn task(pipeline: &Pipeline, service: Service, name: Option<&str>, reads: Vec<String>, writes: Vec<String>) -> Task {

@@ -102,14 +102,15 @@ fn results(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
     }
     // The field `key` holds the first entity's key.
     let predictions = topic(&names.predictions, Kind::Predictions, "key", prediction_schema(&name, &namespace));
-    vec![
-        predictions,
-        outcomes,
+    let sketches = (!pipeline.monitors.is_empty())
+        .then(|| shared(&names.sketches, Kind::Sketches, "monitor", contracts::SKETCHES));
+    let watched = [
         shared(&names.drift, Kind::Drift, "monitor", contracts::DRIFT_REPORT),
         shared(&names.alerts, Kind::Alerts, "incident", contracts::ALERT),
         shared(&names.retraining, Kind::Retraining, "request", contracts::RETRAINING_REQUEST),
         shared(&names.models, Kind::Models, "model", contracts::MODEL_ANNOUNCEMENT),
-    ]
+    ];
+    [predictions, outcomes].into_iter().chain(sketches).chain(watched).collect()
 }
 
 fn bookkeeping(names: &Names) -> Vec<Topic> {
@@ -127,7 +128,7 @@ fn shared(name: &str, kind: Kind, key: &'static str, schema: &str) -> Topic {
     Topic {
         name: name.to_owned(),
         kind,
-        internal: kind == Kind::Progress,
+        internal: matches!(kind, Kind::Sketches | Kind::Progress),
         partitions: NARROW_PARTITIONS,
         compacted: matches!(kind, Kind::Alerts | Kind::Models | Kind::Progress),
         key: Key::Field(key),
