@@ -6,4 +6,4 @@ mod tidy;
 mod training;
 mod offline;
 mod registry;
-mod cli;
+mod monitor;

@@ -2,36 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Float64Type, Int64Type};
 use serde_json::Value;
 
-/// The binary, built by the same cargo as this test.
-fn binary() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let test = std::env::current_exe().expect("a test is a file");
-        let folder = test.parent().and_then(Path::parent).expect("tests lie in deps").to_owned();
-        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--package", "tidemill"]).current_dir(root());
-        if folder.ends_with("release") {
-            build.arg("--release");
-        }
-        build.env("CARGO_TARGET_DIR", folder.parent().expect("a target directory"));
-        assert!(build.status().expect("cargo runs").success(), "the binary does not build");
-        folder.join(format!("tidemill{}", std::env::consts::EXE_SUFFIX))
-    })
-}
-
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// Runs the binary in a folder of its own.
 fn tidemill(dir: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
     command.current_dir(dir).args(args).env_remove("RUST_LOG");
     for name in ["PIPELINE", "DATA", "BROKERS", "KAFKA", "SCHEMA_REGISTRY", "OUTPUT", "IDLE_TIMEOUT", "LOG_FORMAT"] {
         command.env_remove(format!("TIDEMILL_{name}"));
