@@ -47,19 +47,22 @@ impl Engine {
         if self.plan.keeps(LABELS) {
             self.states.view(&self.plan, id, LABELS).advance(upper_us, horizon_us);
         }
-        if self.plan.keeps(EVENTS) {
-            self.states.view(&self.plan, id, EVENTS).advance(upper_us, horizon_us);
+        if !self.plan.keeps(EVENTS) {
+            if self.plan.windowless {
+                present::read_windowless(&self.plan, &mut self.states, id, time_us, out);
+            }
+            return present::read_windowed(&self.plan, &self.states, id, out);
         }
+        let mut events = self.states.view(&self.plan, id, EVENTS);
+        events.advance(upper_us, horizon_us);
         if self.plan.windowless {
             present::read_windowless(&self.plan, &mut self.states, id, time_us, out);
+            events = self.states.view(&self.plan, id, EVENTS);
         }
-        if self.plan.keeps(EVENTS) {
-            let mut events = self.states.view(&self.plan, id, EVENTS);
-            let series = events.series;
-            events.append(time_us, series.columns.iter().map(|column| word(column.input)));
-            if self.plan.delay_us == 0 {
-                events.raise(time_us);
-            }
+        let series = events.series;
+        events.append(time_us, series.columns.iter().map(|column| word(column.input)));
+        if self.plan.delay_us == 0 {
+            events.raise(time_us);
         }
         present::read_windowed(&self.plan, &self.states, id, out);
     }

@@ -7,7 +7,6 @@
 
 use arrow::buffer::NullBuffer;
 
-use super::plan::SERIES;
 use super::prefetch::prefetch;
 use super::series::{NULL, encode};
 use super::{Applied, Engine, Key};
@@ -130,10 +129,10 @@ impl Engine {
         let (plan, states) = (&self.plan, &self.states);
         let number = states.keys.guess(row.key()?.hash)?;
         let id = number as usize;
-        prefetch_slice(&states.keys.heads[id..=id]);
-        prefetch_slice(&states.cursors[id * plan.cursors..(id + 1) * plan.cursors]);
-        prefetch_slice(&states.sums[id * plan.sums..(id + 1) * plan.sums]);
-        prefetch_slice(&states.squares[id * plan.squares..(id + 1) * plan.squares]);
+        prefetch_all(&states.keys.heads, id, 1);
+        prefetch_all(&states.cursors, id * plan.cursors, plan.cursors);
+        prefetch_all(&states.sums, id * plan.sums, plan.sums);
+        prefetch_all(&states.squares, id * plan.squares, plan.squares);
         Some(number)
     }
 
@@ -141,8 +140,10 @@ impl Engine {
     #[inline]
     fn fetch_entries(&self, id: u32) {
         let (plan, states, id) = (&self.plan, &self.states, id as usize);
-        for series in (0..SERIES).filter(|series| plan.keeps(*series)) {
-            let (layout, ring) = (&plan.series[series], &states.keys.heads[id].rings[series]);
+        for (layout, ring) in plan.series.iter().zip(&states.keys.heads[id].rings) {
+            if layout.stride == 0 {
+                continue;
+            }
             let at = id * plan.cursors + layout.cursors_at;
             prefetch(ring.address(ring.end(), layout.stride));
             for cursor in &states.cursors[at..=at + plan.windows_us.len()] {
@@ -159,13 +160,15 @@ struct Progress {
     late: usize,
 }
 
-#[inline]
-fn prefetch_slice<T>(slice: &[T]) {
-    if slice.is_empty() {
+/// Asks for `length` items of a slab from number `from`.
+#[inline(always)]
+fn prefetch_all<T>(slab: &[T], from: usize, length: usize) {
+    let bytes = length * size_of::<T>();
+    if bytes == 0 {
         return;
     }
-    let (start, bytes) = (slice.as_ptr().cast::<u8>(), size_of_val(slice));
-    // The last byte too: a slice that does not begin with a line ends in one more.
+    let start = slab.as_ptr().wrapping_add(from).cast::<u8>();
+    // The last byte too: what does not begin with a line ends in one more.
     (0..bytes).step_by(LINE_BYTES).for_each(|offset| prefetch(start.wrapping_add(offset)));
     prefetch(start.wrapping_add(bytes - 1));
 }

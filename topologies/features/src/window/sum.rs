@@ -218,11 +218,18 @@ impl Square {
 /// (high + low) / count, rounded once but for the last bits of the correction.
 #[inline]
 pub(super) fn quotient(high: f64, low: f64, count: u32) -> f64 {
-    let count = f64::from(count);
-    let quotient = high / count;
-    // The remainder of the division is a double, and the fused operation gives it without rounding.
-    let remainder = (-quotient).mul_add(count, high);
-    quotient + (remainder + low) / count
+    let divisor = f64::from(count);
+    let quotient = high / divisor;
+    // The remainder of a division is a double, and both ways give it without rounding. Below 2^21 the products of the
+    // quotient's upper 21 and lower 32 bits fit a double each, which saves the call that a fused operation is where
+    // the instruction cannot be taken for granted.
+    let remainder = if count < 1 << 21 {
+        let upper = f64::from_bits(quotient.to_bits() & !0xffff_ffff);
+        (high - upper * divisor) - (quotient - upper) * divisor
+    } else {
+        (-quotient).mul_add(divisor, high)
+    };
+    quotient + (remainder + low) / divisor
 }
 
 /// The standard deviation from the sum and the sum of squares, each as a double and the rest; nothing when so much

@@ -66,3 +66,13 @@ fn empty_sums_give_their_wide_place_back() {
         assert_eq!((sum.sum(&wides), wides.used()), (None, 0));
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn both_ways_to_a_remainder_agree(high in proptest::num::f64::NORMAL, ulps in -0.5..0.5_f64, count in 1..1_u32 << 21) {
+        let low = ulps * high * f64::EPSILON / 2.0;
+        let (divisor, quotient) = (f64::from(count), high / f64::from(count));
+        let fused = quotient + ((-quotient).mul_add(divisor, high) + low) / divisor;
+        proptest::prop_assert_eq!(super::quotient(high, low, count).to_bits(), fused.to_bits());
+    }
+}
