@@ -28,6 +28,7 @@ use crate::{Context, Error, Options};
 struct Written {
     name: String,
     partitions: u16,
+    layout: Value,
     schema: String,
     id: u32,
 }
@@ -138,7 +139,9 @@ impl ValidatorService {
     fn target(&self, log: &Written) -> Result<Target, Stop> {
         let number = self.names.number(&log.name);
         let number = number.ok_or_else(|| Stop::Other(format!("the plan has no topic {}", log.name)))?;
-        Ok(Target::new(number, log.partitions, LogWriter::new(&log.schema, log.id, self.names.clone())?))
+        let writer = LogWriter::new(&log.schema, log.id, self.names.clone())?;
+        let target = Target::new(number, log.partitions, writer);
+        Ok(target.splicing(&log.layout, &self.context.pipeline.events.schema.json, log.id))
     }
 }
 
@@ -166,9 +169,10 @@ fn written(context: &Context, patience: &Patience, name: &str) -> Result<Written
     let wrong = |detail: &str| Error::Schema { topic: name.to_owned(), detail: detail.to_owned() };
     let topic = context.plan.topic(name).ok_or_else(|| wrong("is not in the plan"))?;
     let schema = topic.schema.as_ref().ok_or_else(|| wrong("is not in the plan"))?;
+    let layout = schema.clone();
     let (id, schema) = registered(context, patience, name, schema)?;
     let partitions = u16::try_from(topic.partitions).map_err(|_| wrong("goes with too many partitions"))?;
-    Ok(Written { name: name.to_owned(), partitions, schema, id })
+    Ok(Written { name: name.to_owned(), partitions, layout, schema, id })
 }
 
 /// The id under which a topic's schema was registered, and its text there.

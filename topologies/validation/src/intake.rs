@@ -21,11 +21,13 @@ pub const RECORD_BYTES_MAX: usize = 512 * 1024;
 
 /// Source records that were read together.
 #[derive(Debug)]
-pub struct Intake {
+pub struct Intake<'a> {
     /// The readable records' rows.
     pub batch: RecordBatch,
     /// Index of each row's record.
     pub records: Vec<usize>,
+    /// Avro body of each row, if all were written with exactly the source's schema.
+    pub bodies: Option<Vec<&'a [u8]>>,
     /// Index of each other record, rising, and why it cannot be read.
     pub rejected: Vec<(usize, Reject)>,
 }
@@ -38,6 +40,8 @@ pub struct Reader {
     schemas: Arc<dyn SchemaSource>,
     verdicts: Arc<dyn Verdicts>,
     accepted: BTreeSet<u32>,
+    /// Ids of exactly the source's schema.
+    same: BTreeSet<u32>,
 }
 
 impl Reader {
@@ -49,7 +53,7 @@ impl Reader {
         verdicts: Arc<dyn Verdicts>,
     ) -> Result<Self, Error> {
         let decoder = Decoder::new(&source.text)?;
-        Ok(Reader { source, place, decoder, schemas, verdicts, accepted: BTreeSet::new() })
+        Ok(Reader { source, place, decoder, schemas, verdicts, accepted: BTreeSet::new(), same: BTreeSet::new() })
     }
 
     /// The schema ids accepted in this partition so far, rising.
@@ -63,8 +67,8 @@ impl Reader {
     }
 
     /// Reads records in offset order.
-    pub fn read(&mut self, records: &[InRecord]) -> Result<Intake, Stop> {
-        let mut framed: Vec<Framed<'_>> = Vec::with_capacity(records.len());
+    pub fn read<'a>(&mut self, records: &'a [InRecord]) -> Result<Intake<'a>, Stop> {
+        let mut framed: Vec<Framed<'a>> = Vec::with_capacity(records.len());
         let mut indices: Vec<usize> = Vec::with_capacity(records.len());
         let mut rejected: Vec<(usize, Reject)> = Vec::new();
         let mut usable = None;
@@ -87,12 +91,26 @@ impl Reader {
         }
         let decoded = self.decoder.decode(&framed);
         if decoded.rejected.is_empty() {
-            return Ok(Intake { batch: decoded.batch, records: indices, rejected });
+            let bodies = self.bodies(framed.iter());
+            return Ok(Intake { batch: decoded.batch, records: indices, bodies, rejected });
         }
-        let kept = decoded.accepted().map(|at| indices[at]).collect();
+        let kept: Vec<usize> = decoded.accepted().collect();
+        let bodies = self.bodies(kept.iter().map(|at| &framed[*at]));
+        let kept = kept.into_iter().map(|at| indices[at]).collect();
         rejected.extend(decoded.rejected.into_iter().map(|(at, reject)| (indices[at], reject)));
         rejected.sort_by_key(|(index, _)| *index);
-        Ok(Intake { batch: decoded.batch, records: kept, rejected })
+        Ok(Intake { batch: decoded.batch, records: kept, bodies, rejected })
+    }
+
+    /// The bodies of rows, if they may be copied as they are.
+    fn bodies<'a: 'f, 'f>(&self, rows: impl Iterator<Item = &'f Framed<'a>>) -> Option<Vec<&'a [u8]>> {
+        let mut last = None;
+        let body = |row: &Framed<'a>| {
+            let same = last == Some(row.id) || self.same.contains(&row.id);
+            last = Some(row.id);
+            same.then_some(row.body)
+        };
+        rows.map(body).collect()
     }
 
     /// Makes a schema id usable, or says why this record is rejected for it.
@@ -130,7 +148,12 @@ impl Reader {
         // The same schema in another spelling needs no resolution, which is the slower way.
         let same = serde_json::from_str::<Value>(&text).is_ok_and(|written| written == self.source.json);
         let text = if same { self.source.text.as_str() } else { &*text };
-        let refused = self.decoder.add_writer(id, text).err()?;
+        let Err(refused) = self.decoder.add_writer(id, text) else {
+            if same {
+                self.same.insert(id);
+            }
+            return None;
+        };
         Some(Reject::new(Code::SchemaIncompatible, refused.to_string()))
     }
 

@@ -19,6 +19,7 @@ mod clock;
 mod columns;
 mod intake;
 mod opened;
+mod splice;
 mod targets;
 #[cfg(test)]
 mod tests;

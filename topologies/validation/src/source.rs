@@ -103,6 +103,11 @@ impl Source {
         &self.topic
     }
 
+    /// Its Avro schema.
+    pub fn json(&self) -> &Value {
+        &self.json
+    }
+
     /// The Arrow schema its records decode to.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema

@@ -11,6 +11,9 @@ use flow::state::TaskState;
 use flow::task::log_record;
 use flow::wire::{self, Draft, LogWriter, Origin, Rows};
 use schemas::key::log_partition;
+use serde_json::Value;
+
+use crate::splice::{Spliced, Splicer};
 
 /// Most items in one record.
 const ITEMS_MAX: usize = 2_048;
@@ -23,12 +26,20 @@ pub struct Target {
     topic: u16,
     partitions: u16,
     writer: LogWriter,
+    splicer: Option<Splicer>,
 }
 
 impl Target {
     /// The log with this number in [`Names`], its partition count, and its writer.
     pub fn new(topic: u16, partitions: u16, writer: LogWriter) -> Self {
-        Target { topic, partitions, writer }
+        Target { topic, partitions, writer, splicer: None }
+    }
+
+    /// The same log, with events copied into it as their producers encoded them where that is possible. `schema` is the
+    /// log's own, registered under `id`; `event` is the source's.
+    pub fn splicing(mut self, schema: &Value, event: &Value, id: u32) -> Self {
+        self.splicer = Splicer::new(schema, event, id);
+        self
     }
 }
 
@@ -44,6 +55,8 @@ pub struct Accepted<'a> {
     pub times_us: &'a [i64],
     /// Event ids.
     pub ids: &'a StringArray,
+    /// Avro bodies of the rows, if they may be copied.
+    pub bodies: Option<&'a [&'a [u8]]>,
     /// The part that all targets get: its name and its column.
     pub part: (&'static str, ArrayRef),
     /// The mark that holds after each accepted row.
@@ -133,12 +146,44 @@ impl Output {
                     true => rows.mark_us,
                     false => rows.marks_us[chunk[chunk.len() - 1] as usize],
                 };
-                let draft = self.draft(partition, keys, rows, chunk, out.own)?;
-                self.push(partition, mark_us, draft, out)?;
+                if !self.splice(partition, keys, rows, chunk, mark_us, out) {
+                    let draft = self.draft(partition, keys, rows, chunk, out.own)?;
+                    self.push(partition, mark_us, draft, out)?;
+                }
             }
             self.rows[partition] = chosen;
         }
         Ok(())
+    }
+
+    /// Writes one record's items around their bodies, if that is possible here.
+    fn splice(
+        &mut self,
+        partition: usize,
+        keys: &StringArray,
+        rows: &Accepted<'_>,
+        chunk: &[u32],
+        mark_us: i64,
+        out: &mut Outgoing<'_>,
+    ) -> bool {
+        let (Some(splicer), Some(bodies)) = (&self.target.splicer, rows.bodies) else { return false };
+        let items = chunk.iter().map(|row| Spliced {
+            offset: rows.offsets[*row as usize],
+            time_us: rows.times_us[*row as usize],
+            id: text(rows.ids, *row),
+            key: text(keys, *row),
+            body: bodies[*row as usize],
+        });
+        let first = self.numbers[partition] + 1;
+        let value = splicer.record(out.own, out.names, (first, mark_us), items);
+        self.numbers[partition] += chunk.len() as i64;
+        self.marked[partition] = Some(mark_us);
+        out.records.push(log_record(out.names, self.place(partition), value));
+        true
+    }
+
+    fn place(&self, partition: usize) -> Place {
+        Place { topic: self.target.topic, partition: partition as u16 }
     }
 
     /// Lays out one record's items.
@@ -181,9 +226,8 @@ impl Output {
     fn push(&mut self, partition: usize, mark_us: i64, mut draft: Draft, out: &mut Outgoing<'_>) -> Result<(), Stop> {
         draft.marks.push((out.own, mark_us));
         self.marked[partition] = Some(mark_us);
-        let place = Place { topic: self.target.topic, partition: partition as u16 };
         let value = self.target.writer.encode(draft)?;
-        out.records.push(log_record(out.names, place, value));
+        out.records.push(log_record(out.names, self.place(partition), value));
         Ok(())
     }
 }

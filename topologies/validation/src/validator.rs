@@ -136,7 +136,7 @@ impl Validator {
     /// Handles records of one bucket.
     fn run(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
         let checks = self.opened.rules(bucket(records[0].offset), &*self.verdicts)?;
-        let Intake { batch, records: indices, rejected } = self.reader.read(records)?;
+        let Intake { batch, records: indices, bodies, rejected } = self.reader.read(records)?;
         let append_time_ms: Vec<i64> = indices.iter().map(|index| records[*index].append_time_ms).collect();
         let mut judged = checks.judge(&batch, &append_time_ms);
         let faults = std::mem::take(&mut judged.faults).into_rejects();
@@ -144,7 +144,8 @@ impl Validator {
         let dead = merge(rejected, faults.into_iter().map(|(row, reject)| (indices[row], reject)));
         self.count(records.len(), &sorted, &dead)?;
         let log_out = (!suppressed).then_some(&mut *out);
-        self.emit(&batch, &judged, &sorted, (&indices, records), log_out)?;
+        let rows = Rows { batch: &batch, bodies: bodies.as_deref(), indices: &indices, records };
+        self.emit(&rows, &judged, &sorted, log_out)?;
         if !suppressed {
             for (index, reject) in &dead {
                 dead::letters(&self.source, self.own.partition, &records[*index], reject, out);
@@ -205,27 +206,28 @@ impl Validator {
 
     fn emit(
         &mut self,
-        batch: &RecordBatch,
+        rows: &Rows<'_>,
         judged: &Judged,
         sorted: &Sorted,
-        (indices, records): (&[usize], &[InRecord]),
         out: Option<&mut Vec<OutRecord>>,
     ) -> Result<(), Stop> {
         if sorted.rows.is_empty() {
             return Ok(());
         }
         let part: (&str, ArrayRef) = match &judged.labels {
-            None => ("event", Arc::new(StructArray::from(batch.clone()))),
+            None => ("event", Arc::new(StructArray::from(rows.batch.clone()))),
             Some(values) => ("label", self.labels(values, &judged.times_us)?),
         };
-        let offsets: Vec<i64> = indices.iter().map(|index| records[*index].offset).collect();
-        let bytes: Vec<usize> = indices.iter().map(|index| size_bytes(&records[*index])).collect();
+        let records = || rows.indices.iter().map(|index| &rows.records[*index]);
+        let offsets: Vec<i64> = records().map(|record| record.offset).collect();
+        let bytes: Vec<usize> = records().map(size_bytes).collect();
         let accepted = Accepted {
             rows: &sorted.rows,
             offsets: &offsets,
             bytes: &bytes,
             times_us: &judged.times_us,
             ids: &judged.ids,
+            bodies: rows.bodies.filter(|_| judged.labels.is_none()),
             part,
             marks_us: &sorted.marks_us,
             mark_us: self.clock.shown_us().unwrap_or(i64::MIN),
@@ -282,6 +284,14 @@ impl Task for Validator {
         let mut out = Outgoing { own: self.own, names: &self.names, records: out };
         self.outputs.iter_mut().try_for_each(|output| output.mark(mark_us, &mut out))
     }
+}
+
+/// The readable rows of a run and where they came from.
+struct Rows<'a> {
+    batch: &'a RecordBatch,
+    bodies: Option<&'a [&'a [u8]]>,
+    indices: &'a [usize],
+    records: &'a [InRecord],
 }
 
 /// The readable rows of a run by what becomes of them.

@@ -130,6 +130,8 @@ pub struct World {
     pub schemas: Arc<Schemas>,
     pub decisions: Arc<Decisions>,
     book: Arc<Rulebook>,
+    /// Whether events are copied as they were encoded.
+    pub splices: bool,
 }
 
 impl World {
@@ -147,7 +149,7 @@ impl World {
         schemas.add(LABEL_ID, LABEL);
         let source = Arc::new(Source::events(&pipeline).unwrap());
         let book = Arc::new(Rulebook::new(source, &RuleSet::of_events(&pipeline)).unwrap());
-        World { pipeline, plan, names, schemas: Arc::new(schemas), decisions: Arc::default(), book }
+        World { pipeline, plan, names, schemas: Arc::new(schemas), decisions: Arc::default(), book, splices: true }
     }
 
     pub fn place(&self, topic: &str, partition: u16) -> Place {
@@ -157,7 +159,11 @@ impl World {
     fn target(&self, log: &str) -> Target {
         let topic = self.plan.topic(log).unwrap();
         let writer = LogWriter::new(&self.schema(log), LOG_ID, self.names.clone()).unwrap();
-        Target::new(self.names.number(log).unwrap(), topic.partitions as u16, writer)
+        let target = Target::new(self.names.number(log).unwrap(), topic.partitions as u16, writer);
+        match self.splices {
+            true => target.splicing(topic.schema.as_ref().unwrap(), self.book.source().json(), LOG_ID),
+            false => target,
+        }
     }
 
     fn schema(&self, log: &str) -> String {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::fixture::*;
 use crate::Validator;
+use crate::splice::Splicer;
 
 /// Offset of the first record: the run crosses the edge of a bucket.
 const FIRST: i64 = 65_536 - 150;
@@ -45,13 +46,14 @@ fn world() -> World {
 
 #[test]
 fn batch_boundaries_never_change_what_is_written() {
-    let world = world();
+    let mut world = world();
     let records = mixed();
-    let whole = |batch: usize| {
+    let whole_of = |world: &World, batch: usize| {
         let mut task = world.events(0);
-        let written = run(&world, &mut task, &records, batch);
+        let written = run(world, &mut task, &records, batch);
         (written.items.clone(), written.beside(), task.metadata())
     };
+    let whole = |batch: usize| whole_of(&world, batch);
     let one = whole(1);
     assert_eq!(one.0.values().map(Vec::len).sum::<usize>() / 2 + one.1.len(), 300);
     assert!(one.1.iter().any(|(topic, ..)| topic.ends_with(".late")));
@@ -61,6 +63,35 @@ fn batch_boundaries_never_change_what_is_written() {
     }
     assert_eq!(one, whole(7));
     assert_eq!(one, whole(4_096));
+    world.splices = false;
+    assert_eq!(one, whole_of(&world, 7), "copied and encoded events decode alike");
+}
+
+#[test]
+fn copied_events_are_written_to_the_byte_as_encoded_ones() {
+    let mut world = World::new();
+    let records: Vec<InRecord> = (0..40).map(|n| event_record(n, &event(&format!("e{n}"), None, n))).collect();
+    let bytes = |world: &World| {
+        let mut out = Vec::new();
+        world.events(1).handle(&records, false, &mut out).unwrap();
+        out.into_iter().map(|record| (record.topic, record.partition, record.value)).collect::<Vec<_>>()
+    };
+    let copied = bytes(&world);
+    world.splices = false;
+    assert_eq!(copied, bytes(&world));
+}
+
+#[test]
+fn a_log_of_another_layout_is_written_in_the_general_way() {
+    let world = World::new();
+    let planned = world.plan.topic(world.plan.names.first_log()).unwrap().schema.clone().unwrap();
+    let event = &world.pipeline.events.schema.json;
+    assert!(Splicer::new(&planned, event, 1).is_some());
+    assert!(Splicer::new(&planned, &json!("string"), 1).is_none());
+    assert!(Splicer::new(&json!({"fields": []}), event, 1).is_none());
+    let mut more = planned;
+    more["fields"][2]["type"]["items"]["fields"][3]["name"] = json!("other");
+    assert!(Splicer::new(&more, event, 1).is_none());
 }
 
 #[test]
