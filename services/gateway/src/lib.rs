@@ -1,1 +1,130 @@
-//! (stub)
+//! The gateway: HTTP on this machine's loopback address for whoever does not speak Kafka. Events come in and are
+//! acknowledged once they are durable; topics go out decoded; promotions and retraining requests are written for command
+//! lines whose process does not own the embedded log.
+//!
+//! It decides nothing: what is checked, promoted or counted here is what the services' own code checks and promotes.
+
+mod answer;
+mod control;
+pub mod decode;
+mod guard;
+mod health;
+mod ingest;
+mod metrics;
+mod publisher;
+mod raw;
+mod retrain;
+mod server;
+mod sources;
+mod state;
+mod tap;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+
+use registry::decisions::Decisions;
+use registry::models::Models;
+use runtime::context::Context;
+use runtime::shell::Stats;
+
+/// Where the gateway listens when nothing else is said.
+pub const LISTEN: &str = "127.0.0.1:7077";
+/// Largest body of a request.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// How a gateway is to run.
+pub struct Options {
+    /// Address to listen on; a loopback address, port 0 takes any free one.
+    pub listen: String,
+    /// Control states.
+    pub decisions: Decisions,
+    /// The models that may be promoted.
+    pub models: Models,
+    /// Counters of the services in this process.
+    pub stats: Vec<Arc<Stats>>,
+    /// Set to end the gateway.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Why a gateway cannot start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address cannot be read.
+    #[error("`{listen}` is no address to listen on; write HOST:PORT, such as {LISTEN}")]
+    Address {
+        /// What was given.
+        listen: String,
+    },
+    /// The address is reachable from outside.
+    #[error(
+        "the gateway listens on loopback only and not on {address}: it has no users or passwords; use {LISTEN}, and a proxy that authenticates in front of it"
+    )]
+    NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address cannot be had.
+    #[error("cannot listen on {address}: {source}; is another gateway running there? port 0 takes a free one")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A topic has no schema, or another one than the pipeline wants.
+    #[error("the schema of topic {topic} {detail}; run `tidemill apply` with this pipeline file")]
+    Schema {
+        /// The topic.
+        topic: String,
+        /// What is wrong with it.
+        detail: &'static str,
+    },
+    /// The registry did not answer.
+    #[error(transparent)]
+    Registry(#[from] schemas::registry::Unavailable),
+    /// A source cannot be checked as declared.
+    #[error(transparent)]
+    Source(#[from] validation::source::Error),
+    /// Threads or sockets failed.
+    #[error("the gateway failed: {0}")]
+    Io(#[from] std::io::Error),
+    /// The metrics cannot be set up.
+    #[error("cannot set up metrics: {detail}")]
+    Metrics {
+        /// What the library says.
+        detail: String,
+    },
+    /// A thread panicked.
+    #[error("a thread of the gateway panicked; please report it with the log above")]
+    Panicked,
+}
+
+/// The gateway of one pipeline.
+pub struct Gateway;
+
+impl Gateway {
+    /// Listens, and serves on a thread of its own until told to stop. Topics and schemas must have been applied.
+    pub fn start(context: Context, options: Options) -> Result<Running, Error> {
+        server::start(context, options)
+    }
+}
+
+/// A gateway that serves.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens, with the port it got.
+    pub address: SocketAddr,
+    /// Its thread; it ends after the stop flag is set, once what was accepted is published.
+    pub join: JoinHandle<Result<(), Error>>,
+}
+
+impl Running {
+    /// Waits until it ended.
+    pub fn wait(self) -> Result<(), Error> {
+        self.join.join().unwrap_or(Err(Error::Panicked))
+    }
+}

@@ -1,0 +1,97 @@
+//! Answers that are errors: a status, what is wrong, and what to do about it.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::BODY_BYTES_MAX;
+
+/// An error as the caller sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub status: StatusCode,
+    pub error: String,
+    pub help: String,
+}
+
+/// What handlers return.
+pub(crate) type Answer<T = Response> = Result<T, Problem>;
+
+impl Problem {
+    pub fn new(status: StatusCode, error: impl ToString, help: impl Into<String>) -> Self {
+        Self { status, error: error.to_string(), help: help.into() }
+    }
+
+    /// The caller's mistake.
+    pub fn bad(error: impl ToString, help: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error, help)
+    }
+
+    /// Something that does not exist.
+    pub fn missing(error: impl ToString, help: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, error, help)
+    }
+
+    /// The log, the registry or the store does not do its part.
+    pub fn outside(error: impl ToString) -> Self {
+        let help = "try again; if it stays, look at the log of the process that runs the gateway";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error, help)
+    }
+
+    /// More than there is room for.
+    pub fn busy(error: impl ToString) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, error, "wait a moment and send it again")
+    }
+
+    /// Ours.
+    pub fn ours(error: impl ToString) -> Self {
+        let help = "this is a fault of tidemill; please report it with the log of the process";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error, help)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": self.error, "help": self.help }))).into_response()
+    }
+}
+
+/// A body that was read in full.
+pub(crate) fn body(read: Result<Bytes, BytesRejection>) -> Answer<Bytes> {
+    read.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is larger than {BODY_BYTES_MAX} bytes"),
+            "send it in several requests",
+        ),
+        status => Problem::new(status, rejection.body_text(), "send the body again"),
+    })
+}
+
+/// A body that is one JSON object of a known shape.
+pub(crate) fn object<T: DeserializeOwned>(bytes: &[u8], shape: &str) -> Answer<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        Problem::bad(format!("the body cannot be read: {error}"), format!("send a JSON object like {shape}"))
+    })
+}
+
+/// Runs what may block apart from the threads that serve.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Answer<T> + Send + 'static) -> Answer<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(Problem::ours(format!("the request was not finished: {error}"))))
+}
+
+/// No such path.
+pub(crate) async fn no_path(uri: axum::http::Uri) -> Problem {
+    Problem::missing(format!("there is nothing at {}", uri.path()), "GET / lists what there is")
+}
+
+/// No such method.
+pub(crate) async fn no_method(method: axum::http::Method, uri: axum::http::Uri) -> Problem {
+    let error = format!("{} does not answer {method}", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, error, "GET / lists what there is")
+}

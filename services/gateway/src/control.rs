@@ -1,0 +1,109 @@
+//! The control state: which model is champion, and making another one that.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
+use flow::fence::{Control, ModelRef};
+use registry::models::{self, Opened, Version};
+use scorer::PromoteError;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::answer::{self, Answer, Problem, blocking};
+use crate::state::{self, Shared};
+
+const SHAPE: &str = r#"{"model":"NAME","version":3,"threshold":0.5}; version may be "latest", threshold left out"#;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    model: String,
+    version: Value,
+    threshold: Option<f64>,
+}
+
+/// `GET /v1/control`.
+pub(crate) async fn show(State(state): Shared) -> Answer<Json<Value>> {
+    blocking(move || {
+        let current = state.control().current::<Control>().map_err(Problem::outside)?;
+        match current {
+            Some(current) => Ok(Json(told(&state, current.number, &current.state)?)),
+            None => Ok(Json(json!({ "number": null, "champion": null, "threshold": null, "complete": true }))),
+        }
+    })
+    .await
+}
+
+/// `POST /v1/control/promote`.
+pub(crate) async fn promote(State(state): Shared, read: Result<Bytes, BytesRejection>) -> Answer<Json<Value>> {
+    let wanted: Wanted = answer::object(&answer::body(read)?, SHAPE)?;
+    blocking(move || {
+        let model = admitted(&state, &wanted)?;
+        let promotion =
+            scorer::promote(&state.context, &state.decisions, model, wanted.threshold).map_err(not_promoted)?;
+        Ok(Json(told(&state, promotion.number, &promotion.control)?))
+    })
+    .await
+}
+
+/// `GET /v1/models`.
+pub(crate) async fn models(State(state): Shared) -> Answer<Json<Value>> {
+    blocking(move || {
+        let mut found = Vec::new();
+        for name in state.models.names().map_err(Problem::outside)? {
+            found.extend(state.models.list(&name).map_err(Problem::outside)?);
+        }
+        let one = |model: models::Published| json!({ "name": model.name, "version": model.version, "digest": model.digest });
+        Ok(Json(found.into_iter().map(one).collect()))
+    })
+    .await
+}
+
+/// The model asked for, if it exists, is one of this pipeline's and passes the load gate. What the scorer could not load
+/// must not get into a fence: all its partitions would stop there.
+fn admitted(state: &Arc<state::State>, wanted: &Wanted) -> Answer<ModelRef> {
+    let pipeline = &state.context.pipeline;
+    if pipeline.model(&wanted.model).is_none() {
+        let known: Vec<&str> = pipeline.models.iter().map(|model| model.name.as_str()).collect();
+        let help = format!("its models are {}", known.join(", "));
+        return Err(Problem::missing(format!("pipeline {} has no model {}", pipeline.name, wanted.model), help));
+    }
+    let version = match &wanted.version {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let version = version.parse::<Version>().map_err(|error| Problem::bad(error, format!("send {SHAPE}")))?;
+    let Opened { published, files } = state.models.open(&wanted.model, version).map_err(|error| match error {
+        models::Error::NotFound { .. } => Problem::missing(error, "GET /v1/models lists them; `tidemill train` makes one"),
+        error => Problem::outside(error),
+    })?;
+    model::Artefact::open_as(&files, &published.digest).map_err(|error| {
+        let error = format!("model {} version {} does not pass the load gate: {error}", published.name, published.version);
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error, "train it again, or restore its files")
+    })?;
+    Ok(ModelRef { name: published.name, version: published.version, digest: published.digest })
+}
+
+fn not_promoted(error: PromoteError) -> Problem {
+    match error {
+        PromoteError::Lost { .. } => {
+            Problem::new(StatusCode::CONFLICT, error, "GET /v1/control shows what is in force now")
+        }
+        error => Problem::outside(error),
+    }
+}
+
+/// A control state as JSON. It is complete once every partition's commit shows it.
+fn told(state: &Arc<state::State>, number: u64, control: &Control) -> Answer<Value> {
+    let complete = scorer::complete(&state.context, number).map_err(Problem::outside)?;
+    Ok(json!({
+        "number": number,
+        "champion": control.champion,
+        "threshold": control.threshold,
+        "complete": complete,
+    }))
+}

@@ -1,0 +1,140 @@
+//! The metrics page: what the services of this process counted, what the gateway took, and how far each group is behind.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Meter, MeterProvider};
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus::{Registry, TextEncoder};
+use runtime::context::Context;
+use runtime::log::{self, TopicPartition};
+use runtime::shell::Stats;
+use tracing::debug;
+
+use crate::Error;
+use crate::answer::{Answer, Problem, blocking};
+use crate::state::Shared;
+
+/// The one value of a shell that may fall.
+const PARTITIONS: &str = "partitions";
+/// Content type of Prometheus's text format.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The instruments, and where they are read.
+pub(crate) struct Metrics {
+    registry: Registry,
+    records: Counter<u64>,
+    /// Instruments with callbacks live as long as their provider.
+    _provider: SdkMeterProvider,
+}
+
+impl Metrics {
+    /// Instruments of this pipeline and these services.
+    pub fn new(context: &Context, stats: Vec<Arc<Stats>>) -> Result<Self, Error> {
+        let registry = Registry::new();
+        let exporter = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .without_target_info()
+            .scope_info_enabled(false)
+            .build()
+            .map_err(|error| Error::Metrics { detail: error.to_string() })?;
+        let provider = SdkMeterProvider::builder().with_reader(exporter).build();
+        let meter = provider.meter("tidemill");
+        services(&meter, &stats);
+        lag(&meter, context.clone());
+        build_info(&meter, &context.pipeline.name);
+        let records = meter.u64_counter("tidemill_gateway_records").with_description("Records sent to the gateway").build();
+        let metrics = Metrics { registry, records, _provider: provider };
+        metrics.accepted(0);
+        metrics.rejected(0);
+        Ok(metrics)
+    }
+
+    /// Counts records that were published.
+    pub fn accepted(&self, count: usize) {
+        self.records.add(count as u64, &[KeyValue::new("outcome", "accepted")]);
+    }
+
+    /// Counts records that were refused.
+    pub fn rejected(&self, count: usize) {
+        self.records.add(count as u64, &[KeyValue::new("outcome", "rejected")]);
+    }
+
+    /// The page; asks the log for positions.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+/// `GET /metrics`.
+pub(crate) async fn page(State(state): Shared) -> Answer<impl IntoResponse> {
+    let text = blocking(move || state.metrics.text().map_err(Problem::ours)).await?;
+    Ok(([(header::CONTENT_TYPE, TEXT)], text))
+}
+
+/// One instrument per value that shells count, one series per service.
+fn services(meter: &Meter, stats: &[Arc<Stats>]) {
+    for (at, (name, _)) in Stats::default().values().into_iter().enumerate() {
+        let stats = stats.to_vec();
+        let values = move || -> Vec<(u64, [KeyValue; 1])> {
+            let one = |stats: &Arc<Stats>| (stats.values()[at].1, [KeyValue::new("service", stats.name().to_owned())]);
+            stats.iter().map(one).collect()
+        };
+        let (full, what) = (format!("tidemill_{name}"), format!("{} of a service", name.replace('_', " ")));
+        if name == PARTITIONS {
+            let gauge = meter.u64_observable_gauge(full).with_description(what);
+            gauge.with_callback(move |seen| values().iter().for_each(|(value, labels)| seen.observe(*value, labels))).build();
+        } else {
+            let counter = meter.u64_observable_counter(full).with_description(what);
+            counter
+                .with_callback(move |seen| values().iter().for_each(|(value, labels)| seen.observe(*value, labels)))
+                .build();
+        }
+    }
+}
+
+/// Records that each group has not committed yet, by partition. A log that does not answer leaves its series out.
+fn lag(meter: &Meter, context: Context) {
+    let gauge = meter.i64_observable_gauge("tidemill_lag_records");
+    let gauge = gauge.with_description("Records between a group's commit and the partition's end");
+    let observe = move |seen: &dyn opentelemetry::metrics::AsyncInstrument<i64>| {
+        for task in &context.plan.tasks {
+            for topic in &task.reads {
+                match behind(&context, &task.group_id, topic) {
+                    Ok(lags) => lags.iter().for_each(|(partition, lag)| {
+                        let labels = [
+                            KeyValue::new("group", task.group_id.clone()),
+                            KeyValue::new("topic", topic.clone()),
+                            KeyValue::new("partition", i64::from(*partition)),
+                        ];
+                        seen.observe(*lag, &labels);
+                    }),
+                    Err(error) => debug!(%error, group = task.group_id, topic, "no lag"),
+                }
+            }
+        }
+    };
+    gauge.with_callback(observe).build();
+}
+
+fn behind(context: &Context, group: &str, topic: &str) -> log::Result<Vec<(i32, i64)>> {
+    let partitions = context.log.partitions(topic)?.unwrap_or(0);
+    let tps: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
+    let committed = context.log.committed(group, &tps)?;
+    let lag = |(tp, committed): (&TopicPartition, Option<log::Committed>)| {
+        let (start, end) = context.log.watermarks(tp)?;
+        // What retention deleted before it was read is not waited for.
+        let next = committed.map_or(start, |committed| committed.offset.max(start));
+        Ok((tp.partition, (end - next).max(0)))
+    };
+    tps.iter().zip(committed).map(lag).collect()
+}
+
+fn build_info(meter: &Meter, pipeline: &str) {
+    let labels = [KeyValue::new("version", env!("CARGO_PKG_VERSION")), KeyValue::new("pipeline", pipeline.to_owned())];
+    let gauge = meter.u64_observable_gauge("tidemill_build_info").with_description("The release that runs, always 1");
+    gauge.with_callback(move |seen| seen.observe(1, &labels)).build();
+}

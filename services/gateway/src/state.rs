@@ -1,0 +1,60 @@
+//! What all handlers share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use registry::control::ControlLog;
+use registry::decisions::Decisions;
+use registry::models::Models;
+use runtime::context::Context;
+use tokio::sync::Semaphore;
+
+use crate::answer::{Answer, Problem};
+use crate::metrics::Metrics;
+use crate::publisher::Publisher;
+use crate::sources::Sources;
+
+/// Taps that may be open at once; each has a thread and a session.
+pub(crate) const TAPS_MAX: usize = 16;
+
+/// The parts of a running gateway.
+pub(crate) struct State {
+    pub context: Context,
+    pub decisions: Decisions,
+    pub models: Models,
+    pub sources: Sources,
+    pub publisher: Publisher,
+    pub metrics: Metrics,
+    pub taps: Arc<Semaphore>,
+    pub stop: Arc<AtomicBool>,
+}
+
+/// The state as handlers get it.
+pub(crate) type Shared = axum::extract::State<Arc<State>>;
+
+impl State {
+    /// The control states of the log that the scorer reads.
+    pub fn control(&self) -> ControlLog {
+        let plan = &self.context.plan;
+        ControlLog::new(self.decisions.clone(), &self.context.pipeline.name, &plan.names.features_log)
+    }
+
+    /// Partitions of a topic, or what to say when there is none.
+    pub fn partitions(&self, topic: &str) -> Answer<i32> {
+        match self.context.log.partitions(topic) {
+            Ok(Some(partitions)) => Ok(partitions),
+            Ok(None) => Err(Problem::missing(format!("there is no topic {topic}"), "GET /v1/topics lists them")),
+            Err(error) => Err(Problem::outside(error)),
+        }
+    }
+
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// The time of day.
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
