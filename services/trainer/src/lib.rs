@@ -1,1 +1,207 @@
-//! (stub)
+//! The trainer: datasets out of the offline store, models out of datasets, and the answer to each request for a new
+//! model. The command line uses the same functions.
+//!
+//! A request is answered once. What it is trained on and which champion it must beat is decided in the registry before
+//! training; training is a function of that; what came of it is decided before it is told. So a trainer that dies
+//! anywhere, or a second one, ends with the same model and the same answer.
+
+mod announce;
+mod answer;
+mod candidate;
+mod champion;
+mod config;
+mod dataset;
+mod first;
+mod request;
+mod service;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Answer, answer};
+pub use candidate::{Candidate, evaluate, publish, score, train};
+pub use champion::{Judgement, champion, compare, open, promote_version};
+pub use config::config;
+pub use dataset::{Dataset, Inputs, dataset, load};
+pub use first::{First, first_model};
+pub use request::Request;
+pub use service::{Options, group, run};
+pub use window::{Window, Windows, newest, requested};
+
+use registry::decisions::Decisions;
+use registry::models::Models;
+use registry::store::Store;
+use runtime::context::Context;
+
+/// What a trainer works in.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Log, schemas, pipeline, plan.
+    pub context: Context,
+    /// The store behind archive, datasets and models.
+    pub store: Store,
+    /// Decisions.
+    pub decisions: Decisions,
+}
+
+impl Surroundings {
+    /// The models.
+    pub fn models(&self) -> Models {
+        Models::new(self.store.clone())
+    }
+
+    /// A model of the pipeline.
+    pub fn model(&self, name: &str) -> Result<&flow::config::Model, Error> {
+        self.context.pipeline.model(name).ok_or_else(|| Error::NoModel {
+            pipeline: self.context.pipeline.name.clone(),
+            model: name.to_owned(),
+        })
+    }
+}
+
+/// Why there is no model, or no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The pipeline declares no such model.
+    #[error("pipeline {pipeline} declares no model {model}; name one of its `models`")]
+    NoModel {
+        /// The pipeline.
+        pipeline: String,
+        /// The model asked for.
+        model: String,
+    },
+    /// The rows cannot be had.
+    #[error(transparent)]
+    Dataset(#[from] offline::dataset::Error),
+    /// The archive cannot be read.
+    #[error(transparent)]
+    Archive(#[from] offline::archive::Error),
+    /// The rows cannot be used.
+    #[error(transparent)]
+    Rows(#[from] training::dataset::Error),
+    /// Training failed.
+    #[error(transparent)]
+    Fit(#[from] training::fit::Error),
+    /// Files are no model, or must not be used.
+    #[error(transparent)]
+    Artefact(#[from] model::artefact::Error),
+    /// A model cannot be fed with these columns.
+    #[error(transparent)]
+    Input(#[from] scoring::InputError),
+    /// A dataset has other inputs than a model.
+    #[error("the dataset has inputs {found}, the model wants {wanted}; build the dataset for that model")]
+    Inputs {
+        /// Of the dataset.
+        found: String,
+        /// Of the model.
+        wanted: String,
+    },
+    /// A model was trained on another feature set than the pipeline computes.
+    #[error("model {model} was trained on feature set {found}, the pipeline computes {wanted}; train it again")]
+    FeatureSet {
+        /// Name and version.
+        model: String,
+        /// Of the model.
+        found: String,
+        /// Of the pipeline.
+        wanted: String,
+    },
+    /// No label is archived yet.
+    #[error("no labelled event is archived in {topic}; let the archiver run until labels have come")]
+    NoLabels {
+        /// The outcomes topic.
+        topic: String,
+    },
+    /// A dataset that was decided on is gone or gives other rows.
+    #[error("dataset {digest} that request {request} was to be trained on cannot be had again ({found}); restore the archive")]
+    Vanished {
+        /// The request.
+        request: String,
+        /// The dataset.
+        digest: String,
+        /// What was found in its place.
+        found: String,
+    },
+    /// A record of the requests topic is none.
+    #[error("offset {offset} of {topic} holds no request: {detail}")]
+    Request {
+        /// The topic.
+        topic: String,
+        /// Its offset.
+        offset: i64,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A record of ours does not fit its schema.
+    #[error("cannot write to {topic}: {detail}")]
+    Unwritable {
+        /// The topic.
+        topic: String,
+        /// What does not fit.
+        detail: String,
+    },
+    /// The registry of models.
+    #[error(transparent)]
+    Models(#[from] registry::models::Error),
+    /// The registry of decisions.
+    #[error(transparent)]
+    Decision(#[from] registry::decisions::Error),
+    /// The control history.
+    #[error(transparent)]
+    Control(#[from] registry::control::Error),
+    /// The promotion.
+    #[error(transparent)]
+    Promote(#[from] scorer::PromoteError),
+    /// Topics or schemas.
+    #[error(transparent)]
+    Context(#[from] runtime::context::Error),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] runtime::log::Error),
+    /// A decision that this version does not read.
+    #[error("decision {key} is not readable ({detail}); run the version that wrote it")]
+    Unreadable {
+        /// Its key.
+        key: String,
+        /// What the parser said.
+        detail: String,
+    },
+    /// Asked to stop before the work was done.
+    #[error("stopped before request {request} was answered; it will be taken up again")]
+    Interrupted {
+        /// The request.
+        request: String,
+    },
+}
+
+impl Error {
+    /// Whether the data is to blame: the request is answered with it, and trying again would end alike.
+    fn is_final(&self) -> bool {
+        match self {
+            Error::Dataset(error) => !matches!(
+                error,
+                offline::dataset::Error::Store(_)
+                    | offline::dataset::Error::Archive(offline::archive::Error::Store(_))
+            ),
+            Error::Rows(_) | Error::Fit(_) | Error::Artefact(_) | Error::Inputs { .. } | Error::NoModel { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether starting over may help.
+    fn is_retriable(&self) -> bool {
+        use registry::store::Error::Unavailable;
+        match self {
+            Error::Log(error) => error.is_retriable() || error.is_fenced(),
+            Error::Models(registry::models::Error::Store(error))
+            | Error::Decision(registry::decisions::Error::Store(error))
+            | Error::Archive(offline::archive::Error::Store(error))
+            | Error::Dataset(
+                offline::dataset::Error::Store(error)
+                | offline::dataset::Error::Archive(offline::archive::Error::Store(error)),
+            ) => matches!(error, Unavailable { .. }),
+            _ => false,
+        }
+    }
+}

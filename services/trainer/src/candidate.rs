@@ -1,0 +1,92 @@
+//! From a dataset to a model, its measures and its scores.
+
+use crate::config::{ALERTS_PER_DAY, config};
+use crate::{Dataset, Error};
+use arrow::array::{AsArray, Float64Array, RecordBatch, StructArray};
+use arrow::datatypes::{DataType, Fields};
+use flow::config::Pipeline;
+use model::{Artefact, Metric, Model, Rule};
+use registry::models::{Models, Published};
+use scoring::Inputs;
+use std::collections::BTreeMap;
+use training::Facts;
+
+/// Measures by name.
+pub type Metrics = BTreeMap<String, Metric>;
+
+/// A trained model that passed the load gate.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Its files.
+    pub artefact: Artefact,
+    /// The model in them.
+    pub model: Model,
+    /// Measures on the holdout; none where it has only one class.
+    pub metrics: Metrics,
+}
+
+/// Trains a model of the pipeline. `parent` is the digest of the model it is to replace.
+pub fn train(
+    pipeline: &Pipeline,
+    model: &flow::config::Model,
+    dataset: &Dataset,
+    holdout: Option<&Dataset>,
+    parent: Option<String>,
+) -> Result<Candidate, Error> {
+    let config = config(model, &dataset.rows);
+    let mut trained = training::train(&config, &dataset.rows)?;
+    // The manifest names rows, files and rule; the rows' own digest is in it.
+    trained.dataset.digest.clone_from(&dataset.digest);
+    let metrics = match holdout.filter(|holdout| holdout.rows.validate().is_ok()) {
+        Some(holdout) => training::evaluate(&trained.score(&holdout.rows.rows), &holdout.rows, config.top_per_day)?,
+        None => Metrics::new(),
+    };
+    let artefact = trained.artefact(Facts {
+        name: model.name.clone(),
+        parent,
+        feature_set: pipeline.features.digest.clone(),
+        metrics: metrics.clone(),
+    })?;
+    let opened = Artefact::open_as(artefact.files(), artefact.digest())?;
+    Ok(Candidate { artefact, model: opened, metrics })
+}
+
+/// Measures of a model on a dataset.
+pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Metrics, Error> {
+    let wanted = &model.manifest().inputs;
+    if dataset.rows.inputs != *wanted {
+        return Err(Error::Inputs { found: dataset.rows.inputs.join(", "), wanted: wanted.join(", ") });
+    }
+    let per_day = match model.manifest().threshold.rule {
+        Rule::TopPerDay(per_day) => per_day,
+        Rule::Fixed => ALERTS_PER_DAY,
+    };
+    let mut scores = vec![0.0; dataset.rows.len()];
+    model.network().score(&dataset.rows.rows, &mut scores);
+    Ok(training::evaluate(&scores, &dataset.rows, per_day)?)
+}
+
+/// Scores of rows with the bits that streaming gives. Rows have the parts `event` and `features`, as archived logs do,
+/// or all columns beside each other.
+pub fn score(model: &Model, rows: &RecordBatch) -> Result<Float64Array, Error> {
+    let part = |name: &str| match rows.column_by_name(name).map(|column| (column, column.data_type())) {
+        Some((column, DataType::Struct(_))) => Some(column.as_struct().clone()),
+        _ => None,
+    };
+    let (event, features) = match (part("event"), part("features")) {
+        (None, None) => (Some(StructArray::from(rows.clone())), None),
+        parts => parts,
+    };
+    let fields = |part: &Option<StructArray>| part.as_ref().map_or_else(Fields::empty, |part| part.fields().clone());
+    let inputs = Inputs::find(&model.manifest().inputs, &fields(&event), &fields(&features))?;
+    let all: Vec<usize> = (0..rows.num_rows()).collect();
+    let matrix = inputs.rows(event.as_ref(), features.as_ref(), &all);
+    let mut scores = vec![0.0_f32; rows.num_rows()];
+    model.network().score(&matrix, &mut scores);
+    Ok(Float64Array::from_iter_values(scores.into_iter().map(f64::from)))
+}
+
+/// Publishes a model's files; the same files again get the version they have.
+pub fn publish(models: &Models, candidate: &Candidate) -> Result<Published, Error> {
+    Ok(models.publish(&candidate.model.manifest().name, candidate.artefact.files())?)
+}

@@ -1,0 +1,149 @@
+//! The service: requests in, answers out, one at a time.
+
+use crate::answer::answer;
+use crate::request::Requests;
+use crate::{Error, Request, Surroundings};
+use flow::plan::Service;
+use offline::archive::Archive;
+use runtime::context::Context;
+use runtime::log::{Commit, SessionOptions, TopicPartition};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
+
+/// How often in a row the trainer starts over after the outside world failed.
+const ATTEMPTS_MAX: u32 = 10;
+/// First pause after such a failure; it doubles each time.
+const BACKOFF_MS: u64 = 100;
+/// Longest such pause.
+const BACKOFF_MS_MAX: u64 = 10_000;
+/// Longest wait for requests.
+const POLL_WAIT_MS: u64 = 500;
+/// Longest that one training may take before the requests go to another trainer.
+const TRAINING_MS_MAX: u64 = 3_600_000;
+/// Pause between two looks at the archive.
+const LOOK_MS: u64 = 200;
+
+/// How a trainer is to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Longest that a request waits until the archive has what the logs held when it was taken up.
+    pub archive_wait: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { archive_wait: Duration::from_secs(120) }
+    }
+}
+
+/// Consumer group of a pipeline's trainer.
+pub fn group(context: &Context) -> String {
+    let task = context.plan.tasks_of(Service::Trainer).next();
+    task.map_or_else(|| format!("{}.trainer", context.pipeline.name), |task| task.group_id.clone())
+}
+
+/// Answers requests until `stop` is set.
+pub fn run(surroundings: &Surroundings, options: &Options, stop: &AtomicBool) -> Result<(), Error> {
+    let mut attempts = 0;
+    loop {
+        let mut progress = false;
+        let error = match serve(surroundings, options, stop, &mut progress) {
+            Ok(()) | Err(Error::Interrupted { .. }) => return Ok(()),
+            Err(error) if error.is_retriable() => error,
+            Err(error) => return Err(error),
+        };
+        attempts = if progress { 1 } else { attempts + 1 };
+        if attempts >= ATTEMPTS_MAX || stop.load(Ordering::Relaxed) {
+            return Err(error);
+        }
+        warn!(%error, attempts, "starting over from the last commit");
+        thread::sleep(Duration::from_millis((BACKOFF_MS << attempts).min(BACKOFF_MS_MAX)));
+    }
+}
+
+fn serve(
+    surroundings: &Surroundings,
+    options: &Options,
+    stop: &AtomicBool,
+    progress: &mut bool,
+) -> Result<(), Error> {
+    let context = &surroundings.context;
+    let topic = &context.plan.names.retraining;
+    let client = format!("{}.trainer", context.pipeline.name);
+    let mut session = context.log.session(SessionOptions {
+        poll_interval_max_ms: TRAINING_MS_MAX,
+        durable: true,
+        ..SessionOptions::group(client, group(context), [topic.clone()])
+    })?;
+    let mut requests = Requests::new(context)?;
+    while !stop.load(Ordering::Relaxed) {
+        let poll = session.poll(Duration::from_millis(POLL_WAIT_MS))?;
+        for (tp, records) in poll.records {
+            for record in records {
+                match requests.read(&record) {
+                    Ok(Some(request)) if request.pipeline == context.pipeline.name => {
+                        info!(request = request.request, reason = request.reason, "taken up");
+                        wait_for_archive(surroundings, &request, options, stop)?;
+                        let told = answer(surroundings, &request, (tp.partition, record.offset))?;
+                        for record in told.iter().map(|told| told.records(surroundings)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+                            session.publish(record)?;
+                        }
+                    }
+                    Ok(_) => {}
+                    // A record that is no request must not keep the next one waiting.
+                    Err(error @ Error::Request { .. }) => warn!(%error, "passed over"),
+                    Err(error) => return Err(error),
+                }
+                let commit = Commit { tp: tp.clone(), offset: record.offset + 1, metadata: String::new() };
+                session.commit(&[commit])?;
+                *progress = true;
+            }
+        }
+    }
+    Ok(session.close()?)
+}
+
+/// Waits until the archive has what the logs hold now; a request is often faster than the archiver's next file.
+fn wait_for_archive(
+    surroundings: &Surroundings,
+    request: &Request,
+    options: &Options,
+    stop: &AtomicBool,
+) -> Result<(), Error> {
+    let context = &surroundings.context;
+    let archive = Archive::new(surroundings.store.clone());
+    let mut waited_for = Vec::new();
+    for name in [&context.plan.names.features_log, &context.plan.names.outcomes] {
+        for partition in 0..context.topic(name)?.partitions as i32 {
+            let (start, end) = context.log.watermarks(&TopicPartition::new(name.as_str(), partition))?;
+            if end > start {
+                waited_for.push((name, partition, end));
+            }
+        }
+    }
+    let since = Instant::now();
+    loop {
+        let mut missing = Vec::new();
+        for (name, partition, end) in waited_for.drain(..) {
+            let archived = archive.partition_files(name, partition)?.last().map_or(0, |file| file.end);
+            if archived < end {
+                missing.push((name, partition, end));
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if since.elapsed() >= options.archive_wait {
+            let partitions = missing.len();
+            warn!(request = request.request, partitions, "training on what is archived; the archiver is behind");
+            return Ok(());
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted { request: request.request.clone() });
+        }
+        waited_for = missing;
+        thread::sleep(Duration::from_millis(LOOK_MS));
+    }
+}

@@ -1,0 +1,54 @@
+//! Tests of what needs no log: windows and configurations.
+
+#![allow(clippy::unwrap_used)]
+
+use crate::{Windows, config, requested};
+use flow::config::{ClassWeight, Pipeline};
+use training::{Dataset, Kind};
+
+const DAY_US: i64 = 86_400_000_000;
+
+fn pipeline() -> Pipeline {
+    let text = include_str!("../../../topologies/pipelines/fraud.yaml");
+    let resolve = |path: &str| schemas::contracts::avro(path).map(str::to_owned).ok_or_else(|| "no such schema".into());
+    flow::config::parse(text, &resolve).unwrap()
+}
+
+#[test]
+fn newest_windows_end_where_labels_are_complete() {
+    let pipeline = pipeline();
+    let windows = Windows::before(&pipeline, &pipeline.models[0], 100 * DAY_US);
+    assert_eq!(windows.train.events_us, 85 * DAY_US..92 * DAY_US);
+    assert_eq!(windows.holdout.events_us, 92 * DAY_US..93 * DAY_US);
+    assert_eq!((windows.train.cutoff_us, windows.holdout.cutoff_us), (100 * DAY_US, 100 * DAY_US));
+}
+
+#[test]
+fn a_request_names_its_training_window_and_the_holdout_follows() {
+    let request = crate::Request {
+        request: "r".into(),
+        pipeline: "fraud".into(),
+        model: "fraud".into(),
+        reason: String::new(),
+        incident: None,
+        data_from_us: 0,
+        data_to_us: 7 * DAY_US,
+        requested_us: 15 * DAY_US,
+    };
+    let windows = requested(&pipeline(), &request);
+    assert_eq!((windows.train.events_us, windows.holdout.events_us), (0..7 * DAY_US, 7 * DAY_US..8 * DAY_US));
+    assert_eq!(windows.holdout.cutoff_us, 15 * DAY_US);
+}
+
+#[test]
+fn training_is_told_what_the_pipeline_says() {
+    let mut model = pipeline().models[0].clone();
+    let rows = Dataset { label: vec![1.0, 0.0, 0.0, 0.0, 0.0], ..Dataset::default() };
+    let told = config(&model, &rows);
+    assert_eq!(told.network, Kind::Mlp(vec![64, 32]));
+    assert_eq!((told.epochs, told.batch_rows, told.top_per_day, told.seed), (40, 64, 100, 1));
+    assert_eq!((told.learning_rate, told.dropout, told.positive_weight), (0.001, 0.2, 1.0));
+    assert_eq!(told.early_stopping.map(|early| early.patience), Some(5));
+    model.training.class_weight = ClassWeight::Balanced;
+    assert_eq!(config(&model, &rows).positive_weight, 4.0);
+}
