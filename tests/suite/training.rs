@@ -2,6 +2,7 @@
 //!
 //! Train on the week from 2018-06-18, test on the week from 2018-07-02 without the cards known by then. The settings
 //! come from earlier weeks only (see `training::Config::recommended`).
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;

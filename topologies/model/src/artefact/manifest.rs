@@ -160,10 +160,20 @@ impl Manifest {
             ((1..=INPUTS_MAX).contains(&self.inputs.len()), "inputs", count(&self.inputs), "allowed are 1 to 1024"),
             (distinct.len() == self.inputs.len(), "inputs", format!("{:?}", self.inputs), "names must differ"),
             (hidden.len() < LAYERS_MAX, "network.hidden", count(hidden), "allowed are up to 4"),
-            (hidden.iter().all(|w| (1..=WIDTH_MAX).contains(w)), "network.hidden", format!("{hidden:?}"), "allowed are widths 1 to 1024"),
+            (
+                hidden.iter().all(|w| (1..=WIDTH_MAX).contains(w)),
+                "network.hidden",
+                format!("{hidden:?}"),
+                "allowed are widths 1 to 1024",
+            ),
             (value.is_finite(), "threshold.value", value.to_string(), "must be finite"),
             (finite, "metrics", format!("{:?}", self.metrics), "must be finite"),
-            ((GOLDEN_MIN..=GOLDEN_MAX).contains(&self.golden.len()), "golden", count(&self.golden), "allowed are 1 to 256"),
+            (
+                (GOLDEN_MIN..=GOLDEN_MAX).contains(&self.golden.len()),
+                "golden",
+                count(&self.golden),
+                "allowed are 1 to 256",
+            ),
             (golden_ok, "golden", count(&self.golden), "each must have one value per input"),
         ];
         for (ok, field, value, rule) in rules {

@@ -58,11 +58,15 @@ pub const GOLDEN_MAX: usize = 256;
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)] // The messages say what the fields are.
 pub enum Error {
-    #[error("file {0} is missing, an artefact has manifest.json, manifest.sha256, weights.safetensors, profile.json and card.md")]
+    #[error(
+        "file {0} is missing, an artefact has manifest.json, manifest.sha256, weights.safetensors, profile.json and card.md"
+    )]
     FileMissing(String),
     #[error("file {0} does not belong in an artefact, remove it")]
     FileUnknown(String),
-    #[error("file manifest.sig cannot be verified by this version, which knows no keys; remove it or use a newer version")]
+    #[error(
+        "file manifest.sig cannot be verified by this version, which knows no keys; remove it or use a newer version"
+    )]
     SignatureUnsupported,
     #[error("file {file} has {bytes} bytes, allowed are {max_bytes}")]
     FileTooLarge { file: String, bytes: usize, max_bytes: usize },
@@ -96,11 +100,17 @@ pub enum Error {
     Network(#[from] network::Error),
     #[error("reference profile is unusable: {0}")]
     Profile(String),
-    #[error("golden vector {index} scores {actual}, the manifest says {expected} (bits of f32); the weights or the arithmetic are not those that were tested")]
+    #[error(
+        "golden vector {index} scores {actual}, the manifest says {expected} (bits of f32); the weights or the arithmetic are not those that were tested"
+    )]
     Golden { index: usize, expected: String, actual: String },
-    #[error("row {row} scores {actual} in a batch of {batch} and {expected} alone (bits of f32); this machine's arithmetic cannot be trusted")]
+    #[error(
+        "row {row} scores {actual} in a batch of {batch} and {expected} alone (bits of f32); this machine's arithmetic cannot be trusted"
+    )]
     BatchDependent { row: usize, batch: usize, expected: String, actual: String },
-    #[error("row {row} scores {actual} with the {set} form and {expected} with the portable one (bits of f32); this machine's arithmetic cannot be trusted")]
+    #[error(
+        "row {row} scores {actual} with the {set} form and {expected} with the portable one (bits of f32); this machine's arithmetic cannot be trusted"
+    )]
     SetDependent { row: usize, set: String, expected: String, actual: String },
 }
 

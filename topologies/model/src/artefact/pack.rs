@@ -61,7 +61,8 @@ fn manifest(draft: Draft) -> Manifest {
     let mut scores = vec![0.0; draft.golden_rows.len() / width];
     draft.network.score(&draft.golden_rows[..scores.len() * width], &mut scores);
     let golden = draft.golden_rows.chunks_exact(width).zip(&scores);
-    let golden = golden.map(|(row, &score)| Golden { inputs: row.iter().map(|&v| hex(v)).collect(), score: hex(score) });
+    let golden =
+        golden.map(|(row, &score)| Golden { inputs: row.iter().map(|&v| hex(v)).collect(), score: hex(score) });
     Manifest {
         format: FORMAT,
         name: draft.name,

@@ -1,4 +1,5 @@
 //! The load gate: what it lets through, and that nothing damaged passes.
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 use crate::network::{Dense, Network, Standardisation};
@@ -124,7 +125,9 @@ fn manifest_is_readable() {
 #[test]
 fn card_states_the_facts() {
     let card = String::from_utf8(files()[CARD_FILE].clone()).unwrap();
-    for fact in ["hidden layers of 3", "| roc_auc | 0.9000 | 0.8500 | 0.9500 |", "100 alerts a day", "| amount | 10.000000"] {
+    for fact in
+        ["hidden layers of 3", "| roc_auc | 0.9000 | 0.8500 | 0.9500 |", "100 alerts a day", "| amount | 10.000000"]
+    {
         assert!(card.contains(fact), "{fact} is not in\n{card}");
     }
 }

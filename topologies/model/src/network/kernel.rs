@@ -7,42 +7,62 @@ use super::lanes::{InstructionSet, LANES, Lanes, Plain};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Pair, Wide};
 use super::sigmoid::sigmoid;
-use super::{Dense, STANDARDISED_MAX, Standardisation};
+use super::{Dense, Standardisation};
 
 /// Most rows in a register tile, so that many rows of intermediate values are kept.
 const TILE_ROWS_MAX: usize = 8;
 
-/// Standardisation folded into one fused multiply-add per input.
+/// Intermediate values that fit on the stack: one row of a network up to 128 wide, where an allocation would show.
+const SCRATCH_SMALL: usize = 256;
+
+/// Standardisation folded into one fused multiply-add per input, padded with zeros to whole vectors.
 #[derive(Debug, Clone)]
 pub(super) struct Scaler {
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-    null: Vec<f32>,
+    inputs: usize,
+    scale: Vec<[f32; LANES]>,
+    shift: Vec<[f32; LANES]>,
+    null: Vec<[f32; LANES]>,
 }
 
 impl Scaler {
     pub fn new(s: &Standardisation) -> Self {
-        let per_input = |f: fn(f64, f64, f64) -> f64| -> Vec<f32> {
-            (0..s.mean.len()).map(|i| f(s.mean[i], s.std[i], s.fill[i]) as f32).collect()
+        let inputs = s.mean.len();
+        let padded = |f: fn(f64, f64, f64) -> f64| -> Vec<[f32; LANES]> {
+            let mut vectors = vec![[0.0; LANES]; inputs.div_ceil(LANES)];
+            for i in 0..inputs {
+                vectors[i / LANES][i % LANES] = f(s.mean[i], s.std[i], s.fill[i]) as f32;
+            }
+            vectors
         };
         Self {
-            scale: per_input(|_, std, _| 1.0 / std),
-            shift: per_input(|mean, std, _| -mean / std),
-            null: per_input(|mean, std, fill| (fill - mean) / std),
+            inputs,
+            scale: padded(|_, std, _| 1.0 / std),
+            shift: padded(|mean, std, _| -mean / std),
+            null: padded(|mean, std, fill| (fill - mean) / std),
         }
     }
 
-    /// Standardises one row.
-    #[inline(always)]
+    /// Length that `to` of [`Scaler::apply`] has to have.
+    pub fn padded(&self) -> usize {
+        self.scale.len() * LANES
+    }
+
+    /// Standardises one row into whole vectors; what lies behind the row becomes some finite number.
     pub fn apply(&self, row: &[f32], to: &mut [f32]) {
-        let n = to.len();
-        let (row, scale, shift, null) = (&row[..n], &self.scale[..n], &self.shift[..n], &self.null[..n]);
-        for i in 0..n {
-            let scaled = row[i].mul_add(scale[i], shift[i]);
-            let finite = row[i].abs() <= f32::MAX;
-            let z = if finite { scaled } else { null[i] };
-            let z = if z < STANDARDISED_MAX { z } else { STANDARDISED_MAX };
-            to[i] = if z > -STANDARDISED_MAX { z } else { -STANDARDISED_MAX };
+        // SAFETY: plain code needs no instruction set.
+        unsafe { self.apply_as::<Plain>(row, to) }
+    }
+
+    #[inline(always)]
+    unsafe fn apply_as<V: Lanes>(&self, row: &[f32], to: &mut [f32]) {
+        to[..self.inputs].copy_from_slice(row);
+        let constants = self.scale.iter().zip(&self.shift).zip(&self.null);
+        for (values, ((scale, shift), null)) in to.as_chunks_mut::<LANES>().0.iter_mut().zip(constants) {
+            // SAFETY: each is an array of sixteen values, and the caller vouches for the instruction set.
+            unsafe {
+                let [scale, shift, null] = [scale, shift, null].map(|v| V::load(v.as_ptr()));
+                V::load(values.as_ptr()).standardise(scale, shift, null).store(values.as_mut_ptr());
+            }
         }
     }
 }
@@ -75,7 +95,7 @@ impl Layer {
 
 /// Scores the rows in the form for `set`.
 pub(super) fn forward(set: InstructionSet, scaler: &Scaler, layers: &[Layer], rows: &[f32], out: &mut [f32]) {
-    assert_eq!(rows.len(), out.len() * scaler.scale.len(), "rows must hold one value per row and input");
+    assert_eq!(rows.len(), out.len() * scaler.inputs, "rows must hold one value per row and input");
     match set {
         // SAFETY: plain code needs no instruction set.
         InstructionSet::Portable => unsafe { run::<Plain, 1, 1, 1>(scaler, layers, rows, out) },
@@ -87,7 +107,10 @@ pub(super) fn forward(set: InstructionSet, scaler: &Scaler, layers: &[Layer], ro
         }
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx512 => {
-            assert!(is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma"), "this machine has no AVX-512");
+            assert!(
+                is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma"),
+                "this machine has no AVX-512"
+            );
             // SAFETY: just detected.
             unsafe { forward_avx512(scaler, layers, rows, out) }
         }
@@ -120,10 +143,17 @@ unsafe fn run<V: Lanes, const R: usize, const T: usize, const T1: usize>(
     out: &mut [f32],
 ) {
     const { assert!(R <= TILE_ROWS_MAX) };
-    let inputs = scaler.scale.len();
-    let width = layers.iter().map(|l| l.vectors * LANES).max().unwrap_or(0).max(inputs);
+    let inputs = scaler.inputs;
+    let width = layers.iter().map(|l| l.vectors * LANES).max().unwrap_or(0).max(scaler.padded());
     let tile_rows = out.len().min(R);
-    let mut scratch = vec![0.0; 2 * tile_rows * width];
+    let (mut small, mut large) = ([0.0; SCRATCH_SMALL], Vec::new());
+    let scratch = match 2 * tile_rows * width {
+        needed if needed <= SCRATCH_SMALL => &mut small[..needed],
+        needed => {
+            large.resize(needed, 0.0);
+            large.as_mut_slice()
+        }
+    };
     let (front, back) = scratch.split_at_mut(tile_rows * width);
     let mut tile = Tile { scaler, layers, front, back, width };
     let mut at = 0;
@@ -157,10 +187,11 @@ struct Tile<'a> {
 impl Tile<'_> {
     #[inline(always)]
     unsafe fn score<V: Lanes, const R: usize, const T: usize>(&mut self, rows: &[f32], out: &mut [f32]) {
-        let inputs = self.scaler.scale.len();
+        let (inputs, padded) = (self.scaler.inputs, self.scaler.padded());
         for r in 0..R {
-            let to = &mut self.front[r * self.width..r * self.width + inputs];
-            self.scaler.apply(&rows[r * inputs..(r + 1) * inputs], to);
+            let to = &mut self.front[r * self.width..r * self.width + padded];
+            // SAFETY: the caller vouches for the instruction set.
+            unsafe { self.scaler.apply_as::<V>(&rows[r * inputs..(r + 1) * inputs], to) };
         }
         for layer in self.layers {
             let mut vector = 0;
@@ -170,6 +201,11 @@ impl Tile<'_> {
                     block::<V, R, T>(layer, vector, self.front, self.back, self.width);
                     vector += T;
                 }
+                // What is left over still runs in pairs: two sums side by side take the time of one.
+                while T > 2 && vector + 2 <= layer.vectors {
+                    block::<V, R, 2>(layer, vector, self.front, self.back, self.width);
+                    vector += 2;
+                }
                 while vector < layer.vectors {
                     block::<V, R, 1>(layer, vector, self.front, self.back, self.width);
                     vector += 1;
@@ -177,8 +213,8 @@ impl Tile<'_> {
             }
             std::mem::swap(&mut self.front, &mut self.back);
         }
-        for r in 0..R {
-            out[r] = sigmoid(self.front[r * self.width]);
+        for (r, score) in out.iter_mut().take(R).enumerate() {
+            *score = sigmoid(self.front[r * self.width]);
         }
     }
 }

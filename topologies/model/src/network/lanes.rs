@@ -3,6 +3,7 @@
 //! Left to itself the compiler turns a tile of rows into code forty times slower than the processor allows, so the
 //! vectors are named explicitly. Each form does the same rounding per number; a test compares their bits.
 
+use super::STANDARDISED_MAX as LIMIT;
 use serde::{Deserialize, Serialize};
 
 /// Numbers per vector, in every form; weights are padded to a multiple of it.
@@ -58,6 +59,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn fma(self, weight: Self, sum: Self) -> Self;
     /// The value where it is above zero, else +0.
     unsafe fn rectify(self) -> Self;
+    /// `null` where the value is not finite, else `self * scale + shift` rounded once and kept within ±[`LIMIT`].
+    unsafe fn standardise(self, scale: Self, shift: Self, null: Self) -> Self;
 }
 
 /// The portable form.
@@ -91,6 +94,16 @@ impl Lanes for Plain {
     unsafe fn rectify(self) -> Self {
         Self(self.0.map(|v| if v > 0.0 { v } else { 0.0 }))
     }
+
+    #[inline(always)]
+    unsafe fn standardise(self, scale: Self, shift: Self, null: Self) -> Self {
+        Self(std::array::from_fn(|l| {
+            let scaled = self.0[l].mul_add(scale.0[l], shift.0[l]);
+            let z = if self.0[l].abs() <= f32::MAX { scaled } else { null.0[l] };
+            let z = if z < LIMIT { z } else { LIMIT };
+            if z > -LIMIT { z } else { -LIMIT }
+        }))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -98,11 +111,12 @@ pub(super) use x86::{Pair, Wide};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Lanes;
+    use super::{LIMIT, Lanes};
     use std::arch::x86_64::{
-        __m256, __m512, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_set1_ps, _mm256_setzero_ps,
-        _mm256_storeu_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps, _mm512_set1_ps, _mm512_setzero_ps,
-        _mm512_storeu_ps,
+        __m256, __m512, _CMP_LE_OQ, _mm256_andnot_ps, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_fmadd_ps,
+        _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+        _mm512_abs_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_max_ps,
+        _mm512_min_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
     };
 
     /// One 512-bit register.
@@ -135,6 +149,16 @@ mod x86 {
         #[inline(always)]
         unsafe fn rectify(self) -> Self {
             Self(unsafe { _mm512_max_ps(self.0, _mm512_setzero_ps()) })
+        }
+
+        #[inline(always)]
+        unsafe fn standardise(self, scale: Self, shift: Self, null: Self) -> Self {
+            unsafe {
+                let scaled = _mm512_fmadd_ps(self.0, scale.0, shift.0);
+                let finite = _mm512_cmp_ps_mask::<_CMP_LE_OQ>(_mm512_abs_ps(self.0), _mm512_set1_ps(f32::MAX));
+                let z = _mm512_mask_blend_ps(finite, null.0, scaled);
+                Self(_mm512_max_ps(_mm512_min_ps(z, _mm512_set1_ps(LIMIT)), _mm512_set1_ps(-LIMIT)))
+            }
         }
     }
 
@@ -172,6 +196,20 @@ mod x86 {
             unsafe {
                 let zero = _mm256_setzero_ps();
                 Self(_mm256_max_ps(self.0, zero), _mm256_max_ps(self.1, zero))
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn standardise(self, scale: Self, shift: Self, null: Self) -> Self {
+            unsafe {
+                let half = |x, scale, shift, null| {
+                    let scaled = _mm256_fmadd_ps(x, scale, shift);
+                    let magnitude = _mm256_andnot_ps(_mm256_set1_ps(-0.0), x);
+                    let finite = _mm256_cmp_ps::<_CMP_LE_OQ>(magnitude, _mm256_set1_ps(f32::MAX));
+                    let z = _mm256_blendv_ps(null, scaled, finite);
+                    _mm256_max_ps(_mm256_min_ps(z, _mm256_set1_ps(LIMIT)), _mm256_set1_ps(-LIMIT))
+                };
+                Self(half(self.0, scale.0, shift.0, null.0), half(self.1, scale.1, shift.1, null.1))
             }
         }
     }

@@ -67,7 +67,9 @@ pub enum Error {
         expected: usize,
     },
     /// A weight or bias is not finite or too large.
-    #[error("{what} has the value {value} at position {at}, allowed are finite values up to {WEIGHT_ABS_MAX} in magnitude")]
+    #[error(
+        "{what} has the value {value} at position {at}, allowed are finite values up to {WEIGHT_ABS_MAX} in magnitude"
+    )]
     Weight {
         /// Which vector.
         what: String,
@@ -77,7 +79,9 @@ pub enum Error {
         value: f32,
     },
     /// A mean, deviation or fill cannot be used.
-    #[error("standardisation of input {input} is unusable: mean {mean}, deviation {std}, fill {fill}; all must be finite and the deviation above zero")]
+    #[error(
+        "standardisation of input {input} is unusable: mean {mean}, deviation {std}, fill {fill}; all must be finite and the deviation above zero"
+    )]
     Standardisation {
         /// Position of the input.
         input: usize,
@@ -107,12 +111,13 @@ impl Standardisation {
     #[must_use]
     pub fn apply(&self, rows: &[f32]) -> Vec<f32> {
         let scaler = Scaler::new(self);
-        let mut to = vec![0.0; rows.len()];
-        let width = self.mean.len();
-        for (row, to) in rows.chunks_exact(width).zip(to.chunks_exact_mut(width)) {
-            scaler.apply(row, to);
+        let mut vectors = vec![0.0; scaler.padded()];
+        let mut standardised = Vec::with_capacity(rows.len());
+        for row in rows.chunks_exact(self.mean.len()) {
+            scaler.apply(row, &mut vectors);
+            standardised.extend_from_slice(&vectors[..row.len()]);
         }
-        to
+        standardised
     }
 }
 
@@ -236,8 +241,7 @@ fn check_layer(at: usize, layer: &Dense, inputs: usize, last: bool) -> Result<()
         }
     }
     for (part, values) in [("weight", &layer.weight), ("bias", &layer.bias)] {
-        // The comparison is false for NaN, which is what we want to catch.
-        if let Some(i) = values.iter().position(|v| !(v.abs() <= WEIGHT_ABS_MAX)) {
+        if let Some(i) = values.iter().position(|v| !v.is_finite() || v.abs() > WEIGHT_ABS_MAX) {
             return Err(Error::Weight { what: format!("layer {at} {part}"), at: i, value: values[i] });
         }
     }

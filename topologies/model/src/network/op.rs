@@ -1,7 +1,7 @@
 //! The network as one candle operation, and as candle's own layers.
 
 use super::Network;
-use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use candle_nn::{Linear, Module};
 
 impl CustomOp1 for Network {
@@ -37,10 +37,23 @@ impl Network {
         rows.apply_op1_no_bwd(self)
     }
 
-    /// Scores rows given one after the other, through candle; NaN stands for a null.
+    /// Scores rows given one after the other, through candle, into `out`; NaN stands for a null.
+    pub fn score_into(&self, rows: &[f32], out: &mut [f32]) -> Result<()> {
+        let rows = Tensor::from_slice(rows, (out.len(), self.inputs()), &Device::Cpu)?;
+        let scores = self.score_tensor(&rows)?;
+        // Reading the storage in place spares the copy that `to_vec1` makes.
+        match &*scores.storage_and_layout().0 {
+            Storage::Cpu(CpuStorage::F32(scores)) => out.copy_from_slice(scores),
+            _ => bail!("scores are not f32 on the CPU"),
+        }
+        Ok(())
+    }
+
+    /// [`Network::score_into`] a new vector.
     pub fn score_rows(&self, rows: &[f32]) -> Result<Vec<f32>> {
-        let shape = (rows.len() / self.inputs(), self.inputs());
-        self.score_tensor(&Tensor::from_slice(rows, shape, &Device::Cpu)?)?.to_vec1()
+        let mut scores = vec![0.0; rows.len() / self.inputs()];
+        self.score_into(rows, &mut scores)?;
+        Ok(scores)
     }
 
     /// The same network out of candle's own layers, on any device.

@@ -17,8 +17,8 @@ const ROUND: f32 = 12_582_912.0;
 pub fn sigmoid(x: f32) -> f32 {
     let e = exp_negative((-x.abs()).max(EXPONENT_MIN));
     let high = 1.0 / (1.0 + e);
-    // For negative x, e / (1 + e) keeps the relative precision that 1 - high would lose.
-    if x < 0.0 { e * high } else { high }
+    // For negative x, e / (1 + e) keeps the relative precision that 1 - high would lose. A select without a branch.
+    (if x < 0.0 { e } else { 1.0 }) * high
 }
 
 /// `exp(x)` for x in [EXPONENT_MIN, 0]: x = n ln 2 + r with |r| <= ln 2 / 2, then the Taylor polynomial of r,
@@ -32,6 +32,7 @@ fn exp_negative(x: f32) -> f32 {
     for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         p = r.mul_add(p, c);
     }
-    // n is an integer in [-126, 0], so the biased exponent is in [1, 127].
-    p * f32::from_bits(((n as i32 + 127) as u32) << 23)
+    // The last bits of `shifted` hold n, an integer in [-126, 0], so the biased exponent is in [1, 127].
+    let n = shifted.to_bits().wrapping_sub(ROUND.to_bits());
+    p * f32::from_bits(n.wrapping_add(127) << 23)
 }

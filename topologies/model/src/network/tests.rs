@@ -1,10 +1,11 @@
 //! The definition of the forward pass, and that every form keeps to it.
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 use candle_core::{Device, Tensor};
 
-/// A 15-64-32-1 network whose numbers look random and are the same everywhere.
-pub(crate) fn network(hidden: &[usize], inputs: usize) -> Network {
+/// A network whose numbers look random and are the same everywhere.
+fn network(hidden: &[usize], inputs: usize) -> Network {
     let mut state = 7u32;
     let mut next = move || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -41,7 +42,7 @@ fn defined(network: &Network, row: &[f32]) -> f32 {
     for (at, layer) in network.dense().iter().enumerate() {
         let output = |(weights, &bias): (&[f32], &f32)| {
             let sum = weights.iter().zip(&values).fold(bias, |sum, (w, x)| x.mul_add(*w, sum));
-            if at + 1 < network.dense().len() && !(sum > 0.0) { 0.0 } else { sum }
+            if sum > 0.0 || at + 1 == network.dense().len() { sum } else { 0.0 }
         };
         values = layer.weight.chunks_exact(layer.inputs).zip(&layer.bias).map(output).collect();
     }
@@ -55,7 +56,7 @@ fn check_bits(hidden: &[usize], inputs: usize) {
     let expected: Vec<u32> = rows.chunks_exact(inputs).map(|row| defined(&network, row).to_bits()).collect();
     for set in InstructionSet::available() {
         for batch in [1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 37] {
-            let mut scores = vec![0.0; 37];
+            let mut scores = [0.0; 37];
             for (rows, scores) in rows.chunks(batch * inputs).zip(scores.chunks_mut(batch)) {
                 network.score_with(set, rows, scores);
             }

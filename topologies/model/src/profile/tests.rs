@@ -1,4 +1,5 @@
 //! Bins and the stability index, checked by hand.
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 

@@ -195,7 +195,8 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, Error>
 }
 
 fn cast_to(batch: &RecordBatch, name: &str, to: &DataType) -> Result<ArrayRef, Error> {
-    cast(column(batch, name)?, to).map_err(|e| Error::Column { column: name.into(), problem: format!("does not convert: {e}") })
+    cast(column(batch, name)?, to)
+        .map_err(|e| Error::Column { column: name.into(), problem: format!("does not convert: {e}") })
 }
 
 /// An input: read as double, as features are, and rounded once.
@@ -204,7 +205,11 @@ fn input(batch: &RecordBatch, name: &str) -> Result<Vec<f32>, Error> {
     Ok(values.as_primitive::<Float64Type>().iter().map(|v| v.map_or(f32::NAN, |v| v as f32)).collect())
 }
 
-fn full<T: arrow::datatypes::ArrowPrimitiveType>(batch: &RecordBatch, name: &str, to: &DataType) -> Result<Vec<T::Native>, Error> {
+fn full<T: arrow::datatypes::ArrowPrimitiveType>(
+    batch: &RecordBatch,
+    name: &str,
+    to: &DataType,
+) -> Result<Vec<T::Native>, Error> {
     let values = cast_to(batch, name, to)?;
     no_nulls(&values, name)?;
     Ok(values.as_primitive::<T>().values().to_vec())

@@ -1,4 +1,5 @@
 //! From tables to rows.
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 use arrow::array::{Float64Array, Int8Array, Int32Array, Int64Array, StringArray, TimestampMillisecondArray};
@@ -35,7 +36,10 @@ fn unusable_tables_are_refused() {
     let error = |columns: Columns, label| Dataset::from_batches(&[batch(label)], &columns).unwrap_err().to_string();
     let good = vec![Some(1), Some(0)];
     assert_eq!(error(columns(), vec![Some(1), None]), "column y has 1 nulls, none are allowed");
-    assert_eq!(error(Columns { time: "x".into(), ..columns() }, good.clone()), "column x has 1 nulls, none are allowed");
+    assert_eq!(
+        error(Columns { time: "x".into(), ..columns() }, good.clone()),
+        "column x has 1 nulls, none are allowed"
+    );
     assert_eq!(error(Columns { id: "gone".into(), ..columns() }, good.clone()), "column gone is missing");
     assert_eq!(error(Columns { label: "e".into(), ..columns() }, good), "column e has 2 nulls, none are allowed");
 }

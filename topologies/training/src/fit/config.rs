@@ -107,15 +107,45 @@ impl Config {
         let within = |v: f64, min: f64, max: f64| v >= min && v <= max;
         let early = self.early_stopping;
         let rules: [(bool, &'static str, String, &'static str); 9] = [
-            (self.shape_ok(), "network", format!("{:?}", self.network), "allowed are 1 to 4 hidden layers of 1 to 1024"),
-            (within(self.positive_weight, 1e-6, 1e6), "positive_weight", self.positive_weight.to_string(), "allowed are 1e-6 to 1e6"),
+            (
+                self.shape_ok(),
+                "network",
+                format!("{:?}", self.network),
+                "allowed are 1 to 4 hidden layers of 1 to 1024",
+            ),
+            (
+                within(self.positive_weight, 1e-6, 1e6),
+                "positive_weight",
+                self.positive_weight.to_string(),
+                "allowed are 1e-6 to 1e6",
+            ),
             (within(self.l2, 0.0, 1e9), "l2", self.l2.to_string(), "allowed are 0 to 1e9"),
             ((1..=EPOCHS_MAX).contains(&self.epochs), "epochs", self.epochs.to_string(), "allowed are 1 to 10000"),
-            ((1..=BATCH_ROWS_MAX).contains(&self.batch_rows), "batch_rows", self.batch_rows.to_string(), "allowed are 1 to 1048576"),
-            (within(self.learning_rate, 1e-9, 10.0), "learning_rate", self.learning_rate.to_string(), "allowed are 1e-9 to 10"),
-            (within(self.weight_decay, 0.0, 100.0), "weight_decay", self.weight_decay.to_string(), "allowed are 0 to 100"),
+            (
+                (1..=BATCH_ROWS_MAX).contains(&self.batch_rows),
+                "batch_rows",
+                self.batch_rows.to_string(),
+                "allowed are 1 to 1048576",
+            ),
+            (
+                within(self.learning_rate, 1e-9, 10.0),
+                "learning_rate",
+                self.learning_rate.to_string(),
+                "allowed are 1e-9 to 10",
+            ),
+            (
+                within(self.weight_decay, 0.0, 100.0),
+                "weight_decay",
+                self.weight_decay.to_string(),
+                "allowed are 0 to 100",
+            ),
             (within(self.dropout, 0.0, 0.9), "dropout", self.dropout.to_string(), "allowed are 0 to 0.9"),
-            (early.is_none_or(|e| within(e.share, 0.01, 0.9) && e.patience > 0), "early_stopping", format!("{early:?}"), "allowed are a share of 0.01 to 0.9 and a patience of at least 1"),
+            (
+                early.is_none_or(|e| within(e.share, 0.01, 0.9) && e.patience > 0),
+                "early_stopping",
+                format!("{early:?}"),
+                "allowed are a share of 0.01 to 0.9 and a patience of at least 1",
+            ),
         ];
         match rules.into_iter().find(|rule| !rule.0) {
             Some((_, setting, value, rule)) => Err(Error::Setting { setting, value, rule }),

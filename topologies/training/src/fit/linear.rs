@@ -1,4 +1,5 @@
 //! Logistic regression, solved by Newton's method in double precision.
+#![allow(clippy::needless_range_loop)] // Matrices read best by row and column.
 
 use super::{Config, Error};
 use crate::dataset::Dataset;

@@ -156,7 +156,9 @@ impl<'a> Fit<'a> {
     fn learn(&mut self, net: &Net, rows: &Tensor, label: &Tensor) -> Result<f32> {
         let (rate, random) = (self.config.dropout, &mut self.dropout_random);
         let logits = net.forward(rows, |hidden| match rate > 0.0 {
-            true => hidden.mul(&Tensor::from_vec(random.dropout(rate, hidden.elem_count()), hidden.shape(), &Device::Cpu)?),
+            true => {
+                hidden.mul(&Tensor::from_vec(random.dropout(rate, hidden.elem_count()), hidden.shape(), &Device::Cpu)?)
+            }
             false => Ok(hidden.clone()),
         })?;
         let loss = self.loss(&logits, label)?;

@@ -1,4 +1,5 @@
 //! Training: optima with witnesses, reproducibility, early stopping, refusals.
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 use crate::dataset::DAY_US;
@@ -31,7 +32,7 @@ fn facts() -> Facts {
 
 /// Eight rows and the weights that scikit-learn 1.9's `LogisticRegression(tol=1e-12)` gives on them, standardised.
 #[track_caller]
-fn check_linear(positive_weight: f64, weight: [f32; 2], bias: f32) {
+fn check_linear(positive_weight: f64, weight: [f64; 2], bias: f64) {
     let rows = [0., 1., 1., 0., 2., 1., 3., 5., 4., 2., 5., 3., 6., 1., 7., 4.].to_vec();
     let label = vec![0., 0., 1., 0., 1., 0., 1., 1.];
     let text: Vec<String> = (0..8).map(|i| i.to_string()).collect();
@@ -40,7 +41,7 @@ fn check_linear(positive_weight: f64, weight: [f32; 2], bias: f32) {
     let config = Config { positive_weight, ..Config::recommended(Kind::Linear, 1, 2) };
     let layer = train(&config, &data).unwrap().network.dense()[0].clone();
     for (actual, expected) in layer.weight.iter().chain(&layer.bias).zip(weight.iter().chain(&[bias])) {
-        assert!((actual - expected).abs() < 1e-6, "{layer:?}");
+        assert!((f64::from(*actual) - expected).abs() < 1e-6, "{layer:?}");
     }
 }
 
@@ -125,7 +126,11 @@ fn positive_weight_raises_scores() {
 
 #[test]
 fn nulls_count_as_the_mean_of_what_is_there() {
-    let data = Dataset { inputs: vec!["a".into(), "b".into()], rows: vec![1.0, 5.0, f32::NAN, 5.0, 4.0, 5.0], ..Dataset::default() };
+    let data = Dataset {
+        inputs: vec!["a".into(), "b".into()],
+        rows: vec![1.0, 5.0, f32::NAN, 5.0, 4.0, 5.0],
+        ..Dataset::default()
+    };
     let s = standardisation(&data);
     assert_eq!((s.mean, s.fill), (vec![2.5, 5.0], vec![2.5, 5.0]));
     assert_eq!(s.std, [1.5, 1.0], "a constant input keeps its scale");
@@ -157,7 +162,10 @@ fn unusable_settings_and_data_are_refused() {
     refused(|c, _| c.dropout = f64::NAN, "setting dropout is NaN");
     refused(|c, _| c.early_stopping = Some(EarlyStopping { share: 0.2, patience: 0 }), "setting early_stopping");
     refused(|c, _| c.learning_rate = 0.0, "setting learning_rate is 0");
-    refused(|c, _| c.network = Kind::Mlp(vec![4; 9]), "setting network is Mlp([4, 4, 4, 4, 4, 4, 4, 4, 4]), allowed are 1 to 4 hidden layers");
+    refused(
+        |c, _| c.network = Kind::Mlp(vec![4; 9]),
+        "setting network is Mlp([4, 4, 4, 4, 4, 4, 4, 4, 4]), allowed are 1 to 4 hidden layers",
+    );
     refused(|_, d| d.label[3] = 0.5, "label of row 3 is 0.5, allowed are 0 and 1");
     refused(|_, d| d.label.fill(0.0), "dataset has 0 positive of 100 rows");
     refused(|_, d| drop(d.id.pop()), "column id has 99 values, expected 100");

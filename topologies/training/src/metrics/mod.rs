@@ -7,8 +7,8 @@
 //! | log-loss, Brier score | standard error of a mean, normal |
 //! | precision at k a day, by event and by entity | percentiles of a seeded bootstrap over days |
 
-mod capacity;
 mod calibration;
+mod capacity;
 mod ranking;
 #[cfg(test)]
 mod tests;

@@ -9,9 +9,8 @@ use model::Metric;
 /// with midranks.)
 #[must_use]
 pub fn roc_auc(scores: &[f32], label: &[f32]) -> Metric {
-    let of = |class: f32| -> Vec<f32> {
-        scores.iter().zip(label).filter(|(_, l)| **l == class).map(|(s, _)| *s).collect()
-    };
+    let of =
+        |class: f32| -> Vec<f32> { scores.iter().zip(label).filter(|(_, l)| **l == class).map(|(s, _)| *s).collect() };
     let (positive, negative) = (of(1.0), of(0.0));
     let (m, n) = (positive.len() as f64, negative.len() as f64);
     let all: Vec<f32> = positive.iter().chain(&negative).copied().collect();

@@ -1,4 +1,5 @@
 //! Measures against scikit-learn 1.9 and hand counts.
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 use crate::dataset::DAY_US;
@@ -56,12 +57,8 @@ fn table(rows: &[(i64, &str, &str, f32, f32)]) -> (Vec<f32>, Dataset) {
 
 #[test]
 fn precision_at_k_divides_by_k_and_breaks_ties_by_id() {
-    let (scores, data) = table(&[
-        (0, "a", "x", 0.9, 1.0),
-        (0, "c", "y", 0.5, 1.0),
-        (0, "b", "z", 0.5, 0.0),
-        (1, "d", "x", 0.1, 1.0),
-    ]);
+    let (scores, data) =
+        table(&[(0, "a", "x", 0.9, 1.0), (0, "c", "y", 0.5, 1.0), (0, "b", "z", 0.5, 0.0), (1, "d", "x", 0.1, 1.0)]);
     // Day 0: a and b, one right of two. Day 1: one right of two asked for.
     near(precision_at(&scores, &data, 2).value, 0.5, 1e-12);
 }
