@@ -140,14 +140,15 @@ impl Log1 {
     }
 }
 
-/// Runs the service while `work` does.
-fn serving<T>(context: &Context, work: impl FnOnce() -> T) -> T {
+/// Runs the service, as so many members of its group, while `work` does.
+fn serving<T>(context: &Context, members: usize, work: impl FnOnce() -> T) -> T {
     context.stop.store(false, Ordering::Relaxed);
     thread::scope(|scope| {
-        let service = scope.spawn(|| crate::run(context.clone(), options(context)));
+        let run = || crate::run(context.clone(), options(context));
+        let services: Vec<_> = (0..members).map(|_| scope.spawn(run)).collect();
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
         context.stop.store(true, Ordering::Relaxed);
-        service.join().unwrap().unwrap();
+        services.into_iter().for_each(|service| service.join().unwrap().unwrap());
         outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
@@ -167,7 +168,7 @@ fn events_and_labels_come_through_and_quiet_partitions_let_everything_out() {
         LABEL,
         &[(1, label), (0, json!({"id": "", "bad": true, "known": TEN_MS}))],
     );
-    serving(&context, || {
+    serving(&context, 1, || {
         // Two event partitions mark the first log's two partitions; label partitions mark the journal's, too.
         let end_us = (TEN_MS + 90_000) * 1_000 + 1;
         first.until("events", |log| log.ids.len() == 50 && log.marks_reach(4, end_us));
@@ -178,11 +179,28 @@ fn events_and_labels_come_through_and_quiet_partitions_let_everything_out() {
     // Another process goes on where this one stopped: same numbers, nothing twice, marks taken up.
     let more: Vec<_> = (200..230).map(|n| event((n % 2) as i32, n)).collect();
     publish(&context, &names.events, EVENT, &more);
-    serving(&context, || {
+    serving(&context, 1, || {
         let end_us = (TEN_MS + 229_000) * 1_000 + 1;
         first.until("more events", |log| log.ids.len() == 80 && log.marks_reach(4, end_us));
     });
     assert!(context.log.watermarks(&TopicPartition::new(names.progress.as_str(), 0)).unwrap().1 >= 4);
+}
+
+#[test]
+fn members_of_the_group_learn_from_each_other_when_all_is_quiet() {
+    let dir = tempfile::tempdir().unwrap();
+    let context = context(dir.path());
+    let names = &context.plan.names;
+    let mut journal = Log1::open(&context, &names.journal_log);
+    serving(&context, 3, || {
+        for round in 0..4 {
+            let some: Vec<_> = (0..20).map(|n| event((n % 2) as i32, round * 20 + n)).collect();
+            publish(&context, &names.events, EVENT, &some);
+            let count = (round as usize + 1) * 20;
+            let end_us = (TEN_MS + (round * 20 + 19) * 1_000) * 1_000 + 1;
+            journal.until("a round", |log| log.ids.len() == count && log.marks_reach(8, end_us));
+        }
+    });
 }
 
 #[test]
