@@ -1,9 +1,11 @@
 //! All tests that span crates, as one binary.
 
 mod conformance;
+mod features_offline;
 mod streaming;
 mod tidy;
 mod training;
 mod offline;
 mod registry;
 mod monitor;
+mod gateway;
