@@ -62,6 +62,8 @@ pub enum LogFormat {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show the whole product on simulated card transactions; nothing needs to be installed, nothing is left behind.
+    Demo(Demo),
     /// Check the pipeline file: every problem at once, with its place and what to do.
     Validate,
     /// Draw topics and tasks of the pipeline.
@@ -115,9 +117,29 @@ pub enum Picture {
     Dot,
 }
 
+/// `tidemill demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where the gateway listens; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    pub listen: String,
+    /// End after so many seconds; otherwise once a retrained model took over, or by Ctrl-C.
+    #[arg(long, value_name = "N")]
+    pub seconds: Option<u64>,
+    /// Keep log and store in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Remove what an earlier demo left in that folder.
+    #[arg(long, requires = "keep")]
+    pub fresh: bool,
+}
+
 /// `tidemill up`.
 #[derive(Debug, Args)]
 pub struct Up {
+    /// Where the gateway listens, on this machine only; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = gateway::LISTEN)]
+    pub listen: String,
     /// Publish this file meanwhile, as `tidemill publish` would.
     #[arg(long, value_name = "FILE")]
     pub publish: Option<PathBuf>,

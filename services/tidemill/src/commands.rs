@@ -19,6 +19,7 @@ use crate::output::Output;
 pub fn run(cli: &Cli) -> Result<(), Error> {
     let (global, output) = (&cli.global, Output::new(cli.global.output));
     match &cli.command {
+        Command::Demo(options) => crate::demo::run(global, output, options),
         Command::Validate => validate::run(global, output),
         Command::Graph { format } => graph::run(global, output, *format),
         Command::Apply { rebuild } => apply::run(global, output, *rebuild),

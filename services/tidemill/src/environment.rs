@@ -42,6 +42,8 @@ pub struct Environment {
     pub brokers: Option<String>,
     /// Silence after which a source partition no longer holds the others back.
     pub idle_timeout: Duration,
+    /// Longest that a record waits to be in the offline store.
+    pub archive_interval: Duration,
     /// Signals that ask to stop.
     pub signals: Signals,
 }
@@ -90,6 +92,7 @@ impl Environment {
             data: global.data.clone(),
             brokers: global.brokers.clone(),
             idle_timeout: global.idle_timeout.unwrap_or(idle_timeout),
+            archive_interval: archiver::Options::default().flush_interval,
             signals,
         })
     }
@@ -97,6 +100,15 @@ impl Environment {
     /// The models.
     pub fn models(&self) -> Models {
         Models::new(self.store.clone())
+    }
+
+    /// What trainers work in.
+    pub fn surroundings(&self) -> trainer::Surroundings {
+        trainer::Surroundings {
+            context: self.context.clone(),
+            store: self.store.clone(),
+            decisions: self.decisions.clone(),
+        }
     }
 
     /// Where log and store are, for people.

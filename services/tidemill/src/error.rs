@@ -53,6 +53,15 @@ pub enum Error {
     /// Publishing.
     #[error(transparent)]
     Publish(#[from] publish::Error),
+    /// The trainer.
+    #[error(transparent)]
+    Trainer(#[from] trainer::Error),
+    /// The archiver.
+    #[error(transparent)]
+    Archiver(#[from] archiver::Error),
+    /// The gateway.
+    #[error(transparent)]
+    Gateway(#[from] gateway::Error),
     /// A promotion.
     #[error(transparent)]
     Promote(#[from] scorer::PromoteError),
@@ -100,6 +109,25 @@ impl Error {
                 publish::Error::Log(error) => of_log(error),
                 publish::Error::Context(error) => of_context(error),
                 _ => Exit::Input,
+            },
+            Self::Trainer(error) => match error {
+                trainer::Error::Log(error) => of_log(error),
+                trainer::Error::Context(error) => of_context(error),
+                trainer::Error::NoModel { .. } | trainer::Error::NoLabels { .. } | trainer::Error::Inputs { .. } => {
+                    Exit::Input
+                }
+                _ => Exit::Failed,
+            },
+            Self::Archiver(error) => match error {
+                archiver::Error::Log(error) => of_log(error),
+                archiver::Error::Context(error) => of_context(error),
+                archiver::Error::Stop(_) => Exit::Stopped,
+                _ => Exit::Failed,
+            },
+            Self::Gateway(error) => match error {
+                gateway::Error::Address { .. } | gateway::Error::NotLoopback { .. } => Exit::Input,
+                gateway::Error::Registry(_) => Exit::Unavailable,
+                _ => Exit::Failed,
             },
             Self::Promote(error) => match error {
                 scorer::PromoteError::Context(error) => of_context(error),

@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod commands;
+mod demo;
 mod diagnostics;
 mod environment;
 mod error;

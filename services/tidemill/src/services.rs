@@ -10,6 +10,7 @@ use runtime::shell::{self, Stats};
 
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::output::note;
 
 /// One thing that runs on an OS thread of its own.
 pub struct Job {
@@ -38,6 +39,9 @@ pub const SERVICES: &[Entry] = &[
     Entry { name: "validator", jobs: validator },
     Entry { name: "featurizer", jobs: featurizer },
     Entry { name: "scorer", jobs: scorer },
+    Entry { name: "monitor", jobs: monitor },
+    Entry { name: "trainer", jobs: trainer },
+    Entry { name: "archiver", jobs: archiver },
 ];
 
 /// Names of all services.
@@ -122,4 +126,76 @@ fn scorer(environment: &Environment) -> Result<Vec<Job>, Error> {
             Ok(shell::run(&*context.log, &options, &mut service, stop)?)
         }),
     }])
+}
+
+fn monitor(environment: &Environment) -> Result<Vec<Job>, Error> {
+    let models = Arc::new(RegistryModels::new(environment.models()));
+    let job = |(role, group, log): (monitor::Role, String, String)| {
+        let context = environment.context.clone();
+        let profiles = Arc::new(monitor::ModelProfiles::new(models.clone()));
+        let name = format!("monitor.{}", role.name());
+        let options = shell::Options::new(name.clone(), group.clone(), vec![log.clone()]);
+        Job {
+            name,
+            stats: Some(options.stats.clone()),
+            reads: vec![(group, vec![log])],
+            finite: false,
+            run: Box::new(move |stop| {
+                let mut service = monitor::Monitor::new(context.clone(), profiles, role);
+                Ok(shell::run(&*context.log, &options, &mut service, stop)?)
+            }),
+        }
+    };
+    Ok(monitor::Monitor::roles(&environment.context).into_iter().map(job).collect())
+}
+
+fn trainer(environment: &Environment) -> Result<Vec<Job>, Error> {
+    if environment.context.pipeline.retraining.is_none() {
+        return Ok(Vec::new());
+    }
+    let surroundings = environment.surroundings();
+    Ok(vec![Job {
+        name: "trainer".to_owned(),
+        stats: None,
+        reads: Vec::new(),
+        finite: false,
+        run: Box::new(move |stop| Ok(trainer::run(&surroundings, &trainer::Options::default(), stop)?)),
+    }])
+}
+
+fn archiver(environment: &Environment) -> Result<Vec<Job>, Error> {
+    let (context, store) = (environment.context.clone(), environment.store.clone());
+    let reads = vec![(archiver::group(&context), archiver::topics(&context))];
+    let options = archiver::Options { flush_interval: environment.archive_interval, ..archiver::Options::default() };
+    Ok(vec![Job {
+        name: "archiver".to_owned(),
+        stats: None,
+        reads,
+        finite: false,
+        run: Box::new(move |stop| Ok(archiver::run(&context, &store, &options, stop)?)),
+    }])
+}
+
+/// The gateway over the jobs of this process. It says where it listens.
+pub fn gateway(environment: &Environment, listen: &str, jobs: &[Job]) -> Job {
+    let stats = jobs.iter().filter_map(|job| job.stats.clone()).collect();
+    let options = gateway::Options {
+        listen: listen.to_owned(),
+        decisions: environment.decisions.clone(),
+        models: environment.models(),
+        stats,
+        stop: environment.signals.stop().clone(),
+    };
+    let context = environment.context.clone();
+    Job {
+        name: "gateway".to_owned(),
+        stats: None,
+        reads: Vec::new(),
+        finite: false,
+        run: Box::new(move |_| {
+            let running = gateway::Gateway::start(context, options)?;
+            note(&format!("gateway at http://{}: /readyz, /metrics, /v1/topics/TOPIC/tap", running.address));
+            Ok(running.wait()?)
+        }),
+    }
 }

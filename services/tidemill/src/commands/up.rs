@@ -18,6 +18,7 @@ pub fn run(global: &Global, output: Output, options: &Up) -> Result<(), Error> {
         note(&format!("created {} topics", applied.topics.len()));
     }
     let mut jobs = services::jobs(&environment, &[])?;
+    jobs.push(services::gateway(&environment, &options.listen, &jobs));
     announce(&environment, &jobs);
     if let Some(file) = &options.publish {
         jobs.push(publish::job(&environment, output, file, &options.source)?);
