@@ -12,7 +12,7 @@ use registry::store::Store;
 use runtime::context::Context;
 use runtime::log::{Input, Log, Publish, SessionOptions, TopicPartition};
 use runtime::shell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -37,6 +37,7 @@ pub struct Deployment {
     /// Surroundings of the services.
     pub context: Context,
     decisions: Decisions,
+    store: Store,
 }
 
 impl Deployment {
@@ -46,7 +47,7 @@ impl Deployment {
         let schemas = Arc::new(FileRegistry::new(store.clone()));
         let context = Context::new(log, schemas, pipeline, plan);
         runtime::apply::apply(&context).unwrap_or_else(|error| panic!("{error}"));
-        Deployment { context, decisions: Decisions::new(store) }
+        Deployment { context, decisions: Decisions::new(store.clone()), store }
     }
 
     /// Publishes records, in order, and waits until they are acknowledged.
@@ -98,6 +99,86 @@ impl Deployment {
                 let mut service = featurizer::Featurizer::new(context, role);
                 shell::run(&*log, &options, &mut service, &stop).map_err(|error| error.to_string())
             });
+        }
+    }
+
+    /// Decisions that hold for every process.
+    pub fn decisions(&self) -> &Decisions {
+        &self.decisions
+    }
+
+    /// Runs the scorer in a thread.
+    pub fn start_scorer(&self, commit_interval: Duration, running: &mut Running) {
+        let options = shell::Options::new(
+            "scorer",
+            scorer::group(&self.context),
+            vec![self.context.plan.names.features_log.clone()],
+        );
+        let service = scorer::Scorer::new(self.context.clone(), self.decisions.clone(), self.models());
+        self.serve(shell::Options { commit_interval, ..options }, service, running);
+    }
+
+    /// Runs all tasks of the monitor, a thread each.
+    pub fn start_monitor(&self, commit_interval: Duration, running: &mut Running) {
+        let profiles = Arc::new(monitor::ModelProfiles::new(self.models()));
+        for (role, group, log) in monitor::Monitor::roles(&self.context) {
+            let options = shell::Options::new(format!("monitor.{}", role.name()), group, vec![log]);
+            let service = monitor::Monitor::new(self.context.clone(), profiles.clone(), role);
+            self.serve(shell::Options { commit_interval, ..options }, service, running);
+        }
+    }
+
+    fn models(&self) -> Arc<scorer::RegistryModels> {
+        Arc::new(scorer::RegistryModels::new(registry::models::Models::new(self.store.clone())))
+    }
+
+    fn serve(&self, options: shell::Options, mut service: impl shell::Service + 'static, running: &mut Running) {
+        let (log, stop) = (self.context.log.clone(), running.stop.clone());
+        running.spawn(move || shell::run(&*log, &options, &mut service, &stop).map_err(|error| error.to_string()));
+    }
+
+    /// Everything in a public topic now, as JSON, partition after partition; what was published twice counts once.
+    pub fn rows(&self, topic: &str) -> Vec<serde_json::Value> {
+        let fail = |error: &dyn std::fmt::Display| -> ! { panic!("{topic}: {error}") };
+        let partitions = self.context.topic(topic).unwrap_or_else(|error| fail(&error)).partitions as i32;
+        let schema = self.context.schema(topic).unwrap_or_else(|error| fail(&error));
+        let source = self.context.schema_source();
+        let mut decoder = schemas::Decoder::new(&schema).unwrap_or_else(|error| fail(&error));
+        let (mut rows, mut seen) = (Vec::new(), BTreeSet::new());
+        for partition in 0..partitions {
+            let tp = TopicPartition::new(topic, partition);
+            let (start, end) = self.context.log.watermarks(&tp).unwrap_or_else(|error| fail(&error));
+            let options = SessionOptions::new("test.rows", Input::Assigned(vec![(tp, start)]));
+            let mut session = self.context.log.session(options).unwrap_or_else(|error| fail(&error));
+            let mut next = start;
+            while next < end {
+                let poll = session.poll(Duration::from_millis(200)).unwrap_or_else(|error| fail(&error));
+                for record in poll.records.into_iter().flat_map(|(_, records)| records) {
+                    next = record.offset + 1;
+                    let id = record.headers.iter().find(|header| &*header.name == "ce_id");
+                    if id.is_some_and(|id| !seen.insert(id.value.clone())) {
+                        continue;
+                    }
+                    let framed = schemas::framing::split(record.value.as_deref(), [])
+                        .unwrap_or_else(|reject| fail(&reject));
+                    if !decoder.knows(framed.id) {
+                        let schema = source.schema(framed.id).unwrap_or_else(|| fail(&"unknown schema"));
+                        decoder.add_writer(framed.id, &schema).unwrap_or_else(|error| fail(&error));
+                    }
+                    rows.extend(json(&decoder.decode(&[framed]).batch));
+                }
+            }
+        }
+        rows
+    }
+
+    /// Waits until something is so, while the given services run.
+    pub fn wait(&self, running: &[&Running], done: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !done() {
+            running.iter().for_each(|running| running.check());
+            assert!(started.elapsed().as_millis() < u128::from(DRAIN_MS_MAX), "what was waited for did not come");
+            std::thread::park_timeout(Duration::from_millis(50));
         }
     }
 
@@ -163,6 +244,14 @@ impl Deployment {
         }
         found
     }
+}
+
+/// Rows of a batch as JSON.
+fn json(batch: &arrow::array::RecordBatch) -> Vec<serde_json::Value> {
+    let mut writer = arrow::json::ArrayWriter::new(Vec::new());
+    writer.write(batch).unwrap_or_else(|error| panic!("{error}"));
+    writer.finish().unwrap_or_else(|error| panic!("{error}"));
+    serde_json::from_slice(&writer.into_inner()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Features by event id.

@@ -9,3 +9,5 @@ mod offline;
 mod registry;
 mod monitor;
 mod gateway;
+mod archiver;
+mod loop_;
