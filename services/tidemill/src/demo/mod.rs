@@ -48,7 +48,7 @@ const ARCHIVE_INTERVAL: Duration = Duration::from_secs(1);
 const WORLD: World = World {
     customers: 1_500,
     terminals: 3_000,
-    terminals_compromised: 2,
+    terminals_compromised: 1,
     cards_stolen: 2,
     first_day: 20_500,
     seed: 7,
