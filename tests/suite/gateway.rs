@@ -197,7 +197,8 @@ fn a_tap_shows_records_and_items_as_they_come() {
     assert_eq!(ids(&seen), [1, 2]);
     let seen: Vec<Value> = items.map(|line| line["event"].clone()).collect();
     assert_eq!(ids(&seen), [1, 2, 9], "one line for each item of a batch");
-    let all: Vec<Value> = served.tap(&names.events, "from=start&follow=false").map(|line| line["value"].clone()).collect();
+    let all: Vec<Value> =
+        served.tap(&names.events, "from=start&follow=false").map(|line| line["value"].clone()).collect();
     assert_eq!(ids(&all), [1, 2, 9]);
     let last: Vec<Value> = served.tap(&names.first_log().to_owned(), "from=start&follow=false&marks=true").collect();
     assert!(last.iter().any(|line| line.get("fence").is_some()), "{last:?}");
@@ -302,7 +303,10 @@ fn other_processes_publish_and_ask_for_models_through_it() {
     let path = format!("/v1/publish/{}", names.events);
     assert_eq!(served.post(&path, "application/x-ndjson", line), (202, json!({ "accepted": 1 })));
     let seen: Vec<Value> = served.tap(&names.events, "from=start&follow=false").collect();
-    assert_eq!((&seen[0]["partition"], &seen[0]["key"], &seen[0]["headers"]["a"]), (&json!(1), &json!("7"), &json!("b")));
+    assert_eq!(
+        (&seen[0]["partition"], &seen[0]["key"], &seen[0]["headers"]["a"]),
+        (&json!(1), &json!("7"), &json!("b"))
+    );
 
     let wanted = json!({ "reason": "tried", "data_from": "2018-05-01T00:00:00Z", "data_to": "2018-06-01T00:00:00Z" });
     let (status, answer) = served.post_json("/v1/retrain", &wanted);
@@ -322,7 +326,10 @@ fn only_this_machine_is_served() {
     let served = Served::start(dir.path());
     let stop = Arc::new(AtomicBool::new(false));
     let start = |listen: &str| {
-        Gateway::start(served.deployment.context.clone(), options(&served.deployment, &served.store, listen, stop.clone()))
+        Gateway::start(
+            served.deployment.context.clone(),
+            options(&served.deployment, &served.store, listen, stop.clone()),
+        )
     };
     let error = start("0.0.0.0:0").unwrap_err().to_string();
     assert!(error.contains("listens on loopback only and not on 0.0.0.0:0"), "{error}");

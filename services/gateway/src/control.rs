@@ -57,7 +57,8 @@ pub(crate) async fn models(State(state): Shared) -> Answer<Json<Value>> {
         for name in state.models.names().map_err(Problem::outside)? {
             found.extend(state.models.list(&name).map_err(Problem::outside)?);
         }
-        let one = |model: models::Published| json!({ "name": model.name, "version": model.version, "digest": model.digest });
+        let one =
+            |model: models::Published| json!({ "name": model.name, "version": model.version, "digest": model.digest });
         Ok(Json(found.into_iter().map(one).collect()))
     })
     .await
@@ -78,11 +79,14 @@ fn admitted(state: &Arc<state::State>, wanted: &Wanted) -> Answer<ModelRef> {
     };
     let version = version.parse::<Version>().map_err(|error| Problem::bad(error, format!("send {SHAPE}")))?;
     let Opened { published, files } = state.models.open(&wanted.model, version).map_err(|error| match error {
-        models::Error::NotFound { .. } => Problem::missing(error, "GET /v1/models lists them; `tidemill train` makes one"),
+        models::Error::NotFound { .. } => {
+            Problem::missing(error, "GET /v1/models lists them; `tidemill train` makes one")
+        }
         error => Problem::outside(error),
     })?;
     model::Artefact::open_as(&files, &published.digest).map_err(|error| {
-        let error = format!("model {} version {} does not pass the load gate: {error}", published.name, published.version);
+        let error =
+            format!("model {} version {} does not pass the load gate: {error}", published.name, published.version);
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error, "train it again, or restore its files")
     })?;
     Ok(ModelRef { name: published.name, version: published.version, digest: published.digest })

@@ -20,7 +20,11 @@ pub(crate) fn check(headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let refused = |what: &str, value: &str| {
         let error = format!("requests with {what} {value} are not served");
-        Problem::new(StatusCode::FORBIDDEN, error, "call the gateway as 127.0.0.1 or localhost, and not from a web page")
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            error,
+            "call the gateway as 127.0.0.1 or localhost, and not from a web page",
+        )
     };
     if let Some(host) = text(header::HOST).filter(|host| !is_local(host)) {
         return Err(refused("host", host));

@@ -51,7 +51,10 @@ fn missing(state: &Arc<state::State>) -> Vec<Problem> {
             Err(error) => missing.push(Problem::outside(error)),
             Ok(current) if current.as_ref().is_none_or(|current| current.state.champion.is_none()) => {
                 let error = "no champion: run `tidemill train` and `tidemill model promote`";
-                missing.push(missed(error.into(), "events are taken and features computed meanwhile, but nothing is scored"));
+                missing.push(missed(
+                    error.into(),
+                    "events are taken and features computed meanwhile, but nothing is scored",
+                ));
             }
             Ok(_) => {}
         }

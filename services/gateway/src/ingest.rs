@@ -101,12 +101,11 @@ fn check(checked: &Arc<Checked>, objects: Vec<Value>) -> (Vec<Ready>, Vec<Reject
 
 fn told(status: StatusCode, accepted: usize, rejected: &[Rejected]) -> Response {
     let reason = |reason: &Reject| json!({ "code": reason.code.as_str(), "detail": reason.detail });
-    let one = |(index, reasons): &Rejected| {
-        json!({ "index": index, "reasons": reasons.iter().map(reason).collect::<Vec<_>>() })
-    };
+    let one = |(index, reasons): &Rejected| json!({ "index": index, "reasons": reasons.iter().map(reason).collect::<Vec<_>>() });
     let mut answer = json!({ "accepted": accepted, "rejected": rejected.iter().map(one).collect::<Vec<_>>() });
     if !rejected.is_empty() {
-        answer["error"] = json!(format!("{} records are faulty, and none of the request was published", rejected.len()));
+        answer["error"] =
+            json!(format!("{} records are faulty, and none of the request was published", rejected.len()));
         answer["help"] = json!("correct or remove the records listed, and send the request again");
     }
     (status, Json(answer)).into_response()

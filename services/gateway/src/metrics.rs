@@ -46,7 +46,8 @@ impl Metrics {
         services(&meter, &stats);
         lag(&meter, context.clone());
         build_info(&meter, &context.pipeline.name);
-        let records = meter.u64_counter("tidemill_gateway_records").with_description("Records sent to the gateway").build();
+        let records =
+            meter.u64_counter("tidemill_gateway_records").with_description("Records sent to the gateway").build();
         let metrics = Metrics { registry, records, _provider: provider };
         metrics.accepted(0);
         metrics.rejected(0);
@@ -86,7 +87,9 @@ fn services(meter: &Meter, stats: &[Arc<Stats>]) {
         let (full, what) = (format!("tidemill_{name}"), format!("{} of a service", name.replace('_', " ")));
         if name == PARTITIONS {
             let gauge = meter.u64_observable_gauge(full).with_description(what);
-            gauge.with_callback(move |seen| values().iter().for_each(|(value, labels)| seen.observe(*value, labels))).build();
+            gauge
+                .with_callback(move |seen| values().iter().for_each(|(value, labels)| seen.observe(*value, labels)))
+                .build();
         } else {
             let counter = meter.u64_observable_counter(full).with_description(what);
             counter

@@ -33,7 +33,11 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     /// Starts the thread. It ends once `closed` is set and nothing waits any more.
-    pub fn start(log: Arc<dyn Log>, client: String, closed: Arc<AtomicBool>) -> std::io::Result<(Self, JoinHandle<()>)> {
+    pub fn start(
+        log: Arc<dyn Log>,
+        client: String,
+        closed: Arc<AtomicBool>,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, requests) = sync_channel(QUEUE_REQUESTS_MAX);
         let work = move || Thread { log, client, session: None }.run(&requests, &closed);
         let thread = thread::Builder::new().name("gateway.publish".to_owned()).spawn(work)?;
@@ -114,3 +118,6 @@ impl Thread {
         session.flush()
     }
 }
+
+#[cfg(test)]
+mod tests;

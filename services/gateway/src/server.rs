@@ -19,7 +19,9 @@ use crate::metrics::Metrics;
 use crate::publisher::Publisher;
 use crate::sources::Sources;
 use crate::state::{State, TAPS_MAX};
-use crate::{BODY_BYTES_MAX, Error, Options, Running, answer, control, guard, health, ingest, metrics, raw, retrain, tap};
+use crate::{
+    BODY_BYTES_MAX, Error, Options, Running, answer, control, guard, health, ingest, metrics, raw, retrain, tap,
+};
 
 /// Time between two looks at the stop flag.
 const LOOK_MS: u64 = 100;
@@ -33,7 +35,10 @@ const PATHS: &[(&str, &str)] = &[
     ("POST /v1/sources/{source}/events", "publish events or labels: a JSON object, an array, or JSON lines"),
     ("POST /v1/publish/{topic}", "publish raw records as JSON lines with base64 key, value and headers"),
     ("GET /v1/topics", "topics with their partitions and offsets"),
-    ("GET /v1/topics/{topic}/tap", "records as server-sent events; ?from= &limit= &filter=FIELD=VALUE &follow= &marks="),
+    (
+        "GET /v1/topics/{topic}/tap",
+        "records as server-sent events; ?from= &limit= &filter=FIELD=VALUE &follow= &marks=",
+    ),
     ("GET /v1/control", "the control state: champion and threshold"),
     ("POST /v1/control/promote", "make a model the champion"),
     ("GET /v1/models", "published models"),

@@ -74,7 +74,8 @@ pub(crate) async fn tap(
 pub(crate) fn wanted(query: &[(String, String)]) -> Answer<Wanted> {
     let help = "write ?from=start|end|OFFSET|-N&limit=N&filter=FIELD=VALUE&follow=true|false&marks=true|false";
     let wrong = |name: &str, value: &str| Problem::bad(format!("{name}={value} is not understood"), help);
-    let mut wanted = Wanted { from: Start::End, limit: usize::MAX, filter: Filter::default(), follow: true, marks: false };
+    let mut wanted =
+        Wanted { from: Start::End, limit: usize::MAX, filter: Filter::default(), follow: true, marks: false };
     let mut conditions = Vec::new();
     for (name, value) in query {
         match name.as_str() {
@@ -137,7 +138,8 @@ impl Reader {
             positions.push((tp, offset));
         }
         let client = format!("{}.gateway.tap", state.context.pipeline.name);
-        let session = state.context.log.session(SessionOptions::assigned(client, positions)).map_err(Problem::outside)?;
+        let session =
+            state.context.log.session(SessionOptions::assigned(client, positions)).map_err(Problem::outside)?;
         Ok(Reader { state, session, left, wanted, values: Values::default(), lines, _permit: permit })
     }
 
@@ -198,7 +200,8 @@ impl Reader {
                     if !self.wanted.filter.wants(&line) {
                         continue;
                     }
-                    let event = Event::default().id(format!("{}@{}", tp.partition, record.offset)).data(line.to_string());
+                    let event =
+                        Event::default().id(format!("{}@{}", tp.partition, record.offset)).data(line.to_string());
                     self.lines.blocking_send(Ok(event)).map_err(|_| End::Left)?;
                     self.wanted.limit -= 1;
                 }

@@ -103,7 +103,10 @@ fn raw_records_that_do_not_fit_are_refused() {
 #[test]
 fn a_tap_takes_its_options_from_the_query() {
     let pairs = |text: &str| -> Vec<(String, String)> {
-        text.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect()
+        text.split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
     };
     let wanted = tap::wanted(&pairs("from=-3&limit=5&filter=a=b&filter=c=1&follow=false&marks=true")).unwrap();
     assert_eq!((wanted.from, wanted.limit, wanted.follow, wanted.marks), (Start::Last(3), 5, false, true));

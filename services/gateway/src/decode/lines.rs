@@ -20,7 +20,9 @@ pub fn lines(at: &Position<'_>, value: Value, marks: bool) -> Vec<Value> {
 pub fn raw(value: Option<&[u8]>) -> Value {
     let Some(bytes) = value else { return Value::Null };
     match std::str::from_utf8(bytes) {
-        Ok(text) if !text.contains(|letter: char| letter.is_control() && !letter.is_whitespace()) => json!({ "text": text }),
+        Ok(text) if !text.contains(|letter: char| letter.is_control() && !letter.is_whitespace()) => {
+            json!({ "text": text })
+        }
         _ => json!({ "bytes": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
     }
 }
@@ -61,14 +63,18 @@ fn of_batch(at: &Position<'_>, mut batch: Map<String, Value>, marks: bool) -> Ve
     };
     let (sources, parents, items) = (taken("sources"), taken("parents"), taken("items"));
     let written = taken("marks");
-    let mut lines: Vec<Value> = items.into_iter().enumerate().map(|(number, item)| {
-        let mut line = head(at);
-        line.insert("item".into(), json!(number));
-        if let Value::Object(item) = item {
-            line.extend(named(item, &sources, &parents));
-        }
-        Value::Object(line)
-    }).collect();
+    let mut lines: Vec<Value> = items
+        .into_iter()
+        .enumerate()
+        .map(|(number, item)| {
+            let mut line = head(at);
+            line.insert("item".into(), json!(number));
+            if let Value::Object(item) = item {
+                line.extend(named(item, &sources, &parents));
+            }
+            Value::Object(line)
+        })
+        .collect();
     if marks {
         lines.extend(written.into_iter().map(|mark| with(at, "mark", mark)));
         let fence = batch.remove("fence").filter(|fence| !fence.is_null());

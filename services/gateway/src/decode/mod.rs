@@ -7,6 +7,7 @@ mod start;
 mod tests;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use arrow::array::RecordBatch;
 use arrow::json::writer::{LineDelimited, WriterBuilder};
@@ -74,14 +75,14 @@ impl Values {
 
     /// The decoder of a schema id; none when the registry has no such schema, or one that cannot be used.
     fn decoder(&mut self, schemas: &dyn SchemaRegistry, id: u32) -> Result<Option<&mut Decoder>, Error> {
-        if !self.decoders.contains_key(&id) {
-            let usable = schemas.by_id(id)?.and_then(|schema| {
+        let decoder = match self.decoders.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(schemas.by_id(id)?.and_then(|schema| {
                 let mut decoder = Decoder::new(&schema).ok()?;
                 decoder.add_writer(id, &schema).ok().map(|()| decoder)
-            });
-            self.decoders.insert(id, usable);
-        }
-        Ok(self.decoders.get_mut(&id).and_then(Option::as_mut))
+            })),
+        };
+        Ok(decoder.as_mut())
     }
 }
 

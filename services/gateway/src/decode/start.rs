@@ -31,7 +31,8 @@ impl FromStr for Start {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no place to read from; write start, end, an offset, or -N for the last N records");
+        let wrong =
+            || format!("`{text}` is no place to read from; write start, end, an offset, or -N for the last N records");
         match text {
             "start" => Ok(Self::Start),
             "end" => Ok(Self::End),

@@ -84,7 +84,8 @@ fn foreign_bytes_are_shown_as_they_are() {
 
 #[track_caller]
 fn check_filter(field: &str, wanted: &str, expected: bool) {
-    let line = json!({ "partition": 2, "value": { "amount": 100.0, "ok": true, "who": { "id": "7" } }, "event": { "n": 1 } });
+    let line =
+        json!({ "partition": 2, "value": { "amount": 100.0, "ok": true, "who": { "id": "7" } }, "event": { "n": 1 } });
     let filter = Filter::new(&[(field.to_owned(), wanted.to_owned())]);
     assert_eq!(filter.wants(&line), expected, "{field}={wanted}");
 }
