@@ -8,6 +8,7 @@ mod training;
 mod offline;
 mod registry;
 mod monitor;
+mod outcomes;
 mod gateway;
 mod archiver;
 mod loop_;

@@ -1,10 +1,10 @@
 //! Records of an internal log as rows: items each once, and what else a record carries.
 
+use crate::Error;
 use crate::control::{CONTROL, Control};
 use crate::cuts::{Cuts, Group, Groups};
 use crate::partition::input_bytes;
 use crate::text::Numbers;
-use crate::Error;
 use arrow::array::{ArrayRef, Int32Builder, Int64Builder, RecordBatch, StringBuilder, UInt32Builder};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -93,13 +93,14 @@ impl ItemRows {
             }
             self.items(head, &batch, &names, &mut rows)?;
             let taken = &self.taken;
-            groups.take(cuts, (record.offset + 1, rows.len() - before, input_bytes(record)), || Self::numbers(taken, &names));
+            groups.take(cuts, (record.offset + 1, rows.len() - before, input_bytes(record)), || {
+                Self::numbers(taken, &names)
+            });
         }
         groups.end(|| Self::numbers(&self.taken, &names));
-        let rows = self.lay_out(&batch, rows).map_err(|error| Error::Layout {
-            topic: names.show(self.own),
-            detail: error.to_string(),
-        })?;
+        let rows = self
+            .lay_out(&batch, rows)
+            .map_err(|error| Error::Layout { topic: names.show(self.own), detail: error.to_string() })?;
         Ok((rows, groups.finish()))
     }
 
@@ -108,7 +109,8 @@ impl ItemRows {
         for record in records {
             let damaged = |detail: String| wire::Error::Damaged { offset: record.offset, detail };
             let headers = record.headers.iter().map(|header| (&*header.name, header.value.as_deref()));
-            let framed = framing::split(record.value.as_deref(), headers).map_err(|reject| damaged(reject.to_string()))?;
+            let framed =
+                framing::split(record.value.as_deref(), headers).map_err(|reject| damaged(reject.to_string()))?;
             if !self.reader.knows(framed.id) {
                 let unknown = || damaged(format!("schema id {} is not in the registry", framed.id));
                 let schema = self.source.schema(framed.id).ok_or_else(unknown)?;

@@ -54,7 +54,9 @@ pub enum Error {
         detail: String,
     },
     /// A footer's numbers are not ours.
-    #[error("the archive of {topic} has numbers that this version does not read ({detail}): {text}; run the version that wrote them")]
+    #[error(
+        "the archive of {topic} has numbers that this version does not read ({detail}): {text}; run the version that wrote them"
+    )]
     Numbers {
         /// The topic.
         topic: String,

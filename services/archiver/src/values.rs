@@ -4,11 +4,13 @@
 //! footers carry on. A producer that still writes an older version changes nothing, and a new version begins a new file
 //! once. A value that does not resolve to that shape is kept as bytes.
 
+use crate::Error;
 use crate::cuts::{Cuts, Group, Groups};
 use crate::partition::input_bytes;
 use crate::text::{Numbers, headers};
-use crate::Error;
-use arrow::array::{ArrayRef, BinaryBuilder, Int32Builder, Int32Array, Int64Array, RecordBatch, StringBuilder, UInt32Builder};
+use arrow::array::{
+    ArrayRef, BinaryBuilder, Int32Array, Int32Builder, Int64Array, RecordBatch, StringBuilder, UInt32Builder,
+};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -95,7 +97,10 @@ impl ValueRows {
         if self.shape.as_ref().is_some_and(|shape| shape.id == id) {
             return Ok(());
         }
-        let text = self.source.schema(id).ok_or_else(|| runtime::context::Error::Unregistered { topic: self.topic.clone() })?;
+        let text = self
+            .source
+            .schema(id)
+            .ok_or_else(|| runtime::context::Error::Unregistered { topic: self.topic.clone() })?;
         self.shape = Some(Shape::new(id, text)?);
         Ok(())
     }
@@ -150,7 +155,12 @@ impl ValueRows {
         added
     }
 
-    fn run(&mut self, records: &[Record], framed: &[Option<Framed<'_>>], cuts: &mut Cuts) -> Result<Option<Made>, Error> {
+    fn run(
+        &mut self,
+        records: &[Record],
+        framed: &[Option<Framed<'_>>],
+        cuts: &mut Cuts,
+    ) -> Result<Option<Made>, Error> {
         if records.is_empty() {
             return Ok(None);
         }

@@ -32,9 +32,7 @@ pub struct Standing<'a> {
 pub fn metrics(metrics: &Metrics) -> Value {
     let finite = |value: f64| value.is_finite().then_some(value);
     let rows = metrics.iter().filter(|(_, metric)| metric.value.is_finite());
-    let row = |(name, metric): (&String, &model::Metric)| {
-        json!({ "name": name, "value": metric.value, "low": finite(metric.low), "high": finite(metric.high) })
-    };
+    let row = |(name, metric): (&String, &model::Metric)| json!({ "name": name, "value": metric.value, "low": finite(metric.low), "high": finite(metric.high) });
     rows.map(row).collect()
 }
 
@@ -62,24 +60,34 @@ pub fn announcement(pipeline: &str, standing: &Standing<'_>) -> Value {
 pub fn models_record(context: &Context, announcement: &Value) -> Result<Publish, Error> {
     let text = |name: &str| announcement[name].as_str().unwrap_or_default();
     let key = format!("{}@{}", text("model"), text("version"));
-    record(context, &context.plan.names.models, contracts::MODEL_ANNOUNCEMENT, key, announcement)
+    let id = format!("{key}/{}", text("standing"));
+    record(context, (&context.plan.names.models, contracts::MODEL_ANNOUNCEMENT), (key, id), announcement)
 }
 
 /// A record for the requests topic.
 pub fn requests_record(context: &Context, request: &Value) -> Result<Publish, Error> {
     let key = request["request"].as_str().unwrap_or_default().to_owned();
-    record(context, &context.plan.names.retraining, contracts::RETRAINING_REQUEST, key, request)
+    // The wish itself has the request's id; what is told of it later is another event.
+    let id = match request["result"].is_null() {
+        true => key.clone(),
+        false => format!("{key}/answer"),
+    };
+    record(context, (&context.plan.names.retraining, contracts::RETRAINING_REQUEST), (key, id), request)
 }
 
-fn record(context: &Context, topic: &str, contract: &str, key: String, value: &Value) -> Result<Publish, Error> {
+fn record(
+    context: &Context,
+    (topic, contract): (&str, &str),
+    (key, id): (String, String),
+    value: &Value,
+) -> Result<Publish, Error> {
     let refuse = |detail: String| Error::Unwritable { topic: topic.to_owned(), detail };
     let writer = JsonWriter::new(contracts::avro(contract).unwrap_or_default()).map_err(|e| refuse(e.to_string()))?;
-    let id = context.schema_id(topic)?;
-    let framed = writer.framed(id, value).map_err(|rejects| {
-        refuse(rejects.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-    })?;
+    let framed = writer
+        .framed(context.schema_id(topic)?, value)
+        .map_err(|rejects| refuse(rejects.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
     let headers = vec![
-        Header::new("ce_id", key.clone()),
+        Header::new("ce_id", id),
         Header::new("ce_type", topic.to_owned()),
         Header::new("ce_source", format!("tidemill/{}", context.pipeline.name)),
     ];

@@ -51,7 +51,9 @@ impl Answer {
     pub fn records(&self, surroundings: &Surroundings) -> Result<Vec<Publish>, Error> {
         let context = &surroundings.context;
         let mut records = Vec::new();
-        records.extend(self.announcement.iter().map(|value| models_record(context, value)).collect::<Result<Vec<_>, _>>()?);
+        records.extend(
+            self.announcement.iter().map(|value| models_record(context, value)).collect::<Result<Vec<_>, _>>()?,
+        );
         records.push(requests_record(context, &self.request)?);
         Ok(records)
     }
@@ -147,7 +149,8 @@ fn planned(surroundings: &Surroundings, request: &Request, model: &Model) -> Res
     };
     let plan: Plan = read(&key, &decided)?;
     let again = |digest: &str| {
-        let vanished = |found: String| Error::Vanished { request: request.request.clone(), digest: digest.to_owned(), found };
+        let vanished =
+            |found: String| Error::Vanished { request: request.request.clone(), digest: digest.to_owned(), found };
         match load(inputs.clone(), &surroundings.store, digest)? {
             Some(dataset) if dataset.digest == digest => Ok(dataset),
             Some(other) => Err(vanished(format!("its files give {}", other.digest))),
@@ -174,7 +177,9 @@ fn promote(
     let reference = ModelRef { name, version, digest };
     match scorer::promote(&surroundings.context, &surroundings.decisions, reference, None) {
         Ok(promotion) => Ok((Some(promotion.number), detail)),
-        Err(scorer::PromoteError::Lost { winner, .. }) => Ok((None, format!("{detail}; {winner} was promoted meanwhile"))),
+        Err(scorer::PromoteError::Lost { winner, .. }) => {
+            Ok((None, format!("{detail}; {winner} was promoted meanwhile")))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -201,7 +206,8 @@ fn text(decision: &impl Serialize) -> Vec<u8> {
 }
 
 fn read<T: DeserializeOwned>(key: &str, decided: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(decided).map_err(|error| Error::Unreadable { key: key.to_owned(), detail: error.to_string() })
+    serde_json::from_slice(decided)
+        .map_err(|error| Error::Unreadable { key: key.to_owned(), detail: error.to_string() })
 }
 
 /// The clock of announcements, which no computation reads.

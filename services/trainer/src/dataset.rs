@@ -36,8 +36,10 @@ pub struct Dataset {
 impl Inputs {
     /// The archived features log and outcomes of a pipeline.
     pub fn archived(pipeline: &Pipeline, plan: &Plan, model: &Model, store: &Store) -> Self {
-        let source = |topic: &String| {
-            Source::Archive { archive: Archive::new(store.clone()), topic: topic.clone(), ranges: None }
+        let source = |topic: &String| Source::Archive {
+            archive: Archive::new(store.clone()),
+            topic: topic.clone(),
+            ranges: None,
         };
         let schema = &pipeline.events.schema;
         let path = |name: &String| match schema.column(name) {

@@ -48,15 +48,19 @@ pub fn first_model(surroundings: &Surroundings, name: &str) -> Result<Option<Fir
     let Published { name, version, digest } = published.clone();
     let reference = ModelRef { name, version, digest };
     let promotion = scorer::promote(context, &surroundings.decisions, reference, None)?;
-    let told = announcement(&context.pipeline.name, &Standing {
-        published: &published,
-        manifest: candidate.model.manifest(),
-        parent: None,
-        control_number: Some(promotion.number),
-        request: None,
-        announced_us: now_us(),
-    });
-    let options = SessionOptions { durable: true, ..SessionOptions::publisher(format!("{}.trainer", context.pipeline.name)) };
+    let told = announcement(
+        &context.pipeline.name,
+        &Standing {
+            published: &published,
+            manifest: candidate.model.manifest(),
+            parent: None,
+            control_number: Some(promotion.number),
+            request: None,
+            announced_us: now_us(),
+        },
+    );
+    let options =
+        SessionOptions { durable: true, ..SessionOptions::publisher(format!("{}.trainer", context.pipeline.name)) };
     let mut session = context.log.session(options)?;
     session.publish(models_record(context, &told)?)?;
     session.flush()?;

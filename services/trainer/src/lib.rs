@@ -53,10 +53,10 @@ impl Surroundings {
 
     /// A model of the pipeline.
     pub fn model(&self, name: &str) -> Result<&flow::config::Model, Error> {
-        self.context.pipeline.model(name).ok_or_else(|| Error::NoModel {
-            pipeline: self.context.pipeline.name.clone(),
-            model: name.to_owned(),
-        })
+        self.context
+            .pipeline
+            .model(name)
+            .ok_or_else(|| Error::NoModel { pipeline: self.context.pipeline.name.clone(), model: name.to_owned() })
     }
 }
 
@@ -114,7 +114,9 @@ pub enum Error {
         topic: String,
     },
     /// A dataset that was decided on is gone or gives other rows.
-    #[error("dataset {digest} that request {request} was to be trained on cannot be had again ({found}); restore the archive")]
+    #[error(
+        "dataset {digest} that request {request} was to be trained on cannot be had again ({found}); restore the archive"
+    )]
     Vanished {
         /// The request.
         request: String,
@@ -181,8 +183,7 @@ impl Error {
         match self {
             Error::Dataset(error) => !matches!(
                 error,
-                offline::dataset::Error::Store(_)
-                    | offline::dataset::Error::Archive(offline::archive::Error::Store(_))
+                offline::dataset::Error::Store(_) | offline::dataset::Error::Archive(offline::archive::Error::Store(_))
             ),
             Error::Rows(_) | Error::Fit(_) | Error::Artefact(_) | Error::Inputs { .. } | Error::NoModel { .. } => true,
             _ => false,

@@ -1,12 +1,13 @@
 //! Requests for a new model as their topic spells them.
 
 use crate::Error;
+use crate::announce::requests_record;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use flow::task::SchemaSource;
 use runtime::context::Context;
-use runtime::log::Record;
+use runtime::log::{Publish, Record};
 use schemas::codec::Decoder;
 use schemas::{contracts, framing};
 use serde_json::{Value, json};
@@ -53,9 +54,9 @@ impl Request {
         })
     }
 
-    /// A request as somebody would publish it.
-    pub fn open(&self) -> Value {
-        self.json(REQUESTED, &Value::Null)
+    /// The record that asks for it, for the requests topic.
+    pub fn record(&self, context: &Context) -> Result<Publish, Error> {
+        requests_record(context, &self.json(REQUESTED, &Value::Null))
     }
 }
 
@@ -71,7 +72,8 @@ impl Requests {
     pub fn new(context: &Context) -> Result<Self, Error> {
         let topic = context.plan.names.retraining.clone();
         let schema = contracts::avro(contracts::RETRAINING_REQUEST).unwrap_or_default();
-        let decoder = Decoder::new(schema).map_err(|error| Error::Unwritable { topic: topic.clone(), detail: error.to_string() })?;
+        let decoder = Decoder::new(schema)
+            .map_err(|error| Error::Unwritable { topic: topic.clone(), detail: error.to_string() })?;
         Ok(Requests { topic, decoder, source: context.schema_source() })
     }
 

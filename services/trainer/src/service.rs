@@ -63,12 +63,7 @@ pub fn run(surroundings: &Surroundings, options: &Options, stop: &AtomicBool) ->
     }
 }
 
-fn serve(
-    surroundings: &Surroundings,
-    options: &Options,
-    stop: &AtomicBool,
-    progress: &mut bool,
-) -> Result<(), Error> {
+fn serve(surroundings: &Surroundings, options: &Options, stop: &AtomicBool, progress: &mut bool) -> Result<(), Error> {
     let context = &surroundings.context;
     let topic = &context.plan.names.retraining;
     let client = format!("{}.trainer", context.pipeline.name);
@@ -87,7 +82,8 @@ fn serve(
                         info!(request = request.request, reason = request.reason, "taken up");
                         wait_for_archive(surroundings, &request, options, stop)?;
                         let told = answer(surroundings, &request, (tp.partition, record.offset))?;
-                        for record in told.iter().map(|told| told.records(surroundings)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+                        let told = told.map(|told| told.records(surroundings)).transpose()?;
+                        for record in told.into_iter().flatten() {
                             session.publish(record)?;
                         }
                     }
@@ -127,8 +123,7 @@ fn wait_for_archive(
     loop {
         let mut missing = Vec::new();
         for (name, partition, end) in waited_for.drain(..) {
-            let archived = archive.partition_files(name, partition)?.last().map_or(0, |file| file.end);
-            if archived < end {
+            if archived(&archive, name, partition)? < end {
                 missing.push((name, partition, end));
             }
         }
@@ -145,5 +140,13 @@ fn wait_for_archive(
         }
         waited_for = missing;
         thread::sleep(Duration::from_millis(LOOK_MS));
+    }
+}
+
+/// Where the archive of a partition ends; only the last file is looked at.
+fn archived(archive: &Archive, topic: &str, partition: i32) -> Result<i64, Error> {
+    match archive.partitions(topic)?.contains(&partition) {
+        true => Ok(archive.writer(topic, partition, 0)?.archived()),
+        false => Ok(0),
     }
 }

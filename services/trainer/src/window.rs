@@ -36,10 +36,7 @@ impl Windows {
     pub fn ending(pipeline: &Pipeline, train_us: Range<i64>, cutoff_us: i64) -> Self {
         let holdout_us = pipeline.retraining.as_ref().map_or(HOLDOUT_US, |retraining| retraining.holdout_us);
         let holdout = train_us.end..train_us.end.saturating_add(holdout_us);
-        Windows {
-            train: Window { events_us: train_us, cutoff_us },
-            holdout: Window { events_us: holdout, cutoff_us },
-        }
+        Windows { train: Window { events_us: train_us, cutoff_us }, holdout: Window { events_us: holdout, cutoff_us } }
     }
 
     /// The newest windows whose labels are all in at a cutoff.

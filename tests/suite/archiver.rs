@@ -1,0 +1,177 @@
+//! Everything a pipeline wrote, archived: files tile the logs, each item is in them once, twins write the same bytes, and
+//! what no schema explains is kept as it came.
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Int32Type, Int64Type};
+use bytes::Bytes;
+use offline::archive::{Archive, ITEM, OFFSET, Selection};
+use registry::store::Store;
+use runtime::embedded::Embedded;
+use runtime::log::{Publish, TopicPartition};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tests::fraud::{DAY_MS, Transactions};
+use tests::pipeline::{Deployment, fraud};
+
+/// 2018-06-18, 00:00 UTC.
+const FIRST_DAY_MS: i64 = 1_529_280_000_000;
+const DAYS: i64 = 4;
+const EVENTS_PER_DAY: i64 = 250;
+/// Values that are no Avro, sent to the events topic.
+const DAMAGED: usize = 3;
+const IDLE: Duration = Duration::from_secs(3_600);
+/// Far longer than the test takes.
+const NEVER: Duration = Duration::from_secs(3_600);
+
+fn transactions() -> Transactions {
+    let mut rows = Transactions::default();
+    for n in 0..DAYS * EVENTS_PER_DAY {
+        rows.id.push(n);
+        rows.time_ms.push(FIRST_DAY_MS + n * (DAY_MS / EVENTS_PER_DAY));
+        rows.customer.push((n % 17) as i32);
+        rows.terminal.push((n % 11) as i32);
+        rows.amount.push(10.0 + (n * 37 % EVENTS_PER_DAY) as f64);
+        rows.fraud.push(n % 50 == 0);
+    }
+    rows
+}
+
+/// Runs the pipeline over the rows until all features are there.
+fn stream(dir: &std::path::Path) -> Deployment {
+    let log = Embedded::open(dir.join("log")).unwrap();
+    let store = Store::local(&dir.join("store")).unwrap();
+    let deployment = Deployment::new(Arc::new(log), store, fraud(&[]));
+    let rows = transactions();
+    let order: Vec<_> = (0..rows.len()).map(|row| (row, (row % 4) as i32)).collect();
+    let topic: Arc<str> = deployment.context.plan.names.events.as_str().into();
+    let damaged = |n: usize| Publish {
+        partition: Some(0),
+        ..Publish::keyed(topic.clone(), Bytes::from(n.to_string()), Bytes::from_static(b"no avro"))
+    };
+    deployment.publish((0..DAMAGED).map(damaged).collect());
+    deployment.publish(rows.events(&deployment.context, &order));
+    deployment.publish(rows.labels(&deployment.context, &order));
+    let running = deployment.start(Duration::ZERO, IDLE);
+    deployment.features(rows.len(), &running);
+    assert_eq!(running.stop(), Vec::<String>::new());
+    deployment
+}
+
+/// Archives into a store, until everything that the log holds is in it.
+fn archive(deployment: &Deployment, store: &Store, flush_interval: Duration) -> Archive {
+    let options = archiver::Options { flush_interval, finish: true };
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let archiving = scope.spawn(|| archiver::run(&deployment.context, store, &options, &stop));
+        // Asked to stop only once it owns its partitions: then it reads on to their ends.
+        let archive = Archive::new(store.clone());
+        while !archiving.is_finished() && archive.topics().unwrap().len() < archiver::topics(&deployment.context).len()
+        {
+            std::thread::yield_now();
+        }
+        stop.store(true, Ordering::Relaxed);
+        archiving.join().unwrap().unwrap();
+    });
+    Archive::new(store.clone())
+}
+
+/// All rows of a topic: positions, and whether each is a control row.
+fn positions(archive: &Archive, topic: &str) -> Vec<(i32, i64, Option<i32>)> {
+    let mut found = Vec::new();
+    for part in archive.read(topic, &Selection::default()).unwrap() {
+        let part = part.unwrap();
+        let offsets = part.rows[OFFSET].as_primitive::<Int64Type>();
+        let items = part.rows[ITEM].as_primitive::<Int32Type>();
+        found.extend(
+            (0..offsets.len())
+                .map(|row| (part.partition, offsets.value(row), items.is_valid(row).then(|| items.value(row)))),
+        );
+    }
+    found
+}
+
+/// Values of a text column that are there.
+fn texts(archive: &Archive, topic: &str, column: &str) -> Vec<String> {
+    let selection = Selection { columns: Some(vec![column.to_owned()]), ..Selection::default() };
+    let parts = archive.read(topic, &selection).unwrap().map(Result::unwrap);
+    parts
+        .flat_map(|part| part.rows[column].as_string::<i32>().iter().flatten().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
+/// All objects of an archive.
+fn bytes(store: &Store) -> Vec<(String, Bytes)> {
+    store.list("archive").unwrap().into_iter().map(|key| (key.clone(), store.get(&key).unwrap())).collect()
+}
+
+#[test]
+fn files_tile_the_logs_and_hold_each_item_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let deployment = stream(dir.path());
+    let (context, names) = (&deployment.context, &deployment.context.plan.names);
+    let archive = archive(&deployment, &Store::memory(), NEVER);
+    for topic in archiver::topics(context) {
+        let partitions = context.topic(&topic).unwrap().partitions as i32;
+        for partition in 0..partitions {
+            let (start, end) = context.log.watermarks(&TopicPartition::new(topic.as_str(), partition)).unwrap();
+            let files = archive.partition_files(&topic, partition).unwrap();
+            let covered = files.first().map_or(start, |file| file.start)..files.last().map_or(start, |file| file.end);
+            assert_eq!(covered, start..end, "{topic}/{partition}");
+        }
+    }
+    let events = (DAYS * EVENTS_PER_DAY) as usize;
+    assert_eq!(positions(&archive, &names.events).len(), events + DAMAGED);
+    for log in names.entity_logs.iter().chain([&names.features_log]) {
+        let rows = positions(&archive, log);
+        let items = rows.iter().filter(|row| row.2.is_some_and(|item| item >= 0)).count();
+        let ids: BTreeSet<String> = texts(&archive, log, "id").into_iter().collect();
+        assert_eq!(ids.len(), events, "{log}");
+        // A stage that derives from labels has items of labelled events, too.
+        assert!(items >= events && texts(&archive, log, "id").len() == items, "{log}: {items} items");
+        let control = texts(&archive, log, archiver::CONTROL);
+        assert_eq!(control.len(), rows.len() - items, "{log}");
+        let control: Vec<archiver::Control> = control.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+        assert_eq!(control.iter().filter(|one| one.fence.is_some()).count(), 4, "{log}: a first fence per partition");
+        assert!(control.iter().any(|one| !one.marks.is_empty()), "{log}");
+    }
+}
+
+#[test]
+fn values_that_no_schema_explains_are_kept_as_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let deployment = stream(dir.path());
+    let names = &deployment.context.plan.names;
+    let archive = archive(&deployment, &Store::memory(), NEVER);
+    let dead = flow::plan::Names::dead_letters(&names.events);
+    for topic in [&names.events, &dead] {
+        let mut kept = 0;
+        for part in archive.read(topic, &Selection::default()).unwrap() {
+            let rows = part.unwrap().rows;
+            let values = rows[archiver::VALUE].as_binary::<i32>();
+            kept += values.iter().flatten().filter(|value| *value == b"no avro").count();
+        }
+        assert_eq!(kept, DAMAGED, "{topic}");
+    }
+    assert_eq!(positions(&archive, &dead).len(), DAMAGED);
+    assert_eq!(texts(&archive, &dead, archiver::HEADERS).len(), DAMAGED);
+}
+
+#[test]
+fn twins_write_the_same_bytes_and_other_cuts_hold_the_same_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let deployment = stream(dir.path());
+    let (one, twin, often) = (Store::memory(), Store::memory(), Store::memory());
+    let first = archive(&deployment, &one, NEVER);
+    archive(&deployment, &twin, NEVER);
+    assert!(bytes(&one) == bytes(&twin), "twins differ");
+    let often = archive(&deployment, &often, Duration::from_millis(1));
+    for topic in archiver::topics(&deployment.context) {
+        assert_eq!(positions(&first, &topic), positions(&often, &topic), "{topic}");
+    }
+    // Archiving again what is archived changes nothing.
+    let before = bytes(&one);
+    archive(&deployment, &one, NEVER);
+    assert!(bytes(&one) == before, "an archive changed");
+}
