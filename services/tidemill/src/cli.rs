@@ -39,6 +39,10 @@ pub struct Global {
     /// A Confluent-compatible schema registry; without it schemas are kept in the store.
     #[arg(long, global = true, value_name = "URL", env = "TIDEMILL_SCHEMA_REGISTRY")]
     pub schema_registry: Option<String>,
+    /// Gateway of the process that has the embedded log, for commands beside it. Default: the one that `up` with the same
+    /// --data runs.
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "TIDEMILL_GATEWAY")]
+    pub gateway: Option<String>,
     /// After how much silence a source partition no longer holds the others back, such as 5s; overrides the pipeline.
     #[arg(long, global = true, value_name = "TIME", env = "TIDEMILL_IDLE_TIMEOUT", value_parser = duration)]
     pub idle_timeout: Option<Duration>,

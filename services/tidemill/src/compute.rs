@@ -91,7 +91,7 @@ fn truth(array: &ArrayRef, column: &str, field: &Field, before: u64) -> Result<A
     }
     let flag = Field::new(field.name(), DataType::Boolean, true);
     let flags = convert(array, column, &flag, before)?;
-    Ok(cast(&cast(&flags, &DataType::Int8).map_err(failed)?, &DataType::Float64).map_err(failed)?)
+    cast(&cast(&flags, &DataType::Int8).map_err(failed)?, &DataType::Float64).map_err(failed)
 }
 
 /// Which events are no repeats: of those with one id within the pipeline's horizon the first by time counts.

@@ -20,6 +20,7 @@ use schemas::registry::SchemaRegistry;
 use crate::cli::Global;
 use crate::error::Error;
 use crate::loading;
+use crate::remote::Remote;
 use crate::signals::Signals;
 
 /// The embedded log's folder in the data directory.
@@ -44,6 +45,8 @@ pub struct Environment {
     pub idle_timeout: Duration,
     /// Longest that a record waits to be in the offline store.
     pub archive_interval: Duration,
+    /// The gateway that stands between us and the log, if another process has it.
+    pub remote: Option<Remote>,
     /// Signals that ask to stop.
     pub signals: Signals,
 }
@@ -52,31 +55,36 @@ impl Environment {
     /// Opens what the options name, and creates directories that are missing.
     pub fn open(global: &Global) -> Result<Self, Error> {
         let pipeline = loading::load(global)?.checked(global)?;
-        Self::of_pipeline(global, pipeline, false)
+        Self::with_log(global, pipeline, (open_log(global)?, None), false)
     }
 
     /// The same, with a new generation of the internal logs.
     pub fn rebuild(global: &Global) -> Result<Self, Error> {
         let pipeline = loading::load(global)?.checked(global)?;
-        Self::of_pipeline(global, pipeline, true)
+        Self::with_log(global, pipeline, (open_log(global)?, None), true)
     }
 
-    /// The same as [`Environment::open`], for commands that only look: an embedded log that was never begun is a
+    /// The same as [`Environment::open`], through the gateway of whoever has the log if that is another process.
+    pub fn shared(global: &Global) -> Result<Self, Error> {
+        let pipeline = loading::load(global)?.checked(global)?;
+        Self::with_log(global, pipeline, open_shared(global)?, false)
+    }
+
+    /// The same as [`Environment::shared`], for commands that only look: an embedded log that was never begun is a
     /// mistake in `--data`, not an empty log.
     pub fn existing(global: &Global) -> Result<Self, Error> {
         let dir = global.data.join(LOG_DIR);
-        if global.brokers.is_none() && !dir.is_dir() {
+        if global.brokers.is_none() && global.gateway.is_none() && !dir.is_dir() {
             return Err(Error::Input(format!(
                 "there is no log in {}; run `tidemill up` or `tidemill apply` first, or name the place with --data or --brokers",
                 dir.display()
             )));
         }
-        Self::open(global)
+        Self::shared(global)
     }
 
-    fn of_pipeline(global: &Global, pipeline: Pipeline, rebuild: bool) -> Result<Self, Error> {
+    fn with_log(global: &Global, pipeline: Pipeline, (log, remote): Opened, rebuild: bool) -> Result<Self, Error> {
         let signals = Signals::listen()?;
-        let log = open_log(global)?;
         let store = open_store(global)?;
         let schemas = open_schemas(global, &store)?;
         let generation = match rebuild {
@@ -93,6 +101,7 @@ impl Environment {
             brokers: global.brokers.clone(),
             idle_timeout: global.idle_timeout.unwrap_or(idle_timeout),
             archive_interval: archiver::Options::default().flush_interval,
+            remote,
             signals,
         })
     }
@@ -113,6 +122,9 @@ impl Environment {
 
     /// Where log and store are, for people.
     pub fn place(&self) -> String {
+        if let Some(remote) = &self.remote {
+            return format!("the gateway at {}", remote.address());
+        }
         match &self.brokers {
             Some(brokers) => format!("Kafka at {brokers}, store in {}", self.data.join(STORE_DIR).display()),
             None => format!("embedded log and store in {}", self.data.display()),
@@ -136,13 +148,28 @@ fn open_log(global: &Global) -> Result<Arc<dyn Log>, Error> {
     Ok(Arc::new(Kafka::connect(brokers, &settings)?))
 }
 
+/// A log, and the gateway it is reached through.
+type Opened = (Arc<dyn Log>, Option<Remote>);
+
+fn open_shared(global: &Global) -> Result<Opened, Error> {
+    let through = |remote: Remote| -> Opened { (Arc::new(remote.clone()), Some(remote)) };
+    if let Some(address) = &global.gateway {
+        return Ok(through(Remote::at(address)));
+    }
+    match open_log(global) {
+        Ok(log) => Ok((log, None)),
+        Err(error @ Error::Outside(_)) => Remote::of(&global.data).map(through).ok_or(error),
+        Err(error) => Err(error),
+    }
+}
+
 fn open_embedded(dir: &Path) -> Result<Arc<dyn Log>, Error> {
     match Embedded::open(dir) {
         Ok(log) => Ok(Arc::new(log)),
         Err(log::Error::Locked { path, pid }) => {
             let holder = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
             Err(Error::Outside(format!(
-                "the log in {} is open in another process{holder}, and only one at a time can have it; stop that one first, or publish there with `tidemill up --publish FILE`",
+                "the log in {} is open in another process{holder}, and only one at a time can have it; stop that one first (publish, tap, topics and model promote reach it through its gateway if it runs one)",
                 path.display()
             )))
         }

@@ -62,6 +62,9 @@ pub enum Error {
     /// The gateway.
     #[error(transparent)]
     Gateway(#[from] gateway::Error),
+    /// Records that cannot be shown.
+    #[error(transparent)]
+    Decode(#[from] gateway::decode::Error),
     /// A promotion.
     #[error(transparent)]
     Promote(#[from] scorer::PromoteError),
@@ -123,6 +126,10 @@ impl Error {
                 archiver::Error::Context(error) => of_context(error),
                 archiver::Error::Stop(_) => Exit::Stopped,
                 _ => Exit::Failed,
+            },
+            Self::Decode(error) => match error {
+                gateway::decode::Error::Registry(_) => Exit::Unavailable,
+                gateway::decode::Error::Json { .. } => Exit::Failed,
             },
             Self::Gateway(error) => match error {
                 gateway::Error::Address { .. } | gateway::Error::NotLoopback { .. } => Exit::Input,

@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod commands;
+mod compute;
 mod demo;
 mod diagnostics;
 mod environment;
@@ -12,12 +13,11 @@ mod loading;
 mod logging;
 mod output;
 mod publish;
+mod remote;
 mod services;
 mod signals;
 mod suggest;
 mod supervisor;
-mod tap;
-mod compute;
 
 use std::process::ExitCode;
 

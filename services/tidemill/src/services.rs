@@ -7,10 +7,12 @@ use featurizer::{Featurizer, Role};
 use scorer::{RegistryModels, Scorer};
 use flow::plan::Service;
 use runtime::shell::{self, Stats};
+use tracing::warn;
 
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::note;
+use crate::remote::Announced;
 
 /// One thing that runs on an OS thread of its own.
 pub struct Job {
@@ -23,8 +25,11 @@ pub struct Job {
     /// Whether it ends by itself, as publishing a file does; a service that ends by itself ends all others.
     pub finite: bool,
     /// The work. It returns once the flag is set.
-    pub run: Box<dyn FnOnce(&AtomicBool) -> Result<(), Error> + Send>,
+    pub run: Work,
 }
+
+/// What a job does.
+pub type Work = Box<dyn FnOnce(&AtomicBool) -> Result<(), Error> + Send>;
 
 /// A service.
 pub struct Entry {
@@ -187,6 +192,7 @@ pub fn gateway(environment: &Environment, listen: &str, jobs: &[Job]) -> Job {
         stop: environment.signals.stop().clone(),
     };
     let context = environment.context.clone();
+    let (data, embedded) = (environment.data.clone(), environment.brokers.is_none());
     Job {
         name: "gateway".to_owned(),
         stats: None,
@@ -194,6 +200,10 @@ pub fn gateway(environment: &Environment, listen: &str, jobs: &[Job]) -> Job {
         finite: false,
         run: Box::new(move |_| {
             let running = gateway::Gateway::start(context, options)?;
+            let announced = embedded.then(|| Announced::at(&data, &running.address.to_string()));
+            if let Some(Err(error)) = &announced {
+                warn!(%error, data = %data.display(), "other commands cannot find the gateway by themselves");
+            }
             note(&format!("gateway at http://{}: /readyz, /metrics, /v1/topics/TOPIC/tap", running.address));
             Ok(running.wait()?)
         }),

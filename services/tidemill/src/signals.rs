@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::error::Error;
 use crate::exit::Exit;
+
+/// Time between two looks at signals.
+const LOOK_MS: u64 = 50;
 
 /// Set by signals and read by everything that runs for long.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +48,19 @@ impl Signals {
     /// Whether somebody asked to stop.
     pub fn stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Ends the process with the first signal, for a command that waits for others and has nothing to put in order.
+    pub fn leave_at_once(&self) -> Result<(), Error> {
+        let signals = self.clone();
+        let leave = move || {
+            while !signals.stopping() {
+                thread::sleep(Duration::from_millis(LOOK_MS));
+            }
+            std::process::exit(i32::from(Exit::Interrupted.number()));
+        };
+        let spawned = thread::Builder::new().name("leave".to_owned()).spawn(leave);
+        spawned.map(drop).map_err(|error| Error::Failed(format!("cannot start a thread: {error}")))
     }
 
     /// Ends with the code of Ctrl-C if that is what stopped the program.

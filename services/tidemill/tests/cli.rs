@@ -11,7 +11,7 @@ use serde_json::Value;
 fn tidemill(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
     command.current_dir(dir).args(args).env_remove("RUST_LOG");
-    for name in ["PIPELINE", "DATA", "BROKERS", "KAFKA", "SCHEMA_REGISTRY", "OUTPUT", "IDLE_TIMEOUT", "LOG_FORMAT"] {
+    for name in ["PIPELINE", "DATA", "BROKERS", "KAFKA", "SCHEMA_REGISTRY", "GATEWAY", "OUTPUT", "IDLE_TIMEOUT", "LOG_FORMAT"] {
         command.env_remove(format!("TIDEMILL_{name}"));
     }
     command.output().expect("the binary runs")
@@ -114,7 +114,7 @@ fn published_events_come_out_as_features() {
     let args = ["publish", file, "--label-column", "TX_FRAUD", "--output", "json"];
     let json = check(dir.path(), &args, 0, &[]);
     assert_eq!((&lines(&json)[0]["events"], &lines(&json)[0]["labels"]), (&40.into(), &40.into()));
-    let up = ["up", "--drain", "--idle-timeout", "500ms", "--pipeline", "ordered.yaml"];
+    let up = ["up", "--drain", "--idle-timeout", "500ms", "--pipeline", "ordered.yaml", "--listen", "127.0.0.1:0"];
     check(dir.path(), &up, 0, &["running validator", "everything is committed"]);
     let features = lines(&check(dir.path(), &["tap", "features.log"], 0, &[]));
     assert_eq!(features.len(), 40);
@@ -152,7 +152,7 @@ fn a_second_process_is_told_who_has_the_log() {
     let dir = folder();
     check(dir.path(), &["apply"], 0, &["generation 1"]);
     let held = runtime::embedded::Embedded::open(dir.path().join(".tidemill/log")).expect("the log");
-    check(dir.path(), &["topics"], 3, &[&format!("pid {}", std::process::id()), "--publish"]);
+    check(dir.path(), &["topics"], 3, &[&format!("pid {}", std::process::id()), "gateway"]);
     drop(held);
     check(dir.path(), &["topics"], 0, &["fraud.transactions.events.v1"]);
     check(dir.path(), &["apply", "--rebuild"], 0, &["generation 2", "customer.log.f1.g2"]);

@@ -1,5 +1,7 @@
 //! `tidemill model`: what was trained.
 
+use std::fmt::Display;
+
 use flow::fence::ModelRef;
 use registry::models::{MANIFEST_FILE, Models, Opened, Published, Version};
 use serde_json::{Value, json};
@@ -57,6 +59,11 @@ fn promote(
     (name, version): (&str, &str),
     threshold: Option<f64>,
 ) -> Result<(), Error> {
+    if let Some(remote) = &environment.remote {
+        let told = remote.promote(name, version, threshold)?;
+        let number = told.get("number").cloned().unwrap_or_default();
+        return output.show(|| champion(name, &version, &number), || told);
+    }
     check_applied(environment)?;
     let opened = open(&environment.models(), name, version)?;
     let Published { version, digest, .. } = opened.published;
@@ -71,9 +78,13 @@ fn promote(
     let promotion = scorer::promote(&environment.context, &environment.decisions, model, threshold)?;
     let number = promotion.number;
     output.show(
-        || format!("{name} version {version} is champion by control state {number}; scorers switch where they read it"),
+        || champion(name, &version, &number),
         || json!({ "name": name, "version": version, "digest": digest, "control": number, "threshold": threshold }),
     )
+}
+
+fn champion(name: &str, version: &dyn Display, number: &dyn Display) -> String {
+    format!("{name} version {version} is champion by control state {number}; scorers switch where they read it")
 }
 
 fn text(opened: &Opened, broken: Option<&str>) -> String {

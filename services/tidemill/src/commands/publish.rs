@@ -20,8 +20,10 @@ use crate::services::Job;
 pub fn run(global: &Global, output: Output, file: &Path, args: &SourceArgs) -> Result<(), Error> {
     // The file is opened first: a slip in its name shall not leave a log behind.
     let source = Source::open(file)?;
-    let environment = Environment::open(global)?;
-    apply(&environment.context)?;
+    let environment = Environment::shared(global)?;
+    if environment.remote.is_none() {
+        apply(&environment.context)?;
+    }
     let published = publish(&environment, source, args)?;
     report(output, file, &published)?;
     environment.signals.check()

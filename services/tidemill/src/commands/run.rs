@@ -1,14 +1,14 @@
 //! `tidemill run`: some services in this process.
 
 use crate::cli::Global;
-use crate::commands::up::{announce, finish};
+use crate::commands::up::{announce, finish, opened};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::Output;
 use crate::{services, supervisor};
 
 pub fn run(global: &Global, output: Output, names: &[String], drain: bool) -> Result<(), Error> {
-    let environment = Environment::open(global)?;
+    let environment = opened(global, drain)?;
     check_applied(&environment)?;
     let jobs = services::jobs(&environment, names)?;
     announce(&environment, &jobs);

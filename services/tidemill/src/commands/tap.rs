@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use gateway::decode::{Filter, Position, Start, Values, lines};
 use runtime::log::{Log, SessionOptions, TopicPartition};
 
 use crate::cli::{Global, Tap};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::Output;
+use crate::remote::Remote;
+use crate::signals::Signals;
 use crate::suggest::nearest;
-use crate::tap::{Filter, Position, Start, Values, lines};
 
 /// Longest wait for records at once.
 const POLL_MS: u64 = 200;
@@ -24,6 +26,9 @@ pub fn run(global: &Global, output: Output, options: &Tap) -> Result<(), Error> 
     let environment = Environment::existing(global)?;
     let log = &environment.context.log;
     let topic = find(&options.topic, &log.topics()?)?;
+    if let Some(remote) = &environment.remote {
+        return beside(remote, output, &topic, options, &environment.signals);
+    }
     let default = if options.follow { Start::End } else { Start::Start };
     let from = match &options.from {
         None => default,
@@ -60,6 +65,20 @@ pub fn run(global: &Global, output: Output, options: &Tap) -> Result<(), Error> 
     }
     session.close()?;
     environment.signals.check()
+}
+
+/// Through the gateway of the process that has the log.
+fn beside(remote: &Remote, output: Output, topic: &str, options: &Tap, signals: &Signals) -> Result<(), Error> {
+    signals.leave_at_once()?;
+    let default = if options.follow { "end" } else { "start" };
+    let mut query = vec![
+        ("from".to_owned(), options.from.clone().unwrap_or_else(|| default.to_owned())),
+        ("follow".to_owned(), options.follow.to_string()),
+        ("marks".to_owned(), options.marks.to_string()),
+    ];
+    query.extend(options.limit.map(|limit| ("limit".to_owned(), limit.to_string())));
+    query.extend(options.filter.iter().map(|(field, value)| ("filter".to_owned(), format!("{field}={value}"))));
+    remote.tap(topic, &query, |line| output.line(line).map(|()| true))
 }
 
 /// Where each partition is read from, and the ends of those that hold something from there on.

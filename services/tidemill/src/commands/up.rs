@@ -1,5 +1,7 @@
 //! `tidemill up`: everything in one process.
 
+use std::time::Duration;
+
 use runtime::apply::apply;
 use serde_json::json;
 
@@ -11,8 +13,11 @@ use crate::output::{Output, note};
 use crate::services::{self, Job};
 use crate::supervisor;
 
+/// How long records wait to be archived where somebody waits for the end.
+const DRAIN_ARCHIVE_INTERVAL: Duration = Duration::from_secs(1);
+
 pub fn run(global: &Global, output: Output, options: &Up) -> Result<(), Error> {
-    let environment = Environment::open(global)?;
+    let environment = opened(global, options.drain)?;
     let applied = apply(&environment.context)?;
     if !applied.topics.is_empty() {
         note(&format!("created {} topics", applied.topics.len()));
@@ -24,6 +29,13 @@ pub fn run(global: &Global, output: Output, options: &Up) -> Result<(), Error> {
         jobs.push(publish::job(&environment, output, file, &options.source)?);
     }
     finish(&environment, output, supervisor::run(&environment, jobs, options.drain))
+}
+
+/// The environment of services; those that are to end once all is done close their files soon.
+pub fn opened(global: &Global, drain: bool) -> Result<Environment, Error> {
+    let environment = Environment::open(global)?;
+    let archive_interval = if drain { DRAIN_ARCHIVE_INTERVAL } else { environment.archive_interval };
+    Ok(Environment { archive_interval, ..environment })
 }
 
 /// Says what runs, and where data lies.

@@ -10,7 +10,7 @@ use trainer::First;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::Output;
-use crate::tap::Values;
+use gateway::decode::Values;
 
 /// A subscriber to predictions, drift, alerts, requests and models.
 pub struct Show {

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::file::Source;
 use super::{Columns, Options, Pace, Publisher, check_map, convert};
-use crate::tap::Values;
+use gateway::decode::Values;
 
 fn schema(fields: &[(&str, DataType)]) -> Schema {
     Schema::new(fields.iter().map(|(name, kind)| Field::new(*name, kind.clone(), false)).collect::<Vec<_>>())
