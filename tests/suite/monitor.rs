@@ -1,6 +1,8 @@
 //! Drift seen from outside: amounts shift for two days, the monitor reports every window, opens one incident, asks once
 //! for a new model, and resolves the incident when the amounts come back; a restart on the way changes nothing.
 
+#![allow(clippy::unwrap_used)]
+
 use expect_test::expect;
 use flow::fence::ModelRef;
 use model::artefact::DatasetFacts;
@@ -24,14 +26,15 @@ const SHIFT: f64 = 300.0;
 const EVENTS_PER_DAY: i64 = 200;
 const SOURCE_PARTITIONS: i64 = 4;
 /// Never: events and labels of all partitions move time on by themselves.
-const IDLE: Duration = Duration::from_secs(3_600);
+pub(crate) const IDLE: Duration = Duration::from_secs(3_600);
 
 /// The amount of a day's n-th event: the same ones every day.
 fn amount(n: i64) -> f64 {
     10.0 + (n * 37 % EVENTS_PER_DAY) as f64
 }
 
-fn transactions(days: std::ops::Range<i64>) -> Transactions {
+/// The events of some days, in order.
+pub(crate) fn transactions(days: std::ops::Range<i64>) -> Transactions {
     let mut rows = Transactions::default();
     for (day, n) in days.flat_map(|day| (0..EVENTS_PER_DAY).map(move |n| (day, n))) {
         rows.id.push(day * EVENTS_PER_DAY + n);
@@ -44,11 +47,15 @@ fn transactions(days: std::ops::Range<i64>) -> Transactions {
     rows
 }
 
+/// All rows in order, each with a source partition.
+pub(crate) fn order(rows: &Transactions) -> Vec<(usize, i32)> {
+    (0..rows.len()).map(|row| (row, (row as i64 % SOURCE_PARTITIONS) as i32)).collect()
+}
+
 fn publish(deployment: &Deployment, days: std::ops::Range<i64>) {
     let rows = transactions(days);
-    let order: Vec<_> = (0..rows.len()).map(|row| (row, (row as i64 % SOURCE_PARTITIONS) as i32)).collect();
-    deployment.publish(rows.events(&deployment.context, &order));
-    deployment.publish(rows.labels(&deployment.context, &order));
+    deployment.publish(rows.events(&deployment.context, &order(&rows)));
+    deployment.publish(rows.labels(&deployment.context, &order(&rows)));
 }
 
 /// A model of one input, whose reference is a day as [`amount`] gives it.
@@ -77,7 +84,8 @@ fn artefact(feature_set: &str) -> Artefact {
     .unwrap()
 }
 
-fn promote(deployment: &Deployment, store: &Store) {
+/// Makes that model the champion.
+pub(crate) fn promote(deployment: &Deployment, store: &Store) {
     let artefact = artefact(&deployment.context.pipeline.features.digest);
     let published = Models::new(store.clone()).publish("fraud", artefact.files()).unwrap();
     let model = ModelRef { name: published.name, version: published.version, digest: artefact.digest().to_owned() };
@@ -125,8 +133,12 @@ fn run(restarts: &[i64]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let log = Embedded::open(dir.path().join("log")).unwrap();
     let store = Store::local(&dir.path().join("store")).unwrap();
-    let watched = [("features: all", "features: [amount]"), ("min_events: 1000", "min_events: 100")];
-    let deployment = Deployment::new(Arc::new(log), store.clone(), fraud(&watched));
+    let mut pipeline = fraud(&[]);
+    for watched in &mut pipeline.monitors {
+        watched.psi.features = vec!["amount".to_owned()];
+        watched.min_events = EVENTS_PER_DAY as u64;
+    }
+    let deployment = Deployment::new(Arc::new(log), store.clone(), pipeline);
     promote(&deployment, &store);
     let mut running = deployment.start(Duration::ZERO, IDLE);
     deployment.start_scorer(Duration::ZERO, &mut running);
