@@ -55,13 +55,15 @@ impl Scaler {
 
     #[inline(always)]
     unsafe fn apply_as<V: Lanes>(&self, row: &[f32], to: &mut [f32]) {
-        to[..self.inputs].copy_from_slice(row);
         let constants = self.scale.iter().zip(&self.shift).zip(&self.null);
-        for (values, ((scale, shift), null)) in to.as_chunks_mut::<LANES>().0.iter_mut().zip(constants) {
-            // SAFETY: each is an array of sixteen values, and the caller vouches for the instruction set.
+        let parts = row[..self.inputs].chunks(LANES).zip(to.as_chunks_mut::<LANES>().0);
+        for ((values, to), ((scale, shift), null)) in parts.zip(constants) {
+            // SAFETY: constants and target are arrays of sixteen values, of the row only what is there is read, and
+            // the caller vouches for the instruction set.
             unsafe {
                 let [scale, shift, null] = [scale, shift, null].map(|v| V::load(v.as_ptr()));
-                V::load(values.as_ptr()).standardise(scale, shift, null).store(values.as_mut_ptr());
+                let values = V::load_part(values.as_ptr(), values.len());
+                values.standardise(scale, shift, null).store(to.as_mut_ptr());
             }
         }
     }

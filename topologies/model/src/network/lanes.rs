@@ -53,6 +53,8 @@ impl InstructionSet {
 /// The caller runs on a machine with the instruction set, and pointers are valid for sixteen values.
 pub(super) trait Lanes: Copy {
     unsafe fn load(from: *const f32) -> Self;
+    /// The first `count` values, and zeros; only those are read.
+    unsafe fn load_part(from: *const f32, count: usize) -> Self;
     unsafe fn store(self, to: *mut f32);
     unsafe fn splat(value: f32) -> Self;
     /// `self * weight + sum`, rounded once.
@@ -72,6 +74,12 @@ impl Lanes for Plain {
     unsafe fn load(from: *const f32) -> Self {
         // SAFETY: the caller vouches for sixteen readable values.
         Self(unsafe { from.cast::<[f32; LANES]>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    unsafe fn load_part(from: *const f32, count: usize) -> Self {
+        // SAFETY: the caller vouches for `count` readable values.
+        Self(std::array::from_fn(|l| if l < count { unsafe { *from.add(l) } } else { 0.0 }))
     }
 
     #[inline(always)]
@@ -111,12 +119,13 @@ pub(super) use x86::{Pair, Wide};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{LIMIT, Lanes};
+    use super::{LANES, LIMIT, Lanes};
     use std::arch::x86_64::{
-        __m256, __m512, _CMP_LE_OQ, _mm256_andnot_ps, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_fmadd_ps,
-        _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
-        _mm512_abs_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_max_ps,
-        _mm512_min_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+        __m256, __m512, _CMP_LE_OQ, _mm256_andnot_ps, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_cmpgt_epi32,
+        _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_maskload_ps, _mm256_max_ps, _mm256_min_ps, _mm256_set1_epi32,
+        _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_storeu_ps, _mm512_abs_ps, _mm512_cmp_ps_mask,
+        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps,
+        _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
     };
 
     /// One 512-bit register.
@@ -129,6 +138,12 @@ mod x86 {
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
             Self(unsafe { _mm512_loadu_ps(from) })
+        }
+
+        #[inline(always)]
+        unsafe fn load_part(from: *const f32, count: usize) -> Self {
+            let mask = ((1u32 << count.min(LANES)) - 1) as u16;
+            Self(unsafe { _mm512_maskz_loadu_ps(mask, from) })
         }
 
         #[inline(always)]
@@ -170,6 +185,17 @@ mod x86 {
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
             unsafe { Self(_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))) }
+        }
+
+        #[inline(always)]
+        unsafe fn load_part(from: *const f32, count: usize) -> Self {
+            unsafe {
+                // A lane is read where its number is below the count.
+                let count = _mm256_set1_epi32(count.min(LANES) as i32);
+                let low = _mm256_cmpgt_epi32(count, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+                let high = _mm256_cmpgt_epi32(count, _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15));
+                Self(_mm256_maskload_ps(from, low), _mm256_maskload_ps(from.wrapping_add(8), high))
+            }
         }
 
         #[inline(always)]
