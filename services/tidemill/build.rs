@@ -14,7 +14,8 @@ fn main() {
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.retain(|path| path.extension().is_some_and(|ending| ending == "yaml"));
     files.sort();
-    let mut code = String::from("/// Shipped pipelines: name and text.\npub(crate) const SHIPPED: &[(&str, &str)] = &[\n");
+    let mut code =
+        String::from("/// Shipped pipelines: name and text.\npub(crate) const SHIPPED: &[(&str, &str)] = &[\n");
     for file in files {
         let name = file.file_stem().expect("a file has a name").to_string_lossy().into_owned();
         code.push_str(&format!("    ({name:?}, include_str!({:?})),\n", file.display().to_string()));

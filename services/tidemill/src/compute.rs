@@ -26,7 +26,12 @@ pub struct Computed {
 }
 
 /// Computes all features of the events in `batches`.
-pub fn compute(pipeline: &Pipeline, schema: &SchemaRef, batches: &[RecordBatch], options: &Options) -> Result<Computed, Error> {
+pub fn compute(
+    pipeline: &Pipeline,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    options: &Options,
+) -> Result<Computed, Error> {
     let wanted = wanted(pipeline)?;
     let known: Vec<&str> = pipeline.events.schema.columns.iter().map(|column| column.name.as_str()).collect();
     check_map(&options.map, &known)?;
@@ -116,7 +121,12 @@ fn first_copies(pipeline: &Pipeline, events: &RecordBatch) -> Result<Vec<Option<
     Ok(kept)
 }
 
-fn features(pipeline: &Pipeline, events: &RecordBatch, labels: Option<&ArrayRef>, delay_us: i64) -> Result<RecordBatch, Error> {
+fn features(
+    pipeline: &Pipeline,
+    events: &RecordBatch,
+    labels: Option<&ArrayRef>,
+    delay_us: i64,
+) -> Result<RecordBatch, Error> {
     let times = times_us(pipeline, events)?;
     let known: Vec<i64> = times.iter().map(|time_us| time_us.saturating_add(delay_us)).collect();
     let entities = &pipeline.features.entities;

@@ -119,7 +119,9 @@ impl Remote {
             match line.split_once(": ").or_else(|| line.split_once(':')) {
                 Some(("event", name)) => name.clone_into(&mut kind),
                 Some(("data", _)) if kind == "end" => return Ok(()),
-                Some(("data", text)) if kind == "error" => return Err(Error::Outside(format!("{}: {text}", self.base))),
+                Some(("data", text)) if kind == "error" => {
+                    return Err(Error::Outside(format!("{}: {text}", self.base)));
+                }
                 Some(("data", text)) if !take(text)? => return Ok(()),
                 _ => {}
             }
@@ -128,7 +130,8 @@ impl Remote {
     }
 
     fn get(&self, path: &str) -> Result<String, Refused> {
-        let mut response = self.agent.get(format!("{}{path}", self.base)).call().map_err(|error| self.silent(&error))?;
+        let mut response =
+            self.agent.get(format!("{}{path}", self.base)).call().map_err(|error| self.silent(&error))?;
         self.text(&mut response)
     }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use featurizer::{Featurizer, Role};
-use scorer::{RegistryModels, Scorer};
 use flow::plan::Service;
 use runtime::shell::{self, Stats};
+use scorer::{RegistryModels, Scorer};
 use tracing::warn;
 
 use crate::environment::Environment;

@@ -99,7 +99,8 @@ fn start(environment: &Environment, jobs: Vec<Job>, ended: &Sender<Ended>) -> Re
         let work = move || {
             let run = job.run;
             let result = catch_unwind(AssertUnwindSafe(|| run(&stop)));
-            let result = result.unwrap_or_else(|_| Err(Error::Failed("panicked; please report it with the log above".to_owned())));
+            let result = result
+                .unwrap_or_else(|_| Err(Error::Failed("panicked; please report it with the log above".to_owned())));
             // The receiver is gone only when the process is ending anyway.
             let _ = ended.send((at, result));
         };

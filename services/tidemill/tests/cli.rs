@@ -1,20 +1,28 @@
 //! The command line as a user meets it: the built binary, its exit codes, and a whole run on the embedded log.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Float64Type, Int64Type};
 use serde_json::Value;
 
-/// Runs the binary in a folder of its own.
-fn tidemill(dir: &Path, args: &[&str]) -> Output {
+/// The binary, in a folder of its own.
+fn command(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
     command.current_dir(dir).args(args).env_remove("RUST_LOG");
-    for name in ["PIPELINE", "DATA", "BROKERS", "KAFKA", "SCHEMA_REGISTRY", "GATEWAY", "OUTPUT", "IDLE_TIMEOUT", "LOG_FORMAT"] {
+    let names =
+        ["PIPELINE", "DATA", "BROKERS", "KAFKA", "SCHEMA_REGISTRY", "GATEWAY", "OUTPUT", "IDLE_TIMEOUT", "LOG_FORMAT"];
+    names.iter().for_each(|name| {
         command.env_remove(format!("TIDEMILL_{name}"));
-    }
-    command.output().expect("the binary runs")
+    });
+    command
+}
+
+fn tidemill(dir: &Path, args: &[&str]) -> Output {
+    command(dir, args).output().expect("the binary runs")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -50,7 +58,13 @@ fn transactions(dir: &Path) -> PathBuf {
     let mut csv = String::from("TRANSACTION_ID,TX_DATETIME,CUSTOMER_ID,TERMINAL_ID,TX_AMOUNT,TX_FRAUD\n");
     for id in 0..40 {
         let (day, hour) = (1 + id / 4, id % 4);
-        csv += &format!("{id},2024-05-{day:02} {hour:02}:00:00,{},{},{}.5,{}\n", id % 4, id % 2, id, u8::from(id % 10 == 0));
+        csv += &format!(
+            "{id},2024-05-{day:02} {hour:02}:00:00,{},{},{}.5,{}\n",
+            id % 4,
+            id % 2,
+            id,
+            u8::from(id % 10 == 0)
+        );
     }
     let path = dir.join("transactions.csv");
     std::fs::write(&path, csv).expect("a file");
@@ -158,13 +172,87 @@ fn a_second_process_is_told_who_has_the_log() {
     check(dir.path(), &["apply", "--rebuild"], 0, &["generation 2", "customer.log.f1.g2"]);
 }
 
+/// `up` in the background; killed with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits for a file that a process writes when it is ready.
+fn wait_for(file: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !file.exists() {
+        assert!(Instant::now() < deadline, "{} did not appear", file.display());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn commands_reach_a_running_up_and_ctrl_c_ends_it_cleanly() {
+    let dir = folder();
+    let up = command(dir.path(), &["up", "--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn();
+    let mut up = Running(up.expect("the binary runs"));
+    let address = dir.path().join(".tidemill/gateway");
+    wait_for(&address);
+    let file = transactions(dir.path());
+    let args = ["publish", file.to_str().expect("a path"), "--label-column", "TX_FRAUD"];
+    check(dir.path(), &args, 0, &["published 40 events and 40 labels"]);
+    let follow = ["tap", "features.log", "--follow", "--from", "start", "--limit", "40"];
+    assert_eq!(lines(&check(dir.path(), &follow, 0, &[])).len(), 40);
+    check(dir.path(), &["topics"], 0, &["fraud.transactions.events.v1"]);
+    check(dir.path(), &["model", "promote", "fraud"], 2, &["nothing was published under that name"]);
+    check(dir.path(), &["apply"], 3, &[&format!("pid {}", up.0.id())]);
+    let pid = i32::try_from(up.0.id()).expect("a pid");
+    // SAFETY: the process is our child and was not waited for yet, so the number is still its.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGINT) }, 0);
+    let ended = up.0.wait().expect("it ends");
+    assert_eq!(ended.code(), Some(130));
+    let mut said = String::new();
+    up.0.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+    assert!(said.contains("stopped; everything is committed"), "{said}");
+    assert!(!address.exists(), "nobody is sent to a gateway that is gone");
+    check(dir.path(), &["topics"], 0, &["fraud.features.log.f1.g1"]);
+}
+
+#[test]
+fn services_run_as_processes_of_their_own_on_kafka() {
+    let Some(kafka) = tests::kafka::kafka() else { return };
+    let dir = folder();
+    let on = |args: &[&str]| {
+        let place = ["--brokers", kafka.brokers(), "--idle-timeout", "500ms", "--pipeline", "ordered.yaml"];
+        check(dir.path(), &[args, &place[..]].concat(), 0, &[])
+    };
+    let ordered = shipped().replace("ordering: arrival", "ordering: event_time");
+    std::fs::write(dir.path().join("ordered.yaml"), ordered).expect("a file");
+    let file = transactions(dir.path());
+    on(&["apply"]);
+    on(&["publish", file.to_str().expect("a path"), "--label-column", "TX_FRAUD"]);
+    on(&["run", "validator", "--drain"]);
+    on(&["run", "featurizer", "--drain"]);
+    let features = lines(&on(&["tap", "features.log"]));
+    assert_eq!(features.len(), 40);
+    let one = lines(&on(&["tap", "features.log", "--filter", "transaction_id=36"]));
+    assert_eq!(one[0]["features"]["customer_tx_amount_avg_30d"], 18.5);
+    assert_eq!(lines(&on(&["tap", "outcomes"])).len(), 40);
+    assert!(!dir.path().join(".tidemill/log").exists(), "the log is Kafka's");
+}
+
 /// Witness: the handbook's own feature files, see `tests::fraud`.
 #[test]
 fn features_computed_from_the_handbook_are_the_published_ones() {
     let Some(folder) = tests::fraud::data() else { return };
     let dir = tempfile::tempdir().expect("a folder");
     let file = folder.join("transactions_2018-04-01_2018-07-09.parquet");
-    check(dir.path(), &["features", "compute", file.to_str().expect("a path"), "--out", "f.parquet"], 0, &["959229 events"]);
+    check(
+        dir.path(),
+        &["features", "compute", file.to_str().expect("a path"), "--out", "f.parquet"],
+        0,
+        &["959229 events"],
+    );
     let published = tests::fraud::published(&folder);
     let mut found = 0;
     for batch in offline::table::read(&dir.path().join("f.parquet")).expect("a table") {
@@ -177,7 +265,12 @@ fn features_computed_from_the_handbook_are_the_published_ones() {
             found += 1;
             for (at, (name, _)) in tests::fraud::PUBLISHED.iter().enumerate() {
                 let ours = features[at].value(row);
-                assert!(tests::fraud::equal(at, ours, expected[at]), "{}: {name} {ours} {}", ids.value(row), expected[at]);
+                assert!(
+                    tests::fraud::equal(at, ours, expected[at]),
+                    "{}: {name} {ours} {}",
+                    ids.value(row),
+                    expected[at]
+                );
             }
         }
     }

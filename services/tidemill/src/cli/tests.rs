@@ -11,7 +11,8 @@ fn the_command_line_is_consistent() {
 
 #[test]
 fn global_options_stand_anywhere() {
-    let cli = Cli::parse_from(["tidemill", "tap", "x", "--data", "here", "--from", "-5", "--kafka", "a=b", "--kafka=c=d=e"]);
+    let cli =
+        Cli::parse_from(["tidemill", "tap", "x", "--data", "here", "--from", "-5", "--kafka", "a=b", "--kafka=c=d=e"]);
     assert_eq!(cli.global.data.to_str(), Some("here"));
     assert_eq!(cli.global.kafka, [("a".into(), "b".into()), ("c".into(), "d=e".into())]);
     let Command::Tap(tap) = cli.command else { panic!("it is a tap") };

@@ -54,9 +54,10 @@ pub fn run(global: &Global, output: Output, options: &Tap) -> Result<(), Error> 
                 continue;
             }
             let decoded = values.decode(&*environment.context.schemas, &records)?;
-            let shown = records.iter().zip(decoded).flat_map(|(record, value)| {
-                lines(&Position { tp: &tp, record }, value, options.marks)
-            });
+            let shown = records
+                .iter()
+                .zip(decoded)
+                .flat_map(|(record, value)| lines(&Position { tp: &tp, record }, value, options.marks));
             let shown: Vec<String> =
                 shown.filter(|line| filter.wants(line)).take(budget).map(|line| line.to_string()).collect();
             budget -= shown.len();
@@ -114,7 +115,8 @@ fn find(wanted: &str, topics: &[String]) -> Result<String, Error> {
         [only] => Ok(only.clone()),
         [] => {
             let near = nearest(wanted, topics.iter().map(String::as_str));
-            let help = near.map_or_else(|| "see `tidemill topics`".to_owned(), |near| format!("did you mean `{near}`?"));
+            let help =
+                near.map_or_else(|| "see `tidemill topics`".to_owned(), |near| format!("did you mean `{near}`?"));
             Err(Error::Input(format!("there is no topic {wanted}; {help}")))
         }
         ref several => {
@@ -132,7 +134,8 @@ mod tests {
 
     #[track_caller]
     fn check(wanted: &str, expected: Result<&str, &str>) {
-        let topics = ["a.b.events.v1", "a.b.events.v1.late", "a.b.events.v1.validator.dlq", "a.c.log.f1.g1", "a.d.log.g1"];
+        let topics =
+            ["a.b.events.v1", "a.b.events.v1.late", "a.b.events.v1.validator.dlq", "a.c.log.f1.g1", "a.d.log.g1"];
         let found = find(wanted, &topics.map(str::to_owned)).map_err(|error| error.to_string());
         assert_eq!(found.as_deref().map_err(String::as_str), expected, "{wanted}");
     }

@@ -33,15 +33,12 @@ pub fn run(global: &Global, output: Output) -> Result<(), Error> {
 }
 
 fn text(rows: &[Row]) -> String {
-    let cells = |row: &Row| {
-        vec![row.name.clone(), row.kind.to_owned(), row.partitions.to_string(), row.records.to_string()]
-    };
+    let cells =
+        |row: &Row| vec![row.name.clone(), row.kind.to_owned(), row.partitions.to_string(), row.records.to_string()];
     table(&["TOPIC", "KIND", "PARTITIONS", "RECORDS"], &rows.iter().map(cells).collect::<Vec<_>>())
 }
 
 fn value(rows: &[Row]) -> Value {
-    let row = |row: &Row| {
-        json!({ "topic": row.name, "kind": row.kind, "partitions": row.partitions, "records": row.records })
-    };
+    let row = |row: &Row| json!({ "topic": row.name, "kind": row.kind, "partitions": row.partitions, "records": row.records });
     rows.iter().map(row).collect()
 }

@@ -112,7 +112,9 @@ fn rounded(array: &ArrayRef, converted: &ArrayRef, row: usize) -> bool {
     }
     let double = |array: &ArrayRef| cast(&array.slice(row, 1), &DataType::Float64).ok();
     match (double(array), double(converted)) {
-        (Some(from), Some(to)) => from.as_primitive::<Float64Type>().value(0) != to.as_primitive::<Float64Type>().value(0),
+        (Some(from), Some(to)) => {
+            from.as_primitive::<Float64Type>().value(0) != to.as_primitive::<Float64Type>().value(0)
+        }
         _ => true,
     }
 }
@@ -137,7 +139,8 @@ fn words(data_type: &DataType) -> String {
 
 fn find(name: &str, is_time: bool, table: &Schema, map: &Mapping) -> Result<Option<usize>, Error> {
     if let Some((_, column)) = map.iter().find(|(mapped, _)| mapped == name) {
-        let at = position(table, |found| found == column).or_else(|| position(table, |found| plain(found) == plain(column)));
+        let at =
+            position(table, |found| found == column).or_else(|| position(table, |found| plain(found) == plain(column)));
         return at.map(Some).ok_or_else(|| Error::Map {
             name: name.to_owned(),
             column: column.clone(),

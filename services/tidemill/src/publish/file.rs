@@ -37,10 +37,9 @@ impl Source {
             "tsv" => csv(path, b'\t'),
             "json" | "jsonl" | "ndjson" => json(path),
             "parquet" | "pq" => parquet(path),
-            _ if path.is_file() && !is_parquet(path) => Err(failed(
-                path,
-                "its kind is unknown; end its name in .parquet, .csv, .tsv, .jsonl or .ndjson",
-            )),
+            _ if path.is_file() && !is_parquet(path) => {
+                Err(failed(path, "its kind is unknown; end its name in .parquet, .csv, .tsv, .jsonl or .ndjson"))
+            }
             _ => parquet(path),
         }
     }
@@ -104,7 +103,8 @@ fn json(path: &Path) -> Result<Source, Error> {
         names.extend(plain.map(|(name, _)| name).filter(|name| !names.contains(name)).collect::<Vec<_>>());
     }
     let schema = texts(names.iter().map(String::as_str));
-    let reader = arrow::json::ReaderBuilder::new(schema.clone()).with_coerce_primitive(true).with_batch_size(BATCH_ROWS);
+    let reader =
+        arrow::json::ReaderBuilder::new(schema.clone()).with_coerce_primitive(true).with_batch_size(BATCH_ROWS);
     let reader = reader.build(open(path)?).map_err(|error| failed(path, error))?;
     let path = path.to_owned();
     let batches = reader.map(move |batch| batch.map_err(|error| failed(&path, error)));

@@ -6,7 +6,9 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{ArrayRef, Float64Array, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
+use arrow::array::{
+    ArrayRef, Float64Array, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use flow::plan::plan;
 use registry::schemas::FileRegistry;
@@ -40,7 +42,8 @@ fn check_found(wanted: &str, map: &[(&str, &str)], expected: Result<&str, &str>)
     let map = map.iter().map(|(name, column)| ((*name).to_owned(), (*column).to_owned())).collect();
     let fields = schema(&[(wanted, DataType::Float64)]);
     let found = Columns::find(&fields, &file(), &map, Some("event_time"));
-    let found = found.map(|columns| file().field(columns.get(0).unwrap()).name().clone()).map_err(|error| error.to_string());
+    let found =
+        found.map(|columns| file().field(columns.get(0).unwrap()).name().clone()).map_err(|error| error.to_string());
     assert_eq!(found.as_deref().map_err(String::as_str), expected);
 }
 
@@ -60,8 +63,10 @@ fn missing_columns_are_named_with_those_there_are() {
     check_found(
         "tx_amuont",
         &[],
-        Err("no column for `tx_amuont`; did you mean `TX_AMOUNT`? Say so with --map tx_amuont=TX_AMOUNT; the file has \
-             `TRANSACTION_ID`, `TX_DATETIME`, `TX_AMOUNT`, `TX_FRAUD`, `TX_FRAUD_SCENARIO`"),
+        Err(
+            "no column for `tx_amuont`; did you mean `TX_AMOUNT`? Say so with --map tx_amuont=TX_AMOUNT; the file has \
+             `TRANSACTION_ID`, `TX_DATETIME`, `TX_AMOUNT`, `TX_FRAUD`, `TX_FRAUD_SCENARIO`",
+        ),
     );
     check_found(
         "amount",
@@ -75,7 +80,8 @@ fn missing_columns_are_named_with_those_there_are() {
 #[track_caller]
 fn check_value(array: impl arrow::array::Array + 'static, wanted: DataType, expected: Result<(), &str>) {
     let array: ArrayRef = Arc::new(array);
-    let converted = convert(&array, "C", &Field::new("f", wanted.clone(), false), 10).map_err(|error| error.to_string());
+    let converted =
+        convert(&array, "C", &Field::new("f", wanted.clone(), false), 10).map_err(|error| error.to_string());
     assert_eq!(converted.as_ref().map(|_| ()).map_err(String::as_str), expected);
     if let Ok(converted) = converted {
         assert_eq!(converted.data_type(), &wanted);
@@ -91,11 +97,7 @@ fn values_become_what_the_schema_wants_or_are_named() {
     check_value(TimestampMillisecondArray::from(vec![1]), time.clone(), Ok(()));
     check_value(Float64Array::from(vec![1.0, 2.0]), DataType::Int32, Ok(()));
     let row = |rest: &str| format!("row 12: column `C` has {rest}");
-    check_value(
-        StringArray::from(vec!["1", "x"]),
-        DataType::Float64,
-        Err(&row("`x`, and `f` must be a number")),
-    );
+    check_value(StringArray::from(vec!["1", "x"]), DataType::Float64, Err(&row("`x`, and `f` must be a number")));
     check_value(
         Float64Array::from(vec![1.0, 2.5]),
         DataType::Int32,
@@ -186,7 +188,10 @@ fn events_and_labels_arrive_keyed_and_decodable() {
     assert_eq!(events[2].2["amount"], 3.5);
     assert_eq!(events[2].2["event_time"], "1970-01-01T02:00:00Z");
     for (partition, key, _) in &events {
-        assert_eq!(*partition, runtime::log::partition_of_key(key.as_bytes(), context.pipeline.events.partitions as i32));
+        assert_eq!(
+            *partition,
+            runtime::log::partition_of_key(key.as_bytes(), context.pipeline.events.partitions as i32)
+        );
     }
     let source = context.pipeline.labels.as_ref().unwrap();
     let labels = read(&context, &source.topic);
@@ -213,10 +218,8 @@ fn check_file(name: &str, text: &str) {
     std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
     let source = Source::open(&path).unwrap();
     let batches: Vec<RecordBatch> = source.batches.collect::<Result<_, _>>().unwrap();
-    let wanted = Schema::new(vec![
-        Field::new("id", DataType::Int64, false),
-        Field::new("amount", DataType::Float64, true),
-    ]);
+    let wanted =
+        Schema::new(vec![Field::new("id", DataType::Int64, false), Field::new("amount", DataType::Float64, true)]);
     let columns = Columns::find(&wanted, &source.schema, &Vec::new(), None).unwrap();
     let batch = columns.convert(&batches[0], &Arc::new(wanted), 0).unwrap();
     let expected: Vec<ArrayRef> =
