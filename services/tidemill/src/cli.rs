@@ -89,6 +89,9 @@ pub enum Command {
         /// The services.
         #[arg(required = true, value_name = "SERVICE", value_parser = PossibleValuesParser::new(services::names()))]
         services: Vec<String>,
+        /// Where the gateway listens, if it is among them.
+        #[arg(long, value_name = "HOST:PORT", default_value = gateway::LISTEN)]
+        listen: String,
         /// Stop once everything published has gone through.
         #[arg(long)]
         drain: bool,

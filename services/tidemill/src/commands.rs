@@ -24,7 +24,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Graph { format } => graph::run(global, output, *format),
         Command::Apply { rebuild } => apply::run(global, output, *rebuild),
         Command::Up(options) => up::run(global, output, options),
-        Command::Run { services, drain } => run::run(global, output, services, *drain),
+        Command::Run { services, listen, drain } => run::run(global, output, services, listen, *drain),
         Command::Publish { file, source } => publish::run(global, output, file, source),
         Command::Tap(options) => tap::run(global, output, options),
         Command::Topics => topics::run(global, output),

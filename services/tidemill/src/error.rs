@@ -133,7 +133,7 @@ impl Error {
             },
             Self::Gateway(error) => match error {
                 gateway::Error::Address { .. } | gateway::Error::NotLoopback { .. } => Exit::Input,
-                gateway::Error::Registry(_) => Exit::Unavailable,
+                gateway::Error::Registry(_) | gateway::Error::Listen { .. } => Exit::Unavailable,
                 _ => Exit::Failed,
             },
             Self::Promote(error) => match error {

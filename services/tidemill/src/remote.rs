@@ -24,6 +24,9 @@ const CONNECT_TIMEOUT_MS: u64 = 2_000;
 /// Bytes of records that are gathered into one request; the gateway takes some more.
 const REQUEST_BYTES_MAX: usize = 512 * 1024;
 
+/// Start and end of each partition.
+type Offsets = Vec<(i64, i64)>;
+
 /// A gateway.
 #[derive(Debug, Clone)]
 pub struct Remote {
@@ -161,8 +164,8 @@ impl Remote {
         Err(Refused { message, ours: (400..500).contains(&status) })
     }
 
-    /// Start and end of each partition of each topic.
-    fn listed(&self) -> LogResult<Vec<(String, Vec<(i64, i64)>)>> {
+    /// All topics.
+    fn listed(&self) -> LogResult<Vec<(String, Offsets)>> {
         let text = self.get("/v1/topics").map_err(|refused| unavailable("asking for topics", &refused))?;
         let listed = parsed(&text).map_err(|refused| unavailable("asking for topics", &refused))?;
         let number = |value: &Value, name: &str| value.get(name).and_then(Value::as_i64).unwrap_or_default();

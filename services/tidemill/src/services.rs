@@ -49,9 +49,12 @@ pub const SERVICES: &[Entry] = &[
     Entry { name: "archiver", jobs: archiver },
 ];
 
+/// The service that is made last, since it tells the others' counters.
+pub const GATEWAY: &str = "gateway";
+
 /// Names of all services.
 pub fn names() -> Vec<&'static str> {
-    SERVICES.iter().map(|entry| entry.name).collect()
+    SERVICES.iter().map(|entry| entry.name).chain([GATEWAY]).collect()
 }
 
 /// Jobs of the named services; of all when none is named.
@@ -194,7 +197,7 @@ pub fn gateway(environment: &Environment, listen: &str, jobs: &[Job]) -> Job {
     let context = environment.context.clone();
     let (data, embedded) = (environment.data.clone(), environment.brokers.is_none());
     Job {
-        name: "gateway".to_owned(),
+        name: GATEWAY.to_owned(),
         stats: None,
         reads: Vec::new(),
         finite: false,

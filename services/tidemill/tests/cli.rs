@@ -276,3 +276,13 @@ fn features_computed_from_the_handbook_are_the_published_ones() {
     }
     assert_eq!((found, published.len()), (134_318, 134_318));
 }
+
+#[test]
+fn a_gateway_runs_alone_and_a_taken_port_is_said() {
+    let dir = folder();
+    check(dir.path(), &["apply"], 0, &[]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    check(dir.path(), &["run", "gateway", "--listen", &address], 3, &[&address, "port 0 takes a free one"]);
+    check(dir.path(), &["run", "gateway", "--listen", "0.0.0.0:0"], 2, &["loopback"]);
+}

@@ -7,10 +7,17 @@ use crate::error::Error;
 use crate::output::Output;
 use crate::{services, supervisor};
 
-pub fn run(global: &Global, output: Output, names: &[String], drain: bool) -> Result<(), Error> {
+pub fn run(global: &Global, output: Output, names: &[String], listen: &str, drain: bool) -> Result<(), Error> {
     let environment = opened(global, drain)?;
     check_applied(&environment)?;
-    let jobs = services::jobs(&environment, names)?;
+    let mut jobs = services::jobs(&environment, names)?;
+    if names.iter().any(|name| name == services::GATEWAY) {
+        jobs.push(services::gateway(&environment, listen, &jobs));
+    }
+    if jobs.is_empty() {
+        let pipeline = &environment.context.pipeline.name;
+        return Err(Error::Input(format!("pipeline {pipeline} has nothing to do for {}", names.join(", "))));
+    }
     announce(&environment, &jobs);
     finish(&environment, output, supervisor::run(&environment, jobs, drain))
 }
