@@ -257,8 +257,9 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     let us = flow::config::parse_duration(text).and_then(|us| u64::try_from(us).ok());
-    us.map(Duration::from_micros)
-        .ok_or_else(|| format!("`{text}` is no length of time; write a whole number and a unit: 500ms, 90s, 10m, 1h, 7d"))
+    us.map(Duration::from_micros).ok_or_else(|| {
+        format!("`{text}` is no length of time; write a whole number and a unit: 500ms, 90s, 10m, 1h, 7d")
+    })
 }
 
 fn positive(text: &str) -> Result<f64, String> {
