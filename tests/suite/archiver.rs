@@ -134,7 +134,8 @@ fn files_tile_the_logs_and_hold_each_item_once() {
         assert_eq!(control.len(), rows.len() - items, "{log}");
         let control: Vec<archiver::Control> = control.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
         assert_eq!(control.iter().filter(|one| one.fence.is_some()).count(), 4, "{log}: a first fence per partition");
-        assert!(control.iter().any(|one| !one.marks.is_empty()), "{log}");
+        // Later stages write marks when they get round to it, the validator before it stops.
+        assert!(log != names.first_log() || control.iter().any(|one| !one.marks.is_empty()), "{log}");
     }
 }
 

@@ -1,31 +1,85 @@
 //! Records about models: announcements and answers.
 
-use crate::Error;
 use crate::candidate::Metrics;
+use crate::champion::open;
+use crate::{Error, Surroundings};
 use bytes::Bytes;
 use flow::fence::ModelRef;
 use model::Manifest;
-use registry::models::Published;
+use registry::models::{Published, Version};
 use runtime::context::Context;
-use runtime::log::{Header, Publish};
+use runtime::log::{Header, Publish, SessionOptions};
 use schemas::contracts;
 use schemas::json::JsonWriter;
 use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What is told of a version.
-pub struct Standing<'a> {
-    /// The version.
+/// A change of standings.
+pub struct Change<'a> {
+    /// The version that was trained or promoted.
     pub published: &'a Published,
     /// Its facts.
     pub manifest: &'a Manifest,
-    /// The champion it was compared with.
-    pub parent: Option<&'a ModelRef>,
-    /// Number of the fence that made it the champion.
+    /// The champion before.
+    pub before: Option<&'a ModelRef>,
+    /// Number of the fence that made it the champion; none leaves it a candidate.
     pub control_number: Option<u64>,
     /// The request behind it.
     pub request: Option<&'a str>,
-    /// When, microseconds since the epoch.
-    pub announced_us: i64,
+}
+
+impl Change<'_> {
+    /// What is to be told: the version's standing, and that of the champion whose place it takes.
+    pub fn announcements(&self, surroundings: &Surroundings) -> Result<Vec<Value>, Error> {
+        let standing = if self.control_number.is_some() { "CHAMPION" } else { "CANDIDATE" };
+        let mut told = vec![self.announcement(surroundings, (standing, self.published, self.manifest))];
+        let retired =
+            self.before.filter(|before| self.control_number.is_some() && before.digest != self.published.digest);
+        if let Some(retired) = retired {
+            let (published, model) = open(&surroundings.models(), &retired.name, Version::Number(retired.version))?;
+            told.push(self.announcement(surroundings, ("RETIRED", &published, model.manifest())));
+        }
+        Ok(told)
+    }
+
+    fn announcement(
+        &self,
+        surroundings: &Surroundings,
+        (standing, published, manifest): (&str, &Published, &Manifest),
+    ) -> Value {
+        json!({
+            "model": published.name,
+            "version": published.version.to_string(),
+            "standing": standing,
+            "pipeline": surroundings.context.pipeline.name,
+            "digest": published.digest,
+            "dataset_digest": manifest.dataset.digest,
+            "feature_set": manifest.feature_set,
+            "parent_digest": manifest.parent,
+            "threshold": f64::from(manifest.threshold.value),
+            "metrics": metrics(&manifest.metrics),
+            "control_number": self.control_number,
+            "request": self.request,
+            "announced_time": now_us(),
+        })
+    }
+}
+
+/// The clock of announcements, which no computation reads.
+fn now_us() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+}
+
+/// Publishes announcements outside of the service's session.
+pub fn tell(surroundings: &Surroundings, change: &Change<'_>) -> Result<(), Error> {
+    let context = &surroundings.context;
+    let client = format!("{}.trainer", context.pipeline.name);
+    let mut session = context.log.session(SessionOptions { durable: true, ..SessionOptions::publisher(client) })?;
+    for announcement in change.announcements(surroundings)? {
+        session.publish(models_record(context, &announcement)?)?;
+    }
+    session.flush()?;
+    Ok(session.close()?)
 }
 
 /// Measures as a list; those that are no number are left out.
@@ -36,31 +90,11 @@ pub fn metrics(metrics: &Metrics) -> Value {
     rows.map(row).collect()
 }
 
-/// An announcement as its topic spells it.
-pub fn announcement(pipeline: &str, standing: &Standing<'_>) -> Value {
-    let Standing { published, manifest, .. } = standing;
-    json!({
-        "model": published.name,
-        "version": published.version.to_string(),
-        "standing": if standing.control_number.is_some() { "CHAMPION" } else { "CANDIDATE" },
-        "pipeline": pipeline,
-        "digest": published.digest,
-        "dataset_digest": manifest.dataset.digest,
-        "feature_set": manifest.feature_set,
-        "parent_digest": standing.parent.map(|parent| &parent.digest),
-        "threshold": f64::from(manifest.threshold.value),
-        "metrics": metrics(&manifest.metrics),
-        "control_number": standing.control_number,
-        "request": standing.request,
-        "announced_time": standing.announced_us,
-    })
-}
-
 /// A record for the models topic. Its key is name and version, so that compaction keeps the standing of each.
 pub fn models_record(context: &Context, announcement: &Value) -> Result<Publish, Error> {
     let text = |name: &str| announcement[name].as_str().unwrap_or_default();
     let key = format!("{}@{}", text("model"), text("version"));
-    let id = format!("{key}/{}", text("standing"));
+    let id = format!("{key}/{}/{}", text("standing"), announcement["control_number"]);
     record(context, (&context.plan.names.models, contracts::MODEL_ANNOUNCEMENT), (key, id), announcement)
 }
 

@@ -5,8 +5,8 @@
 //! of the request somewhere else in the topic finds it answered and is silent, the same record read again after a crash
 //! tells it again.
 
-use crate::announce::{Standing, announcement, metrics, models_record, requests_record};
-use crate::candidate::{Candidate, publish, train};
+use crate::announce::{Change, metrics, models_record, requests_record};
+use crate::candidate::{publish, train};
 use crate::champion::{champion, compare};
 use crate::dataset::{Dataset, Inputs, dataset, load};
 use crate::window::requested;
@@ -21,7 +21,6 @@ use runtime::log::Publish;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::info;
 
 /// Longest id that is spelt out in keys.
@@ -42,18 +41,16 @@ pub struct Answer {
     pub answers: (i32, i64),
     /// The record for the requests topic.
     pub request: Value,
-    /// The record for the models topic, if a model was trained.
-    pub announcement: Option<Value>,
+    /// Records for the models topic, if a model was trained.
+    pub announcements: Vec<Value>,
 }
 
 impl Answer {
     /// The records that tell it.
     pub fn records(&self, surroundings: &Surroundings) -> Result<Vec<Publish>, Error> {
         let context = &surroundings.context;
-        let mut records = Vec::new();
-        records.extend(
-            self.announcement.iter().map(|value| models_record(context, value)).collect::<Result<Vec<_>, _>>()?,
-        );
+        let announced = self.announcements.iter().map(|value| models_record(context, value));
+        let mut records = announced.collect::<Result<Vec<_>, _>>()?;
         records.push(requests_record(context, &self.request)?);
         Ok(records)
     }
@@ -67,10 +64,12 @@ pub fn answer(surroundings: &Surroundings, request: &Request, at: (i32, i64)) ->
         return Ok((known.answers == at).then_some(known));
     }
     let mine = match fulfil(surroundings, request) {
-        Ok((result, announcement)) => Answer { answers: at, request: request.json("COMPLETED", &result), announcement },
+        Ok((result, announcements)) => {
+            Answer { answers: at, request: request.json("COMPLETED", &result), announcements }
+        }
         Err(error) if error.is_final() => {
             let state = if matches!(error, Error::NoModel { .. }) { "REFUSED" } else { "FAILED" };
-            Answer { answers: at, request: request.json(state, &nothing(&error)), announcement: None }
+            Answer { answers: at, request: request.json(state, &nothing(&error)), announcements: Vec::new() }
         }
         Err(error) => return Err(error),
     };
@@ -80,8 +79,8 @@ pub fn answer(surroundings: &Surroundings, request: &Request, at: (i32, i64)) ->
     Ok((decided.answers == at).then_some(decided))
 }
 
-/// Trains, compares, publishes, and promotes if the pipeline says so: result and announcement.
-fn fulfil(surroundings: &Surroundings, request: &Request) -> Result<(Value, Option<Value>), Error> {
+/// Trains, compares, publishes, and promotes if the pipeline says so: result and announcements.
+fn fulfil(surroundings: &Surroundings, request: &Request) -> Result<(Value, Vec<Value>), Error> {
     let pipeline = &surroundings.context.pipeline;
     let model = surroundings.model(&request.model)?;
     let (plan, train_rows, holdout) = planned(surroundings, request, model)?;
@@ -103,25 +102,14 @@ fn fulfil(surroundings: &Surroundings, request: &Request) -> Result<(Value, Opti
         "detail": detail,
         "metrics": metrics(&candidate.metrics),
     });
-    let standing = standing(&candidate, &published, &plan, number, &request.request);
-    Ok((result, Some(announcement(&pipeline.name, &standing))))
-}
-
-fn standing<'a>(
-    candidate: &'a Candidate,
-    published: &'a Published,
-    plan: &'a Plan,
-    control_number: Option<u64>,
-    request: &'a str,
-) -> Standing<'a> {
-    Standing {
-        published,
+    let change = Change {
+        published: &published,
         manifest: candidate.model.manifest(),
-        parent: plan.champion.as_ref(),
-        control_number,
-        request: Some(request),
-        announced_us: now_us(),
-    }
+        before: plan.champion.as_ref(),
+        control_number: number,
+        request: Some(&request.request),
+    };
+    Ok((result, change.announcements(surroundings)?))
 }
 
 /// Datasets and champion as whoever came first decided them.
@@ -208,9 +196,4 @@ fn text(decision: &impl Serialize) -> Vec<u8> {
 fn read<T: DeserializeOwned>(key: &str, decided: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(decided)
         .map_err(|error| Error::Unreadable { key: key.to_owned(), detail: error.to_string() })
-}
-
-/// The clock of announcements, which no computation reads.
-pub(crate) fn now_us() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }

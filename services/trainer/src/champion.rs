@@ -1,5 +1,6 @@
 //! The model in force: which it is, whether a candidate beats it, and how another takes its place.
 
+use crate::announce::{Change, tell};
 use crate::candidate::{Candidate, evaluate};
 use crate::{Dataset, Error, Surroundings};
 use flow::fence::{Control, ModelRef};
@@ -60,6 +61,7 @@ pub fn compare(
 }
 
 /// Makes a published version the champion. It must pass the load gate and want the pipeline's features.
+/// The change is announced; calling it again announces it again.
 pub fn promote_version(
     surroundings: &Surroundings,
     name: &str,
@@ -75,7 +77,17 @@ pub fn promote_version(
             wanted: wanted.clone(),
         });
     }
-    let Published { name, version, digest } = published;
+    let before = champion(surroundings)?;
+    let Published { name, version, digest } = published.clone();
     let reference = ModelRef { name, version, digest };
-    Ok(scorer::promote(&surroundings.context, &surroundings.decisions, reference, threshold)?)
+    let promotion = scorer::promote(&surroundings.context, &surroundings.decisions, reference, threshold)?;
+    let change = Change {
+        published: &published,
+        manifest: model.manifest(),
+        before: before.as_ref(),
+        control_number: Some(promotion.number),
+        request: None,
+    };
+    tell(surroundings, &change)?;
+    Ok(promotion)
 }

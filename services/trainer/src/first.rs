@@ -1,7 +1,6 @@
 //! The first champion: trained on the newest labelled window of the archive, published, announced and promoted.
 
-use crate::announce::{Standing, announcement, models_record};
-use crate::answer::now_us;
+use crate::announce::{Change, tell};
 use crate::candidate::{Candidate, publish, train};
 use crate::champion::champion;
 use crate::dataset::{Inputs, dataset};
@@ -9,7 +8,6 @@ use crate::{Error, Surroundings, newest};
 use flow::fence::ModelRef;
 use offline::dataset::save;
 use registry::models::Published;
-use runtime::log::SessionOptions;
 use scorer::Promotion;
 
 /// A model that was trained and promoted.
@@ -48,23 +46,14 @@ pub fn first_model(surroundings: &Surroundings, name: &str) -> Result<Option<Fir
     let Published { name, version, digest } = published.clone();
     let reference = ModelRef { name, version, digest };
     let promotion = scorer::promote(context, &surroundings.decisions, reference, None)?;
-    let told = announcement(
-        &context.pipeline.name,
-        &Standing {
-            published: &published,
-            manifest: candidate.model.manifest(),
-            parent: None,
-            control_number: Some(promotion.number),
-            request: None,
-            announced_us: now_us(),
-        },
-    );
-    let options =
-        SessionOptions { durable: true, ..SessionOptions::publisher(format!("{}.trainer", context.pipeline.name)) };
-    let mut session = context.log.session(options)?;
-    session.publish(models_record(context, &told)?)?;
-    session.flush()?;
-    session.close()?;
+    let change = Change {
+        published: &published,
+        manifest: candidate.model.manifest(),
+        before: None,
+        control_number: Some(promotion.number),
+        request: None,
+    };
+    tell(surroundings, &change)?;
     let (dataset, rows, positives) = (rows.digest, rows.manifest.rows, rows.manifest.positives);
     Ok(Some(First { candidate, published, dataset, rows, positives, promotion }))
 }
