@@ -1,7 +1,7 @@
 //! Real parts for tests.
 
-pub mod kafka;
-pub mod fraud;
-pub mod pipeline;
 pub mod apicurio;
+pub mod fraud;
+pub mod kafka;
+pub mod pipeline;
 pub mod python;

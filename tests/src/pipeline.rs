@@ -159,8 +159,8 @@ impl Deployment {
                     if id.is_some_and(|id| !seen.insert(id.value.clone())) {
                         continue;
                     }
-                    let framed = schemas::framing::split(record.value.as_deref(), [])
-                        .unwrap_or_else(|reject| fail(&reject));
+                    let framed =
+                        schemas::framing::split(record.value.as_deref(), []).unwrap_or_else(|reject| fail(&reject));
                     if !decoder.knows(framed.id) {
                         let schema = source.schema(framed.id).unwrap_or_else(|| fail(&"unknown schema"));
                         decoder.add_writer(framed.id, &schema).unwrap_or_else(|error| fail(&error));
@@ -209,7 +209,11 @@ impl Deployment {
         let started = Instant::now();
         while found.len() < count {
             running.check();
-            assert!(started.elapsed().as_millis() < u128::from(DRAIN_MS_MAX), "{} of {count} events came out", found.len());
+            assert!(
+                started.elapsed().as_millis() < u128::from(DRAIN_MS_MAX),
+                "{} of {count} events came out",
+                found.len()
+            );
             let poll = session.poll(Duration::from_millis(200)).unwrap_or_else(|error| panic!("{error}"));
             for (tp, records) in poll.records {
                 let mut raw = Vec::new();
@@ -277,7 +281,8 @@ impl Running {
     /// Asks all services to end and returns what went wrong.
     pub fn stop(self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
-        let ended = self.threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err("a thread panicked".into())));
+        let ended =
+            self.threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err("a thread panicked".into())));
         ended.filter_map(Result::err).collect()
     }
 }

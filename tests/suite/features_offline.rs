@@ -119,11 +119,11 @@ fn group(name: &str, delay: &str, aggregates: &[(&str, &str)]) -> Group {
 
 fn data_folder() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let folder = std::env::var_os("TIDEMILL_DATA").map_or_else(beside, PathBuf::from).join("fraud-handbook");
+    let folder = std::env::var_os("TIDEMILL_TEST_DATA").map_or_else(beside, PathBuf::from).join("fraud-handbook");
     if folder.join(TRANSACTIONS).exists() {
         return Some(folder);
     }
-    eprintln!("skipped: no {TRANSACTIONS} in {}, set TIDEMILL_DATA", folder.display());
+    eprintln!("skipped: no {TRANSACTIONS} in {}, set TIDEMILL_TEST_DATA", folder.display());
     None
 }
 

@@ -1,14 +1,14 @@
 //! All tests that span crates, as one binary.
 
+mod archiver;
 mod conformance;
 mod features_offline;
+mod gateway;
+mod loop_;
+mod monitor;
+mod offline;
+mod outcomes;
+mod registry;
 mod streaming;
 mod tidy;
 mod training;
-mod offline;
-mod registry;
-mod monitor;
-mod outcomes;
-mod gateway;
-mod archiver;
-mod loop_;

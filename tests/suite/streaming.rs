@@ -86,7 +86,12 @@ fn publish(deployment: &Deployment, rows: &Transactions) {
     }
 }
 
-fn deployment_records(deployment: &Deployment, rows: &Transactions, order: &[(usize, i32)], labels: bool) -> Vec<Publish> {
+fn deployment_records(
+    deployment: &Deployment,
+    rows: &Transactions,
+    order: &[(usize, i32)],
+    labels: bool,
+) -> Vec<Publish> {
     match (order.is_empty(), labels) {
         (true, _) => Vec::new(),
         (false, true) => rows.labels(&deployment.context, order),

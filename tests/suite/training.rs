@@ -39,14 +39,14 @@ fn split() -> Option<(Dataset, Dataset)> {
     Some((train_week, test_week.select(&kept)))
 }
 
-/// `TIDEMILL_DATA`, or `../shared/data` beside the workspace, with the handbook's files in it.
+/// `TIDEMILL_TEST_DATA`, or `../shared/data` beside the workspace, with the handbook's files in it.
 fn data_folder() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let folder = std::env::var_os("TIDEMILL_DATA").map_or_else(beside, PathBuf::from).join("fraud-handbook");
+    let folder = std::env::var_os("TIDEMILL_TEST_DATA").map_or_else(beside, PathBuf::from).join("fraud-handbook");
     if folder.join(TRAIN_WEEK).exists() {
         return Some(folder);
     }
-    eprintln!("skipped: no {TRAIN_WEEK} in {}, set TIDEMILL_DATA", folder.display());
+    eprintln!("skipped: no {TRAIN_WEEK} in {}, set TIDEMILL_TEST_DATA", folder.display());
     None
 }
 

@@ -42,7 +42,8 @@ impl Featurizer {
 
     fn stage(&self, at: usize, tp: &TopicPartition) -> Result<Opened, Stop> {
         let context = &self.context;
-        let stage = Stage::new(&context.pipeline, &context.plan, &context.names, at, tp.partition as u16).map_err(stop)?;
+        let stage =
+            Stage::new(&context.pipeline, &context.plan, &context.names, at, tp.partition as u16).map_err(stop)?;
         open_task(context, tp, stage, sinks(context, &[&context.plan.stages[at].writes], &[])?)
     }
 

@@ -3,8 +3,8 @@
 //! This is the only crate that names rdkafka. Everything here is synchronous: one OS thread owns one
 //! [`log::Session`], and with it a consumer and a producer.
 
-pub mod conformance;
 pub mod apply;
+pub mod conformance;
 pub mod context;
 pub mod embedded;
 pub mod kafka;

@@ -25,7 +25,8 @@ impl scoring::Models for RegistryModels {
         if let Some(found) = open.get(&model.digest) {
             return Ok(found.clone());
         }
-        let opened = self.registry.open(&model.name, Version::Number(model.version)).map_err(|error| error.to_string())?;
+        let opened =
+            self.registry.open(&model.name, Version::Number(model.version)).map_err(|error| error.to_string())?;
         let checked = Artefact::open_as(&opened.files, &model.digest).map_err(|error| error.to_string())?;
         let checked = Arc::new(checked);
         open.insert(model.digest.clone(), checked.clone());

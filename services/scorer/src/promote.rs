@@ -23,7 +23,9 @@ pub enum Error {
     #[error(transparent)]
     Control(#[from] registry::control::Error),
     /// Somebody else promoted at the same time.
-    #[error("control state {number} was taken by another promotion ({winner}); look at it and promote again if still wanted")]
+    #[error(
+        "control state {number} was taken by another promotion ({winner}); look at it and promote again if still wanted"
+    )]
     Lost {
         /// The number.
         number: u64,
@@ -64,7 +66,8 @@ pub fn promote(
         match history.propose(current.number + 1, wanted)? {
             Proposed::Won(next) => next,
             Proposed::Lost(other) => {
-                let winner = other.state.champion.map_or_else(String::new, |won| format!("{}@{}", won.name, won.version));
+                let winner =
+                    other.state.champion.map_or_else(String::new, |won| format!("{}@{}", won.name, won.version));
                 return Err(Error::Lost { number: other.number, winner });
             }
         }
@@ -80,7 +83,8 @@ pub fn complete(context: &Context, number: u64) -> Result<bool, Error> {
     let tps: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(log.as_str(), partition)).collect();
     let committed = context.log.committed(&group(context), &tps)?;
     let shows = |text: &str| {
-        serde_json::from_str::<TaskState>(text).is_ok_and(|state| u64::try_from(state.fence).is_ok_and(|at| at >= number))
+        serde_json::from_str::<TaskState>(text)
+            .is_ok_and(|state| u64::try_from(state.fence).is_ok_and(|at| at >= number))
     };
     Ok(committed.iter().all(|commit| commit.as_ref().is_some_and(|commit| shows(&commit.metadata))))
 }

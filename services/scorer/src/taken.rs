@@ -30,7 +30,8 @@ impl Taken {
             .fence_outcome(number, &self.tp.topic, self.tp.partition, FenceOutcome::Taken)
             .map_err(|error| Stop::Other(error.to_string()))?;
         if outcome != FenceOutcome::Taken {
-            let reason = "an operator declared it void for this partition; promote again on top of the state before".into();
+            let reason =
+                "an operator declared it void for this partition; promote again on top of the state before".into();
             return Err(Stop::Fenced { log: self.tp.to_string(), number: state.fence, reason });
         }
         self.recorded = state.fence;

@@ -4,7 +4,9 @@ use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, DataFusionError};
+use datafusion::logical_expr::{Expr, Volatility};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use std::sync::Arc;
@@ -48,8 +50,10 @@ impl Expression {
         let context = SessionContext::new();
         let columns = DFSchema::try_from(schema.as_ref().clone())?;
         let logical = context.parse_sql_expr(sql, &columns)?;
-        if logical.is_volatile() {
-            return Err(Error { detail: format!("`{sql}` calls a function whose result changes from call to call") });
+        if !repeatable(&logical)? {
+            return Err(Error {
+                detail: format!("`{sql}` calls a function whose result is not the same at every run"),
+            });
         }
         let physical = context.create_physical_expr(logical, &columns)?;
         let returns = physical.data_type(schema)?;
@@ -74,6 +78,14 @@ impl Expression {
         let doubles = doubles.as_any().downcast_ref::<Float64Array>().cloned();
         doubles.ok_or_else(|| Error { detail: format!("{} is not a number", self.returns) })
     }
+}
+
+/// Whether a replay would get the same values: only functions of their arguments alone, so neither `random` nor `now`.
+fn repeatable(logical: &Expr) -> Result<bool, DataFusionError> {
+    let moody = logical.exists(|part| {
+        Ok(matches!(part, Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable))
+    })?;
+    Ok(!moody)
 }
 
 #[cfg(test)]

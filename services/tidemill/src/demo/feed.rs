@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, TimestampMillisecondArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, TimestampMillisecondArray,
+};
 use arrow::compute::cast;
 use bytes::Bytes;
 use runtime::context::Context;
@@ -77,7 +79,8 @@ fn publish(
     }
     let schema = encoder.schema().clone();
     let fitted = columns.iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()));
-    let batch = RecordBatch::try_new(schema.clone(), fitted.collect::<Result<_, _>>().map_err(failed)?).map_err(failed)?;
+    let batch =
+        RecordBatch::try_new(schema.clone(), fitted.collect::<Result<_, _>>().map_err(failed)?).map_err(failed)?;
     let encoded = encoder.encode(&batch).map_err(runtime::context::Error::from)?;
     for (row, value) in rows.iter().zip(encoded.iter()) {
         session.publish(Publish::keyed(topic.clone(), Bytes::from(row.id.to_string()), value))?;

@@ -45,14 +45,8 @@ const LOOK_MS: u64 = 300;
 /// The archive follows closely, so that a retraining sees what just happened.
 const ARCHIVE_INTERVAL: Duration = Duration::from_secs(1);
 /// The simulated world: some 3,000 transactions a day.
-const WORLD: World = World {
-    customers: 1_500,
-    terminals: 3_000,
-    terminals_compromised: 1,
-    cards_stolen: 2,
-    first_day: 20_500,
-    seed: 7,
-};
+const WORLD: World =
+    World { customers: 1_500, terminals: 3_000, terminals_compromised: 1, cards_stolen: 2, first_day: 20_500, seed: 7 };
 
 /// Runs the demo.
 pub fn run(global: &Global, output: Output, options: &Demo) -> Result<(), Error> {
@@ -157,7 +151,10 @@ fn direct(
     if over() {
         return Ok(());
     }
-    show.say(&format!("history is through after {:.1} s: validated, features computed, archived", begun.elapsed().as_secs_f64()))?;
+    show.say(&format!(
+        "history is through after {:.1} s: validated, features computed, archived",
+        begun.elapsed().as_secs_f64()
+    ))?;
     first_model(environment, &mut show, &over)?;
     live(environment, &mut simulator, &mut feed, &mut show, &over)
 }
@@ -165,7 +162,9 @@ fn direct(
 /// Trains and promotes the first champion, as soon as the archive has labels.
 fn first_model(environment: &Environment, show: &mut Show, over: &dyn Fn() -> bool) -> Result<(), Error> {
     let surroundings = environment.surroundings();
-    let Some(model) = environment.context.pipeline.models.first().map(|model| model.name.clone()) else { return Ok(()) };
+    let Some(model) = environment.context.pipeline.models.first().map(|model| model.name.clone()) else {
+        return Ok(());
+    };
     while !over() {
         match trainer::first_model(&surroundings, &model) {
             Ok(Some(first)) => return show.trained(&first),

@@ -63,10 +63,17 @@ impl Show {
     /// The first model.
     pub fn trained(&mut self, first: &First) -> Result<(), Error> {
         let metric = |name: &str| first.candidate.model.manifest().metrics.get(name).map(|metric| metric.value);
-        let shown = ["roc_auc", "average_precision"].map(|name| metric(name).map_or("-".into(), |value| format!("{value:.3}")));
+        let shown =
+            ["roc_auc", "average_precision"].map(|name| metric(name).map_or("-".into(), |value| format!("{value:.3}")));
         let line = format!(
             "model {}@{} trained on {} transactions ({} frauds) and promoted by fence {}: AUC {}, average precision {}",
-            first.published.name, first.published.version, first.rows, first.positives, first.promotion.number, shown[0], shown[1]
+            first.published.name,
+            first.published.version,
+            first.rows,
+            first.positives,
+            first.promotion.number,
+            shown[0],
+            shown[1]
         );
         self.say(&line)
     }
@@ -88,7 +95,13 @@ impl Show {
             return self.predicted(value);
         }
         let line = if topic == self.names.drift {
-            format!("drift report {} to {}: {} ({} events)", text("window_start"), text("window_end"), text("level"), text("events"))
+            format!(
+                "drift report {} to {}: {} ({} events)",
+                text("window_start"),
+                text("window_end"),
+                text("level"),
+                text("events")
+            )
         } else if topic == self.names.alerts {
             format!("incident {} {}: {}", text("state"), text("severity"), text("title"))
         } else if topic == self.names.retraining {
@@ -116,7 +129,10 @@ impl Show {
 
     /// Sums up a live day.
     pub fn day(&mut self, day: u32) -> Result<(), Error> {
-        let line = format!("live day {day}: {} predictions, {} alerts, highest score {:.3}", self.predictions, self.alerts, self.best);
+        let line = format!(
+            "live day {day}: {} predictions, {} alerts, highest score {:.3}",
+            self.predictions, self.alerts, self.best
+        );
         (self.predictions, self.alerts, self.best) = (0, 0, 0.0);
         self.say(&line)
     }

@@ -133,9 +133,11 @@ impl Simulator {
 
     fn customer(&mut self, at: usize, start_ms: i64, rows: &mut Vec<Transaction>) {
         let Customer { amount: mean, per_day, ref terminals } = self.customers[at];
-        let (Ok(count), Ok(hours), Ok(spending)) =
-            (Poisson::new(per_day.max(f64::MIN_POSITIVE)), Normal::new(DAY_S / 2.0, 20_000.0), Normal::new(mean, mean / 2.0))
-        else {
+        let (Ok(count), Ok(hours), Ok(spending)) = (
+            Poisson::new(per_day.max(f64::MIN_POSITIVE)),
+            Normal::new(DAY_S / 2.0, 20_000.0),
+            Normal::new(mean, mean / 2.0),
+        ) else {
             return;
         };
         let rng = &mut self.rng;

@@ -64,8 +64,7 @@ pub fn columns(
         let values = parts.computed.iter().skip(at).step_by(width).copied();
         features.push(Arc::new(values.collect::<Float64Array>()));
     }
-    let fields: Fields =
-        (0..features.len()).map(|at| Field::new(format!("f{at}"), DataType::Float64, true)).collect();
+    let fields: Fields = (0..features.len()).map(|at| Field::new(format!("f{at}"), DataType::Float64, true)).collect();
     let features = StructArray::try_new(fields, features, None).map_err(flow::wire::Error::from)?;
     Ok(vec![("event", Arc::new(event) as ArrayRef), ("features", Arc::new(features))])
 }
@@ -88,7 +87,8 @@ fn gather(parts: &[Option<&StructArray>], from: &[(usize, usize)]) -> Result<Str
     let Some(first) = parts.iter().flatten().next() else {
         return Ok(StructArray::new_empty_fields(from.len(), None));
     };
-    let whole = parts.len() == 1 && from.len() == first.len() && from.iter().enumerate().all(|(at, (_, row))| at == *row);
+    let whole =
+        parts.len() == 1 && from.len() == first.len() && from.iter().enumerate().all(|(at, (_, row))| at == *row);
     if whole {
         return Ok((*first).clone());
     }

@@ -11,7 +11,7 @@ mod tests;
 use crate::spec::{Declaration, Scope};
 use crate::window::Row;
 use crate::{Engine, Group, Key};
-use arrow::array::{Array, ArrayRef};
+use arrow::array::ArrayRef;
 use build::{Parts, Source};
 use flow::config::{Entity, Ordering, Pipeline};
 use flow::emit::Emitter;
@@ -149,7 +149,9 @@ impl Stage {
                 Step::Item(items, row) => {
                     let label = items.label().and_then(|labels| labels.get(row));
                     let time_us = items.envelope().time_us[row];
-                    if label.is_none() && seen.as_mut().is_some_and(|seen| seen.repeats(items.ids().value(row), time_us)) {
+                    if label.is_none()
+                        && seen.as_mut().is_some_and(|seen| seen.repeats(items.ids().value(row), time_us))
+                    {
                         ledger.duplicate += 1;
                         return Ok(());
                     }
@@ -212,11 +214,9 @@ impl Stage {
         for chunk in chunks {
             let (target, mut failed) = (chunk.target, None);
             let (row, group) = (&self.row, &self.group);
-            let draft = chunk.into_draft(own, |parts, rows| {
-                match build::columns(sources, parts, row, group) {
-                    Ok(columns) => rows.parts = columns,
-                    Err(error) => failed = Some(error),
-                }
+            let draft = chunk.into_draft(own, |parts, rows| match build::columns(sources, parts, row, group) {
+                Ok(columns) => rows.parts = columns,
+                Err(error) => failed = Some(error),
             });
             if let Some(error) = failed {
                 return Err(error);

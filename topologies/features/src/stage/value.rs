@@ -1,7 +1,7 @@
 //! Numeric columns of events from several batches, gathered in the order they are applied.
 
-use super::build::Source;
 use super::Apply;
+use super::build::Source;
 use crate::window::Column;
 use arrow::array::{Array, AsArray};
 use arrow::buffer::NullBuffer;
