@@ -176,3 +176,66 @@ fn twins_write_the_same_bytes_and_other_cuts_hold_the_same_rows() {
     archive(&deployment, &one, NEVER);
     assert!(bytes(&one) == before, "an archive changed");
 }
+
+#[test]
+fn a_new_schema_version_begins_a_file_once_and_older_records_follow_its_shape() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Embedded::open(dir.path().join("log")).unwrap();
+    let store = Store::local(&dir.path().join("store")).unwrap();
+    let deployment = Deployment::new(Arc::new(log), store, fraud(&[]));
+    let (context, topic) = (&deployment.context, deployment.context.plan.names.events.clone());
+    let old = context.schema(&topic).unwrap();
+    let mut newer: serde_json::Value = serde_json::from_str(&old).unwrap();
+    let note = serde_json::json!({ "name": "note", "type": ["null", "string"], "default": null });
+    newer["fields"].as_array_mut().unwrap().push(note);
+    let newer = newer.to_string();
+    let subject = schemas::registry::value_subject(&topic);
+    let rows = transactions();
+    // Encoded while the planned schema is the newest.
+    let mut records = rows.events(context, &(0..5).map(|row| (row, 0)).collect::<Vec<_>>());
+    let old_id = context.schema_id(&topic).unwrap();
+    let (store, stop) = (Store::memory(), AtomicBool::new(false));
+    let archive = Archive::new(store.clone());
+    let archived = |count: u64| {
+        let files = archive.partition_files(&topic, 0).unwrap();
+        files.iter().map(|file| file.rows).sum::<u64>() == count
+    };
+    let options = archiver::Options { flush_interval: Duration::from_millis(1), finish: true };
+    let id = std::thread::scope(|scope| {
+        let archiving = scope.spawn(|| archiver::run(context, &store, &options, &stop));
+        let rest = records.split_off(1);
+        deployment.publish(records);
+        deployment.wait(&[], || archiving.is_finished() || archived(1));
+        let id = context.schemas.register(&subject, &newer).unwrap();
+        deployment
+            .publish(rest.into_iter().zip(1..).map(|(old, row)| with_note(&rows, row, id, &newer, old)).collect());
+        deployment.wait(&[], || archiving.is_finished() || archived(5));
+        stop.store(true, Ordering::Relaxed);
+        archiving.join().unwrap().unwrap();
+        id
+    });
+    let files = archive.partition_files(&topic, 0).unwrap();
+    let of = |id: u32| files.iter().filter(|file| file.schema.id == Some(id)).map(|file| file.rows).sum::<u64>();
+    assert_eq!((of(old_id), of(id)), (1, 4));
+    let parts: Vec<_> = archive.read(&topic, &Selection::default()).unwrap().map(Result::unwrap).collect();
+    let notes: usize = parts
+        .iter()
+        .filter_map(|part| part.rows.column_by_name("note"))
+        .map(|column| column.len() - column.null_count())
+        .sum();
+    let amounts: usize = parts.iter().map(|part| part.rows["amount"].len() - part.rows["amount"].null_count()).sum();
+    assert_eq!((notes, amounts), (2, 5));
+}
+
+/// Every other record as a producer of the newer version writes it; the others as they are.
+fn with_note(rows: &Transactions, row: usize, id: u32, schema: &str, old: Publish) -> Publish {
+    if row.is_multiple_of(2) {
+        return old;
+    }
+    let value = serde_json::json!({
+        "transaction_id": rows.id[row], "event_time": rows.time_ms[row], "customer_id": rows.customer[row],
+        "terminal_id": rows.terminal[row], "amount": rows.amount[row], "note": "seen",
+    });
+    let value = schemas::json::JsonWriter::new(schema).unwrap().framed(id, &value).unwrap();
+    Publish { value: Some(value.into()), ..old }
+}
