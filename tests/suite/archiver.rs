@@ -1,6 +1,8 @@
 //! Everything a pipeline wrote, archived: files tile the logs, each item is in them once, twins write the same bytes, and
 //! what no schema explains is kept as it came.
 
+#![allow(clippy::unwrap_used)]
+
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int32Type, Int64Type};
 use bytes::Bytes;

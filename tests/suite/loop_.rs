@@ -1,6 +1,8 @@
 //! The loop closed: archived features and labels become a dataset, a model, a champion that scores; a request trains a
 //! better one, which takes over with no event lost or scored twice.
 
+#![allow(clippy::unwrap_used)]
+
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Float64Type;
 use flow::config::Pipeline;
