@@ -200,7 +200,7 @@ fn a_tap_shows_records_and_items_as_they_come() {
     let all: Vec<Value> =
         served.tap(&names.events, "from=start&follow=false").map(|line| line["value"].clone()).collect();
     assert_eq!(ids(&all), [1, 2, 9]);
-    let last: Vec<Value> = served.tap(&names.first_log().to_owned(), "from=start&follow=false&marks=true").collect();
+    let last: Vec<Value> = served.tap(names.first_log(), "from=start&follow=false&marks=true").collect();
     assert!(last.iter().any(|line| line.get("fence").is_some()), "{last:?}");
     assert_eq!(validator.stop(), Vec::<String>::new());
     served.stop();

@@ -1,5 +1,11 @@
 //! All tests that span crates, as one binary.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test's failure is its message, and a skipped one says so"
+)]
+
 mod archiver;
 mod conformance;
 mod features_offline;

@@ -54,9 +54,9 @@ impl Partition {
         self.cuts.position()
     }
 
-    /// Below this everything is in files.
+    /// Below this everything with rows is in files. Records without any (repeats) wait for no file.
     pub fn archived(&self) -> i64 {
-        self.writer.archived()
+        if self.cuts.open() { self.writer.archived() } else { self.cuts.position() }
     }
 
     /// Takes records in offset order. Returns where to go on reading when another writer decided otherwise.
