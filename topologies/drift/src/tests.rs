@@ -87,18 +87,14 @@ fn nothing_is_judged_before_every_partition_closed_the_window() {
          F0 mark 10
          F1 mark 9
          J0 mark 10",
-        &expect![[r#"
-
-        "#]],
+        &expect![[""]],
     );
     check(
         "F0 fence 1 m@1
          F0 events t=2 n=5 x=0.2
          F0 mark 10
          F1 mark 10",
-        &expect![[r#"
-
-        "#]],
+        &expect![[""]],
     );
 }
 
