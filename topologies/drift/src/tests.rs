@@ -40,7 +40,8 @@ fn check(script: &str, expected: &Expect) {
         journal.into_iter().chain(features).collect()
     };
     assert_eq!(judge(&reversed, 0), lines);
-    expected.assert_eq(&(lines.join("\n") + "\n"));
+    let shown: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    expected.assert_eq(&shown);
 }
 
 #[test]
