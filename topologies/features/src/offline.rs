@@ -2,13 +2,14 @@
 //!
 //! Rows are put in the order of `ordering: event_time`: by time, labels before events at equal time, ties by event id,
 //! then by source partition and offset. A label applies at the later of the time it became known and its event's time.
-//! Ids compare as canonical text, byte by byte, as they do in the pipeline; numbers of one length compare as numbers
+//! Ids compare as canonical text, shorter ones first, as they do in the pipeline; numbers of one length compare as numbers
 //! then, those of different length need not, and only rows of equal time are touched by it.
 //!
 //! Copies of an id are not looked for: the caller drops them.
 
 use arrow::array::{Array, ArrayRef, Float64Array};
 use arrow::buffer::NullBuffer;
+use flow::hold::id_order;
 use schemas::key::{is_key_type, key_hash, key_text};
 
 use crate::Key;
@@ -161,8 +162,8 @@ fn order(table: &Table<'_>) -> Result<Vec<Step>, Error> {
     let mut by_id: Vec<u32> = (0..rows as u32).collect();
     let origin = |row: u32| table.origins.map(|origins| origins[row as usize]);
     by_id.sort_by(|left, right| {
-        let id = |row: u32| ids.get(row as usize);
-        id(*left).cmp(&id(*right)).then_with(|| origin(*left).cmp(&origin(*right)))
+        let id = |row: u32| ids.get(row as usize).and_then(|id| id.as_deref()).unwrap_or_default();
+        id_order(id(*left), id(*right)).then_with(|| origin(*left).cmp(&origin(*right)))
     });
     let mut steps = Vec::with_capacity(2 * rows);
     for (rank, row) in by_id.into_iter().enumerate() {
