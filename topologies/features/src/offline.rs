@@ -2,8 +2,8 @@
 //!
 //! Rows are put in the order of `ordering: event_time`: by time, labels before events at equal time, ties by event id,
 //! then by source partition and offset. A label applies at the later of the time it became known and its event's time.
-//! Ids compare as canonical text, shorter ones first, as they do in the pipeline; numbers of one length compare as numbers
-//! then, those of different length need not, and only rows of equal time are touched by it.
+//! Ids compare as they do in the stream (`flow::hold::id_order`): shorter ones first, then by bytes, so whole numbers
+//! compare as numbers.
 //!
 //! Copies of an id are not looked for: the caller drops them.
 
