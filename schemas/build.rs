@@ -16,7 +16,9 @@ fn main() {
         for file in files {
             let path = file.strip_prefix(&base).expect("the file lies below its folder");
             let path = path.to_str().expect("contract paths are plain text").replace('\\', "/");
-            code.push_str(&format!("    ({path:?}, include_str!({:?})),\n", file.display().to_string()));
+            // The text itself, not the file's path: a target directory may outlive the clone that filled it.
+            let text = fs::read_to_string(&file).expect("a contract can be read");
+            code.push_str(&format!("    ({path:?}, {text:?}),\n"));
         }
         code.push_str("];\n");
     }

@@ -3,7 +3,7 @@
 use crate::log::{self, Log, TopicSpec};
 use flow::config::Pipeline;
 use flow::names::Names;
-use flow::plan::{Kind, Plan, Topic, schema_text};
+use flow::plan::{Plan, Topic, schema_text};
 use flow::task::SchemaSource;
 use flow::wire::{LogReader, LogWriter};
 use schemas::codec::Encoder;
@@ -65,8 +65,7 @@ pub enum Error {
 impl Context {
     /// Surroundings for the services of a pipeline.
     pub fn new(log: Arc<dyn Log>, schemas: Arc<dyn SchemaRegistry>, pipeline: Pipeline, plan: Plan) -> Self {
-        let generation = |topic: &Topic| if topic.kind == Kind::Log { plan.generation as i32 } else { 0 };
-        let names = Names::new(plan.topics.iter().map(|topic| (topic.name.as_str(), generation(topic))));
+        let names = plan.numbered();
         Context { log, schemas, pipeline: Arc::new(pipeline), plan: Arc::new(plan), names: Arc::new(names) }
     }
 

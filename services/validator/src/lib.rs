@@ -21,7 +21,7 @@ use runtime::log::{self, Log};
 use runtime::shell::{self, Stats};
 use schemas::registry::SchemaRegistry;
 
-pub use service::{ValidatorService, names};
+pub use service::ValidatorService;
 
 /// How far a partition may run ahead of the slowest active one, in event time, before it waits.
 pub const AHEAD_MAX_US: i64 = 86_400_000_000;

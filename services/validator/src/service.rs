@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use flow::names::{Names, Place};
-use flow::plan::{Kind, Plan, Service as Role};
+use flow::plan::Service as Role;
 use flow::processor::Stop;
 use flow::wire::LogWriter;
 use runtime::log::{Committed, Session, TopicPartition};
@@ -57,12 +57,6 @@ pub struct ValidatorService {
     looked: Option<Instant>,
 }
 
-/// The topics of a plan with the generations of its logs, numbered for items and marks.
-pub fn names(plan: &Plan) -> Names {
-    let generation = |kind: Kind| if kind == Kind::Log { plan.generation.cast_signed() } else { 0 };
-    Names::new(plan.topics.iter().map(|topic| (topic.name.as_str(), generation(topic.kind))))
-}
-
 /// How the shell is to run this service.
 pub(crate) fn shell_options(context: &Context, options: &Options) -> shell::Options {
     let (plan, name) = (&context.plan, validation::dead::SERVICE);
@@ -104,7 +98,7 @@ impl ValidatorService {
             (0..topic.partitions.cast_signed()).map(move |partition| TopicPartition::new(name.clone(), partition))
         };
         Ok(ValidatorService {
-            names: Arc::new(names(plan)),
+            names: Arc::new(plan.numbered()),
             all: sources.flat_map(partitions).collect(),
             books,
             entity,

@@ -99,7 +99,7 @@ impl Log1 {
         let starts = (0..topic.partitions as i32).map(|partition| (TopicPartition::new(name, partition), 0));
         let session = context.log.session(SessionOptions::assigned("test", starts.collect())).unwrap();
         let schema = topic.schema.as_ref().unwrap().to_string();
-        let mut reader = LogReader::new(&schema, Arc::new(crate::names(&context.plan))).unwrap();
+        let mut reader = LogReader::new(&schema, Arc::new(context.plan.numbered())).unwrap();
         let (id, _) = context.schemas.latest(&value_subject(name)).unwrap().unwrap();
         reader.add_writer(id, &schema).unwrap();
         Log1 { session, reader, numbers: BTreeMap::new(), ids: Vec::new(), marks: BTreeMap::new() }

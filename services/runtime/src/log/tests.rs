@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::partition::murmur2;
 use super::{Error, Header, Publish, TopicPartition, TopicSpec, partition_of_key, partition_of_null};
+use schemas::key::murmur2;
 
 /// The hashes are those of Apache Kafka's own `UtilsTest.testMurmur2`.
 #[test]

@@ -40,6 +40,12 @@ impl Plan {
         self.topics.iter().find(|topic| topic.name == name)
     }
 
+    /// The topics by number, as items and marks name them; internal logs with their generation.
+    pub fn numbered(&self) -> crate::names::Names {
+        let generation = |topic: &Topic| if topic.kind == Kind::Log { self.generation.cast_signed() } else { 0 };
+        crate::names::Names::new(self.topics.iter().map(|topic| (topic.name.as_str(), generation(topic))))
+    }
+
     /// The tasks of one service, in order.
     pub fn tasks_of(&self, service: Service) -> impl Iterator<Item = &Task> {
         self.tasks.iter().filter(move |task| task.service == service)
