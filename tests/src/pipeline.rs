@@ -71,17 +71,10 @@ impl Deployment {
     /// Runs the validator in a thread.
     pub fn start_validator(&self, idle_timeout: Duration) -> Running {
         let mut running = Running::default();
-        let context = &self.context;
-        let validator = validator::Context {
-            log: context.log.clone(),
-            schemas: context.schemas.clone(),
-            decisions: self.decisions.clone(),
-            pipeline: context.pipeline.clone(),
-            plan: context.plan.clone(),
-            stop: running.stop.clone(),
-        };
+        let context = self.context.clone().stopped_by(running.stop.clone());
+        let decisions = self.decisions.clone();
         let options = validator::Options { idle_timeout, ..validator::Options::new(&context.pipeline) };
-        running.spawn(move || validator::run(validator, options).map_err(|error| error.to_string()));
+        running.spawn(move || validator::run(context, decisions, options).map_err(|error| error.to_string()));
         running
     }
 

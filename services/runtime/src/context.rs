@@ -1,20 +1,20 @@
 //! What every service of a pipeline is given: the log, the schema registry, the pipeline and its plan.
 
 use crate::log::{self, Log, TopicSpec};
+use crate::patience::{Patience, Stopped};
 use flow::config::Pipeline;
 use flow::names::Names;
 use flow::plan::{Plan, Topic, schema_text};
 use flow::task::SchemaSource;
 use flow::wire::{LogReader, LogWriter};
 use schemas::codec::Encoder;
-use schemas::registry::{SchemaRegistry, Unavailable, value_subject};
+use schemas::registry::{SchemaRegistry, value_subject};
+use serde_json::Value;
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
-use tracing::warn;
+use std::sync::atomic::AtomicBool;
 
-/// Pause between two questions to a registry that is down.
-const REGISTRY_RETRY_MS: u64 = 1_000;
+/// What services wait for when a schema is wanted.
+const REGISTRY: &str = "the schema registry";
 
 /// The surroundings of a service. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub struct Context {
     pub plan: Arc<Plan>,
     /// Topics by number.
     pub names: Arc<Names>,
+    /// Set to end the services; it also ends their waiting for a registry that is down.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// Why a service cannot be set up.
@@ -48,6 +50,17 @@ pub enum Error {
         /// The topic.
         topic: String,
     },
+    /// The topic's newest schema is another one than the plan's, and nothing may be written under its id.
+    #[error(
+        "the schema of topic {topic} is registered, but is not this pipeline's; run `tidemill apply` with this pipeline file"
+    )]
+    Foreign {
+        /// The topic.
+        topic: String,
+    },
+    /// The service was stopped while it waited for a registry.
+    #[error("stopped while waiting for {REGISTRY}")]
+    Stopped,
     /// The registry refused a schema.
     #[error(transparent)]
     Register(#[from] schemas::registry::RegisterError),
@@ -66,7 +79,13 @@ impl Context {
     /// Surroundings for the services of a pipeline.
     pub fn new(log: Arc<dyn Log>, schemas: Arc<dyn SchemaRegistry>, pipeline: Pipeline, plan: Plan) -> Self {
         let names = plan.numbered();
-        Context { log, schemas, pipeline: Arc::new(pipeline), plan: Arc::new(plan), names: Arc::new(names) }
+        let (pipeline, plan, names) = (Arc::new(pipeline), Arc::new(plan), Arc::new(names));
+        Context { log, schemas, pipeline, plan, names, stop: Arc::default() }
+    }
+
+    /// The same surroundings for services that this flag ends.
+    pub fn stopped_by(self, stop: Arc<AtomicBool>) -> Self {
+        Context { stop, ..self }
     }
 
     /// A topic of the plan.
@@ -91,9 +110,22 @@ impl Context {
 
     /// The id under which the topic's planned schema was registered. Services look up, only `apply` registers.
     pub fn schema_id(&self, name: &str) -> Result<u32, Error> {
+        Ok(self.registered(name)?.0)
+    }
+
+    /// The same, for writing: what is registered there must be the planned schema.
+    pub fn own_schema_id(&self, name: &str) -> Result<u32, Error> {
+        let (id, text) = self.registered(name)?;
+        let planned = self.topic(name)?.schema.as_ref();
+        let same = serde_json::from_str::<Value>(&text).is_ok_and(|found| Some(&found) == planned);
+        if same { Ok(id) } else { Err(Error::Foreign { topic: name.to_owned() }) }
+    }
+
+    fn registered(&self, name: &str) -> Result<(u32, Arc<str>), Error> {
         let subject = value_subject(name);
-        let found = wait(|| self.schemas.latest(&subject));
-        found.map(|(id, _)| id).ok_or_else(|| Error::Unregistered { topic: name.to_owned() })
+        let found = Patience::new(self.stop.clone()).until(REGISTRY, || self.schemas.latest(&subject));
+        let found = found.map_err(|Stopped| Error::Stopped)?;
+        found.ok_or_else(|| Error::Unregistered { topic: name.to_owned() })
     }
 
     /// A reader of an internal log.
@@ -103,18 +135,19 @@ impl Context {
 
     /// A writer of an internal log.
     pub fn writer(&self, name: &str) -> Result<LogWriter, Error> {
-        Ok(LogWriter::new(&self.schema(name)?, self.schema_id(name)?, self.names.clone())?)
+        Ok(LogWriter::new(&self.schema(name)?, self.own_schema_id(name)?, self.names.clone())?)
     }
 
     /// An encoder for a public topic's records.
     pub fn encoder(&self, name: &str) -> Result<Encoder, Error> {
         let schema = schemas::codec::arrow_schema(&self.schema(name)?)?;
-        Ok(Encoder::new(&schema, self.schema_id(name)?)?)
+        Ok(Encoder::new(&schema, self.own_schema_id(name)?)?)
     }
 
-    /// Schemas by id, waiting for a registry that is down.
+    /// Schemas by id, waiting for a registry that is down. Once the services are to end it knows no id any more, so
+    /// whoever would decide something from that asks [`Context::stop`] first.
     pub fn schema_source(&self) -> Arc<dyn SchemaSource> {
-        Arc::new(Stalling(self.schemas.clone()))
+        Arc::new(Stalling(self.schemas.clone(), Patience::new(self.stop.clone())))
     }
 
     /// What the topics of the plan are created as.
@@ -131,22 +164,10 @@ impl Context {
 }
 
 /// A schema source that waits for its registry: a registry that is down stalls, it never decides.
-struct Stalling(Arc<dyn SchemaRegistry>);
+struct Stalling(Arc<dyn SchemaRegistry>, Patience);
 
 impl SchemaSource for Stalling {
     fn schema(&self, id: u32) -> Option<Arc<str>> {
-        wait(|| self.0.by_id(id))
-    }
-}
-
-fn wait<T>(ask: impl Fn() -> Result<T, Unavailable>) -> T {
-    loop {
-        match ask() {
-            Ok(answer) => return answer,
-            Err(error) => {
-                warn!(%error, "waiting for the schema registry; nothing is lost or dead-lettered meanwhile");
-                thread::sleep(Duration::from_millis(REGISTRY_RETRY_MS));
-            }
-        }
+        self.1.until(REGISTRY, || self.0.by_id(id)).unwrap_or_default()
     }
 }

@@ -9,4 +9,5 @@ pub mod context;
 pub mod embedded;
 pub mod kafka;
 pub mod log;
+pub mod patience;
 pub mod shell;

@@ -94,7 +94,7 @@ impl Environment {
         let plan = planned(&pipeline, generation);
         let idle_timeout = Duration::from_micros(pipeline.idle_timeout_us.max(0).unsigned_abs());
         Ok(Self {
-            context: Context::new(log, schemas, pipeline, plan),
+            context: Context::new(log, schemas, pipeline, plan).stopped_by(signals.stop().clone()),
             decisions: Decisions::new(store.clone()),
             store,
             data: global.data.clone(),

@@ -174,7 +174,7 @@ fn of_log(error: &log::Error) -> Exit {
 fn of_context(error: &context::Error) -> Exit {
     match error {
         context::Error::Log(error) => of_log(error),
-        context::Error::Register(RegisterError::Unavailable(_)) => Exit::Unavailable,
+        context::Error::Register(RegisterError::Unavailable(_)) | context::Error::Stopped => Exit::Unavailable,
         context::Error::Wire(_) => Exit::Failed,
         _ => Exit::Input,
     }
@@ -192,7 +192,7 @@ fn of_validator(error: &validator::Error) -> Exit {
         validator::Error::Log(error) => of_log(error),
         validator::Error::Shell(error) => of_shell(error),
         validator::Error::Decisions(registry::decisions::Error::Store(error)) => of_store(error),
-        validator::Error::Stopped { .. } => Exit::Unavailable,
+        validator::Error::Context(error) => of_context(error),
         _ => Exit::Input,
     }
 }

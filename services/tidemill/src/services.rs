@@ -69,14 +69,7 @@ pub fn jobs(environment: &Environment, names: &[String]) -> Result<Vec<Job>, Err
 
 fn validator(environment: &Environment) -> Result<Vec<Job>, Error> {
     let context = &environment.context;
-    let settings = validator::Context {
-        log: context.log.clone(),
-        schemas: context.schemas.clone(),
-        decisions: environment.decisions.clone(),
-        pipeline: context.pipeline.clone(),
-        plan: context.plan.clone(),
-        stop: environment.signals.stop().clone(),
-    };
+    let (own, decisions) = (context.clone(), environment.decisions.clone());
     let options =
         validator::Options { idle_timeout: environment.idle_timeout, ..validator::Options::new(&context.pipeline) };
     let task = context.plan.tasks_of(Service::Validator).next();
@@ -85,7 +78,7 @@ fn validator(environment: &Environment) -> Result<Vec<Job>, Error> {
         stats: Some(options.stats.clone()),
         reads: task.map(|task| (task.group_id.clone(), task.reads.clone())).into_iter().collect(),
         finite: false,
-        run: Box::new(move |_| Ok(validator::run(settings, options)?)),
+        run: Box::new(move |_| Ok(validator::run(own, decisions, options)?)),
     }])
 }
 

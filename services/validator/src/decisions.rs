@@ -1,50 +1,27 @@
-//! Schemas and decisions as the core asks for them, from registries that may be down for a while.
+//! Decisions as the core asks for them, from a registry that may be down for a while.
 
 use flow::processor::Stop;
-use flow::task::SchemaSource;
 use registry::decisions::{self, Decisions};
 use registry::store::{self, escape};
-use schemas::registry::SchemaRegistry;
+use runtime::patience::{Patience, Stopped};
 use schemas::reject::{Code, Reject};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use validation::{RuleSet, Verdict, Verdicts, ledger};
-
-use crate::patience::{Patience, Stopped};
 
 /// Longest detail of a recorded verdict; the rest is cut at a character's edge.
 const DETAIL_CHARS_MAX: usize = 1_000;
-
-/// Schemas from a registry; while it does not answer, the task waits.
-pub struct PatientSchemas {
-    registry: Arc<dyn SchemaRegistry>,
-    patience: Patience,
-}
-
-impl PatientSchemas {
-    /// Schemas from this registry.
-    pub fn new(registry: Arc<dyn SchemaRegistry>, patience: Patience) -> Self {
-        PatientSchemas { registry, patience }
-    }
-}
-
-impl SchemaSource for PatientSchemas {
-    /// A stopped wait looks like an unknown id; the decision that follows every unknown id is then refused.
-    fn schema(&self, id: u32) -> Option<Arc<str>> {
-        let found = self.patience.until("the schema registry", || self.registry.by_id(id));
-        found.unwrap_or_default()
-    }
-}
 
 /// Decisions in the registry's store.
 pub struct Recorded {
     decisions: Decisions,
     patience: Patience,
-    stopped: Arc<std::sync::atomic::AtomicBool>,
+    stopped: Arc<AtomicBool>,
 }
 
 impl Recorded {
     /// Decisions kept here.
-    pub fn new(decisions: Decisions, stop: Arc<std::sync::atomic::AtomicBool>) -> Self {
+    pub fn new(decisions: Decisions, stop: Arc<AtomicBool>) -> Self {
         Recorded { decisions, patience: Patience::new(stop.clone()), stopped: stop }
     }
 
@@ -77,7 +54,8 @@ fn set_key(topic: &str, version: &str) -> String {
 
 impl Verdicts for Recorded {
     fn schema(&self, topic: &str, partition: u16, offset: i64, _id: u32, proposal: Verdict) -> Result<Verdict, Stop> {
-        if proposal != Verdict::Accept && self.stopped.load(std::sync::atomic::Ordering::Relaxed) {
+        // A schema that was not waited for to the end looks like an unknown one, which is no reason to decide anything.
+        if proposal != Verdict::Accept && self.stopped.load(Ordering::Relaxed) {
             return Err(stopped());
         }
         let proposal = match proposal {

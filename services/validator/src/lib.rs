@@ -2,7 +2,6 @@
 //! quiet partitions, and waiting for partitions that are behind.
 
 mod decisions;
-mod patience;
 mod progress;
 mod quiet;
 mod service;
@@ -11,37 +10,18 @@ mod shared;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use flow::config::Pipeline;
-use flow::plan::Plan;
 use registry::decisions::Decisions;
-use runtime::log::{self, Log};
+use runtime::context::{self, Context};
+use runtime::log;
 use runtime::shell::{self, Stats};
-use schemas::registry::SchemaRegistry;
 
 pub use service::ValidatorService;
 
 /// How far a partition may run ahead of the slowest active one, in event time, before it waits.
 pub const AHEAD_MAX_US: i64 = 86_400_000_000;
-
-/// What the service works with.
-#[derive(Clone)]
-pub struct Context {
-    /// The log.
-    pub log: Arc<dyn Log>,
-    /// Schemas of the topics.
-    pub schemas: Arc<dyn SchemaRegistry>,
-    /// Decisions that hold for every process.
-    pub decisions: Decisions,
-    /// The pipeline.
-    pub pipeline: Arc<Pipeline>,
-    /// Its topics and tasks.
-    pub plan: Arc<Plan>,
-    /// Set to end the service.
-    pub stop: Arc<AtomicBool>,
-}
 
 /// How the service is to run.
 #[derive(Debug, Clone)]
@@ -77,22 +57,9 @@ pub enum Error {
     /// A source cannot be validated as declared.
     #[error(transparent)]
     Source(#[from] validation::source::Error),
-    /// A topic has no schema, or another one than the pipeline wants.
-    #[error("the schema of topic {topic} {detail}; run `tidemill apply` with this pipeline file")]
-    Schema {
-        /// The topic.
-        topic: String,
-        /// What is wrong with it.
-        detail: String,
-    },
-    /// Our own schema of a topic cannot be used.
-    #[error("cannot code records of topic {topic}: {detail}")]
-    Codec {
-        /// The topic.
-        topic: String,
-        /// What the codec says.
-        detail: String,
-    },
+    /// A topic of the plan is missing, or has no schema or another one.
+    #[error(transparent)]
+    Context(#[from] context::Error),
     /// Rules cannot be stored.
     #[error(transparent)]
     Decisions(#[from] registry::decisions::Error),
@@ -102,18 +69,12 @@ pub enum Error {
     /// The shell ended.
     #[error(transparent)]
     Shell(#[from] shell::Error),
-    /// The service was stopped while it waited for the outside world.
-    #[error("stopped while waiting for {what}")]
-    Stopped {
-        /// What it waited for.
-        what: String,
-    },
 }
 
-/// Runs the validator until it is stopped or something ends it.
-pub fn run(context: Context, options: Options) -> Result<(), Error> {
+/// Runs the validator until it is stopped ([`Context::stop`]) or something ends it.
+pub fn run(context: Context, decisions: Decisions, options: Options) -> Result<(), Error> {
     let (log, stop) = (context.log.clone(), context.stop.clone());
     let shell = service::shell_options(&context, &options);
-    let mut service = ValidatorService::new(context, options)?;
+    let mut service = ValidatorService::new(context, decisions, options)?;
     Ok(shell::run(&*log, &shell, &mut service, &stop)?)
 }

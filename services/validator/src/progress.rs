@@ -1,62 +1,57 @@
 //! The compacted topic on which validators tell each other how far they are. Nothing is computed from it: it decides only
 //! who counts as quiet and who waits.
 
+mod writer;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
-use bytes::Bytes;
-use runtime::log::{Log, Publish, Record, Session, SessionOptions, TopicPartition};
-use schemas::codec::{self, Decoder, Encoder};
+use flow::task::SchemaSource;
+use runtime::context::{self, Context};
+use runtime::log::{self, Publish, Record, Session, SessionOptions, TopicPartition};
+use schemas::codec::{self, Decoder};
 use schemas::framing;
 use tracing::warn;
 use validation::idle::Seen;
 
-use crate::Error;
-
-/// What a validator reports of one partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Report {
-    /// The first offset not yet judged.
-    pub next: i64,
-    /// Greatest time, mark and idleness.
-    pub seen: Seen,
-}
+pub use writer::{Report, Writer};
 
 /// Both sides of the topic.
 pub struct Progress {
     topic: Arc<str>,
     session: Box<dyn Session>,
-    encoder: Encoder,
+    writer: Writer,
     decoder: Decoder,
+    schemas: Arc<dyn SchemaSource>,
     others: BTreeMap<TopicPartition, Seen>,
 }
 
 impl Progress {
-    /// Reads the topic from its start; `id` is its schema's.
-    pub fn open(log: &dyn Log, topic: &str, schema: &str, id: u32) -> Result<Self, Error> {
-        let codec = |error: codec::Error| Error::Codec { topic: topic.to_owned(), detail: error.to_string() };
-        let mut decoder = Decoder::new(schema).map_err(codec)?;
-        decoder.add_writer(id, schema).map_err(codec)?;
-        let encoder = Encoder::new(decoder.schema(), id).map_err(codec)?;
-        let topic: Arc<str> = topic.into();
-        let partitions = log.partitions(&topic)?.unwrap_or_default();
+    /// Reads the topic from its start.
+    pub fn open(context: &Context) -> Result<Self, context::Error> {
+        let topic: Arc<str> = context.plan.names.progress.as_str().into();
+        let partitions = context.topic(&topic)?.partitions.cast_signed();
         let starts = (0..partitions).map(|partition| {
             let tp = TopicPartition::new(topic.clone(), partition);
-            let (start, _) = log.watermarks(&tp)?;
+            let (start, _) = context.log.watermarks(&tp)?;
             Ok((tp, start))
         });
-        let starts = starts.collect::<Result<Vec<_>, runtime::log::Error>>()?;
-        let session = log.session(SessionOptions::assigned("validator-progress", starts))?;
-        Ok(Progress { topic, session, encoder, decoder, others: BTreeMap::new() })
+        let starts = starts.collect::<log::Result<Vec<_>>>()?;
+        Ok(Progress {
+            session: context.log.session(SessionOptions::assigned("validator-progress", starts))?,
+            writer: Writer::open(context)?,
+            decoder: Decoder::new(&context.schema(&topic)?)?,
+            schemas: context.schema_source(),
+            others: BTreeMap::new(),
+            topic,
+        })
     }
 
     /// Takes in what was reported since the last call, without waiting.
-    pub fn read(&mut self) -> Result<(), runtime::log::Error> {
+    pub fn read(&mut self) -> log::Result<()> {
         let poll = self.session.poll(Duration::ZERO)?;
         for record in poll.records.into_iter().flat_map(|(_, records)| records) {
             if self.take(&record).is_none() {
@@ -71,8 +66,16 @@ impl Progress {
         self.others.get(tp).copied().unwrap_or_default()
     }
 
+    /// The record that reports a partition.
+    pub fn report(&mut self, tp: &TopicPartition, report: Report) -> Result<Publish, codec::Error> {
+        self.writer.report(tp, report)
+    }
+
     fn take(&mut self, record: &Record) -> Option<()> {
         let framed = framing::split(record.value.as_deref(), []).ok()?;
+        if !self.decoder.knows(framed.id) {
+            self.decoder.add_writer(framed.id, &self.schemas.schema(framed.id)?).ok()?;
+        }
         let decoded = self.decoder.decode(&[framed]);
         let batch = (decoded.batch.num_rows() == 1).then_some(decoded.batch)?;
         let time = |name: &str| {
@@ -86,36 +89,4 @@ impl Progress {
         self.others.insert(TopicPartition::new(topic, partition), seen);
         Some(())
     }
-
-    /// The record that reports a partition.
-    pub fn report(&mut self, tp: &TopicPartition, report: Report) -> Result<Publish, Error> {
-        let wrong = |detail: String| Error::Codec { topic: self.topic.to_string(), detail };
-        let schema = self.encoder.schema().clone();
-        let columns: Vec<ArrayRef> = schema
-            .fields()
-            .iter()
-            .map(|field| -> ArrayRef {
-                let time = |value: Option<i64>| {
-                    Arc::new(TimestampMicrosecondArray::from(vec![value]).with_data_type(field.data_type().clone()))
-                };
-                match field.name().as_str() {
-                    "topic" => Arc::new(StringArray::from(vec![&*tp.topic])),
-                    "partition" => Arc::new(Int32Array::from(vec![tp.partition])),
-                    "next_offset" => Arc::new(Int64Array::from(vec![report.next])),
-                    "greatest_time" => time(report.seen.max_us),
-                    "mark" => time(report.seen.mark_us),
-                    "idle" => Arc::new(BooleanArray::from(vec![report.seen.idle])),
-                    _ => time(Some(now_us())),
-                }
-            })
-            .collect();
-        let batch = RecordBatch::try_new(schema, columns).map_err(|error| wrong(error.to_string()))?;
-        let rows = self.encoder.encode(&batch).map_err(|error| wrong(error.to_string()))?;
-        let value = rows.iter().next().unwrap_or_default();
-        Ok(Publish::keyed(self.topic.clone(), Bytes::from(tp.to_string()), value))
-    }
-}
-
-fn now_us() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }

@@ -6,27 +6,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use flow::names::{Names, Place};
+use flow::names::Place;
 use flow::plan::Service as Role;
 use flow::processor::Stop;
 use flow::wire::LogWriter;
+use registry::decisions::Decisions;
+use runtime::context::Context;
 use runtime::log::{Committed, Session, TopicPartition};
 use runtime::shell::{self, Opened, Restore, Service, Slot};
-use schemas::registry::value_subject;
 use serde_json::Value;
 use validation::breaker::Breaker;
 use validation::{RuleSet, Rulebook, Source, Target, Validator, Wiring};
 
-use crate::decisions::{PatientSchemas, Recorded};
-use crate::patience::{Patience, Stopped};
+use crate::decisions::Recorded;
 use crate::progress::{Progress, Report};
 use crate::quiet::Quiet;
 use crate::shared::Shared;
-use crate::{Context, Error, Options};
+use crate::{Error, Options};
 
 /// A log that validators write.
 struct Written {
-    name: String,
+    number: u16,
     partitions: u16,
     layout: Value,
     schema: String,
@@ -45,11 +45,9 @@ struct Own {
 pub struct ValidatorService {
     context: Context,
     options: Options,
-    names: Arc<Names>,
     books: Vec<Arc<Rulebook>>,
     entity: Written,
     journal: Written,
-    schemas: Arc<PatientSchemas>,
     verdicts: Arc<Recorded>,
     progress: Progress,
     all: Vec<TopicPartition>,
@@ -73,9 +71,8 @@ pub(crate) fn shell_options(context: &Context, options: &Options) -> shell::Opti
 
 impl ValidatorService {
     /// Prepares the service: its rules are stored, and its topics' schemas are those that `apply` registered.
-    pub fn new(context: Context, options: Options) -> Result<Self, Error> {
-        let patience = Patience::new(context.stop.clone());
-        let verdicts = Arc::new(Recorded::new(context.decisions.clone(), context.stop.clone()));
+    pub fn new(context: Context, decisions: Decisions, options: Options) -> Result<Self, Error> {
+        let verdicts = Arc::new(Recorded::new(decisions, context.stop.clone()));
         let pipeline = &context.pipeline;
         let mut books = Vec::new();
         let mut book = |source: Source, rules: RuleSet| -> Result<(), Error> {
@@ -88,24 +85,20 @@ impl ValidatorService {
             book(source, RuleSet::of_labels(pipeline))?;
         }
         let plan = &context.plan;
-        let written = |name: &str| written(&context, &patience, name);
-        let (entity, journal) = (written(plan.names.first_log())?, written(&plan.names.journal_log)?);
-        let shared = written(&plan.names.progress)?;
-        let progress = Progress::open(&*context.log, &shared.name, &shared.schema, shared.id)?;
+        let (entity, journal) = (plan.names.first_log(), &plan.names.journal_log);
+        let (entity, journal) = (written(&context, entity)?, written(&context, journal)?);
         let sources = books.iter().filter_map(|book| plan.topic(book.source().topic()));
         let partitions = |topic: &flow::plan::Topic| {
             let name: Arc<str> = topic.name.as_str().into();
             (0..topic.partitions.cast_signed()).map(move |partition| TopicPartition::new(name.clone(), partition))
         };
         Ok(ValidatorService {
-            names: Arc::new(plan.numbered()),
             all: sources.flat_map(partitions).collect(),
             books,
             entity,
             journal,
-            schemas: Arc::new(PatientSchemas::new(context.schemas.clone(), patience)),
             verdicts,
-            progress,
+            progress: Progress::open(&context)?,
             own: BTreeMap::new(),
             looked: None,
             context,
@@ -116,14 +109,14 @@ impl ValidatorService {
     fn validator(&self, tp: &TopicPartition) -> Result<Validator, Stop> {
         let unknown = || Stop::Other(format!("{tp} is no partition of this pipeline's sources"));
         let book = self.books.iter().find(|book| **book.source().topic() == *tp.topic).ok_or_else(unknown)?;
-        let topic = self.names.number(&tp.topic).ok_or_else(unknown)?;
+        let topic = self.context.names.number(&tp.topic).ok_or_else(unknown)?;
         let partition = u16::try_from(tp.partition).map_err(|_| unknown())?;
         let wiring = Wiring {
-            names: self.names.clone(),
+            names: self.context.names.clone(),
             own: Place { topic, partition },
             entity: Some(self.target(&self.entity)?),
             journal: self.target(&self.journal)?,
-            schemas: self.schemas.clone(),
+            schemas: self.context.schema_source(),
             verdicts: self.verdicts.clone(),
             breaker: Breaker::new(self.options.dead_letters_max),
         };
@@ -131,10 +124,8 @@ impl ValidatorService {
     }
 
     fn target(&self, log: &Written) -> Result<Target, Stop> {
-        let number = self.names.number(&log.name);
-        let number = number.ok_or_else(|| Stop::Other(format!("the plan has no topic {}", log.name)))?;
-        let writer = LogWriter::new(&log.schema, log.id, self.names.clone())?;
-        let target = Target::new(number, log.partitions, writer);
+        let writer = LogWriter::new(&log.schema, log.id, self.context.names.clone())?;
+        let target = Target::new(log.number, log.partitions, writer);
         Ok(target.splicing(&log.layout, &self.context.pipeline.events.schema.json, log.id))
     }
 }
@@ -159,23 +150,9 @@ impl Service for ValidatorService {
     }
 }
 
-fn written(context: &Context, patience: &Patience, name: &str) -> Result<Written, Error> {
-    let wrong = |detail: &str| Error::Schema { topic: name.to_owned(), detail: detail.to_owned() };
-    let topic = context.plan.topic(name).ok_or_else(|| wrong("is not in the plan"))?;
-    let schema = topic.schema.as_ref().ok_or_else(|| wrong("is not in the plan"))?;
-    let layout = schema.clone();
-    let (id, schema) = registered(context, patience, name, schema)?;
-    let partitions = u16::try_from(topic.partitions).map_err(|_| wrong("goes with too many partitions"))?;
-    Ok(Written { name: name.to_owned(), partitions, layout, schema, id })
-}
-
-/// The id under which a topic's schema was registered, and its text there.
-fn registered(context: &Context, patience: &Patience, topic: &str, wanted: &Value) -> Result<(u32, String), Error> {
-    let wrong = |detail: &str| Error::Schema { topic: topic.to_owned(), detail: detail.to_owned() };
-    let subject = value_subject(topic);
-    let found = patience.until("the schema registry", || context.schemas.latest(&subject));
-    let found = found.map_err(|Stopped| Error::Stopped { what: "the schema registry".into() })?;
-    let (id, text) = found.ok_or_else(|| wrong("is not registered"))?;
-    let same = serde_json::from_str::<Value>(&text).is_ok_and(|found| found == *wanted);
-    if same { Ok((id, text.to_string())) } else { Err(wrong("is registered, but is not this pipeline's")) }
+fn written(context: &Context, name: &str) -> Result<Written, Error> {
+    let (number, topic) = (context.number(name)?, context.topic(name)?);
+    let (id, schema) = (context.own_schema_id(name)?, context.schema(name)?);
+    let layout = topic.schema.clone().unwrap_or_default();
+    Ok(Written { number, partitions: topic.partitions as u16, layout, schema, id })
 }

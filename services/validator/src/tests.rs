@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use flow::wire::{LogReader, Raw};
 use registry::decisions::Decisions;
 use registry::schemas::FileRegistry;
 use registry::store::Store;
+use runtime::context::{self, Context};
 use runtime::embedded::Embedded;
 use runtime::log::{Publish, Session, SessionOptions, TopicPartition};
 use schemas::framing;
@@ -25,7 +26,7 @@ use schemas::registry::{RegisterError, SchemaRegistry, Unavailable, value_subjec
 use serde_json::json;
 
 use crate::quiet::Quiet;
-use crate::{Context, Error, Options};
+use crate::{Error, Options};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const TEN_MS: i64 = 1_767_261_600_000;
@@ -57,11 +58,15 @@ fn context(dir: &Path) -> Context {
     let plan = plan::plan(&pipeline);
     let store = Store::local(&dir.join("registry")).unwrap();
     let log = Arc::new(Embedded::open(dir.join("log")).unwrap());
-    let shared = runtime::context::Context::new(log, Arc::new(FileRegistry::new(store.clone())), pipeline, plan);
-    runtime::apply::apply(&shared).unwrap();
-    let runtime::context::Context { log, schemas, pipeline, plan, .. } = shared;
-    let stop = Arc::new(AtomicBool::new(false));
-    Context { log, schemas, decisions: Decisions::new(store), pipeline, plan, stop }
+    let context = Context::new(log, Arc::new(FileRegistry::new(store)), pipeline, plan);
+    runtime::apply::apply(&context).unwrap();
+    context
+}
+
+/// Runs the service over the registry in a folder.
+fn run(dir: &Path, context: &Context) -> Result<(), Error> {
+    let decisions = Decisions::new(Store::local(&dir.join("registry")).unwrap());
+    crate::run(context.clone(), decisions, options(context))
 }
 
 fn options(context: &Context) -> Options {
@@ -141,11 +146,10 @@ impl Log1 {
 }
 
 /// Runs the service, as so many members of its group, while `work` does.
-fn serving<T>(context: &Context, members: usize, work: impl FnOnce() -> T) -> T {
+fn serving<T>(dir: &Path, context: &Context, members: usize, work: impl FnOnce() -> T) -> T {
     context.stop.store(false, Ordering::Relaxed);
     thread::scope(|scope| {
-        let run = || crate::run(context.clone(), options(context));
-        let services: Vec<_> = (0..members).map(|_| scope.spawn(run)).collect();
+        let services: Vec<_> = (0..members).map(|_| scope.spawn(|| run(dir, context))).collect();
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
         context.stop.store(true, Ordering::Relaxed);
         services.into_iter().for_each(|service| service.join().unwrap().unwrap());
@@ -168,7 +172,7 @@ fn events_and_labels_come_through_and_quiet_partitions_let_everything_out() {
         LABEL,
         &[(1, label), (0, json!({"id": "", "bad": true, "known": TEN_MS}))],
     );
-    serving(&context, 1, || {
+    serving(dir.path(), &context, 1, || {
         // Two event partitions mark the first log's two partitions; label partitions mark the journal's, too.
         let end_us = (TEN_MS + 90_000) * 1_000 + 1;
         first.until("events", |log| log.ids.len() == 50 && log.marks_reach(4, end_us));
@@ -179,7 +183,7 @@ fn events_and_labels_come_through_and_quiet_partitions_let_everything_out() {
     // Another process goes on where this one stopped: same numbers, nothing twice, marks taken up.
     let more: Vec<_> = (200..230).map(|n| event((n % 2) as i32, n)).collect();
     publish(&context, &names.events, EVENT, &more);
-    serving(&context, 1, || {
+    serving(dir.path(), &context, 1, || {
         let end_us = (TEN_MS + 229_000) * 1_000 + 1;
         first.until("more events", |log| log.ids.len() == 80 && log.marks_reach(4, end_us));
     });
@@ -192,7 +196,7 @@ fn members_of_the_group_learn_from_each_other_when_all_is_quiet() {
     let context = context(dir.path());
     let names = &context.plan.names;
     let mut journal = Log1::open(&context, &names.journal_log);
-    serving(&context, 3, || {
+    serving(dir.path(), &context, 3, || {
         for round in 0..4 {
             let some: Vec<_> = (0..20).map(|n| event((n % 2) as i32, round * 20 + n)).collect();
             publish(&context, &names.events, EVENT, &some);
@@ -209,8 +213,13 @@ fn topics_without_the_pipelines_schema_are_named() {
     let mut context = context(dir.path());
     let other = Store::local(&dir.path().join("other")).unwrap();
     context.schemas = Arc::new(FileRegistry::new(other));
-    let error = crate::run(context.clone(), options(&context)).unwrap_err().to_string();
-    assert!(error.contains("t.customer.log.f1.g1 is not registered; run `tidemill apply`"), "{error}");
+    let error = run(dir.path(), &context).unwrap_err().to_string();
+    assert_eq!(error, "topic t.customer.log.f1.g1 has no schema in the registry; run `tidemill apply`");
+    // The newest one under that name is somebody else's.
+    let subject = value_subject(context.plan.names.first_log());
+    context.schemas.register(&subject, EVENT).unwrap();
+    let error = run(dir.path(), &context).unwrap_err().to_string();
+    assert!(error.contains("t.customer.log.f1.g1 is registered, but is not this pipeline's"), "{error}");
 }
 
 struct Down;
@@ -232,8 +241,8 @@ fn a_registry_that_is_down_stalls_the_service_until_it_is_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let context = Context { schemas: Arc::new(Down), ..context(dir.path()) };
     context.stop.store(true, Ordering::Relaxed);
-    let stopped = crate::run(context.clone(), options(&context));
-    assert!(matches!(stopped, Err(Error::Stopped { .. })), "{stopped:?}");
+    let stopped = run(dir.path(), &context);
+    assert!(matches!(stopped, Err(Error::Context(context::Error::Stopped))), "{stopped:?}");
 }
 
 #[test]

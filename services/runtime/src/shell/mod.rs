@@ -18,7 +18,7 @@ mod slot;
 mod stats;
 
 pub use run::run;
-pub use slot::Slot;
+pub use slot::{Slot, outgoing};
 pub use stats::Stats;
 
 use crate::log::{self, Committed, Session, TopicPartition};

@@ -107,7 +107,7 @@ fn incoming(record: Record) -> InRecord {
 }
 
 /// A task's output as the session takes it.
-pub(super) fn outgoing(record: OutRecord) -> Publish {
+pub fn outgoing(record: OutRecord) -> Publish {
     let OutRecord { topic, partition, key, value, headers } = record;
     let headers = headers.into_iter().map(|(name, value)| Header { name, value }).collect();
     Publish { topic, partition: partition.map(i32::from), key, value, headers }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use flow::config::Ordering;
 use flow::processor::{OutRecord, Stop, Task};
-use runtime::log::{Commit, Header, Publish, Session, TopicPartition};
-use runtime::shell::{self, Slot};
+use runtime::log::{Commit, Session, TopicPartition};
+use runtime::shell::{self, Slot, outgoing};
 use tracing::{debug, info};
 use validation::idle::{Seen, idle_mark, runs_ahead};
 
@@ -156,9 +156,5 @@ impl ValidatorService {
 }
 
 fn publish(out: Vec<OutRecord>, session: &mut dyn Session) -> Result<(), shell::Error> {
-    for OutRecord { topic, partition, key, value, headers } in out {
-        let headers = headers.into_iter().map(|(name, value)| Header { name, value }).collect();
-        session.publish(Publish { topic, partition: partition.map(i32::from), key, value, headers })?;
-    }
-    Ok(())
+    Ok(out.into_iter().try_for_each(|record| session.publish(outgoing(record)))?)
 }

@@ -1,0 +1,67 @@
+//! Records of the progress topic.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use bytes::Bytes;
+use runtime::context::{self, Context};
+use runtime::log::{Publish, TopicPartition};
+use schemas::codec::{self, Encoder};
+use validation::idle::Seen;
+
+/// What a validator reports of one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// The first offset not yet judged.
+    pub next: i64,
+    /// Greatest time, mark and idleness.
+    pub seen: Seen,
+}
+
+/// Encodes records of the topic.
+pub struct Writer {
+    topic: Arc<str>,
+    encoder: Encoder,
+}
+
+impl Writer {
+    /// A writer with the schema that `apply` registered.
+    pub fn open(context: &Context) -> Result<Self, context::Error> {
+        let topic = &context.plan.names.progress;
+        Ok(Writer { topic: topic.as_str().into(), encoder: context.encoder(topic)? })
+    }
+
+    /// The record that reports a partition.
+    pub fn report(&mut self, tp: &TopicPartition, report: Report) -> Result<Publish, codec::Error> {
+        let wrong = |error: arrow::error::ArrowError| codec::Error::Encode { detail: error.to_string() };
+        let schema = self.encoder.schema().clone();
+        let columns: Vec<ArrayRef> = schema
+            .fields()
+            .iter()
+            .map(|field| -> ArrayRef {
+                let time = |value: Option<i64>| {
+                    Arc::new(TimestampMicrosecondArray::from(vec![value]).with_data_type(field.data_type().clone()))
+                };
+                match field.name().as_str() {
+                    "topic" => Arc::new(StringArray::from(vec![&*tp.topic])),
+                    "partition" => Arc::new(Int32Array::from(vec![tp.partition])),
+                    "next_offset" => Arc::new(Int64Array::from(vec![report.next])),
+                    "greatest_time" => time(report.seen.max_us),
+                    "mark" => time(report.seen.mark_us),
+                    "idle" => Arc::new(BooleanArray::from(vec![report.seen.idle])),
+                    _ => time(Some(now_us())),
+                }
+            })
+            .collect();
+        let batch = RecordBatch::try_new(schema, columns).map_err(wrong)?;
+        let value = self.encoder.encode(&batch)?.iter().next().unwrap_or_default();
+        Ok(Publish::keyed(self.topic.clone(), Bytes::from(tp.to_string()), value))
+    }
+}
+
+fn now_us() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+}
