@@ -1,10 +1,11 @@
 //! The scorer: a task per features-log partition, models from the registry behind the load gate, and the promotion that
 //! makes all of them switch at a fence.
 
+mod fences;
 mod models;
 mod promote;
-mod taken;
 
+pub use fences::RegistryFences;
 pub use models::RegistryModels;
 pub use promote::{Error as PromoteError, Promotion, complete, promote};
 
@@ -19,7 +20,6 @@ use runtime::log::{Committed, TopicPartition};
 use runtime::shell::{Opened, Service};
 use scoring::{Models, Settings};
 use std::sync::Arc;
-use taken::Taken;
 
 /// Makes scoring tasks.
 pub struct Scorer {
@@ -50,11 +50,11 @@ impl Service for Scorer {
         let id = context.schema_id(&tp.topic).map_err(stop)?;
         let settings = Settings::of(&context.pipeline, &context.plan, &context.names, id).map_err(stop)?;
         let own = Place { topic: context.number(&tp.topic).map_err(stop)?, partition: tp.partition as u16 };
-        let scorer = scoring::Scorer::new(own, context.names.clone(), settings, self.models.clone());
+        let fences = Arc::new(RegistryFences::new(self.decisions.clone()));
+        let scorer = scoring::Scorer::new(own, context.names.clone(), settings, self.models.clone(), fences);
         let names = &context.plan.names;
         let sinks = sinks(context, &[&names.journal_log], &[&names.predictions])?;
-        let opened = featurizer::open_task(context, tp, scorer, sinks)?;
-        Ok(Opened { task: Box::new(Taken::new(opened.task, self.decisions.clone(), tp.clone())), ..opened })
+        featurizer::open_task(context, tp, scorer, sinks)
     }
 }
 

@@ -13,7 +13,7 @@ use flow::fence::Control;
 use flow::items::{Items, LogBatch};
 use flow::names::{Names, Place};
 use flow::processor::{Outbox, Processor, Stop};
-use flow::sequencer::{Position, Sequencer, Step};
+use flow::sequencer::{Sequencer, Step};
 use flow::state::{Outcomes, TaskState};
 use model::Column;
 use std::sync::Arc;
@@ -36,6 +36,8 @@ struct Watch {
     references: Vec<(Reference, Vec<(Part, usize)>)>,
     /// Number of the reference in force.
     current: Option<usize>,
+    /// Number of the one that the fence on offer asks for.
+    next: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,7 @@ impl Inputs {
             monitor: monitor.clone(),
             references: Vec::new(),
             current: None,
+            next: None,
         };
         Inputs {
             sequencer: Sequencer::new(own, names.clone(), false),
@@ -89,13 +92,14 @@ impl Processor for Inputs {
                     fold(watches, items, &mut run, ledger);
                     watches.iter_mut().for_each(|watch| output.close(&mut watch.windows, watermark_us, position));
                 }
-                Step::Fence(control) => {
+                Step::Offer(number, control) => {
                     fold(watches, items, &mut run, ledger);
-                    let refuse = |reason| Stop::Fenced { log: names.show(own), number: fence(batch, position), reason };
                     for watch in watches.iter_mut() {
-                        watch.switch(control, &**profiles, items).map_err(refuse)?;
+                        let next = watch.reference(control, &**profiles, items);
+                        watch.next = next.map_err(|reason| Stop::Fenced { log: names.show(own), number, reason })?;
                     }
                 }
+                Step::Fence(_) => watches.iter_mut().for_each(|watch| watch.current = watch.next),
             }
             Ok(())
         })?;
@@ -109,11 +113,6 @@ impl Processor for Inputs {
         self.sequencer.save(&mut state);
         state
     }
-}
-
-fn fence(batch: &LogBatch, position: Position) -> i64 {
-    let head = batch.records.iter().find(|head| head.offset == position.offset);
-    head.and_then(|head| head.fence.as_ref()).map_or(-1, |fence| fence.number)
 }
 
 /// Folds a run of items into the windows of every monitor and forgets it. An item that no monitor counted, because there
@@ -131,16 +130,17 @@ fn fold(watches: &mut [Watch], items: &Items, run: &mut Vec<usize>, ledger: &mut
 }
 
 impl Watch {
-    /// Takes the champion of a control state, if it is the model this monitor is about.
-    fn switch(&mut self, control: &Control, profiles: &dyn Profiles, items: &Items) -> Result<(), String> {
+    /// Number of the reference of a control state's champion, if it is the model this monitor is about.
+    fn reference(
+        &mut self,
+        control: &Control,
+        profiles: &dyn Profiles,
+        items: &Items,
+    ) -> Result<Option<usize>, String> {
         let champion = control.champion.as_ref().filter(|champion| champion.name == self.monitor.model);
-        let Some(model) = champion else {
-            self.current = None;
-            return Ok(());
-        };
+        let Some(model) = champion else { return Ok(None) };
         if let Some(known) = self.references.iter().position(|(reference, _)| reference.model == *model) {
-            self.current = Some(known);
-            return Ok(());
+            return Ok(Some(known));
         }
         let profile = profiles.profile(model).map_err(|reason| {
             format!("reference of model {}@{} for monitor {}: {reason}", model.name, model.version, self.monitor.name)
@@ -158,9 +158,8 @@ impl Watch {
                 places.push(place);
             }
         }
-        self.current = Some(self.references.len());
         self.references.push((Reference::new(model.clone(), profile, columns), places));
-        Ok(())
+        Ok(Some(self.references.len() - 1))
     }
 
     fn fold(&mut self, items: &Items, run: &[usize], counted: &mut [bool]) {

@@ -121,7 +121,7 @@ impl Processor for Scores {
                     counting.declare(control, marks);
                     Ok(())
                 }
-                Step::Mark(_) => Ok(()),
+                Step::Mark(_) | Step::Offer(..) => Ok(()),
             })?;
             head.marks.iter().for_each(|(place, mark_us)| self.marks.raise(*place, *mark_us));
             if let Some(watermark_us) = self.marks.advance() {

@@ -2,7 +2,9 @@
 //! first record and names its parents; later fences carry the complete state again.
 
 use crate::items::Fence;
+use crate::processor::Stop;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A log whose tasks write into this one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,24 @@ pub struct Control {
     /// Decision threshold; none takes the one of the model's manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
+}
+
+/// How a fence ended in a partition, for good: every task that comes to it, a replay included, does alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It took effect.
+    Taken,
+    /// An operator declared it void there; the state before it stays in force.
+    Void,
+}
+
+/// Where outcomes of fences are kept. Whoever asks waits until the answer is known, or stops.
+pub trait Fences: fmt::Debug + Send + Sync {
+    /// How the fence ended in the partition, if it has.
+    fn ended(&self, log: &str, partition: u16, number: i64) -> Result<Option<Outcome>, Stop>;
+
+    /// Takes the fence, unless it was declared void before; what is answered is final.
+    fn take(&self, log: &str, partition: u16, number: i64) -> Result<Outcome, Stop>;
 }
 
 /// Why the text of a fence is refused.

@@ -99,7 +99,9 @@ pub enum Stop {
     #[error(transparent)]
     Fence(#[from] crate::fence::Error),
     /// A fence cannot be honoured.
-    #[error("{log}: fence {number} cannot be honoured: {reason}")]
+    #[error(
+        "{log}: fence {number} cannot be honoured: {reason}; mend that and start again, or have the fence declared void for this partition"
+    )]
     Fenced {
         /// The log being read.
         log: String,
@@ -166,6 +168,11 @@ pub trait Processor: Send {
     /// The task's state as far as a commit's metadata carries it.
     fn save(&self) -> crate::state::TaskState;
 
+    /// Number of the fence in force; none before the first, and for processors that go by no fence.
+    fn fence(&self) -> Option<i64> {
+        None
+    }
+
     /// Writes what must not wait longer than the next commit: marks that no item carried along.
     fn resume(&mut self, out: &mut Outbox) {
         let _ = out;
@@ -180,6 +187,12 @@ pub trait Task: Send {
 
     /// The text for the offset commit's metadata.
     fn metadata(&self) -> String;
+
+    /// Number of the fence in force, cheap enough to ask after every poll; none before the first, and for tasks that go
+    /// by no fence.
+    fn fence(&self) -> Option<i64> {
+        None
+    }
 
     /// Writes what must not wait longer than the next commit: marks that no item carried along. The shell calls it
     /// after an assignment and before each commit.

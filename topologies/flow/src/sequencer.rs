@@ -1,7 +1,7 @@
 //! What every stage does with its log before it does anything of its own: check emission numbers, honour fences, apply
 //! marks after the items of their record, and hold items back until the watermark when the pipeline orders by event time.
 
-use crate::fence::Control;
+use crate::fence::{Control, Fences, Outcome};
 use crate::hold::{Hold, ItemRow};
 use crate::items::{Fence, Head, Items, LogBatch};
 use crate::marks::Marks;
@@ -28,7 +28,10 @@ pub enum Step<'a> {
     Item(&'a Arc<Items>, usize),
     /// The watermark rose; all items it released were given before.
     Mark(i64),
-    /// A fence took effect.
+    /// A fence is about to take effect: the stage gets ready for it, or its error stops the task with nothing decided.
+    /// Number and control state.
+    Offer(i64, &'a Control),
+    /// The fence that was offered last took effect.
     Fence(&'a Control),
 }
 
@@ -40,6 +43,7 @@ pub struct Sequencer {
     reader: Reader,
     marks: Marks,
     hold: Option<Hold>,
+    fences: Option<Arc<dyn Fences>>,
     fence: i64,
     parents: Vec<Place>,
     behind: u64,
@@ -50,7 +54,13 @@ impl Sequencer {
     pub fn new(own: Place, names: Arc<Names>, holds: bool) -> Self {
         let hold = holds.then(Hold::default);
         let (reader, marks) = (Reader::default(), Marks::default());
-        Sequencer { own, names, reader, marks, hold, fence: -1, parents: Vec::new(), behind: 0 }
+        Sequencer { own, names, reader, marks, hold, fences: None, fence: -1, parents: Vec::new(), behind: 0 }
+    }
+
+    /// Goes by the outcomes kept here: one that was declared void is passed over, any other recorded as taken before it
+    /// takes effect. Without this, and for fence 0, a fence just takes effect.
+    pub fn fences(self, fences: Arc<dyn Fences>) -> Self {
+        Sequencer { fences: Some(fences), ..self }
     }
 
     /// Runs decoded records through `each`, in order.
@@ -75,27 +85,50 @@ impl Sequencer {
     where
         F: FnMut(Position, Step<'_>) -> Result<(), Stop>,
     {
-        if fence.number <= self.fence {
+        let number = fence.number;
+        if number <= self.fence {
+            return Ok(());
+        }
+        let decided = self.fences.clone().filter(|_| number > 0);
+        let (log, partition) = (self.names.topic(self.own.topic).clone(), self.own.partition);
+        if let Some(fences) = &decided
+            && fences.ended(&log, partition, number)? == Some(Outcome::Void)
+        {
             return Ok(());
         }
         let control = Control::read(fence)?;
+        let parents = self.parents_of(&control, offset)?;
+        let position = Position { offset, item: 0 };
+        each(position, Step::Offer(number, &control))?;
+        // Only what can be honoured is taken, and only what is taken takes effect.
+        if let Some(fences) = &decided
+            && fences.take(&log, partition, number)? == Outcome::Void
+        {
+            return Ok(());
+        }
+        for (place, marks) in parents {
+            if !self.parents.contains(&place) {
+                self.parents.push(place);
+            }
+            if marks {
+                self.marks.declare(place);
+            }
+        }
+        self.fence = number;
+        each(position, Step::Fence(&control))
+    }
+
+    /// The parents' partitions, each with whether it gives marks.
+    fn parents_of(&self, control: &Control, offset: i64) -> Result<Vec<(Place, bool)>, Stop> {
+        let mut places = Vec::new();
         for parent in &control.parents {
             let Some(topic) = self.names.number(&parent.log) else {
                 let log = parent.log.clone();
                 return Err(crate::wire::Error::UnknownLog { offset, log }.into());
             };
-            for partition in 0..parent.partitions {
-                let place = Place { topic, partition };
-                if !self.parents.contains(&place) {
-                    self.parents.push(place);
-                }
-                if parent.marks {
-                    self.marks.declare(place);
-                }
-            }
+            places.extend((0..parent.partitions).map(|partition| (Place { topic, partition }, parent.marks)));
         }
-        self.fence = fence.number;
-        each(Position { offset, item: 0 }, Step::Fence(&control))
+        Ok(places)
     }
 
     fn take_items<F>(&mut self, head: &Head, items: &Arc<Items>, numbers: &mut [i64], each: &mut F) -> Result<(), Stop>

@@ -109,6 +109,10 @@ impl<P: Processor> Task for LogTask<P> {
         self.processor.save().text()
     }
 
+    fn fence(&self) -> Option<i64> {
+        self.processor.fence()
+    }
+
     fn resume(&mut self, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
         let mut outbox = Outbox::default();
         self.processor.resume(&mut outbox);

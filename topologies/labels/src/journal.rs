@@ -128,7 +128,7 @@ impl Pairing {
                 self.ledger.filtered += forgotten;
             }
             // The journal's control state is its parents, which the sequencer has taken.
-            Step::Fence(_) => {}
+            Step::Offer(..) | Step::Fence(_) => {}
         }
         Ok(())
     }

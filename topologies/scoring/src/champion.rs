@@ -2,9 +2,7 @@
 
 use crate::inputs::Inputs;
 use crate::settings::Settings;
-use arrow::datatypes::Fields;
 use flow::fence::{Control, ModelRef};
-use flow::items::Items;
 use model::Model;
 use std::sync::Arc;
 
@@ -12,6 +10,12 @@ use std::sync::Arc;
 pub trait Models: Send + Sync {
     /// The model that a fence names; the error says what an operator needs to know.
     fn open(&self, model: &ModelRef) -> Result<Arc<Model>, String>;
+}
+
+/// Whether tasks with these settings could honour the control state, and if not, why. It does what a task does at the
+/// fence, so that the answer may be given before the fence is written.
+pub fn check(control: &Control, models: &dyn Models, settings: &Settings) -> Result<(), String> {
+    Champion::take(control, None, models, settings).map(|_| ())
 }
 
 /// A model between two fences.
@@ -33,12 +37,11 @@ impl Champion {
         before: Option<&Arc<Champion>>,
         models: &dyn Models,
         settings: &Settings,
-        items: &Items,
     ) -> Result<Option<Arc<Self>>, String> {
         let Some(reference) = &control.champion else { return Ok(None) };
         let (model, inputs) = match before.filter(|before| before.reference == *reference) {
             Some(before) => (before.model.clone(), before.inputs.clone()),
-            None => open(reference, models, settings, items)?,
+            None => open(reference, models, settings)?,
         };
         let threshold = control.threshold.unwrap_or_else(|| f64::from(model.manifest().threshold.value));
         let name = format!("{}@{}", reference.name, reference.version);
@@ -47,12 +50,7 @@ impl Champion {
 }
 
 /// Opens a model and checks that it is the one named and fits the features of this log.
-fn open(
-    reference: &ModelRef,
-    models: &dyn Models,
-    settings: &Settings,
-    items: &Items,
-) -> Result<(Arc<Model>, Inputs), String> {
+fn open(reference: &ModelRef, models: &dyn Models, settings: &Settings) -> Result<(Arc<Model>, Inputs), String> {
     let ModelRef { name, version, digest } = reference;
     let model = models.open(reference).map_err(|reason| format!("model {name}@{version}: {reason}"))?;
     if model.digest() != digest {
@@ -65,9 +63,7 @@ fn open(
             manifest.feature_set, settings.feature_set
         ));
     }
-    let fields =
-        |part: Option<&arrow::array::StructArray>| part.map_or_else(Fields::empty, |part| part.fields().clone());
-    let inputs = Inputs::find(&manifest.inputs, &fields(items.event()), &fields(items.features()));
+    let inputs = Inputs::find(&manifest.inputs, &settings.event, &settings.features);
     let inputs = inputs.map_err(|error| format!("model {name}@{version}: {error}"))?;
     Ok((model, inputs))
 }

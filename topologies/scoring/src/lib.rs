@@ -9,7 +9,7 @@ mod rows;
 mod scorer;
 mod settings;
 
-pub use champion::Models;
+pub use champion::{Models, check};
 pub use inputs::{Error as InputError, Inputs};
 pub use scorer::Scorer;
 pub use settings::{Error, Settings};

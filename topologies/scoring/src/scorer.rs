@@ -4,7 +4,7 @@ use crate::champion::{Champion, Models};
 use crate::rows::{Predictions, Scored};
 use crate::settings::Settings;
 use flow::emit::Emitter;
-use flow::fence::Control;
+use flow::fence::{Control, Fences};
 use flow::items::{Items, LogBatch};
 use flow::names::{Names, Place};
 use flow::processor::{Outbox, Processor, Stop};
@@ -24,14 +24,21 @@ pub struct Scorer {
 }
 
 impl Scorer {
-    /// A scorer at its log's start.
-    pub fn new(own: Place, names: Arc<Names>, settings: Settings, models: Arc<dyn Models>) -> Self {
-        let sequencer = Sequencer::new(own, names.clone(), false);
+    /// A scorer at its log's start, with models from one place and outcomes of fences from another.
+    pub fn new(
+        own: Place,
+        names: Arc<Names>,
+        settings: Settings,
+        models: Arc<dyn Models>,
+        fences: Arc<dyn Fences>,
+    ) -> Self {
+        let sequencer = Sequencer::new(own, names.clone(), false).fences(fences);
         let scoring = Scoring {
             names,
             settings,
             models,
             champion: None,
+            next: None,
             emitter: Emitter::new(own),
             predictions: Predictions::default(),
             ledger: Outcomes::default(),
@@ -60,11 +67,13 @@ impl Processor for Scorer {
                 scoring.run.push((position, row));
                 Ok(())
             }
-            Step::Fence(control) => {
+            Step::Offer(number, control) => {
                 scoring.score(items)?;
-                let fence = batch.records.iter().find(|head| head.offset == position.offset);
-                let number = fence.and_then(|head| head.fence.as_ref()).map_or(-1, |fence| fence.number);
-                scoring.switch(number, control, items)
+                scoring.prepare(number, control)
+            }
+            Step::Fence(_) => {
+                scoring.champion = scoring.next.take();
+                Ok(())
             }
             Step::Mark(watermark_us) => {
                 scoring.mark(watermark_us);
@@ -82,6 +91,10 @@ impl Processor for Scorer {
         self.sequencer.save(&mut state);
         state
     }
+
+    fn fence(&self) -> Option<i64> {
+        Some(self.sequencer.fence()).filter(|number| *number >= 0)
+    }
 }
 
 /// Everything behind the sequencer.
@@ -90,6 +103,8 @@ struct Scoring {
     settings: Settings,
     models: Arc<dyn Models>,
     champion: Option<Arc<Champion>>,
+    /// The champion of the fence on offer.
+    next: Option<Arc<Champion>>,
     emitter: Emitter<Scored>,
     predictions: Predictions,
     ledger: Outcomes,
@@ -104,10 +119,9 @@ struct Scoring {
 }
 
 impl Scoring {
-    fn switch(&mut self, number: i64, control: &Control, items: &Items) -> Result<(), Stop> {
-        let before = self.champion.as_ref();
-        let champion = Champion::take(control, before, &*self.models, &self.settings, items);
-        self.champion = champion.map_err(|reason| {
+    fn prepare(&mut self, number: i64, control: &Control) -> Result<(), Stop> {
+        let next = Champion::take(control, self.champion.as_ref(), &*self.models, &self.settings);
+        self.next = next.map_err(|reason| {
             let log = self.names.show(self.emitter.own());
             Stop::Fenced { log, number, reason }
         })?;

@@ -12,6 +12,10 @@ pub struct Settings {
     pub feature_set: String,
     /// Registry id of the schema that the features log is written with.
     pub schema_id: u32,
+    /// Columns of events in the features log.
+    pub event: Fields,
+    /// Features that come with them.
+    pub features: Fields,
     /// Key column of the first entity.
     pub key: Option<String>,
     /// Topic of predictions, by name number.
@@ -52,13 +56,16 @@ impl Settings {
         let number = |topic: &str| names.number(topic).ok_or_else(|| Error::Unnumbered(topic.to_owned()));
         let (journal, predictions) = (&plan.names.journal_log, &plan.names.predictions);
         let topic = plan.topic(journal).ok_or_else(|| Error::Unplanned(journal.clone()))?;
-        let journal_prediction = prediction_part(&arrow_schema(plan, journal)?).ok_or_else(|| Error::Schema {
+        let journal_prediction = part(&arrow_schema(plan, journal)?, "prediction").ok_or_else(|| Error::Schema {
             topic: journal.clone(),
             detail: "its items have no prediction".to_owned(),
         })?;
+        let features_log = arrow_schema(plan, &plan.names.features_log)?;
         Ok(Settings {
             feature_set: pipeline.features.digest.clone(),
             schema_id,
+            event: part(&features_log, "event").unwrap_or_default(),
+            features: part(&features_log, "features").unwrap_or_default(),
             key: pipeline.features.entities.first().map(|entity| entity.key.clone()),
             predictions: number(predictions)?,
             prediction_schema: arrow_schema(plan, predictions)?,
@@ -76,11 +83,11 @@ fn arrow_schema(plan: &Plan, topic: &str) -> Result<SchemaRef, Error> {
         .map_err(|error| Error::Schema { topic: topic.to_owned(), detail: error.to_string() })
 }
 
-/// The fields of the prediction part in the schema of a log.
-pub(crate) fn prediction_part(log: &SchemaRef) -> Option<Fields> {
+/// The fields of a part of items, such as the event, in the schema of a log.
+pub(crate) fn part(log: &SchemaRef, name: &str) -> Option<Fields> {
     let DataType::List(item) = log.field_with_name(schemas::log::ITEMS).ok()?.data_type() else { return None };
     let DataType::Struct(parts) = item.data_type() else { return None };
-    match parts.find("prediction")?.1.data_type() {
+    match parts.find(name)?.1.data_type() {
         DataType::Struct(fields) => Some(fields.clone()),
         _ => None,
     }

@@ -1,6 +1,7 @@
 //! The scorer from bytes to bytes.
 #![allow(clippy::unwrap_used)]
 
+mod fences;
 mod harness;
 
 use crate::inputs::{Error, Inputs};
@@ -85,6 +86,8 @@ fn check_stop(shelf: Shelf, script: &str, expected: &Expect) {
     let mut harness = Harness::new(Arc::new(shelf));
     let records = harness.records(script);
     let stop = harness.feed(&records, 1, false).unwrap_err().to_string();
+    let (stop, advice) = stop.rsplit_once("; mend that").unwrap();
+    assert!(advice.ends_with("declared void for this partition"), "{advice}");
     let digests = stop.split(' ').map(|word| if word.len() > 60 { "DIGEST" } else { word });
     expected.assert_eq(&digests.collect::<Vec<_>>().join(" "));
 }

@@ -159,7 +159,7 @@ impl Stage {
                     work.steps.push(Apply { source, row, position, time_us, label });
                 }
                 Step::Mark(mark_us) => work.mark_us = Some(mark_us),
-                Step::Fence(_) => {}
+                Step::Offer(..) | Step::Fence(_) => {}
             }
             Ok(())
         })?;

@@ -3,10 +3,12 @@
 //! - `event a t=10 c=7 amount=3 risk=0.5`: an event with its features, `-` is null;
 //! - `mark 15`: a mark;
 //! - `fence 1 m@1` and `fence 2 m@1 0.9`: a champion, and perhaps a threshold; `fence 3` has no champion;
+//! - `unreadable 4`: a fence with a control state that nobody can read;
 //! - several events and marks joined by ` + ` are one record.
 
+use crate::settings::part;
 use crate::{Models, Scorer, Settings};
-use flow::fence::{Control, ModelRef, ParentLog};
+use flow::fence::{Control, Fences, ModelRef, Outcome, ParentLog};
 use flow::names::{Names, Place};
 use flow::processor::{InRecord, OutRecord, Processor, Stop, Task};
 use flow::state::TaskState;
@@ -20,7 +22,7 @@ use schemas::json::JsonWriter;
 use schemas::log::{log_schema, prediction_schema};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 const SECOND_US: i64 = 1_000_000;
 const SCHEMA_ID: u32 = 7;
@@ -71,6 +73,38 @@ pub(crate) fn model(version: u64, inputs: &[&str], feature_set: &str) -> Model {
     Artefact::open(Artefact::pack(draft).unwrap().files()).unwrap()
 }
 
+/// Outcomes of fences in memory; takes what is not void, as a registry does.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes {
+    pub(crate) ended: Mutex<BTreeMap<i64, Outcome>>,
+    /// Fences that are declared void just before they are taken.
+    pub(crate) void_at_last: Vec<i64>,
+}
+
+impl Outcomes {
+    /// These are final already.
+    pub(crate) fn ended(ended: &[(i64, Outcome)]) -> Arc<Self> {
+        Arc::new(Outcomes { ended: Mutex::new(ended.iter().copied().collect()), void_at_last: Vec::new() })
+    }
+
+    /// What is final, in order.
+    pub(crate) fn all(&self) -> Vec<(i64, Outcome)> {
+        self.ended.lock().unwrap().iter().map(|(number, outcome)| (*number, *outcome)).collect()
+    }
+}
+
+impl Fences for Outcomes {
+    fn ended(&self, log: &str, partition: u16, number: i64) -> Result<Option<Outcome>, Stop> {
+        assert_eq!((log, partition), ("features", 0));
+        Ok(self.ended.lock().unwrap().get(&number).copied())
+    }
+
+    fn take(&self, _: &str, _: u16, number: i64) -> Result<Outcome, Stop> {
+        let proposed = if self.void_at_last.contains(&number) { Outcome::Void } else { Outcome::Taken };
+        Ok(*self.ended.lock().unwrap().entry(number).or_insert(proposed))
+    }
+}
+
 struct One(Arc<str>);
 
 impl SchemaSource for One {
@@ -90,6 +124,11 @@ pub(crate) struct Harness {
 
 impl Harness {
     pub(crate) fn new(shelf: Arc<Shelf>) -> Self {
+        Self::with(shelf, Arc::default())
+    }
+
+    /// A scorer that goes by these outcomes of fences.
+    pub(crate) fn with(shelf: Arc<Shelf>, fences: Arc<Outcomes>) -> Self {
         let topics = [("events", 0), ("terminal", 1), ("features", 1), ("journal", 1), ("predictions", 0)];
         let names = Arc::new(Names::new(topics));
         let event = json!({"type": "record", "name": "Event", "namespace": "shop", "fields": [
@@ -100,20 +139,23 @@ impl Harness {
         let journal = log_schema("Journal", "shop.log", Some(&event), &[], true, true).to_string();
         let predictions = prediction_schema("Shop", "shop").to_string();
         let schema = arrow_schema(&predictions).unwrap();
+        let features_schema = arrow_schema(&features).unwrap();
         let settings = Settings {
             feature_set: FEATURE_SET.into(),
             schema_id: 3,
+            event: part(&features_schema, "event").unwrap(),
+            features: part(&features_schema, "features").unwrap(),
             key: Some("customer".into()),
             predictions: 4,
             prediction_schema: schema.clone(),
             journal: 3,
             journal_partitions: JOURNAL_PARTITIONS,
-            journal_prediction: crate::settings::prediction_part(&arrow_schema(&journal).unwrap()).unwrap(),
+            journal_prediction: part(&arrow_schema(&journal).unwrap(), "prediction").unwrap(),
         };
         let own = Place { topic: 2, partition: 0 };
         let reader = LogReader::new(&features, names.clone()).unwrap();
         let writer = LogWriter::new(&journal, SCHEMA_ID, names.clone()).unwrap();
-        let processor = Scorer::new(own, names, settings, shelf.clone());
+        let processor = Scorer::new(own, names, settings, shelf.clone(), fences);
         let task = LogTask::new(own, reader, Arc::new(One(features.as_str().into())), processor, "shop".into())
             .sink(3, Sink::Log(writer))
             .sink(4, Sink::Public(Encoder::new(&schema, SCHEMA_ID).unwrap()));
@@ -140,6 +182,10 @@ impl Harness {
                 ["mark", time] => {
                     let time = time.parse::<i64>().unwrap() * SECOND_US;
                     marks.push(json!({"log": "terminal", "partition": 0, "time": time}));
+                }
+                ["unreadable", number] => {
+                    let number: i64 = number.parse().unwrap();
+                    fence = json!({"number": number, "state": "{", "signature": ""});
                 }
                 ["fence", number, ref rest @ ..] => fence = self.fence(number.parse().unwrap(), rest),
                 ["event", id, ref fields @ ..] => {
@@ -210,6 +256,10 @@ impl Harness {
         });
         lines.extend(marks.into_iter().filter(|mark| !mark.is_empty()));
         lines
+    }
+
+    pub(crate) fn in_force(&self) -> Option<i64> {
+        self.task.fence()
     }
 
     pub(crate) fn state(&self) -> TaskState {
