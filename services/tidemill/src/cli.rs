@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::bench::Bench;
 use crate::output::Format;
 use crate::{exit, services};
 
@@ -113,6 +114,9 @@ pub enum Command {
     /// Models in the registry.
     #[command(subcommand)]
     Model(Model),
+    /// Measure what the pipeline costs on this machine.
+    #[command(subcommand)]
+    Bench(Bench),
 }
 
 /// Form of a picture.
@@ -248,21 +252,21 @@ impl Command {
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
         _ => Err(format!("`{text}` is not of the form NAME=VALUE")),
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let us = flow::config::parse_duration(text).and_then(|us| u64::try_from(us).ok());
     us.map(Duration::from_micros).ok_or_else(|| {
         format!("`{text}` is no length of time; write a whole number and a unit: 500ms, 90s, 10m, 1h, 7d")
     })
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
     number.ok_or_else(|| format!("`{text}` is not a number above zero"))
 }

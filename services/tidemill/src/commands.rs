@@ -1,6 +1,7 @@
 //! One module per command.
 
 mod apply;
+pub mod bench;
 mod features;
 mod graph;
 mod model;
@@ -30,5 +31,6 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Topics => topics::run(global, output),
         Command::Features(command) => features::run(global, output, command),
         Command::Model(command) => model::run(global, output, command),
+        Command::Bench(command) => bench::run(global, output, command),
     }
 }

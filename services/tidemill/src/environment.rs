@@ -54,7 +54,11 @@ pub struct Environment {
 impl Environment {
     /// Opens what the options name, and creates directories that are missing.
     pub fn open(global: &Global) -> Result<Self, Error> {
-        let pipeline = loading::load(global)?.checked(global)?;
+        Self::with(global, loading::load(global)?.checked(global)?)
+    }
+
+    /// The same over a pipeline that is not quite what its file says.
+    pub fn with(global: &Global, pipeline: Pipeline) -> Result<Self, Error> {
         Self::with_log(global, pipeline, (open_log(global)?, None), false)
     }
 

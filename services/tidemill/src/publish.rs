@@ -222,6 +222,13 @@ impl Publisher {
         Ok(self.summary)
     }
 
+    /// Waits until everything is acknowledged, and goes on at another pace, counted from the next event.
+    pub fn go_on(&mut self, pace: Pace) -> Result<(), Error> {
+        self.session.flush()?;
+        self.pace = pace::Clock::new(pace);
+        Ok(())
+    }
+
     /// What was published so far.
     pub fn summary(&self) -> Summary {
         self.summary

@@ -35,7 +35,9 @@ type Ended = (usize, Result<(), Error>);
 pub fn run(environment: &Environment, jobs: Vec<Job>, drain: bool) -> Result<(), Error> {
     let names: Vec<Known> =
         jobs.iter().map(|job| Known { name: job.name.clone(), finite: job.finite, stats: job.stats.clone() }).collect();
-    let mut drained = drain.then(|| Drained::new(environment, &jobs));
+    let reads: Vec<_> = jobs.iter().flat_map(|job| job.reads.clone()).collect();
+    let publishing = jobs.iter().filter(|job| job.finite).count();
+    let mut drained = drain.then(|| Drained::new(environment, &reads, publishing));
     let (sender, ended) = channel::<Ended>();
     let threads = start(environment, jobs, &sender)?;
     drop(sender);
@@ -115,7 +117,7 @@ fn start(environment: &Environment, jobs: Vec<Job>, ended: &Sender<Ended>) -> Re
 
 /// Tells when everything published has gone through: all commits stand at the ends of what is read, for longer than idle
 /// partitions hold anything back, and nothing publishes any more.
-struct Drained<'e> {
+pub struct Drained<'e> {
     log: &'e dyn Log,
     reads: Vec<(String, Vec<TopicPartition>)>,
     publishing: usize,
@@ -125,7 +127,8 @@ struct Drained<'e> {
 }
 
 impl<'e> Drained<'e> {
-    fn new(environment: &'e Environment, jobs: &[Job]) -> Self {
+    /// Watches what is read, by consumer group, while so many jobs publish.
+    pub fn new(environment: &'e Environment, reads: &[(String, Vec<String>)], publishing: usize) -> Self {
         let plan = &environment.context.plan;
         let partitions = |topics: &[String]| -> Vec<TopicPartition> {
             let of = |topic: &String| {
@@ -135,11 +138,10 @@ impl<'e> Drained<'e> {
             };
             topics.iter().flat_map(of).collect()
         };
-        let reads = jobs.iter().flat_map(|job| &job.reads);
         Drained {
             log: &*environment.context.log,
-            reads: reads.map(|(group, topics)| (group.clone(), partitions(topics))).collect(),
-            publishing: jobs.iter().filter(|job| job.finite).count(),
+            reads: reads.iter().map(|(group, topics)| (group.clone(), partitions(topics))).collect(),
+            publishing,
             quiet: environment.idle_timeout + Duration::from_millis(DRAINED_MS),
             last_ends: Vec::new(),
             since: Instant::now(),
@@ -150,7 +152,13 @@ impl<'e> Drained<'e> {
         self.publishing = self.publishing.saturating_sub(1);
     }
 
-    fn look(&mut self) -> Result<bool, Error> {
+    /// How long everything has been through, once [`Drained::look`] said so.
+    pub fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// Whether everything has gone through, and stayed so.
+    pub fn look(&mut self) -> Result<bool, Error> {
         let mut ends = Vec::new();
         let mut behind = self.publishing > 0;
         for (group, partitions) in &self.reads {

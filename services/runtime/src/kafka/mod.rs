@@ -69,6 +69,11 @@ impl Kafka {
         cluster.metadata(None, CONNECT_WAIT_MS)?;
         Ok(Self { cluster: Arc::new(cluster) })
     }
+
+    /// Deletes topics with all their records. For whoever made topics to try something out; no service does it.
+    pub fn delete_topics(&self, names: &[&str]) -> Result<()> {
+        if names.is_empty() { Ok(()) } else { self.cluster.delete(names) }
+    }
 }
 
 fn ms(wait_ms: u64) -> Duration {
@@ -141,10 +146,29 @@ impl Cluster {
         }
     }
 
+    fn admin(&self) -> Result<(AdminClient<DefaultClientContext>, AdminOptions)> {
+        let admin = AdminClient::from_config(&self.settings.client(CLIENT_ID, None))
+            .map_err(|error| fault::error("creating a Kafka client", &error))?;
+        let wait = Some(ms(REQUEST_WAIT_MS));
+        Ok((admin, AdminOptions::new().request_timeout(wait).operation_timeout(wait)))
+    }
+
+    fn delete(&self, names: &[&str]) -> Result<()> {
+        let (admin, options) = self.admin()?;
+        let results = block_on(admin.delete_topics(names, &options));
+        for result in results.map_err(|error| fault::error("deleting topics", &error))? {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+                Err((topic, code)) => {
+                    return Err(Error::Refused { doing: format!("deleting topic {topic}"), detail: code.to_string() });
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn create(&self, specs: &[TopicSpec]) -> Result<()> {
-        let config = self.settings.client(CLIENT_ID, None);
-        let admin: AdminClient<DefaultClientContext> =
-            AdminClient::from_config(&config).map_err(|error| fault::error("creating a Kafka client", &error))?;
+        let (admin, options) = self.admin()?;
         let bytes_max = MESSAGE_BYTES_MAX.to_string();
         let retentions: Vec<String> = specs.iter().map(|spec| spec.retention_ms.unwrap_or(-1).to_string()).collect();
         let topics = specs.iter().zip(&retentions).map(|(spec, retention_ms)| {
@@ -156,8 +180,6 @@ impl Cluster {
                 .set("max.message.bytes", &bytes_max)
         });
         let topics: Vec<NewTopic<'_>> = topics.collect();
-        let options =
-            AdminOptions::new().request_timeout(Some(ms(REQUEST_WAIT_MS))).operation_timeout(Some(ms(REQUEST_WAIT_MS)));
         let results = block_on(admin.create_topics(&topics, &options))
             .map_err(|error| fault::error("creating topics", &error))?;
         for result in results {

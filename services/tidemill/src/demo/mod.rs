@@ -5,6 +5,7 @@
 mod feed;
 mod show;
 mod simulate;
+pub mod table;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

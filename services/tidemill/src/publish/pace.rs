@@ -22,7 +22,8 @@ pub enum Pace {
 #[derive(Debug)]
 pub(super) struct Clock {
     pace: Pace,
-    begun: Option<(Instant, i64)>,
+    /// When it began, with which event time, after how many events.
+    begun: Option<(Instant, i64, u64)>,
 }
 
 impl Clock {
@@ -32,8 +33,8 @@ impl Clock {
 
     /// How long to wait before asking again whether an event may go out; `None`: now.
     pub fn wait(&mut self, sent: u64, time_us: i64) -> Option<Duration> {
-        let (begun, first_us) = *self.begun.get_or_insert_with(|| (Instant::now(), time_us));
-        remaining(due(self.pace, sent, time_us.saturating_sub(first_us)), begun.elapsed())
+        let (begun, first_us, before) = *self.begun.get_or_insert_with(|| (Instant::now(), time_us, sent));
+        remaining(due(self.pace, sent - before, time_us.saturating_sub(first_us)), begun.elapsed())
     }
 }
 

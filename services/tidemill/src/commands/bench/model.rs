@@ -1,0 +1,183 @@
+//! A champion to score with. Its weights are drawn, not learnt: they cost the same, and need no labels. Scale of the
+//! inputs and reference profile are those of the first events, so the monitor compares like with like.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::{cast, concat};
+use arrow::datatypes::{DataType, Float64Type, Schema};
+use flow::config::{Model, Network as Shape, Pipeline};
+use flow::fence::ModelRef;
+use model::artefact::DatasetFacts;
+use model::profile::SCORE;
+use model::{Artefact, Column, Dense, Draft, Network, Profile, Rule, Standardisation, Threshold, sha256_hex};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use registry::models::Published;
+
+use super::args::Feed;
+use super::prepare;
+use crate::compute::compute;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::publish::Columns;
+
+/// Events that the scale of inputs and the reference profile are taken from.
+const EVENTS_MAX: usize = 50_000;
+/// Share of them whose score is at or above the threshold.
+const ALERT_SHARE: f64 = 0.01;
+/// Rows whose scores the load gate repeats.
+const GOLDEN_ROWS: usize = 16;
+/// Seed of the weights.
+const SEED: u64 = 1;
+
+/// Publishes a model and makes it the champion by a fence in the features log.
+pub fn champion(environment: &Environment, feed: &Feed) -> Result<(), Error> {
+    let context = &environment.context;
+    let Some(declared) = context.pipeline.models.first() else {
+        let name = &context.pipeline.name;
+        return Err(Error::Input(format!("pipeline {name} declares no model, so nothing would be scored")));
+    };
+    let rows = rows(&context.pipeline, declared, feed)?;
+    let artefact = drawn(&context.pipeline, declared, &rows)?;
+    let Published { name, version, digest } = environment.models().publish(&declared.name, artefact.files())?;
+    scorer::promote(context, &environment.decisions, ModelRef { name, version, digest }, None)?;
+    Ok(())
+}
+
+/// Inputs of the model for the first events, row after row; NaN is null.
+fn rows(pipeline: &Pipeline, model: &Model, feed: &Feed) -> Result<Vec<f32>, Error> {
+    let (schema, batches) = prepare::open(feed)?;
+    let (mut taken, mut left) = (Vec::new(), EVENTS_MAX);
+    for batch in batches {
+        let batch = batch?;
+        taken.push(batch.slice(0, batch.num_rows().min(left)));
+        left -= batch.num_rows().min(left);
+        if left == 0 {
+            break;
+        }
+    }
+    let computed = compute(pipeline, &schema, &taken, &prepare::options(feed))?.table;
+    let events = event_inputs(pipeline, model, &schema, &taken, feed)?;
+    let column = |name: &String| computed.column_by_name(name).or_else(|| events.column_by_name(name));
+    let columns = model.inputs.iter().map(|name| {
+        let found = column(name).ok_or_else(|| Error::Failed(format!("nothing gives the model's input {name}")))?;
+        let doubles = cast(found, &DataType::Float64).map_err(failed)?;
+        Ok(doubles.as_primitive::<Float64Type>().clone())
+    });
+    let columns = columns.collect::<Result<Vec<_>, Error>>()?;
+    // Of repeated events only the first have features.
+    let count = computed.num_rows().min(events.num_rows());
+    let value = |column: &arrow::array::Float64Array, row: usize| match column.is_valid(row) {
+        true => column.value(row) as f32,
+        false => f32::NAN,
+    };
+    Ok((0..count).flat_map(|row| columns.iter().map(move |column| value(column, row))).collect())
+}
+
+/// The inputs that events bring along; the time too, so that there is always a column.
+fn event_inputs(
+    pipeline: &Pipeline,
+    model: &Model,
+    table: &Schema,
+    batches: &[RecordBatch],
+    feed: &Feed,
+) -> Result<RecordBatch, Error> {
+    let events = &pipeline.events;
+    let whole = schemas::codec::arrow_schema(&events.schema.json.to_string());
+    let whole = whole.map_err(|error| Error::Input(format!("schema {}: {error}", events.schema.path)))?;
+    let read = |name: &String| *name == events.event_time || model.inputs.contains(name);
+    let fields = whole.fields().iter().filter(|field| read(field.name())).cloned().collect::<Vec<_>>();
+    let wanted = std::sync::Arc::new(Schema::new(fields));
+    let columns = Columns::find(&wanted, table, &feed.map, Some(&events.event_time))?;
+    let (mut parts, mut before) = (Vec::new(), 0);
+    for batch in batches {
+        parts.push(columns.convert(batch, &wanted, before)?);
+        before += batch.num_rows() as u64;
+    }
+    let joined = (0..wanted.fields().len()).map(|at| {
+        let arrays: Vec<&dyn Array> = parts.iter().map(|part| part.column(at).as_ref()).collect();
+        concat(&arrays).map_err(failed)
+    });
+    RecordBatch::try_new(wanted.clone(), joined.collect::<Result<_, _>>()?).map_err(failed)
+}
+
+/// A network of the declared shape with drawn weights.
+fn drawn(pipeline: &Pipeline, model: &Model, rows: &[f32]) -> Result<Artefact, Error> {
+    let width = model.inputs.len();
+    let column = |input: usize| rows.iter().skip(input).step_by(width).copied();
+    let standardisation = standardisation((0..width).map(|input| column(input).collect()));
+    let unusable = |error: &dyn std::fmt::Display| Error::Failed(format!("no model for the benchmark: {error}"));
+    let network = Network::new(standardisation, layers(width, &model.network)).map_err(|error| unusable(&error))?;
+    let mut scores = vec![0.0; rows.len() / width];
+    network.score(&rows[..scores.len() * width], &mut scores);
+    let mut columns: Vec<Column> =
+        model.inputs.iter().enumerate().map(|(input, name)| Column::fit(name, column(input))).collect();
+    columns.push(Column::fit(SCORE, scores.iter().copied()));
+    let bytes: Vec<u8> = rows.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let mut golden_rows = rows[..width * GOLDEN_ROWS.min(scores.len())].to_vec();
+    golden_rows.extend(vec![f32::NAN; width]);
+    let draft = Draft {
+        name: model.name.clone(),
+        parent: None,
+        dataset: DatasetFacts {
+            digest: sha256_hex(&bytes),
+            rows: scores.len() as u64,
+            positives: 0,
+            first_us: 0,
+            last_us: 0,
+        },
+        feature_set: pipeline.features.digest.clone(),
+        inputs: model.inputs.clone(),
+        threshold: Threshold { value: threshold(scores), rule: Rule::Fixed },
+        network,
+        metrics: Default::default(),
+        seed: SEED,
+        config: [("weights".to_owned(), "drawn".to_owned())].into(),
+        environment: Default::default(),
+        profile: Profile { columns },
+        golden_rows,
+    };
+    Artefact::pack(draft).map_err(|error| unusable(&error))
+}
+
+fn standardisation(columns: impl Iterator<Item = Vec<f32>>) -> Standardisation {
+    let mut found = Standardisation { mean: Vec::new(), std: Vec::new(), fill: Vec::new() };
+    for column in columns {
+        let values: Vec<f64> = column.into_iter().filter(|value| value.is_finite()).map(f64::from).collect();
+        let count = values.len().max(1) as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let std = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
+        found.mean.push(mean);
+        found.fill.push(mean);
+        // A column that never varied must not be blown up.
+        found.std.push(if std > 1e-9 * mean.abs() && std.is_normal() { std } else { 1.0 });
+    }
+    found
+}
+
+fn layers(inputs: usize, shape: &Shape) -> Vec<Dense> {
+    let hidden: &[u32] = match shape {
+        Shape::Linear => &[],
+        Shape::Mlp(hidden) => hidden,
+    };
+    let mut random = ChaCha8Rng::seed_from_u64(SEED);
+    let mut inputs = inputs;
+    let widths = hidden.iter().map(|width| *width as usize).chain([1]);
+    let layer = |outputs: usize| {
+        let limit = (6.0 / (inputs + outputs) as f32).sqrt();
+        let weight = (0..inputs * outputs).map(|_| random.random_range(-limit..limit)).collect();
+        let dense = Dense { inputs, outputs, weight, bias: vec![0.0; outputs] };
+        inputs = outputs;
+        dense
+    };
+    widths.map(layer).collect()
+}
+
+fn threshold(mut scores: Vec<f32>) -> f32 {
+    scores.sort_unstable_by(f32::total_cmp);
+    let at = (scores.len() as f64 * (1.0 - ALERT_SHARE)) as usize;
+    scores.get(at.min(scores.len().saturating_sub(1))).copied().unwrap_or(0.5)
+}
+
+fn failed(error: arrow::error::ArrowError) -> Error {
+    Error::Failed(error.to_string())
+}
