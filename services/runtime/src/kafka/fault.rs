@@ -44,6 +44,17 @@ pub(super) fn is_unreachable(code: Code) -> bool {
     )
 }
 
+/// Whether a group's coordinator is just being found or loaded, as when nobody has used the group on this cluster yet.
+pub(super) fn is_settling(code: Code) -> bool {
+    matches!(
+        code,
+        Code::WaitingForCoordinator
+            | Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::NotCoordinator
+    )
+}
+
 /// The error for an operation that failed.
 pub(super) fn error(doing: impl Into<String>, error: &KafkaError) -> Error {
     let doing = doing.into();

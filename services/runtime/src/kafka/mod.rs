@@ -38,6 +38,8 @@ pub const REQUEST_WAIT_MS: u64 = 30_000;
 const CREATED_WAIT_MS: u64 = 30_000;
 /// Pause between two looks at a topic that was just created.
 const CREATED_LOOK_MS: u64 = 20;
+/// Pause between two questions to a group's coordinator that is just being found.
+const COORDINATOR_LOOK_MS: u64 = 100;
 /// Log lines and errors of the client that are served after a question.
 const EVENTS_SERVED: usize = 32;
 /// Lets the broker choose (`default.replication.factor`).
@@ -281,8 +283,16 @@ fn committed(
     tps: &[TopicPartition],
 ) -> Result<Vec<Option<Committed>>> {
     let doing = || format!("asking for the commits of group {group}");
-    let answer =
-        consumer.committed_offsets(list(tps), ms(REQUEST_WAIT_MS)).map_err(|error| fault::error(doing(), &error))?;
+    let deadline = Instant::now() + ms(REQUEST_WAIT_MS);
+    let answer = loop {
+        match consumer.committed_offsets(list(tps), ms(REQUEST_WAIT_MS)) {
+            Ok(answer) => break answer,
+            Err(error) if error.rdkafka_error_code().is_some_and(fault::is_settling) && Instant::now() < deadline => {
+                std::thread::sleep(ms(COORDINATOR_LOOK_MS));
+            }
+            Err(error) => return Err(fault::error(doing(), &error)),
+        }
+    };
     let mut found = Vec::with_capacity(tps.len());
     for tp in tps {
         let element = answer.find_partition(&tp.topic, tp.partition);

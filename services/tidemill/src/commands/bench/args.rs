@@ -35,7 +35,7 @@ pub struct Pipeline {
     #[arg(long, value_name = "SERVICE", value_parser = PossibleValuesParser::new(EXTRA))]
     pub with: Vec<String>,
     /// Measure all services while there is nothing to do.
-    #[arg(long, conflicts_with = "live")]
+    #[arg(long, conflicts_with_all = ["live", "with"])]
     pub idle: bool,
 }
 

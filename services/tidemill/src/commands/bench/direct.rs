@@ -18,9 +18,6 @@ const LOOK: Duration = Duration::from_millis(200);
 /// The same on Kafka, where a look asks the brokers once per consumer group.
 const LOOK_BROKERS: Duration = Duration::from_millis(1_000);
 
-/// Looks in a row that brokers may leave without an answer.
-const UNANSWERED_MAX: u32 = 30;
-
 /// What is read, by consumer group.
 pub type Reads = [(String, Vec<String>)];
 
@@ -54,19 +51,12 @@ impl Director<'_> {
     /// Waits until everything published has gone through, and returns for how long it has been.
     pub fn through(&mut self) -> Result<Duration, Error> {
         let look = if self.environment.brokers.is_some() { LOOK_BROKERS } else { LOOK };
-        let mut unanswered = 0;
-        loop {
-            match self.drained.look() {
-                Ok(true) => return Ok(self.drained.age()),
-                Ok(false) => unanswered = 0,
-                // A group that nobody has used yet has no coordinator for a moment.
-                Err(Error::Log(error)) if error.is_retriable() && unanswered < UNANSWERED_MAX => unanswered += 1,
-                Err(error) => return Err(error),
-            }
+        while !self.drained.look()? {
             if self.environment.signals.stopping() {
                 return Err(Error::Interrupted);
             }
             thread::sleep(look);
         }
+        Ok(self.drained.age())
     }
 }
