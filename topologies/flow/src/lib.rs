@@ -10,6 +10,7 @@ pub mod marks;
 pub mod names;
 pub mod plan;
 pub mod processor;
+pub mod public;
 pub mod reader;
 pub mod sequencer;
 pub mod sql;

@@ -2,18 +2,13 @@
 //! internal log.
 
 use crate::names::{Names, Place};
-use crate::processor::{Headers, InRecord, OutRecord, Outbox, Processor, PublicRows, Stop, Task};
-use crate::reader::Trigger;
-use crate::wire::{self, LogReader, LogWriter, Origin, Raw};
+use crate::processor::{InRecord, OutRecord, Outbox, Processor, Stop, Task};
+use crate::public;
+use crate::wire::{self, LogReader, LogWriter, Raw};
 use bytes::Bytes;
 use schemas::codec::Encoder;
 use schemas::framing;
 use std::sync::Arc;
-
-/// Header that carries the emission identity of a public record: `log/partition@offset.item.index` of its trigger.
-pub const EMISSION_HEADER: &str = "tidemill.emission";
-/// Header that names the source record: `topic/partition@offset`.
-pub const ORIGIN_HEADER: &str = "tidemill.origin";
 
 /// Where schemas come from. An implementation that cannot reach its registry waits; it never answers "unknown" for that.
 pub trait SchemaSource: Send + Sync {
@@ -91,7 +86,7 @@ impl<P: Processor> LogTask<P> {
             let Some(Some(Sink::Public(encoder))) = self.sinks.get_mut(usize::from(rows.topic)) else {
                 return Err(undeclared(&names, rows.topic));
             };
-            publish(&names, self.own, &self.source, encoder, rows, out)?;
+            public::publish(&names, self.own, &self.source, encoder, rows, out)?;
         }
         Ok(())
     }
@@ -133,57 +128,4 @@ pub fn log_record(names: &Names, place: Place, value: Bytes) -> OutRecord {
 
 fn undeclared(names: &Names, topic: u16) -> Stop {
     Stop::Other(format!("task writes {} without having declared it", names.topic(topic)))
-}
-
-/// Encodes public rows, one record each, with their few headers.
-fn publish(
-    names: &Names,
-    own: Place,
-    source: &str,
-    encoder: &mut Encoder,
-    rows: PublicRows,
-    out: &mut Vec<OutRecord>,
-) -> Result<(), Stop> {
-    let topic = names.topic(rows.topic).clone();
-    let encoded = encoder.encode(&rows.rows).map_err(wire::Error::from)?;
-    let fixed = Fixed::new(source, &topic);
-    for (row, value) in encoded.iter().enumerate() {
-        let origin = rows.origins.get(row).copied().flatten();
-        let headers = fixed.headers(&rows.ids[row], emission(names, own, rows.triggers[row]), origin, names);
-        let key = Some(Bytes::copy_from_slice(rows.keys[row].as_bytes()));
-        out.push(OutRecord { topic: topic.clone(), partition: None, key, value: Some(value), headers });
-    }
-    Ok(())
-}
-
-/// The emission identity as its header spells it.
-pub fn emission(names: &Names, own: Place, trigger: Trigger) -> String {
-    format!("{}/{}@{}.{}.{}", names.topic(own.topic), own.partition, trigger.offset, trigger.item, trigger.index)
-}
-
-/// Header values that all records of one batch share.
-struct Fixed {
-    kind: Bytes,
-    source: Bytes,
-}
-
-impl Fixed {
-    fn new(source: &str, topic: &str) -> Self {
-        let kind = Bytes::copy_from_slice(topic.as_bytes());
-        Fixed { kind, source: Bytes::from(format!("tidemill/{source}")) }
-    }
-
-    fn headers(&self, id: &str, emission: String, origin: Option<Origin>, names: &Names) -> Headers {
-        let mut headers: Headers = vec![
-            ("ce_id".into(), Some(Bytes::copy_from_slice(id.as_bytes()))),
-            ("ce_type".into(), Some(self.kind.clone())),
-            ("ce_source".into(), Some(self.source.clone())),
-            (EMISSION_HEADER.into(), Some(Bytes::from(emission))),
-        ];
-        if let Some(origin) = origin {
-            let text = format!("{}@{}", names.show(origin.place), origin.offset);
-            headers.push((ORIGIN_HEADER.into(), Some(Bytes::from(text))));
-        }
-        headers
-    }
 }

@@ -17,6 +17,7 @@ mod outcomes;
 mod pairing;
 mod predictions;
 mod settings;
+mod slab;
 mod table;
 
 pub use journal::{Counts, Journal};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use flow::processor::{Headers, InRecord, OutRecord};
-use flow::task::ORIGIN_HEADER;
+use flow::public::ORIGIN_HEADER;
 use schemas::reject::{DeadLetter, Reject, dead_letter_headers};
 
 use crate::intake::size_bytes;

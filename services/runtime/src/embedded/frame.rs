@@ -236,6 +236,28 @@ pub(super) struct RunRecords {
     append_time_ms: i64,
 }
 
+impl RunRecords {
+    /// Offset of the record that comes next.
+    pub fn next_offset(&self) -> i64 {
+        self.offset
+    }
+
+    /// Offset behind the last one.
+    pub fn end(&self) -> i64 {
+        self.offset + i64::from(self.left)
+    }
+
+    /// How many are left.
+    pub fn len(&self) -> usize {
+        self.left as usize
+    }
+
+    /// Their bytes.
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+}
+
 impl Iterator for RunRecords {
     type Item = Record;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::frame::records;
+use super::frame::{RunRecords, records};
 use super::index::OldIndexes;
 use super::segment::Segment;
 use super::state::{Run, Slot, State, run_at};
@@ -55,6 +55,8 @@ pub(super) struct Job {
     /// The end that readers see.
     visible: i64,
     share: Budget,
+    /// Records that an earlier poll read and had no room for; they come before the runs.
+    rest: Option<RunRecords>,
     /// An old segment, whose runs are still to be looked up.
     old: Option<u32>,
     runs: Vec<Run>,
@@ -68,14 +70,29 @@ pub(super) struct Budget {
     pub bytes: usize,
 }
 
-/// Picks the runs of a partition from an offset on, within its share. `None` when there is nothing to read.
-pub(super) fn plan(state: &State, slot: Slot, from: i64, share: Budget) -> Option<Job> {
+/// Picks the runs of a partition from an offset on, within its share, behind what is left of the last one read. `None`
+/// when there is nothing to read.
+pub(super) fn plan(
+    state: &State,
+    slot: Slot,
+    (from, rest): (i64, Option<RunRecords>),
+    mut share: Budget,
+) -> Option<Job> {
     let partition = state.partition(slot);
     let visible = partition.visible;
     if from >= visible || share.records == 0 || share.bytes == 0 {
         return None;
     }
-    let mut job = Job { slot, from, visible, share, old: None, runs: Vec::new(), segments: Vec::new() };
+    let after = rest.as_ref().map_or(from, RunRecords::end);
+    if let Some(rest) = &rest {
+        share.records = share.records.saturating_sub(rest.len());
+        share.bytes = share.bytes.saturating_sub(rest.bytes());
+    }
+    let mut job = Job { slot, from: after, visible, share, rest, old: None, runs: Vec::new(), segments: Vec::new() };
+    if share.records == 0 || share.bytes == 0 || after >= visible {
+        return Some(job);
+    }
+    let from = after;
     for chapter in &partition.chapters[partition.chapter_at(from)..] {
         let segment = &state.segments[chapter.segment as usize];
         match &chapter.runs {
@@ -107,8 +124,13 @@ impl Job {
         true
     }
 
-    /// Reads the records, at most `records_max`.
-    pub fn read(mut self, records_max: usize, old: &OldIndexes, chunks: &mut Chunks) -> Result<Vec<Record>> {
+    /// Reads the records, at most `records_max`; gives back what of the last run is left.
+    pub fn read(
+        mut self,
+        records_max: usize,
+        old: &OldIndexes,
+        chunks: &mut Chunks,
+    ) -> Result<(Vec<Record>, Option<RunRecords>)> {
         if let Some(number) = self.old
             && let Some(segment) = self.segments.pop()
         {
@@ -116,16 +138,19 @@ impl Job {
             self.pick(index.get(&self.slot).map_or(&[], Vec::as_slice), &segment);
         }
         self.load(chunks)?;
+        let runs = self.runs.into_iter().filter_map(|run| {
+            let body = run.body?;
+            Some(records(body, run.base, run.count, run.append_time_ms, self.from))
+        });
         let mut read = Vec::new();
-        for run in self.runs {
-            let Some(body) = run.body else { continue };
+        for mut run in self.rest.into_iter().chain(runs) {
             let room = records_max - read.len();
-            read.extend(records(body, run.base, run.count, run.append_time_ms, self.from).take(room));
+            read.extend(run.by_ref().take(room));
             if read.len() == records_max {
-                break;
+                return Ok((read, (run.len() > 0).then_some(run)));
             }
         }
-        Ok(read)
+        Ok((read, None))
     }
 
     /// Fetches the bodies that are not in memory, neighbours in one read.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Inner;
 use super::buffer::Buffer;
-use super::frame::CommitEntry;
+use super::frame::{CommitEntry, RunRecords};
 use super::group::MemberId;
 use super::read::{Budget, Chunks, Job, plan};
 use super::signal::Signal;
@@ -26,6 +26,15 @@ struct Position {
     tp: TopicPartition,
     next: i64,
     paused: bool,
+    /// What the last poll left of a run that it had room for in part.
+    rest: Option<RunRecords>,
+}
+
+impl Position {
+    /// The records that were read already and come next.
+    fn rest(&mut self) -> Option<RunRecords> {
+        self.rest.take().filter(|rest| rest.next_offset() == self.next)
+    }
 }
 
 /// A session's part in its group.
@@ -110,7 +119,7 @@ impl EmbeddedSession {
     fn start(&mut self, state: &mut State, slot: Slot, next: i64) {
         let tp = state.tp(slot);
         state.partition_mut(slot).readers.push(self.signal.clone());
-        self.positions.push(Position { slot, tp, next, paused: false });
+        self.positions.push(Position { slot, tp, next, paused: false, rest: None });
     }
 
     /// Stops reading partitions that `gone` names.
@@ -171,8 +180,8 @@ impl EmbeddedSession {
 
     /// What there is to read, shared out evenly among the partitions that have something.
     fn jobs(&mut self, state: &State) -> Vec<(Job, usize)> {
-        let ready = |position: &&Position| !position.paused && position.next < state.partition(position.slot).visible;
-        let count = self.positions.iter().filter(ready).count();
+        let ready = |position: &Position| !position.paused && position.next < state.partition(position.slot).visible;
+        let count = self.positions.iter().filter(|position| ready(position)).count();
         if count == 0 {
             return Vec::new();
         }
@@ -182,12 +191,13 @@ impl EmbeddedSession {
             bytes: self.options.poll_bytes_max.div_ceil(count),
         };
         let first = self.turn % self.positions.len();
-        let (tail, head) = self.positions.split_at(first);
+        let (tail, head) = self.positions.split_at_mut(first);
         let mut left = self.options.poll_records_max;
         let mut jobs = Vec::with_capacity(count);
-        for position in head.iter().chain(tail).filter(ready) {
+        for position in head.iter_mut().chain(tail).filter(|position| ready(position)) {
             let records = share.records.min(left);
-            let job = plan(state, position.slot, position.next, Budget { records, ..share });
+            let rest = position.rest();
+            let job = plan(state, position.slot, (position.next, rest), Budget { records, ..share });
             jobs.extend(job.map(|job| (job, records)));
             left -= records;
         }
@@ -198,8 +208,9 @@ impl EmbeddedSession {
         let mut poll = Poll::default();
         for (job, records_max) in jobs {
             let slot = job.slot;
-            let records = job.read(records_max, &self.inner.shared.old, &mut self.chunks)?;
+            let (records, rest) = job.read(records_max, &self.inner.shared.old, &mut self.chunks)?;
             let Some(position) = self.positions.iter_mut().find(|position| position.slot == slot) else { continue };
+            position.rest = rest;
             if let Some(last) = records.last() {
                 position.next = last.offset + 1;
                 poll.records.push((position.tp.clone(), records));
