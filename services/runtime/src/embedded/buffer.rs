@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::BytesMut;
-
-use super::frame::{RECORD_HEADER_BYTES, put_record};
+use super::body::{Body, RECORD_HEADER_BYTES};
 use super::pool::Pool;
 use super::state::State;
 use super::writer::NewRun;
@@ -16,8 +14,7 @@ const HEADERS_MAX: usize = 1_024;
 
 #[derive(Default)]
 struct PartitionBuffer {
-    count: u32,
-    body: BytesMut,
+    body: Body,
     /// The size of the last body: the next one will be about as large.
     usual_bytes: usize,
 }
@@ -88,11 +85,10 @@ impl Buffer {
             let tp = TopicPartition { topic: topic.name.clone(), partition };
             return Err(Error::MissingPartition { tp, partitions: count });
         };
-        if buffer.count == 0 {
-            buffer.body = pool.take(buffer.usual_bytes.max(bytes + RECORD_HEADER_BYTES));
+        if buffer.body.count() == 0 {
+            buffer.body = Body::new(pool.take(buffer.usual_bytes.max(bytes + RECORD_HEADER_BYTES)));
         }
-        put_record(&mut buffer.body, record);
-        buffer.count += 1;
+        buffer.body.push(record);
         self.bytes += bytes;
         self.since.get_or_insert_with(Instant::now);
         Ok(())
@@ -104,10 +100,12 @@ impl Buffer {
         self.since = None;
         let mut runs = Vec::new();
         for topic in &mut self.topics {
-            for (partition, buffer) in topic.partitions.iter_mut().enumerate().filter(|(_, buffer)| buffer.count > 0) {
-                buffer.usual_bytes = buffer.body.len();
-                let (count, body) = (std::mem::take(&mut buffer.count), std::mem::take(&mut buffer.body));
-                runs.push(NewRun { slot: (topic.number, partition as i32), count, body: body.freeze() });
+            let filled = topic.partitions.iter_mut().enumerate().filter(|(_, buffer)| buffer.body.count() > 0);
+            for (partition, buffer) in filled {
+                let body = std::mem::take(&mut buffer.body);
+                let (count, body) = (body.count(), body.finish());
+                buffer.usual_bytes = body.len();
+                runs.push(NewRun { slot: (topic.number, partition as i32), count, body });
             }
         }
         runs

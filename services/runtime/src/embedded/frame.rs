@@ -4,12 +4,10 @@
 //! partition within the frame, so that reading a partition needs no look at its neighbours. The meta has a checksum in
 //! the header; each run has its own in the meta. All integers are little-endian.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-
-use crate::log::{Header, Headers, Publish, Record};
+use bytes::Buf;
 
 /// First bytes of every frame.
-const MAGIC: [u8; 4] = *b"TDM1";
+const MAGIC: [u8; 4] = *b"TDM2";
 /// Magic, length of meta, length of bodies, checksum of the two lengths and meta.
 pub(super) const HEADER_BYTES: usize = 16;
 /// Longest meta that is believed; more is damage.
@@ -186,123 +184,4 @@ fn text(rest: &mut &[u8]) -> Option<String> {
     let (text, tail) = rest.split_at_checked(len)?;
     *rest = tail;
     String::from_utf8(text.to_vec()).ok()
-}
-
-/// Length that stands for null.
-const NULL: u32 = u32::MAX;
-
-fn length(bytes: Option<&Bytes>) -> u32 {
-    bytes.map_or(NULL, |bytes| bytes.len() as u32)
-}
-
-/// Lengths of key and value, and the number of headers.
-pub(super) const RECORD_HEADER_BYTES: usize = 10;
-/// Lengths of a header's name and value.
-const HEADER_LENGTHS_BYTES: usize = 8;
-
-/// Appends a record to a run's body: lengths of key and value, number of headers, then the bytes.
-pub(super) fn put_record(body: &mut BytesMut, record: &Publish) {
-    body.reserve(record.size_bytes() + RECORD_HEADER_BYTES + HEADER_LENGTHS_BYTES * record.headers.len());
-    body.put_u32_le(length(record.key.as_ref()));
-    body.put_u32_le(length(record.value.as_ref()));
-    body.put_u16_le(record.headers.len() as u16);
-    for bytes in [&record.key, &record.value].into_iter().flatten() {
-        body.extend_from_slice(bytes);
-    }
-    for header in &record.headers {
-        body.put_u32_le(header.name.len() as u32);
-        body.extend_from_slice(header.name.as_bytes());
-        body.put_u32_le(length(header.value.as_ref()));
-        body.extend_from_slice(header.value.as_deref().unwrap_or_default());
-    }
-}
-
-/// Reads the records of a run, without copying their bytes. Records below `from` are passed over.
-pub(super) fn records(mut body: Bytes, base: i64, count: u32, append_time_ms: i64, from: i64) -> RunRecords {
-    let skipped = (from - base).clamp(0, i64::from(count)) as u32;
-    let mut rest = &body[..];
-    for _ in 0..skipped {
-        rest = after_record(rest).unwrap_or_default();
-    }
-    body.advance(body.len() - rest.len());
-    RunRecords { body, offset: base + i64::from(skipped), left: count - skipped, append_time_ms }
-}
-
-/// The records of a run; see [`records`].
-pub(super) struct RunRecords {
-    body: Bytes,
-    offset: i64,
-    left: u32,
-    append_time_ms: i64,
-}
-
-impl RunRecords {
-    /// Offset of the record that comes next.
-    pub fn next_offset(&self) -> i64 {
-        self.offset
-    }
-
-    /// Offset behind the last one.
-    pub fn end(&self) -> i64 {
-        self.offset + i64::from(self.left)
-    }
-
-    /// How many are left.
-    pub fn len(&self) -> usize {
-        self.left as usize
-    }
-
-    /// Their bytes.
-    pub fn bytes(&self) -> usize {
-        self.body.len()
-    }
-}
-
-impl Iterator for RunRecords {
-    type Item = Record;
-
-    fn next(&mut self) -> Option<Record> {
-        if self.left == 0 {
-            return None;
-        }
-        let (key, value, headers) = take_record(&mut self.body)?;
-        let record = Record { offset: self.offset, append_time_ms: self.append_time_ms, key, value, headers };
-        self.offset += 1;
-        self.left -= 1;
-        Some(record)
-    }
-}
-
-fn take(body: &mut Bytes, len: u32) -> Option<Option<Bytes>> {
-    if len == NULL {
-        return Some(None);
-    }
-    (len as usize <= body.len()).then(|| Some(body.split_to(len as usize)))
-}
-
-fn take_record(body: &mut Bytes) -> Option<(Option<Bytes>, Option<Bytes>, Headers)> {
-    let mut fixed = body.get(..RECORD_HEADER_BYTES)?;
-    let (key, value, count) = (fixed.get_u32_le(), fixed.get_u32_le(), fixed.get_u16_le());
-    body.advance(RECORD_HEADER_BYTES);
-    let (key, value) = (take(body, key)?, take(body, value)?);
-    let mut headers = Headers::with_capacity(count.into());
-    for _ in 0..count {
-        let len = body.try_get_u32_le().ok()?;
-        let name = String::from_utf8(take(body, len)??.to_vec()).ok()?;
-        let len = body.try_get_u32_le().ok()?;
-        headers.push(Header { name: name.into(), value: take(body, len)? });
-    }
-    Some((key, value, headers))
-}
-
-fn after_record(body: &[u8]) -> Option<&[u8]> {
-    let present = |len: u32| if len == NULL { 0 } else { len as usize };
-    let mut fixed = body.get(..RECORD_HEADER_BYTES)?;
-    let (key, value, count) = (fixed.get_u32_le(), fixed.get_u32_le(), fixed.get_u16_le());
-    let mut rest = body.get(RECORD_HEADER_BYTES + present(key) + present(value)..)?;
-    for _ in 0..count * 2 {
-        let len = rest.try_get_u32_le().ok()?;
-        rest = rest.get(present(len)..)?;
-    }
-    Some(rest)
 }

@@ -9,6 +9,7 @@
 //! The files are `NUMBER.wal` and `lock` in the log's directory. Nothing is deleted or compacted, whatever a topic's
 //! retention says: whoever owns the directory removes it. Each segment file stays open.
 
+mod body;
 mod buffer;
 mod frame;
 mod group;

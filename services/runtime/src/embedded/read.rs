@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::frame::{RunRecords, records};
+use super::body::{RunRecords, records};
 use super::index::OldIndexes;
 use super::segment::Segment;
 use super::state::{Run, Slot, State, run_at};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Inner;
+use super::body::RunRecords;
 use super::buffer::Buffer;
-use super::frame::{CommitEntry, RunRecords};
+use super::frame::CommitEntry;
 use super::group::MemberId;
 use super::read::{Budget, Chunks, Job, plan};
 use super::signal::Signal;
@@ -18,7 +19,7 @@ use crate::log::{
 };
 
 /// Published bytes that a session holds back for one append; more go out by themselves.
-const BUFFER_BYTES_MAX: usize = 16 * 1024 * 1024;
+const BUFFER_BYTES_MAX: usize = 1024 * 1024;
 
 /// Where a session reads on in a partition.
 struct Position {

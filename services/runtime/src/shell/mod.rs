@@ -93,7 +93,7 @@ impl Options {
             poll_wait: Duration::from_millis(500),
             poll_floor: Duration::from_millis(1),
             commit_interval: Duration::from_millis(1_000),
-            poll_records_max: 4_096,
+            poll_records_max: 16_384,
             durable: false,
         }
     }

@@ -100,22 +100,20 @@ fn take(
         let mut slot = Slot::open(assigned, opened, session)?;
         let mut out = Vec::new();
         slot.task.resume(&mut out)?;
-        publish(out, session, options)?;
+        publish(&mut out, session, options)?;
         slots.push(slot);
     }
     options.stats.owns(slots.len());
     for (tp, records) in poll.records {
         let Some(slot) = slots.iter_mut().find(|slot| slot.tp == tp) else { continue };
-        let mut out = Vec::new();
-        slot.handle(records, &mut out)?;
-        publish(out, session, options)?;
+        slot.handle(records, &mut |out| publish(out, session, options))?;
     }
     Ok(())
 }
 
-fn publish(out: Vec<OutRecord>, session: &mut dyn Session, options: &Options) -> Result<(), Error> {
+fn publish(out: &mut Vec<OutRecord>, session: &mut dyn Session, options: &Options) -> Result<(), Error> {
     options.stats.published(out.len());
-    for record in out {
+    for record in out.drain(..) {
         session.publish(outgoing(record))?;
     }
     Ok(())
@@ -128,7 +126,7 @@ fn commit(slots: &mut [Slot], session: &mut dyn Session, options: &Options) -> R
     for slot in slots {
         commits.extend(slot.pending(&mut out)?);
     }
-    publish(out, session, options)?;
+    publish(&mut out, session, options)?;
     if !commits.is_empty() {
         session.commit(&commits)?;
         options.stats.committed();

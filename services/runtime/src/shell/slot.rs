@@ -4,8 +4,11 @@ use super::{Error, Opened, Restore};
 use crate::log::{Assigned, Commit, Header, Publish, Record, Session, TopicPartition};
 use flow::processor::{InRecord, OutRecord, Stop, Task};
 
-/// Most records handed to a task at once.
-const HANDLE_RECORDS_MAX: usize = 8_192;
+/// Bytes handed to a task at once, the last record not counted: what is decoded from them shall stay in the caches.
+const HANDLE_BYTES_MAX: usize = 256 * 1024;
+
+/// Takes a task's outputs and leaves nothing of them.
+pub(super) type Publisher<'a> = dyn FnMut(&mut Vec<OutRecord>) -> Result<(), Error> + 'a;
 
 /// A partition this process owns.
 pub struct Slot {
@@ -50,24 +53,28 @@ impl Slot {
         self.next
     }
 
-    /// Hands records to the task; outputs of restored ones are suppressed.
-    pub(super) fn handle(&mut self, records: Vec<Record>, out: &mut Vec<OutRecord>) -> Result<(), Error> {
+    /// Hands records to the task, and what it makes of each handful to `publish`; outputs of restored ones are suppressed.
+    pub(super) fn handle(&mut self, records: Vec<Record>, publish: &mut Publisher<'_>) -> Result<(), Error> {
         let mut records: Vec<InRecord> = records.into_iter().map(incoming).collect();
         if let Some(until) = self.restoring.as_ref().map(|(until, _)| *until) {
             let live = records.split_off(records.partition_point(|record| record.offset < until));
-            self.give(&records, true, out)?;
+            self.give(&records, true, publish)?;
             let reached = self.next >= until || !live.is_empty();
             if let (true, Some((offset, committed))) = (reached, self.restoring.take_if(|_| reached)) {
                 self.verify(offset, committed)?;
             }
             records = live;
         }
-        self.give(&records, false, out)
+        self.give(&records, false, publish)
     }
 
-    fn give(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Error> {
-        for part in records.chunks(HANDLE_RECORDS_MAX) {
-            self.task.handle(part, suppressed, out)?;
+    fn give(&mut self, records: &[InRecord], suppressed: bool, publish: &mut Publisher<'_>) -> Result<(), Error> {
+        let (mut rest, mut out) = (records, Vec::new());
+        while !rest.is_empty() {
+            let (part, later) = rest.split_at(handful(rest));
+            self.task.handle(part, suppressed, &mut out)?;
+            publish(&mut out)?;
+            rest = later;
         }
         if let Some(last) = records.last() {
             self.next = last.offset + 1;
@@ -98,6 +105,16 @@ impl Slot {
         self.dirty = false;
         Ok(Some(Commit { tp: self.tp.clone(), offset: self.next, metadata: self.task.metadata() }))
     }
+}
+
+/// How many records make up [`HANDLE_BYTES_MAX`].
+fn handful(records: &[InRecord]) -> usize {
+    let mut bytes = 0;
+    let full = records.iter().position(|record| {
+        bytes += record.value.as_ref().map_or(0, bytes::Bytes::len);
+        bytes >= HANDLE_BYTES_MAX
+    });
+    full.map_or(records.len(), |at| at + 1)
 }
 
 fn incoming(record: Record) -> InRecord {
