@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use flow::plan::Names;
-use flow::task::ORIGIN_HEADER;
+use flow::public::ORIGIN_HEADER;
 use runtime::context::Context;
 use runtime::log::{Record, SessionOptions, TopicPartition};
 use serde_json::{Value, json};
