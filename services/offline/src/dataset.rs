@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{archive, table};
 
-pub use build::{Dataset, ENTITY, ID, LABEL, TIME, build};
-pub use manifest::{Input, InputFile, Manifest, find, save};
+pub use build::{Dataset, ENTITY, ID, LABEL, TIME, build, newest_label_us};
+pub use manifest::{Input, InputFile, Manifest, find, save, saved};
 pub use source::Source;
 
 /// Why a dataset could not be built or opened.

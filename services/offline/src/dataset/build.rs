@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::columns::{Rows, last_part, top_level};
 use super::manifest::FORMAT;
-use super::{Error, Known, Manifest, Recipe, Result, Source, Unlabelled};
+use super::{Error, Known, LabelColumns, Manifest, Recipe, Result, Source, Unlabelled};
 
 /// Column of a dataset: event id.
 pub const ID: &str = "id";
@@ -94,38 +94,55 @@ fn column_names(recipe: &Recipe) -> Result<Vec<String>> {
 }
 
 fn read_labels(recipe: &Recipe, source: &Source) -> Result<HashMap<String, Label>> {
-    let columns = &recipe.labels;
+    let mut known = HashMap::<String, Label>::new();
+    each_label(&recipe.labels, source, |id, label| {
+        if label.known_us > recipe.cutoff_us {
+            return Ok(());
+        }
+        if !label.value.is_finite() {
+            return Err(Error::Column {
+                place: source.place(),
+                column: recipe.labels.target.clone(),
+                detail: format!("the label of event {id} is {}", label.value),
+            });
+        }
+        let best = known.entry(id.to_owned()).or_insert(label);
+        if label.known_us >= best.known_us {
+            *best = label;
+        }
+        Ok(())
+    })?;
+    Ok(known)
+}
+
+/// When the label known last became known; none where there is no label.
+pub fn newest_label_us(columns: &LabelColumns, source: &Source) -> Result<Option<i64>> {
+    let mut newest_us = None;
+    each_label(columns, source, |_, label| {
+        newest_us = newest_us.max(Some(label.known_us));
+        Ok(())
+    })?;
+    Ok(newest_us)
+}
+
+fn each_label(columns: &LabelColumns, source: &Source, mut take: impl FnMut(&str, Label) -> Result<()>) -> Result<()> {
     let (time, delay_us) = match &columns.known {
         Known::Column(column) => (column, 0),
         Known::After { time, delay_us } => (time, *delay_us),
     };
     let place = source.place();
-    let mut known = HashMap::<String, Label>::new();
     source.each(&top_level([columns.id.as_str(), &columns.target, time]), |batch| {
         let rows = Rows { batch: &batch, place: &place };
         let (ids, values) = (rows.texts(&columns.id)?, rows.doubles(&columns.target)?);
         let times = rows.times_us(time)?;
         for row in 0..batch.num_rows() {
-            if ids.is_null(row) || values.is_null(row) || times.is_null(row) {
-                continue;
-            }
-            let label = Label { known_us: times.value(row).saturating_add(delay_us), value: values.value(row) };
-            if label.known_us > recipe.cutoff_us {
-                continue;
-            }
-            if !label.value.is_finite() {
-                return Err(
-                    rows.unfit(&columns.target, format!("the label of event {} is {}", ids.value(row), label.value))
-                );
-            }
-            let best = known.entry(ids.value(row).to_owned()).or_insert(label);
-            if label.known_us >= best.known_us {
-                *best = label;
+            if ids.is_valid(row) && values.is_valid(row) && times.is_valid(row) {
+                let known_us = times.value(row).saturating_add(delay_us);
+                take(ids.value(row), Label { known_us, value: values.value(row) })?;
             }
         }
         Ok(())
-    })?;
-    Ok(known)
+    })
 }
 
 fn read_events(recipe: &Recipe, source: &Source, known: &HashMap<String, Label>) -> Result<Found> {

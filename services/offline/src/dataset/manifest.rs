@@ -11,6 +11,8 @@ use super::{Error, Recipe, Result};
 
 /// Version of the manifest's form.
 pub(super) const FORMAT: u32 = 1;
+/// Where manifests lie in the store.
+const PREFIX: &str = "datasets";
 
 /// Everything that identifies a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,6 +133,12 @@ pub fn find(store: &Store, digest: &str) -> Result<Option<Manifest>> {
     }
 }
 
+/// The digests of all manifests in the store, in order.
+pub fn saved(store: &Store) -> Result<Vec<String>> {
+    let names = store.children(PREFIX)?;
+    Ok(names.iter().filter_map(|name| store::unescape(name)).collect())
+}
+
 fn key(digest: &str) -> String {
-    format!("datasets/{}/manifest.json", store::escape(digest))
+    format!("{PREFIX}/{}/manifest.json", store::escape(digest))
 }

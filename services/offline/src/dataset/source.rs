@@ -30,7 +30,7 @@ pub enum Source {
 
 impl Source {
     /// What to call it in messages.
-    pub(super) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         match self {
             Self::Archive { topic, .. } => format!("topic {topic}"),
             Self::File(path) => path.display().to_string(),

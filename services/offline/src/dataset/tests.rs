@@ -15,7 +15,8 @@ use arrow::datatypes::{DataType, Field, Fields, Float64Type, TimestampMicrosecon
 use registry::store::Store;
 
 use super::{
-    Dataset, Error, FeatureColumns, Input, Known, LabelColumns, Recipe, Source, Unlabelled, build, find, save,
+    Dataset, Error, FeatureColumns, Input, Known, LabelColumns, Recipe, Source, Unlabelled, build, find,
+    newest_label_us, save, saved,
 };
 use crate::archive::{Archive, Outcome, Record, SchemaNote, positioned};
 use crate::table;
@@ -257,4 +258,26 @@ fn columns_that_do_not_fit_are_named() {
     check_refused(|r| r.features.time = "amount".to_owned(), &["`amount`", "not a time"]);
     check_refused(|r| r.features.id = "amount".to_owned(), &["no canonical text"]);
     check_refused(|r| r.labels.target = "event".to_owned(), &["labels.parquet", "`event`"]);
+}
+
+#[test]
+fn the_newest_label_is_the_one_known_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let columns = recipe(0).labels;
+    let known = |rows: &[(&str, i8, i64)], columns: &LabelColumns| {
+        newest_label_us(columns, &labels(dir.path(), rows)).unwrap().map(|us| us / DAY_US)
+    };
+    assert_eq!(known(&[("1", 0, 5), ("2", 1, 8), ("3", 0, 7)], &columns), Some(8));
+    assert_eq!(known(&[], &columns), None);
+    let after = LabelColumns { known: Known::After { time: "known".to_owned(), delay_us: 2 * DAY_US }, ..columns };
+    assert_eq!(known(&[("1", 0, 5)], &after), Some(7));
+}
+
+#[test]
+fn saved_manifests_are_listed_by_their_digests() {
+    let store = Store::memory();
+    assert_eq!(saved(&store).unwrap(), [""; 0]);
+    let dataset = check(&recipe(9), &[("1", 0, 5)], "1=0");
+    save(&store, &dataset.manifest).unwrap();
+    assert_eq!(saved(&store).unwrap(), [dataset.digest]);
 }
