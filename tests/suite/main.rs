@@ -10,6 +10,7 @@ mod archiver;
 mod conformance;
 mod features_offline;
 mod gateway;
+mod large;
 mod loop_;
 mod monitor;
 mod offline;

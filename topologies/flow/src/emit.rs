@@ -7,8 +7,35 @@ use crate::sequencer::Position;
 use crate::state::TaskState;
 use crate::wire::{Draft, Origin, Rows};
 
-/// Most items in one record. With our largest items this stays well under a broker's default record limit.
+/// Most items in one record.
 pub const RECORD_ITEMS_MAX: usize = 2_048;
+/// Bytes that a record of several items does not exceed by more than our estimate is off; brokers take twice as much. An
+/// item that is larger by itself has a record of its own: the validator takes no event above this size.
+pub const RECORD_BYTES_MAX: usize = 512 * 1024;
+/// About how many bytes an item takes beside its id, its key and its parts.
+pub const ENVELOPE_BYTES: usize = 64;
+/// About how many bytes a feature takes.
+pub const FEATURE_BYTES: usize = 9;
+
+/// How full a record is. Where records are cut changes no item and no number.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fill {
+    items: usize,
+    bytes: usize,
+}
+
+impl Fill {
+    /// Counts an item of so many bytes in; false where the record must end before it.
+    pub fn takes(&mut self, bytes: usize) -> bool {
+        let full = self.items >= RECORD_ITEMS_MAX || self.bytes + bytes > RECORD_BYTES_MAX;
+        if full && self.items > 0 {
+            return false;
+        }
+        self.items += 1;
+        self.bytes += bytes;
+        true
+    }
+}
 
 /// Items for one record in the making; `P` collects the parts' columns.
 #[derive(Debug)]
@@ -16,6 +43,7 @@ pub struct Chunk<P> {
     /// Target partition.
     pub target: Place,
     first: i64,
+    fill: Fill,
     rows: Rows,
     /// The parts' columns so far.
     pub parts: P,
@@ -67,13 +95,15 @@ impl<P: Default> Emitter<P> {
         self.at
     }
 
-    /// Appends an item for the target partition and returns the parts its columns belong to.
+    /// Appends an item for the target partition and returns the parts its columns belong to, which take about
+    /// `part_bytes`.
     pub fn item(
         &mut self,
         target: Place,
         trigger: Trigger,
         origin: Origin,
         (time_us, id, key): (i64, &str, &str),
+        part_bytes: usize,
     ) -> &mut P {
         let at = match self.numbers.iter().position(|(place, _)| *place == target) {
             Some(at) => at,
@@ -84,11 +114,14 @@ impl<P: Default> Emitter<P> {
         };
         self.numbers[at].1 += 1;
         let number = self.numbers[at].1;
+        let bytes = ENVELOPE_BYTES + id.len() + key.len() + part_bytes;
         let open = self.chunks.iter().rposition(|chunk| chunk.target == target);
-        let open = match open.filter(|at| self.chunks[*at].rows.len() < RECORD_ITEMS_MAX) {
+        let open = match open.filter(|at| self.chunks[*at].fill.takes(bytes)) {
             Some(open) => open,
             None => {
-                self.chunks.push(Chunk { target, first: number, rows: Rows::default(), parts: P::default() });
+                let mut fill = Fill::default();
+                fill.takes(bytes);
+                self.chunks.push(Chunk { target, first: number, fill, rows: Rows::default(), parts: P::default() });
                 self.chunks.len() - 1
             }
         };
@@ -137,7 +170,7 @@ mod tests {
         let origin = Origin { place: OWN, offset: 0 };
         for (item, partition) in [(0, 0), (1, 1), (2, 0)] {
             let trigger = emitter.trigger(Position { offset: 7, item });
-            emitter.item(target(partition), trigger, origin, (0, "a", "k"));
+            emitter.item(target(partition), trigger, origin, (0, "a", "k"), 0);
         }
         let firsts: Vec<_> = emitter.take().iter().map(|chunk| (chunk.target.partition, chunk.first)).collect();
         assert_eq!(firsts, [(0, 1), (1, 1)]);
@@ -147,8 +180,36 @@ mod tests {
         let mut again: Emitter<()> = Emitter::new(OWN);
         again.restore(&state, &names);
         let trigger = again.trigger(Position { offset: 8, item: 0 });
-        again.item(target(0), trigger, origin, (0, "b", "k"));
+        again.item(target(0), trigger, origin, (0, "b", "k"), 0);
         assert_eq!(again.take()[0].first, 3);
+    }
+
+    /// Sizes of the records that items of these sizes are cut into.
+    #[track_caller]
+    fn check(items: impl IntoIterator<Item = usize>, expected: &[usize]) {
+        let mut emitter: Emitter<()> = Emitter::new(OWN);
+        let origin = Origin { place: OWN, offset: 0 };
+        for (item, bytes) in items.into_iter().enumerate() {
+            let trigger = emitter.trigger(Position { offset: 0, item: item as i32 });
+            emitter.item(target(0), trigger, origin, (0, "", ""), bytes - ENVELOPE_BYTES);
+        }
+        let chunks = emitter.take();
+        assert_eq!(chunks.iter().map(|chunk| chunk.rows.len()).collect::<Vec<_>>(), expected);
+        let mut next = 1;
+        for chunk in chunks {
+            assert_eq!(chunk.first, next);
+            next += chunk.rows.len() as i64;
+        }
+    }
+
+    #[test]
+    fn a_record_ends_before_the_item_that_is_too_much() {
+        const MAX: usize = RECORD_BYTES_MAX;
+        check([MAX / 2, MAX / 2, 100], &[2, 1]);
+        check([100, MAX, 100], &[1, 1, 1]);
+        check([2 * MAX, 2 * MAX], &[1, 1]);
+        check(vec![100; 2 * RECORD_ITEMS_MAX + 1], &[RECORD_ITEMS_MAX, RECORD_ITEMS_MAX, 1]);
+        check(vec![MAX / 5; 12], &[5, 5, 2]);
     }
 
     #[test]

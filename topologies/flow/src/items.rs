@@ -3,6 +3,7 @@
 
 use crate::names::Place;
 use crate::reader::Trigger;
+use crate::sizes::Sizes;
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray, StructArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use std::ops::Range;
@@ -59,6 +60,7 @@ pub struct LogBatch {
 pub struct Items {
     columns: StructArray,
     origin_topics: Vec<u16>,
+    event_sizes: Sizes,
 }
 
 /// The envelope columns of [`Items`] as plain slices.
@@ -102,7 +104,8 @@ const KEY: usize = 9;
 impl Items {
     /// Wraps the struct column of items; `origin_topics` holds each item's source topic by name number.
     pub(crate) fn new(columns: StructArray, origin_topics: Vec<u16>) -> Self {
-        Items { columns, origin_topics }
+        let event = columns.column_by_name("event").map(|column| column.as_struct());
+        Items { event_sizes: Sizes::of(event), columns, origin_topics }
     }
 
     /// How many items there are.
@@ -154,6 +157,11 @@ impl Items {
     /// The event record, null for items that are none.
     pub fn event(&self) -> Option<&StructArray> {
         self.part("event")
+    }
+
+    /// About how many bytes the event of a row takes in a record.
+    pub fn event_bytes(&self, row: usize) -> usize {
+        self.event_sizes.bytes(row)
     }
 
     /// The features computed so far.

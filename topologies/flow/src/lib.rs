@@ -13,6 +13,7 @@ pub mod processor;
 pub mod public;
 pub mod reader;
 pub mod sequencer;
+pub mod sizes;
 pub mod sql;
 pub mod state;
 pub mod task;

@@ -19,6 +19,9 @@ use schemas::key::log_partition;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
+/// About how many bytes a label takes in a record.
+const LABEL_BYTES: usize = 24;
+
 /// What happened, for metrics; a finer view of the ledger.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -184,7 +187,7 @@ impl Pairing {
             let partition = log_partition(key, u32::from(target.partitions)) as u16;
             let place = Place { topic: target.log, partition };
             let trigger = self.emitter.trigger(position);
-            let parts = self.emitter.item(place, trigger, label.origin, (time_us, id, key));
+            let parts = self.emitter.item(place, trigger, label.origin, (time_us, id, key), LABEL_BYTES);
             parts.values.push(label.value);
             parts.event_time_us.push(event.time_us);
         }

@@ -12,6 +12,9 @@ pub trait Models: Send + Sync {
     fn open(&self, model: &ModelRef) -> Result<Arc<Model>, String>;
 }
 
+/// About how many bytes a prediction takes beside the texts that its model gives: numbers, route, no challengers.
+const PREDICTION_BYTES: usize = 64;
+
 /// Whether tasks with these settings could honour the control state, and if not, why. It does what a task does at the
 /// fence, so that the answer may be given before the fence is written.
 pub fn check(control: &Control, models: &dyn Models, settings: &Settings) -> Result<(), String> {
@@ -27,6 +30,8 @@ pub(crate) struct Champion {
     pub(crate) model: Arc<Model>,
     pub(crate) inputs: Inputs,
     pub(crate) threshold: f64,
+    /// About how many bytes a prediction of it takes in a record.
+    pub(crate) bytes: usize,
 }
 
 impl Champion {
@@ -45,7 +50,10 @@ impl Champion {
         };
         let threshold = control.threshold.unwrap_or_else(|| f64::from(model.manifest().threshold.value));
         let name = format!("{}@{}", reference.name, reference.version);
-        Ok(Some(Arc::new(Champion { reference: reference.clone(), name, model, inputs, threshold })))
+        let manifest = model.manifest();
+        let texts = name.len() + reference.digest.len() + manifest.feature_set.len() + manifest.network.numerics.len();
+        let bytes = PREDICTION_BYTES + texts;
+        Ok(Some(Arc::new(Champion { reference: reference.clone(), name, model, inputs, threshold, bytes })))
     }
 }
 

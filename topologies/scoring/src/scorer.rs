@@ -175,7 +175,7 @@ impl Scoring {
             let partition = log_partition(id, u32::from(self.settings.journal_partitions)) as u16;
             let target = Place { topic: self.settings.journal, partition };
             let trigger = self.emitter.trigger(position);
-            self.emitter.item(target, trigger, origin, (time_us, id, id)).push(score, champion);
+            self.emitter.item(target, trigger, origin, (time_us, id, id), champion.bytes).push(score, champion);
             self.entity.clear();
             if let Some(keys) = keys {
                 // A null key leaves the text empty, which is how predictions spell it.

@@ -3,6 +3,7 @@
 use arrow::array::{Array, ArrayRef, StringArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
+use flow::emit::{ENVELOPE_BYTES, Fill};
 use flow::items::Parent;
 use flow::names::{Names, Place};
 use flow::processor::{OutRecord, Stop};
@@ -14,12 +15,6 @@ use schemas::key::log_partition;
 use serde_json::Value;
 
 use crate::splice::{Spliced, Splicer};
-
-/// Most items in one record.
-const ITEMS_MAX: usize = 2_048;
-/// Bytes of source records from which on a record takes no further item. With the largest source record on top, and
-/// envelopes that repeat ids and keys, it still fits a broker's default limit.
-const ITEM_BYTES_MAX: usize = 256 * 1024;
 
 /// A log to write.
 pub struct Target {
@@ -139,7 +134,10 @@ impl Output {
         };
         for partition in 0..self.rows.len() {
             let chosen = std::mem::take(&mut self.rows[partition]);
-            let mut chunks = Chunks { rest: &chosen, bytes: rows.bytes };
+            let bytes = |row: u32| {
+                ENVELOPE_BYTES + text(keys, row).len() + text(rows.ids, row).len() + rows.bytes[row as usize]
+            };
+            let mut chunks = Chunks { rest: &chosen, bytes };
             while let Some(chunk) = chunks.next() {
                 // Before the last record of a partition only what held at the cut is true for what comes after it.
                 let mark_us = match chunks.rest.is_empty() {
@@ -238,22 +236,17 @@ fn text(texts: &StringArray, row: u32) -> &str {
 }
 
 /// Cuts a partition's rows into records.
-struct Chunks<'a> {
+struct Chunks<'a, F> {
     rest: &'a [u32],
-    bytes: &'a [usize],
+    bytes: F,
 }
 
-impl<'a> Iterator for Chunks<'a> {
+impl<'a, F: Fn(u32) -> usize> Iterator for Chunks<'a, F> {
     type Item = &'a [u32];
 
     fn next(&mut self) -> Option<&'a [u32]> {
-        let mut bytes = 0;
-        let fits = |row: &&u32| {
-            let open = bytes < ITEM_BYTES_MAX;
-            bytes += self.bytes[**row as usize];
-            open
-        };
-        let len = self.rest.iter().take(ITEMS_MAX).take_while(fits).count();
+        let mut fill = Fill::default();
+        let len = self.rest.iter().take_while(|row| fill.takes((self.bytes)(**row))).count();
         let (chunk, rest) = self.rest.split_at(len);
         self.rest = rest;
         (!chunk.is_empty()).then_some(chunk)

@@ -14,7 +14,7 @@ use crate::{Engine, Group, Key};
 use arrow::array::ArrayRef;
 use build::{Parts, Source};
 use flow::config::{Entity, Ordering, Pipeline};
-use flow::emit::Emitter;
+use flow::emit::{Emitter, FEATURE_BYTES};
 use flow::items::{Items, LogBatch};
 use flow::names::{Names, Place};
 use flow::plan::Plan;
@@ -180,6 +180,7 @@ impl Stage {
     /// Numbers the events and lays them out per target partition.
     fn emit(&mut self, work: &Work, features: &[Option<f64>]) {
         let width = self.engine.width();
+        let row_bytes = self.row.len() * FEATURE_BYTES;
         let keys: Vec<Option<&ArrayRef>> =
             work.sources.iter().map(|source| source.items.event_column(&self.next.key)).collect();
         let (mut event, mut key) = (0, String::new());
@@ -194,7 +195,10 @@ impl Stage {
             let partition = log_partition(if key.is_empty() { id } else { &key }, self.next.partitions);
             let target = Place { topic: self.next.topic, partition: partition as u16 };
             let trigger = self.emitter.trigger(step.position);
-            let parts = self.emitter.item(target, trigger, origin(items, step.row), (step.time_us, id, &key));
+            let before = items.features().map_or(row_bytes, |features| features.num_columns() * FEATURE_BYTES);
+            let bytes = items.event_bytes(step.row) + before + width * FEATURE_BYTES;
+            let (origin, named) = (origin(items, step.row), (step.time_us, id, key.as_str()));
+            let parts = self.emitter.item(target, trigger, origin, named, bytes);
             parts.from.push((step.source, step.row));
             parts.computed.extend_from_slice(&features[event * width..(event + 1) * width]);
             event += 1;
