@@ -114,9 +114,11 @@ impl Deployment {
     /// Runs all tasks of the monitor, a thread each.
     pub fn start_monitor(&self, commit_interval: Duration, running: &mut Running) {
         let profiles = Arc::new(monitor::ModelProfiles::new(self.models()));
+        let fences = scorer::RegistryFences::new(self.decisions.clone(), self.context.stop.clone());
+        let fences = Arc::new(fences.of(scorer::MONITOR));
         for (role, group, log) in monitor::Monitor::roles(&self.context) {
             let options = shell::Options::new(format!("monitor.{}", role.name()), group, vec![log]);
-            let service = monitor::Monitor::new(self.context.clone(), profiles.clone(), role);
+            let service = monitor::Monitor::new(self.context.clone(), profiles.clone(), fences.clone(), role);
             self.serve(shell::Options { commit_interval, ..options }, service, running);
         }
     }
@@ -268,7 +270,12 @@ impl Running {
 
     /// Fails when a service ended before it was asked to.
     pub fn check(&self) {
-        assert!(!self.threads.iter().any(JoinHandle::is_finished), "a service ended early; stop() says why");
+        assert!(!self.ended(), "a service ended early; stop() says why");
+    }
+
+    /// Whether a service ended before it was asked to.
+    pub fn ended(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
     }
 
     /// Asks all services to end and returns what went wrong.

@@ -252,7 +252,9 @@ fn it_is_ready_once_a_model_is_promoted() {
     assert_eq!(served.get_json("/v1/models").1.as_array().map(Vec::len), Some(2));
 
     let promote = |version: Value| {
-        served.post_json("/v1/control/promote", &json!({ "model": "fraud", "version": version, "threshold": 0.25 }))
+        // No scorer runs that could be asked.
+        let wanted = json!({ "model": "fraud", "version": version, "threshold": 0.25, "without_readiness": true });
+        served.post_json("/v1/control/promote", &wanted)
     };
     let (status, answer) = promote(json!("latest"));
     assert_eq!(status, 422, "a model that the scorer could not load is not promoted: {answer}");

@@ -89,7 +89,9 @@ pub(crate) fn promote(deployment: &Deployment, store: &Store) {
     let artefact = artefact(&deployment.context.pipeline.features.digest);
     let published = Models::new(store.clone()).publish("fraud", artefact.files()).unwrap();
     let model = ModelRef { name: published.name, version: published.version, digest: artefact.digest().to_owned() };
-    scorer::promote(&deployment.context, deployment.decisions(), model, None).unwrap();
+    // The scorer is started later.
+    let (context, decisions) = (&deployment.context, deployment.decisions());
+    scorer::promote_with(context, decisions, model, None, scorer::Readiness::Skipped).unwrap();
 }
 
 fn day(time: &Value) -> String {

@@ -9,14 +9,14 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use flow::fence::{Control, ModelRef};
 use registry::models::{self, Opened, Version};
-use scorer::PromoteError;
+use scorer::{PromoteError, Readiness};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::answer::{self, Answer, Problem, blocking};
 use crate::state::{self, Shared};
 
-const SHAPE: &str = r#"{"model":"NAME","version":3,"threshold":0.5}; version may be "latest", threshold left out"#;
+const SHAPE: &str = r#"{"model":"NAME","version":3,"threshold":0.5}; version may be "latest", threshold left out; "without_readiness":true does not ask the scorers first"#;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +24,8 @@ struct Wanted {
     model: String,
     version: Value,
     threshold: Option<f64>,
+    #[serde(default)]
+    without_readiness: bool,
 }
 
 /// `GET /v1/control`.
@@ -43,8 +45,9 @@ pub(crate) async fn promote(State(state): Shared, read: Result<Bytes, BytesRejec
     let wanted: Wanted = answer::object(&answer::body(read)?, SHAPE)?;
     blocking(move || {
         let model = admitted(&state, &wanted)?;
-        let promotion =
-            scorer::promote(&state.context, &state.decisions, model, wanted.threshold).map_err(not_promoted)?;
+        let readiness = if wanted.without_readiness { Readiness::Skipped } else { Readiness::default() };
+        let promotion = scorer::promote_with(&state.context, &state.decisions, model, wanted.threshold, readiness)
+            .map_err(not_promoted)?;
         Ok(Json(told(&state, promotion.number, &promotion.control)?))
     })
     .await
@@ -103,7 +106,7 @@ fn not_promoted(error: PromoteError) -> Problem {
 
 /// A control state as JSON. It is complete once every partition's commit shows it.
 fn told(state: &Arc<state::State>, number: u64, control: &Control) -> Answer<Value> {
-    let complete = scorer::complete(&state.context, number).map_err(Problem::outside)?;
+    let complete = scorer::complete(&state.context, &state.decisions, number).map_err(Problem::outside)?;
     Ok(json!({
         "number": number,
         "champion": control.champion,

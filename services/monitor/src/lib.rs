@@ -7,6 +7,7 @@ pub use profiles::ModelProfiles;
 
 use drift::{Inputs, Judge, JudgeTask, Judging, Profiles, Scores, Topics};
 use featurizer::{open_task, sinks};
+use flow::fence::Fences;
 use flow::names::Place;
 use flow::plan::Service as Planned;
 use flow::processor::Stop;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub struct Monitor {
     context: Context,
     profiles: Arc<dyn Profiles>,
+    fences: Arc<dyn Fences>,
     role: Role,
 }
 
@@ -46,9 +48,9 @@ impl Role {
 }
 
 impl Monitor {
-    /// A monitor in the given role, with references from the given place.
-    pub fn new(context: Context, profiles: Arc<dyn Profiles>, role: Role) -> Self {
-        Monitor { context, profiles, role }
+    /// A monitor in the given role, with references from one place and outcomes of fences from another.
+    pub fn new(context: Context, profiles: Arc<dyn Profiles>, fences: Arc<dyn Fences>, role: Role) -> Self {
+        Monitor { context, profiles, fences, role }
     }
 
     /// All roles of a pipeline, each with its consumer group and the log it reads; none where nothing is watched.
@@ -64,7 +66,7 @@ impl Monitor {
 
     /// The first step: counts on their way to the sketches topic.
     fn count(&self, tp: &TopicPartition) -> Result<Opened, Stop> {
-        let Monitor { context, profiles, role } = self;
+        let Monitor { context, profiles, fences, role } = self;
         let own = self.own(tp)?;
         let topic = &context.plan.names.sketches;
         let text = context.schema(topic).map_err(stop)?;
@@ -73,7 +75,8 @@ impl Monitor {
         let (monitors, digest) = (&context.pipeline.monitors, &context.pipeline.features.digest);
         let sinks = sinks(context, &[], &[topic])?;
         if *role == Role::Features {
-            open_task(context, tp, Inputs::new(own, names, monitors, profiles, sketches, digest), sinks)
+            let inputs = Inputs::new(own, names, monitors, profiles, sketches, digest).fences(fences.clone());
+            open_task(context, tp, inputs, sinks)
         } else {
             open_task(context, tp, Scores::new(own, names, monitors, profiles, sketches, digest), sinks)
         }

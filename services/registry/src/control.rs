@@ -84,6 +84,11 @@ impl ControlLog {
         }
     }
 
+    /// The control state with this number, if it was proposed.
+    pub fn at<S: DeserializeOwned>(&self, number: u64) -> Result<Option<Numbered<S>>> {
+        self.bytes_at(number)?.map(|bytes| self.parse(number, &bytes)).transpose()
+    }
+
     /// Proposes control state `number`, which must be one above the current one (0 is the first). States are
     /// compared by their text, so whoever proposes what already has the number has won: a repeated call after a crash
     /// ends like the first.

@@ -42,33 +42,38 @@ pub fn apply(context: &Context) -> Result<Applied, Error> {
     }
     for topic in context.plan.topics.iter().filter(|topic| topic.kind == Kind::Log) {
         let control = Control { parents: parents(context, &topic.name)?, ..Control::default() };
-        write_fence(context, &topic.name, &control, 0, true, &mut applied)?;
+        let mut empty = Vec::new();
+        for partition in 0..topic.partitions as i32 {
+            let tp = TopicPartition::new(topic.name.as_str(), partition);
+            if patiently(|| context.log.watermarks(&tp))?.1 == 0 {
+                empty.push(partition);
+                applied.fences.push(tp.to_string());
+            }
+        }
+        write_fence(context, &topic.name, &control, 0, &empty)?;
     }
     Ok(applied)
 }
 
-/// Writes a fence to every partition of a log; with `first`, only to empty ones.
+/// Writes a fence to partitions of a log. Writing one again is harmless: tasks ignore numbers they have passed.
 pub fn write_fence(
     context: &Context,
     name: &str,
     control: &Control,
     number: i64,
-    first: bool,
-    applied: &mut Applied,
+    partitions: &[i32],
 ) -> Result<(), Error> {
+    if partitions.is_empty() {
+        return Ok(());
+    }
     let mut writer = context.writer(name)?;
     let mut session = context.log.session(SessionOptions {
         durable: true,
         ..SessionOptions::new(format!("{}.apply", context.pipeline.name), Input::None)
     })?;
-    for partition in 0..context.topic(name)?.partitions as i32 {
-        let tp = TopicPartition::new(name, partition);
-        if first && patiently(|| context.log.watermarks(&tp))?.1 > 0 {
-            continue;
-        }
+    for partition in partitions {
         let draft = Draft { fence: Some(control.fence(number)), ..Draft::default() };
-        applied.fences.push(tp.to_string());
-        session.publish(Publish::batch(tp, writer.encode(draft)?))?;
+        session.publish(Publish::batch(TopicPartition::new(name, *partition), writer.encode(draft)?))?;
     }
     session.flush()?;
     Ok(session.close()?)

@@ -5,27 +5,23 @@ use flow::fence::{Fences, Outcome};
 use flow::processor::Stop;
 use registry::decisions::{self, Decisions, FenceOutcome};
 use registry::store;
-use std::thread;
-use std::time::Duration;
-use tracing::warn;
-
-/// How often a registry that does not answer is asked.
-const ATTEMPTS_MAX: u32 = 8;
-/// First pause between two attempts; it doubles each time.
-const PAUSE_MS: u64 = 100;
+use runtime::patience::{Patience, Stopped};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Outcomes of one kind of task. Tasks of different kinds read the same log, and each takes its fences by itself.
 #[derive(Debug, Clone)]
 pub struct RegistryFences {
     decisions: Decisions,
+    patience: Patience,
     reader: Option<&'static str>,
     recorded: bool,
 }
 
 impl RegistryFences {
-    /// Outcomes of scorers, taken as they come.
-    pub fn new(decisions: Decisions) -> Self {
-        RegistryFences { decisions, reader: None, recorded: false }
+    /// Outcomes of scorers, taken as they come. A registry that is down is waited for until `stop` is set.
+    pub fn new(decisions: Decisions, stop: Arc<AtomicBool>) -> Self {
+        RegistryFences { decisions, patience: Patience::new(stop), reader: None, recorded: false }
     }
 
     /// Outcomes of the named other readers of the log.
@@ -43,12 +39,23 @@ impl RegistryFences {
     fn log(&self, log: &str) -> String {
         self.reader.map_or_else(|| log.to_owned(), |reader| format!("{log}@{reader}"))
     }
+
+    /// Nothing is emitted while the registry does not answer.
+    fn ask<T>(&self, question: impl Fn() -> decisions::Result<T>) -> Result<T, Stop> {
+        let patient = || match question() {
+            Ok(answer) => Ok(Ok(answer)),
+            Err(decisions::Error::Store(error @ store::Error::Unavailable { .. })) => Err(error),
+            Err(error) => Ok(Err(Stop::Other(error.to_string()))),
+        };
+        let answer = self.patience.until("the registry of decisions", patient);
+        answer.unwrap_or_else(|Stopped| Err(Stop::Other("stopped while waiting for the outcome of a fence".into())))
+    }
 }
 
 impl Fences for RegistryFences {
     fn ended(&self, log: &str, partition: u16, number: i64) -> Result<Option<Outcome>, Stop> {
         let (key, number) = (self.log(log), number.unsigned_abs());
-        let ended = ask(|| self.decisions.find_fence_outcome(number, &key, i32::from(partition)))?;
+        let ended = self.ask(|| self.decisions.find_fence_outcome(number, &key, i32::from(partition)))?;
         Ok(ended.map(outcome))
     }
 
@@ -63,7 +70,7 @@ impl Fences for RegistryFences {
         }
         let (key, number) = (self.log(log), number.unsigned_abs());
         let taken = || self.decisions.fence_outcome(number, &key, i32::from(partition), FenceOutcome::Taken);
-        ask(taken).map(outcome)
+        self.ask(taken).map(outcome)
     }
 }
 
@@ -71,21 +78,5 @@ fn outcome(outcome: FenceOutcome) -> Outcome {
     match outcome {
         FenceOutcome::Taken => Outcome::Taken,
         FenceOutcome::Void => Outcome::Void,
-    }
-}
-
-/// Asks a store that is away for a moment again. Nothing is emitted meanwhile.
-fn ask<T>(question: impl Fn() -> decisions::Result<T>) -> Result<T, Stop> {
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        match question() {
-            Ok(answer) => return Ok(answer),
-            Err(decisions::Error::Store(error @ store::Error::Unavailable { .. })) if attempt < ATTEMPTS_MAX => {
-                warn!(%error, attempt, "waiting for the outcome of a fence; nothing is emitted meanwhile");
-                thread::sleep(Duration::from_millis(PAUSE_MS << attempt));
-            }
-            Err(error) => return Err(Stop::Other(error.to_string())),
-        }
     }
 }

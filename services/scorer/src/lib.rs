@@ -1,14 +1,26 @@
 //! The scorer: a task per features-log partition, models from the registry behind the load gate, and the promotion that
 //! makes all of them switch at a fence.
 
+mod answers;
+mod ask;
+mod error;
 mod fences;
+mod history;
 mod models;
 mod promote;
+mod report;
+mod void;
+mod watch;
 
+pub use ask::{READINESS_TIMEOUT_MS, Readiness};
+pub use error::Error as PromoteError;
 pub use fences::RegistryFences;
+pub use history::{Fate, History};
 pub use models::RegistryModels;
-pub use promote::{Error as PromoteError, Promotion, complete, promote};
+pub use promote::{Promotion, complete, promote, promote_with};
+pub use void::declare_void;
 
+use answers::Answers;
 use featurizer::sinks;
 use flow::names::Place;
 use flow::plan::Service as Role;
@@ -16,22 +28,29 @@ use flow::processor::Stop;
 use flow::state::TaskState;
 use registry::decisions::Decisions;
 use runtime::context::Context;
-use runtime::log::{Committed, TopicPartition};
-use runtime::shell::{Opened, Service};
+use runtime::log::{Committed, Session, TopicPartition};
+use runtime::shell::{self, Opened, Service, Slot};
 use scoring::{Models, Settings};
 use std::sync::Arc;
+use watch::Surroundings;
 
-/// Makes scoring tasks.
+/// The monitor of inputs as a reader of the features log: it goes by the same fences, with outcomes of its own.
+pub const MONITOR: &str = "monitor.features";
+/// All readers of that log beside the scorer that go by its fences.
+const OTHER_READERS: [&str; 1] = [MONITOR];
+
+/// Makes scoring tasks, and speaks for them on the control topic.
 pub struct Scorer {
     context: Context,
     decisions: Decisions,
     models: Arc<dyn Models>,
+    answers: Option<Answers>,
 }
 
 impl Scorer {
     /// A scorer with models from the given place.
     pub fn new(context: Context, decisions: Decisions, models: Arc<dyn Models>) -> Self {
-        Scorer { context, decisions, models }
+        Scorer { context, decisions, models, answers: None }
     }
 }
 
@@ -44,17 +63,31 @@ pub fn group(context: &Context) -> String {
 impl Service for Scorer {
     fn open(&mut self, tp: &TopicPartition, committed: Option<&Committed>) -> Result<Opened, Stop> {
         let context = &self.context;
-        if let Some(committed) = committed.filter(|committed| committed.offset > 0) {
-            TaskState::read(&committed.metadata, &context.pipeline.features.digest).map_err(stop)?;
-        }
+        let committed = committed.filter(|committed| committed.offset > 0);
+        let before = committed.map(|at| TaskState::read(&at.metadata, &context.pipeline.features.digest));
+        let before = before.transpose().map_err(stop)?;
         let id = context.schema_id(&tp.topic).map_err(stop)?;
         let settings = Settings::of(&context.pipeline, &context.plan, &context.names, id).map_err(stop)?;
+        let answers = match &mut self.answers {
+            Some(answers) => answers,
+            none => none.insert(Answers::new(Surroundings {
+                context: context.clone(),
+                decisions: self.decisions.clone(),
+                models: self.models.clone(),
+                settings: settings.clone(),
+            })?),
+        };
+        answers.opened(tp.partition, before.map_or(0, |state| state.fence));
         let own = Place { topic: context.number(&tp.topic).map_err(stop)?, partition: tp.partition as u16 };
-        let fences = Arc::new(RegistryFences::new(self.decisions.clone()));
+        let fences = Arc::new(RegistryFences::new(self.decisions.clone(), context.stop.clone()));
         let scorer = scoring::Scorer::new(own, context.names.clone(), settings, self.models.clone(), fences);
         let names = &context.plan.names;
         let sinks = sinks(context, &[&names.journal_log], &[&names.predictions])?;
         featurizer::open_task(context, tp, scorer, sinks)
+    }
+
+    fn tick(&mut self, slots: &mut [Slot], session: &mut dyn Session) -> Result<(), shell::Error> {
+        self.answers.as_mut().map_or(Ok(()), |answers| answers.tell(slots, session))
     }
 }
 

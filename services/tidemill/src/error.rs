@@ -139,7 +139,12 @@ impl Error {
             Self::Promote(error) => match error {
                 scorer::PromoteError::Context(error) => of_context(error),
                 scorer::PromoteError::Log(error) => of_log(error),
-                scorer::PromoteError::Control(_) | scorer::PromoteError::Lost { .. } => Exit::Failed,
+                scorer::PromoteError::NotReady { .. } => Exit::Unavailable,
+                scorer::PromoteError::Refused { .. }
+                | scorer::PromoteError::NoFence { .. }
+                | scorer::PromoteError::Taken { .. } => Exit::Input,
+                scorer::PromoteError::Stopped => Exit::Interrupted,
+                _ => Exit::Failed,
             },
             Self::Service { source, .. } => source.exit(),
             Self::Interrupted => Exit::Interrupted,

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use featurizer::{Featurizer, Role};
 use flow::plan::Service;
 use runtime::shell::{self, Stats};
-use scorer::{RegistryModels, Scorer};
+use scorer::{RegistryFences, RegistryModels, Scorer};
 use tracing::warn;
 
 use crate::environment::Environment;
@@ -131,9 +131,12 @@ fn scorer(environment: &Environment) -> Result<Vec<Job>, Error> {
 
 fn monitor(environment: &Environment) -> Result<Vec<Job>, Error> {
     let models = Arc::new(RegistryModels::new(environment.models()));
+    let fences = RegistryFences::new(environment.decisions.clone(), environment.context.stop.clone());
+    let fences = Arc::new(fences.of(scorer::MONITOR));
     let job = |(role, group, log): (monitor::Role, String, String)| {
         let context = environment.context.clone();
         let profiles = Arc::new(monitor::ModelProfiles::new(models.clone()));
+        let fences = fences.clone();
         let name = format!("monitor.{}", role.name());
         let options = shell::Options::new(name.clone(), group.clone(), vec![log.clone()]);
         Job {
@@ -142,7 +145,7 @@ fn monitor(environment: &Environment) -> Result<Vec<Job>, Error> {
             reads: vec![(group, vec![log])],
             finite: false,
             run: Box::new(move |stop| {
-                let mut service = monitor::Monitor::new(context.clone(), profiles, role);
+                let mut service = monitor::Monitor::new(context.clone(), profiles, fences, role);
                 Ok(shell::run(&*context.log, &options, &mut service, stop)?)
             }),
         }

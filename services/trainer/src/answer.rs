@@ -90,7 +90,7 @@ fn fulfil(surroundings: &Surroundings, request: &Request) -> Result<(Value, Vec<
     let published = publish(&surroundings.models(), &candidate)?;
     let automatic = pipeline.retraining.as_ref().is_some_and(|rule| rule.promote == Promote::IfBetter);
     let (number, detail) = match (judged.better, automatic) {
-        (true, true) => promote(surroundings, &plan, &published, judged.detail)?,
+        (true, true) => promote(surroundings, request, &plan, &published, judged.detail)?,
         (true, false) => (None, format!("{}; promote it with `tidemill model promote`", judged.detail)),
         (false, _) => (None, judged.detail),
     };
@@ -152,6 +152,7 @@ fn planned(surroundings: &Surroundings, request: &Request, model: &Model) -> Res
 /// Promotes unless somebody else promoted since the plan was made: then number of the fence and what to say.
 fn promote(
     surroundings: &Surroundings,
+    request: &Request,
     plan: &Plan,
     published: &Published,
     detail: String,
@@ -168,6 +169,9 @@ fn promote(
         Err(scorer::PromoteError::Lost { winner, .. }) => {
             Ok((None, format!("{detail}; {winner} was promoted meanwhile")))
         }
+        // The model is published all the same, and a person may promote it.
+        Err(error) if error.is_declined() => Ok((None, format!("{detail}; {error}"))),
+        Err(scorer::PromoteError::Stopped) => Err(Error::Interrupted { request: request.request.clone() }),
         Err(error) => Err(error.into()),
     }
 }

@@ -9,7 +9,7 @@ use arrow::datatypes::{
     SchemaRef, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use flow::config::Monitor;
-use flow::fence::Control;
+use flow::fence::{Control, Fences};
 use flow::items::{Items, LogBatch};
 use flow::names::{Names, Place};
 use flow::processor::{Outbox, Processor, Stop};
@@ -73,6 +73,11 @@ impl Inputs {
             output: Output::new(own, topic, schema),
             digest: digest.to_owned(),
         }
+    }
+
+    /// The same task, going by these outcomes of fences.
+    pub fn fences(self, fences: Arc<dyn Fences>) -> Self {
+        Inputs { sequencer: self.sequencer.fences(fences), ..self }
     }
 }
 

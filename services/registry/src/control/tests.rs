@@ -31,7 +31,9 @@ fn the_newest_state_is_current_and_names_the_one_before() {
     let Proposed::Won(second) = control.propose(1, state("b")).unwrap() else { panic!() };
     assert_eq!(first.previous, None);
     assert_eq!(second.previous.as_ref().map(String::len), Some(64));
-    assert_eq!(log(&store).current().unwrap(), Some(second));
+    assert_eq!(log(&store).current().unwrap(), Some(second.clone()));
+    assert_eq!((control.at(0).unwrap(), control.at(1).unwrap()), (Some(first), Some(second)));
+    assert_eq!(control.at::<State>(2).unwrap(), None);
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(super) fn tasks(pipeline: &Pipeline, names: &Names, stages: &[Stage]) -> Vec
         tasks.extend(monitors(pipeline, names));
     }
     if pipeline.retraining.is_some() {
-        let writes = vec![names.models.clone(), names.retraining.clone()];
+        let writes = vec![names.models.clone(), names.retraining.clone(), names.control.clone()];
         tasks.push(task(pipeline, Service::Trainer, None, vec![names.retraining.clone()], writes));
     }
     let topics = super::topics::topics(pipeline, names).into_iter().filter(|topic| topic.kind != Kind::Progress);
@@ -47,8 +47,9 @@ fn validator(pipeline: &Pipeline, names: &Names) -> Task {
 fn scorer(pipeline: &Pipeline, names: &Names) -> Task {
     let Names { predictions, journal_log, control, ledger, .. } = names.clone();
     let reads = vec![names.features_log.clone()];
+    let follows = control.clone();
     let mut task = task(pipeline, Service::Scorer, None, reads, vec![predictions, journal_log, control, ledger]);
-    task.follows.push(names.models.clone());
+    task.follows.push(follows);
     task
 }
 

@@ -126,7 +126,7 @@ fn tasks_of_the_fraud_pipeline() {
           writes fraud.ledger.v1
         fraud.scorer
           reads fraud.features.log.f1.g1
-          follows fraud.models.v1
+          follows fraud.control.v1
           writes fraud.predictions.v1
           writes fraud.journal.log.g1
           writes fraud.control.v1
@@ -146,6 +146,7 @@ fn tasks_of_the_fraud_pipeline() {
           reads fraud.retraining.v1
           writes fraud.models.v1
           writes fraud.retraining.v1
+          writes fraud.control.v1
     "#]]
     .assert_eq(&text);
 }

@@ -39,7 +39,9 @@ pub fn champion(environment: &Environment, feed: &Feed) -> Result<(), Error> {
     let rows = rows(&context.pipeline, declared, feed)?;
     let artefact = drawn(&context.pipeline, declared, &rows)?;
     let Published { name, version, digest } = environment.models().publish(&declared.name, artefact.files())?;
-    scorer::promote(context, &environment.decisions, ModelRef { name, version, digest }, None)?;
+    let model = ModelRef { name, version, digest };
+    // The scorer is started later.
+    scorer::promote_with(context, &environment.decisions, model, None, scorer::Readiness::Skipped)?;
     Ok(())
 }
 
