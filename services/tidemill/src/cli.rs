@@ -47,6 +47,9 @@ pub struct Global {
     /// After how much silence a source partition no longer holds the others back, such as 5s; overrides the pipeline.
     #[arg(long, global = true, value_name = "TIME", env = "TIDEMILL_IDLE_TIMEOUT", value_parser = duration)]
     pub idle_timeout: Option<Duration>,
+    /// How long services gather records between two polls, such as 1ms: less is lower latency under load, more is less CPU.
+    #[arg(long, global = true, value_name = "TIME", default_value = "10ms", env = "TIDEMILL_GATHER", value_parser = duration)]
+    pub gather: Duration,
     /// What results are written as.
     #[arg(long, global = true, value_enum, default_value = "text", env = "TIDEMILL_OUTPUT")]
     pub output: Format,

@@ -43,6 +43,8 @@ pub struct Environment {
     pub brokers: Option<String>,
     /// Silence after which a source partition no longer holds the others back.
     pub idle_timeout: Duration,
+    /// Shortest time between two polls of a service.
+    pub gather: Duration,
     /// Longest that a record waits to be in the offline store.
     pub archive_interval: Duration,
     /// The gateway that stands between us and the log, if another process has it.
@@ -104,6 +106,7 @@ impl Environment {
             data: global.data.clone(),
             brokers: global.brokers.clone(),
             idle_timeout: global.idle_timeout.unwrap_or(idle_timeout),
+            gather: global.gather,
             archive_interval: archiver::Options::default().flush_interval,
             remote,
             signals,

@@ -67,11 +67,19 @@ pub fn jobs(environment: &Environment, names: &[String]) -> Result<Vec<Job>, Err
     Ok(jobs)
 }
 
+/// How a shell runs a service that reads one log.
+fn options(environment: &Environment, name: &str, group: &str, log: &str) -> shell::Options {
+    shell::Options { poll_floor: environment.gather, ..shell::Options::new(name, group, vec![log.to_owned()]) }
+}
+
 fn validator(environment: &Environment) -> Result<Vec<Job>, Error> {
     let context = &environment.context;
     let (own, decisions) = (context.clone(), environment.decisions.clone());
-    let options =
-        validator::Options { idle_timeout: environment.idle_timeout, ..validator::Options::new(&context.pipeline) };
+    let options = validator::Options {
+        idle_timeout: environment.idle_timeout,
+        gather: environment.gather,
+        ..validator::Options::new(&context.pipeline)
+    };
     let task = context.plan.tasks_of(Service::Validator).next();
     Ok(vec![Job {
         name: "validator".to_owned(),
@@ -92,7 +100,7 @@ fn featurizer(environment: &Environment) -> Result<Vec<Job>, Error> {
             Role::Stage(at) => format!("featurizer.{}", context.plan.stages[at].entity),
             Role::Journal => "featurizer.journal".to_owned(),
         };
-        let options = shell::Options::new(name.clone(), task.group_id.clone(), vec![log.clone()]);
+        let options = options(environment, &name, &task.group_id, &log);
         let context = context.clone();
         jobs.push(Job {
             name,
@@ -114,7 +122,7 @@ fn scorer(environment: &Environment) -> Result<Vec<Job>, Error> {
         return Ok(Vec::new());
     }
     let (group, log) = (scorer::group(&context), context.plan.names.features_log.clone());
-    let options = shell::Options::new("scorer", group.clone(), vec![log.clone()]);
+    let options = options(environment, "scorer", &group, &log);
     let models = Arc::new(RegistryModels::new(environment.models()));
     let decisions = environment.decisions.clone();
     Ok(vec![Job {
@@ -138,7 +146,7 @@ fn monitor(environment: &Environment) -> Result<Vec<Job>, Error> {
         let profiles = Arc::new(monitor::ModelProfiles::new(models.clone()));
         let fences = fences.clone();
         let name = format!("monitor.{}", role.name());
-        let options = shell::Options::new(name.clone(), group.clone(), vec![log.clone()]);
+        let options = options(environment, &name, &group, &log);
         Job {
             name,
             stats: Some(options.stats.clone()),

@@ -34,6 +34,8 @@ pub struct Options {
     pub dead_letters_max: u64,
     /// Whether outputs must be on disk before they count as published (embedded log).
     pub durable: bool,
+    /// Shortest time between two polls.
+    pub gather: Duration,
     /// Counters for the metrics page.
     pub stats: Arc<Stats>,
 }
@@ -46,6 +48,7 @@ impl Options {
             ahead_max_us: AHEAD_MAX_US,
             dead_letters_max: validation::breaker::CONSECUTIVE_MAX,
             durable: false,
+            gather: Duration::from_millis(runtime::shell::GATHER_MS),
             stats: Arc::new(Stats::new(validation::dead::SERVICE)),
         }
     }

@@ -255,7 +255,7 @@ impl SessionOptions {
             poll_bytes_max: 8 * 1024 * 1024,
             poll_interval_max_ms: 300_000,
             session_timeout_ms: 10_000,
-            linger_ms: 5,
+            linger_ms: 1,
             durable: false,
         }
     }

@@ -58,6 +58,10 @@ pub trait Service: Send {
     }
 }
 
+/// Usual shortest time between two polls. A poll costs some tenth of a millisecond in client, codecs and rules whatever is
+/// in it; an event that comes alone does not wait for it.
+pub const GATHER_MS: u64 = 10;
+
 /// How a shell is to run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -91,7 +95,7 @@ impl Options {
             group: group.into(),
             topics,
             poll_wait: Duration::from_millis(500),
-            poll_floor: Duration::from_millis(1),
+            poll_floor: Duration::from_millis(GATHER_MS),
             commit_interval: Duration::from_millis(1_000),
             poll_records_max: 16_384,
             durable: false,
