@@ -263,6 +263,12 @@ fn it_is_ready_once_a_model_is_promoted() {
     let (_, control) = served.get_json("/v1/control");
     assert_eq!((&control["champion"]["version"], &control["threshold"]), (&json!(1), &json!(0.25)));
     assert_eq!(control["complete"], false, "no scorer runs");
+    assert_eq!(control["void"], json!([]));
+    let model = serde_json::from_value(control["champion"].clone()).unwrap();
+    let (context, decisions) = (&served.deployment.context, served.deployment.decisions());
+    let hasty = scorer::Readiness::Within(Duration::ZERO);
+    scorer::promote_with(context, decisions, model, Some(0.5), hasty).unwrap_err();
+    assert_eq!(served.get_json("/v1/control").1, control, "what was withdrawn is not in force");
     assert_eq!(promote(json!(1)).1["number"], 1, "promoting again changes nothing");
     assert_eq!(served.get_json("/readyz").0, 200);
     served.stop();

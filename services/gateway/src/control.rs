@@ -31,10 +31,11 @@ struct Wanted {
 /// `GET /v1/control`.
 pub(crate) async fn show(State(state): Shared) -> Answer<Json<Value>> {
     blocking(move || {
-        let current = state.control().current::<Control>().map_err(Problem::outside)?;
-        match current {
-            Some(current) => Ok(Json(told(&state, current.number, &current.state)?)),
-            None => Ok(Json(json!({ "number": null, "champion": null, "threshold": null, "complete": true }))),
+        match state.history()?.passed().map_err(Problem::outside)? {
+            Some(passed) => Ok(Json(told(&state, passed.number, &passed.state)?)),
+            None => Ok(Json(
+                json!({ "number": null, "champion": null, "threshold": null, "complete": true, "void": [] }),
+            )),
         }
     })
     .await
@@ -97,14 +98,21 @@ fn admitted(state: &Arc<state::State>, wanted: &Wanted) -> Answer<ModelRef> {
 
 fn not_promoted(error: PromoteError) -> Problem {
     match error {
-        PromoteError::Lost { .. } => {
+        PromoteError::Lost { .. } | PromoteError::Withdrawn { .. } => {
             Problem::new(StatusCode::CONFLICT, error, "GET /v1/control shows what is in force now")
+        }
+        PromoteError::Refused { .. } => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error, "mend what the scorers miss, or promote another model")
+        }
+        PromoteError::NotReady { .. } => {
+            let help = r#"start the scorers, or send "without_readiness": true"#;
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, error, help)
         }
         error => Problem::outside(error),
     }
 }
 
-/// A control state as JSON. It is complete once every partition's commit shows it.
+/// A control state as JSON. It is complete once the commit of every partition shows it in which it is not void.
 fn told(state: &Arc<state::State>, number: u64, control: &Control) -> Answer<Value> {
     let complete = scorer::complete(&state.context, &state.decisions, number).map_err(Problem::outside)?;
     Ok(json!({
@@ -112,5 +120,6 @@ fn told(state: &Arc<state::State>, number: u64, control: &Control) -> Answer<Val
         "champion": control.champion,
         "threshold": control.threshold,
         "complete": complete,
+        "void": state.history()?.void(number).map_err(Problem::outside)?,
     }))
 }

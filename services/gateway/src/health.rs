@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use flow::fence::Control;
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, Problem, blocking};
@@ -47,8 +46,8 @@ fn missing(state: &Arc<state::State>) -> Vec<Problem> {
         }
     }
     if !state.context.pipeline.models.is_empty() {
-        match state.control().current::<Control>() {
-            Err(error) => missing.push(Problem::outside(error)),
+        match state.history().and_then(|history| history.in_force().map_err(Problem::outside)) {
+            Err(problem) => missing.push(problem),
             Ok(current) if current.as_ref().is_none_or(|current| current.state.champion.is_none()) => {
                 let error = "no champion: run `tidemill train` and `tidemill model promote`";
                 missing.push(missed(

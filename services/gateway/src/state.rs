@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use registry::control::ControlLog;
 use registry::decisions::Decisions;
 use registry::models::Models;
 use runtime::context::Context;
+use scorer::History;
 use tokio::sync::Semaphore;
 
 use crate::answer::{Answer, Problem};
@@ -35,9 +35,8 @@ pub(crate) type Shared = axum::extract::State<Arc<State>>;
 
 impl State {
     /// The control states of the log that the scorer reads.
-    pub fn control(&self) -> ControlLog {
-        let plan = &self.context.plan;
-        ControlLog::new(self.decisions.clone(), &self.context.pipeline.name, &plan.names.features_log)
+    pub fn history(&self) -> Answer<History> {
+        History::of(&self.context, &self.decisions).map_err(Problem::outside)
     }
 
     /// Partitions of a topic, or what to say when there is none.

@@ -3,11 +3,10 @@
 use crate::announce::{Change, tell};
 use crate::candidate::{Candidate, evaluate};
 use crate::{Dataset, Error, Surroundings};
-use flow::fence::{Control, ModelRef};
+use flow::fence::ModelRef;
 use model::{Artefact, Model};
-use registry::control::ControlLog;
 use registry::models::{Models, Published, Version};
-use scorer::Promotion;
+use scorer::{History, Promotion};
 
 /// What decides between candidate and champion.
 const MEASURE: &str = "average_precision";
@@ -21,12 +20,10 @@ pub struct Judgement {
     pub detail: String,
 }
 
-/// The champion of the newest control state.
+/// The champion of the control state in force.
 pub fn champion(surroundings: &Surroundings) -> Result<Option<ModelRef>, Error> {
-    let context = &surroundings.context;
-    let log = &context.plan.names.features_log;
-    let history = ControlLog::new(surroundings.decisions.clone(), &context.pipeline.name, log);
-    Ok(history.current::<Control>()?.and_then(|current| current.state.champion))
+    let in_force = History::of(&surroundings.context, &surroundings.decisions)?.in_force()?;
+    Ok(in_force.and_then(|current| current.state.champion))
 }
 
 /// Opens a published model through the load gate.
