@@ -1,5 +1,6 @@
 //! Raw records, for command lines whose process does not own the embedded log. Nothing is checked here but sizes and
-//! places: a source's records are still judged by the validator, and internal logs take none.
+//! places: a source's records are still judged by the validator, and of the internal topics only the one on which
+//! publishers say that they are done takes any.
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use flow::plan::Kind;
 use runtime::log::{Header, Publish, RECORD_BYTES_MAX};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,7 +41,7 @@ pub(crate) async fn publish(
     let body = answer::body(read)?;
     let own = state.clone();
     let records = blocking(move || {
-        if own.context.plan.topic(&topic).is_some_and(|topic| topic.internal) {
+        if own.context.plan.topic(&topic).is_some_and(|topic| topic.internal && topic.kind != Kind::Progress) {
             let help = "publish to a source's topic; internal logs are written by the pipeline's own tasks";
             return Err(Problem::new(StatusCode::FORBIDDEN, format!("{topic} is an internal log"), help));
         }

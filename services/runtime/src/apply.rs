@@ -80,7 +80,7 @@ pub fn write_fence(
 }
 
 /// Asks again while a topic just created has no leader yet.
-fn patiently<T>(ask: impl Fn() -> log::Result<T>) -> log::Result<T> {
+pub fn patiently<T>(ask: impl Fn() -> log::Result<T>) -> log::Result<T> {
     let mut tries = 0;
     loop {
         match ask() {

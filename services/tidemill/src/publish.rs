@@ -4,6 +4,7 @@
 //! [`Publisher`] takes batches from wherever they come: a file ([`file::Source`]), a simulator, a benchmark. Labels are
 //! held back until they are known and go out between the events, in order of that time.
 
+mod account;
 mod columns;
 pub mod file;
 mod labels;
@@ -18,10 +19,11 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use bytes::Bytes;
 use runtime::context::{self, Context};
-use runtime::log::{self, Publish, Session, SessionOptions};
+use runtime::log::{self, Session, SessionOptions};
 use schemas::codec::{EncodedRows, Encoder};
 use schemas::key::key_text;
 
+use account::Account;
 pub use columns::{Columns, Mapping, check_map, convert};
 use labels::{Labels, Pending};
 pub use pace::Pace;
@@ -128,9 +130,14 @@ pub struct Summary {
     pub bytes: u64,
 }
 
+/// Numbers of the sources in the plan.
+const EVENTS: usize = 0;
+const LABELS: usize = 1;
+
 /// Publishes tables of one schema.
 pub struct Publisher {
     session: Box<dyn Session>,
+    account: Account,
     events: Stream,
     labels: Option<Labels>,
     time: usize,
@@ -139,9 +146,8 @@ pub struct Publisher {
     stop: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
-/// A public topic that rows are encoded for.
+/// How rows become records.
 struct Stream {
-    topic: Arc<str>,
     key: usize,
     encoder: Encoder,
     columns: Columns,
@@ -173,7 +179,8 @@ impl Publisher {
         })?;
         Ok(Publisher {
             session,
-            events: Stream { topic: source.topic.as_str().into(), key, encoder, columns },
+            account: Account::open(context)?,
+            events: Stream { key, encoder, columns },
             labels,
             time,
             pace: pace::Clock::new(options.pace),
@@ -207,15 +214,18 @@ impl Publisher {
         Ok(!(self.stop)())
     }
 
-    /// Publishes the labels that are left, and waits until everything is acknowledged.
+    /// Publishes the labels that are left, waits until everything is acknowledged, and says that nothing more is coming.
     pub fn finish(mut self) -> Result<Summary, Error> {
         while let Some(label) = self.labels.as_mut().and_then(|labels| labels.known(i64::MAX)) {
             self.label(label)?;
         }
-        self.end()
+        self.session.flush()?;
+        self.account.close(&mut *self.session)?;
+        self.session.close()?;
+        Ok(self.summary)
     }
 
-    /// Leaves the labels that are left unpublished, as at an interruption.
+    /// Leaves the labels that are left unpublished and says nothing, as at an interruption.
     pub fn end(mut self) -> Result<Summary, Error> {
         self.session.flush()?;
         self.session.close()?;
@@ -238,18 +248,17 @@ impl Publisher {
         self.summary.events += 1;
         self.summary.first_us.get_or_insert(time_us);
         self.summary.last_us = self.summary.last_us.max(Some(time_us));
-        self.send(self.events.topic.clone(), key, value)
+        self.send(EVENTS, key, value)
     }
 
     fn label(&mut self, label: Pending) -> Result<(), Error> {
         self.summary.labels += 1;
-        let Some(labels) = &self.labels else { return Ok(()) };
-        self.send(labels.topic(), label.key, label.value)
+        self.send(LABELS, label.key, label.value)
     }
 
-    fn send(&mut self, topic: Arc<str>, key: Option<Bytes>, value: Bytes) -> Result<(), Error> {
+    fn send(&mut self, source: usize, key: Option<Bytes>, value: Bytes) -> Result<(), Error> {
         self.summary.bytes += (value.len() + key.as_ref().map_or(0, Bytes::len)) as u64;
-        Ok(self.session.publish(Publish { topic, partition: None, key, value: Some(value), headers: Vec::new() })?)
+        Ok(self.session.publish(self.account.record(source, key, value))?)
     }
 
     /// Waits until an event may go out; false once told to stop.

@@ -3,6 +3,7 @@
 
 mod decisions;
 mod progress;
+mod published;
 mod quiet;
 mod service;
 mod shared;
@@ -18,6 +19,8 @@ use runtime::context::{self, Context};
 use runtime::log;
 use runtime::shell::{self, Stats};
 
+pub use progress::Writer as ProgressWriter;
+pub use published::Published;
 pub use service::ValidatorService;
 
 /// How far a partition may run ahead of the slowest active one, in event time, before it waits.

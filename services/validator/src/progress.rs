@@ -1,5 +1,5 @@
-//! The compacted topic on which validators tell each other how far they are. Nothing is computed from it: it decides only
-//! who counts as quiet and who waits.
+//! The compacted topic on which validators tell each other how far they are, and publishers that they are done. Nothing
+//! is computed from it: it decides only who counts as quiet and who waits.
 
 mod writer;
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
+use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use flow::task::SchemaSource;
 use runtime::context::{self, Context};
 use runtime::log::{self, Publish, Record, Session, SessionOptions, TopicPartition};
@@ -19,6 +19,8 @@ use validation::idle::Seen;
 
 pub use writer::{Report, Writer};
 
+use crate::published::{Published, Words};
+
 /// Both sides of the topic.
 pub struct Progress {
     topic: Arc<str>,
@@ -27,6 +29,7 @@ pub struct Progress {
     decoder: Decoder,
     schemas: Arc<dyn SchemaSource>,
     others: BTreeMap<TopicPartition, Seen>,
+    words: Words,
 }
 
 impl Progress {
@@ -46,6 +49,7 @@ impl Progress {
             decoder: Decoder::new(&context.schema(&topic)?)?,
             schemas: context.schema_source(),
             others: BTreeMap::new(),
+            words: Words::default(),
             topic,
         })
     }
@@ -66,6 +70,11 @@ impl Progress {
         self.others.get(tp).copied().unwrap_or_default()
     }
 
+    /// Where a partition ends if publishers wrote it to its end and are done.
+    pub fn done(&self, tp: &TopicPartition) -> Option<i64> {
+        self.words.done(tp)
+    }
+
     /// The record that reports a partition.
     pub fn report(&mut self, tp: &TopicPartition, report: Report) -> Result<Publish, codec::Error> {
         self.writer.report(tp, report)
@@ -82,11 +91,23 @@ impl Progress {
             let column = batch.column_by_name(name)?.as_primitive::<TimestampMicrosecondType>();
             column.is_valid(0).then(|| column.value(0))
         };
+        let number = |name: &str| {
+            let column = batch.column_by_name(name)?.as_primitive::<Int64Type>();
+            column.is_valid(0).then(|| column.value(0))
+        };
         let topic = batch.column_by_name("topic")?.as_string::<i32>().value(0);
         let partition = batch.column_by_name("partition")?.as_primitive::<Int32Type>().value(0);
+        let tp = TopicPartition::new(topic, partition);
+        if let (Some(from), Some(records)) = (number("published_from"), number("published_records")) {
+            self.words.take(tp, Published { to: number("next_offset")?, from, records });
+            return Some(());
+        }
         let idle = batch.column_by_name("idle")?.as_boolean().value(0);
         let seen = Seen { max_us: time("greatest_time"), mark_us: time("mark"), idle };
-        self.others.insert(TopicPartition::new(topic, partition), seen);
+        self.others.insert(tp, seen);
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,20 +20,21 @@ impl Quiet {
         Quiet { next, since: now, idle: false }
     }
 
-    /// Whether the partition counts as idle. `next` is the offset it will read next, `end` says where its log ends, and
-    /// is asked only when the answer matters.
+    /// Whether the partition counts as idle: after the timeout, or at once at the offset where publishers are `done`.
+    /// `next` is the offset it will read next, `end` says where its log ends, and is asked only when the answer matters.
     pub fn judge<E>(
         &mut self,
         next: i64,
         now: Instant,
         timeout: Duration,
+        done: Option<i64>,
         end: impl FnOnce() -> Result<i64, E>,
     ) -> Result<bool, E> {
         if next != self.next {
             *self = Quiet::new(next, now);
         }
         let quiet = now.saturating_duration_since(self.since);
-        if !self.idle && quiet >= timeout {
+        if !self.idle && (quiet >= timeout || done == Some(next)) {
             self.idle = quiet >= timeout * UNREAD_TIMEOUTS || end()? <= next;
         }
         Ok(self.idle)

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::cli::{Global, SourceArgs};
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::output::{Output, is_watched, note};
+use crate::output::{Output, is_watched};
 use crate::publish::file::Source;
 use crate::publish::{Options, Pace, Publisher, Summary};
 use crate::services::Job;
@@ -120,9 +120,5 @@ fn report(output: Output, file: &Path, published: &Published) -> Result<(), Erro
             "seconds": seconds,
         })
     };
-    output.show(text, value)?;
-    if complete && events > 0 && !output.is_json() {
-        note("where events wait for earlier ones (`ordering: event_time`), the last come out after the idle timeout");
-    }
-    Ok(())
+    output.show(text, value)
 }

@@ -26,7 +26,6 @@ pub(super) struct Pending {
 
 /// The labels of the events that were pushed.
 pub(super) struct Labels {
-    topic: Arc<str>,
     encoder: Encoder,
     /// The table's column with the label.
     column: usize,
@@ -49,7 +48,6 @@ impl Labels {
         let as_asked = vec![(source.target.clone(), column.to_owned())];
         let events = &context.pipeline.events;
         Ok(Labels {
-            topic: source.topic.as_str().into(),
             column: Columns::one(&source.target, table, &as_asked)?,
             id: at(&source.id),
             target: at(&source.target),
@@ -60,11 +58,6 @@ impl Labels {
             turn: 0,
             encoder,
         })
-    }
-
-    /// The topic of labels.
-    pub fn topic(&self) -> Arc<str> {
-        self.topic.clone()
     }
 
     /// Takes the labels of a batch of events; rows without one have none.

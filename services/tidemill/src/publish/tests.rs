@@ -23,6 +23,8 @@ use super::file::Source;
 use super::{Columns, Options, Pace, Publisher, check_map, convert};
 use gateway::decode::Values;
 
+mod done;
+
 fn schema(fields: &[(&str, DataType)]) -> Schema {
     Schema::new(fields.iter().map(|(name, kind)| Field::new(*name, kind.clone(), false)).collect::<Vec<_>>())
 }

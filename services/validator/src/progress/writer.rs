@@ -1,4 +1,4 @@
-//! Records of the progress topic.
+//! Records of the progress topic, written by validators and by publishers.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,6 +11,8 @@ use runtime::context::{self, Context};
 use runtime::log::{Publish, TopicPartition};
 use schemas::codec::{self, Encoder};
 use validation::idle::Seen;
+
+use crate::published::Published;
 
 /// What a validator reports of one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +36,25 @@ impl Writer {
         Ok(Writer { topic: topic.as_str().into(), encoder: context.encoder(topic)? })
     }
 
-    /// The record that reports a partition.
+    /// The record in which a validator reports a partition.
     pub fn report(&mut self, tp: &TopicPartition, report: Report) -> Result<Publish, codec::Error> {
+        self.record(tp, tp.to_string(), report, None)
+    }
+
+    /// The record in which a publisher says that it is done with a partition.
+    pub fn done(&mut self, tp: &TopicPartition, word: Published) -> Result<Publish, codec::Error> {
+        let seen = Seen { idle: true, ..Seen::default() };
+        // A key of its own, or compaction would take it for an older report.
+        self.record(tp, format!("{tp}/published"), Report { next: word.to, seen }, Some(word))
+    }
+
+    fn record(
+        &mut self,
+        tp: &TopicPartition,
+        key: String,
+        report: Report,
+        word: Option<Published>,
+    ) -> Result<Publish, codec::Error> {
         let wrong = |error: arrow::error::ArrowError| codec::Error::Encode { detail: error.to_string() };
         let schema = self.encoder.schema().clone();
         let columns: Vec<ArrayRef> = schema
@@ -52,13 +71,15 @@ impl Writer {
                     "greatest_time" => time(report.seen.max_us),
                     "mark" => time(report.seen.mark_us),
                     "idle" => Arc::new(BooleanArray::from(vec![report.seen.idle])),
+                    "published_from" => Arc::new(Int64Array::from(vec![word.map(|word| word.from)])),
+                    "published_records" => Arc::new(Int64Array::from(vec![word.map(|word| word.records)])),
                     _ => time(Some(now_us())),
                 }
             })
             .collect();
         let batch = RecordBatch::try_new(schema, columns).map_err(wrong)?;
         let value = self.encoder.encode(&batch)?.iter().next().unwrap_or_default();
-        Ok(Publish::keyed(self.topic.clone(), Bytes::from(tp.to_string()), value))
+        Ok(Publish::keyed(self.topic.clone(), Bytes::from(key), value))
     }
 }
 

@@ -63,8 +63,9 @@ impl ValidatorService {
             if own.paused {
                 own.quiet.restart(now);
             }
+            let (timeout, done) = (self.options.idle_timeout, self.progress.done(&slot.tp));
             let end = || session.watermarks(&slot.tp).map(|(_, end)| end);
-            idle.insert(slot.tp.clone(), own.quiet.judge(slot.next(), now, self.options.idle_timeout, end)?);
+            idle.insert(slot.tp.clone(), own.quiet.judge(slot.next(), now, timeout, done, end)?);
         }
         Ok(idle)
     }
