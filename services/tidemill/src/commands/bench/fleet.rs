@@ -165,7 +165,7 @@ fn command(place: &Place, services: &[String]) -> Result<Command, Error> {
     if let Some(timeout) = global.idle_timeout {
         command.args(["--idle-timeout", &format!("{}ms", timeout.as_millis())]);
     }
-    command.args(["--gather", &format!("{}us", global.gather.as_micros())]);
+    command.args(["--gather", &format!("{}ms", global.gather.as_millis())]);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     die_with_us(&mut command);
     Ok(command)
