@@ -186,7 +186,7 @@ mod tests {
         let value = |text: &str| Bytes::copy_from_slice(text.as_bytes());
         let header =
             |&(name, text): &(&'static str, Option<&str>)| Header { name: name.into(), value: text.map(value) };
-        Publish { headers: headers.iter().map(header).collect(), ..Publish::keyed("t", value(key), value("v")) }
+        Publish { headers: headers.iter().map(header).collect(), ..Publish::keyed("t".into(), value(key), value("v")) }
     }
 
     #[test]
