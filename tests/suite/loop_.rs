@@ -281,8 +281,8 @@ fn archived_features_score_as_the_stream_did_and_a_dataset_comes_back() {
     let labels = again.table["label"].as_primitive::<Float64Type>();
     assert_eq!(labels.values().iter().filter(|label| **label > 0.0).count() as u64, first.positives);
     // Trained again on it, the model is the same to the byte.
-    let holdout = trainer::newest(surroundings, declared).unwrap().holdout;
     let inputs = trainer::Inputs::archived(&context.pipeline, &context.plan, declared, &surroundings.store);
+    let holdout = trainer::newest(&context.pipeline, declared, &inputs).unwrap().holdout;
     let holdout = trainer::dataset(&context.pipeline, &inputs, &holdout).unwrap();
     let twin = trainer::train(&context.pipeline, declared, &again, Some(&holdout), None).unwrap();
     assert_eq!(twin.artefact.digest(), first.published.digest);
@@ -309,9 +309,14 @@ fn a_request_is_answered_alike_however_often_it_is_read() {
     assert_eq!(told.request["state"], "REFUSED");
     assert_eq!(surroundings.models().list("fraud").unwrap().len(), 1);
     // Back to it by hand: the same version again is the same control state.
-    let promoted = trainer::promote_version(surroundings, "fraud", Version::Latest, None).unwrap();
-    assert_eq!(trainer::champion(surroundings).unwrap(), promoted.control.champion);
-    let again = trainer::promote_version(surroundings, "fraud", Version::Number(1), None).unwrap();
+    let Surroundings { context, decisions, .. } = surroundings;
+    let promote = |version| {
+        let terms = trainer::Terms::default();
+        trainer::promote_version(context, &surroundings.models(), decisions, ("fraud", version), terms).unwrap()
+    };
+    let promoted = promote(Version::Latest);
+    assert_eq!(trainer::champion(context, decisions).unwrap(), promoted.control.champion);
+    let again = promote(Version::Number(1));
     assert_eq!(again, promoted);
     ran.stop();
 }

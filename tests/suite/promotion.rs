@@ -193,7 +193,7 @@ fn without_scorers_nothing_is_promoted_unless_they_are_to_start_later() {
     let error = world.promote(&model, IMPATIENT).unwrap_err();
     assert!(matches!(error, PromoteError::NotReady { number: 1, .. }), "{error}");
     let told = error.to_string();
-    let said = ["partitions 0, 1, 2, 3 of fraud.features.log.f1.g1", "within 300 ms", "tidemill run scorer"];
+    let said = ["partitions 0, 1, 2, 3 of fraud.features.log.f1.g1", "said within 300ms for", "tidemill run scorer"];
     said.iter().for_each(|said| assert!(told.contains(said), "{said} in {told}"));
     assert_eq!(world.ends(), ends, "no fence was written");
     assert!(matches!(world.history().fate(1).unwrap(), Some(Fate::Withdrawn { .. })));

@@ -7,11 +7,12 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
-use flow::fence::{Control, ModelRef};
-use registry::models::{self, Opened, Version};
+use flow::fence::Control;
+use registry::models::{self, Version};
 use scorer::{PromoteError, Readiness};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use trainer::Terms;
 
 use crate::answer::{self, Answer, Problem, blocking};
 use crate::state::{self, Shared};
@@ -30,13 +31,9 @@ struct Wanted {
 
 /// `GET /v1/control`.
 pub(crate) async fn show(State(state): Shared) -> Answer<Json<Value>> {
-    blocking(move || {
-        match state.history()?.passed().map_err(Problem::outside)? {
-            Some(passed) => Ok(Json(told(&state, passed.number, &passed.state)?)),
-            None => Ok(Json(
-                json!({ "number": null, "champion": null, "threshold": null, "complete": true, "void": [] }),
-            )),
-        }
+    blocking(move || match state.history()?.passed().map_err(Problem::outside)? {
+        Some(passed) => Ok(Json(told(&state, passed.number, &passed.state)?)),
+        None => Ok(Json(json!({ "number": null, "champion": null, "threshold": null, "complete": true, "void": [] }))),
     })
     .await
 }
@@ -45,9 +42,14 @@ pub(crate) async fn show(State(state): Shared) -> Answer<Json<Value>> {
 pub(crate) async fn promote(State(state): Shared, read: Result<Bytes, BytesRejection>) -> Answer<Json<Value>> {
     let wanted: Wanted = answer::object(&answer::body(read)?, SHAPE)?;
     blocking(move || {
-        let model = admitted(&state, &wanted)?;
+        let version = match &wanted.version {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let version = version.parse::<Version>().map_err(|error| Problem::bad(error, format!("send {SHAPE}")))?;
         let readiness = if wanted.without_readiness { Readiness::Skipped } else { Readiness::default() };
-        let promotion = scorer::promote_with(&state.context, &state.decisions, model, wanted.threshold, readiness)
+        let (named, terms) = ((wanted.model.as_str(), version), Terms { threshold: wanted.threshold, readiness });
+        let promotion = trainer::promote_version(&state.context, &state.models, &state.decisions, named, terms)
             .map_err(not_promoted)?;
         Ok(Json(told(&state, promotion.number, &promotion.control)?))
     })
@@ -68,43 +70,25 @@ pub(crate) async fn models(State(state): Shared) -> Answer<Json<Value>> {
     .await
 }
 
-/// The model asked for, if it exists, is one of this pipeline's and passes the load gate. What the scorer could not load
-/// must not get into a fence: all its partitions would stop there.
-fn admitted(state: &Arc<state::State>, wanted: &Wanted) -> Answer<ModelRef> {
-    let pipeline = &state.context.pipeline;
-    if pipeline.model(&wanted.model).is_none() {
-        let known: Vec<&str> = pipeline.models.iter().map(|model| model.name.as_str()).collect();
-        let help = format!("its models are {}", known.join(", "));
-        return Err(Problem::missing(format!("pipeline {} has no model {}", pipeline.name, wanted.model), help));
-    }
-    let version = match &wanted.version {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let version = version.parse::<Version>().map_err(|error| Problem::bad(error, format!("send {SHAPE}")))?;
-    let Opened { published, files } = state.models.open(&wanted.model, version).map_err(|error| match error {
-        models::Error::NotFound { .. } => {
+fn not_promoted(error: trainer::Error) -> Problem {
+    use trainer::Error;
+    match error {
+        Error::NoModel { .. } => Problem::missing(error, "name a model that the pipeline declares"),
+        Error::Models(models::Error::NotFound { .. }) => {
             Problem::missing(error, "GET /v1/models lists them; `tidemill train` makes one")
         }
-        error => Problem::outside(error),
-    })?;
-    model::Artefact::open_as(&files, &published.digest).map_err(|error| {
-        let error =
-            format!("model {} version {} does not pass the load gate: {error}", published.name, published.version);
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error, "train it again, or restore its files")
-    })?;
-    Ok(ModelRef { name: published.name, version: published.version, digest: published.digest })
-}
-
-fn not_promoted(error: PromoteError) -> Problem {
-    match error {
-        PromoteError::Lost { .. } | PromoteError::Withdrawn { .. } => {
+        Error::Gate { .. } | Error::FeatureSet { .. } => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error, "train it again, or restore its files")
+        }
+        Error::Promote(PromoteError::Lost { .. } | PromoteError::Withdrawn { .. }) => {
             Problem::new(StatusCode::CONFLICT, error, "GET /v1/control shows what is in force now")
         }
-        PromoteError::Refused { .. } => {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error, "mend what the scorers miss, or promote another model")
-        }
-        PromoteError::NotReady { .. } => {
+        Error::Promote(PromoteError::Refused { .. }) => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            error,
+            "mend what the scorers miss, or promote another model",
+        ),
+        Error::Promote(PromoteError::NotReady { .. }) => {
             let help = r#"start the scorers, or send "without_readiness": true"#;
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, error, help)
         }

@@ -39,8 +39,8 @@ impl Answers {
     /// Says what was not said yet. After most polls that is nothing, and a few comparisons find it out.
     pub fn tell(&mut self, slots: &[Slot], session: &mut dyn Session) -> Result<(), shell::Error> {
         let asked = self.watch.question();
-        if self.verdict.as_ref().map_or(0, |verdict| verdict.question) < asked {
-            self.verdict = self.watch.verdict();
+        if self.verdict.as_ref().map_or(0, |verdict| verdict.question) != asked {
+            self.verdict = self.watch.verdict().filter(|_| asked > 0);
         }
         let Answers { told, reporter, verdict, .. } = self;
         for slot in slots {

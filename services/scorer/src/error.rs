@@ -2,6 +2,7 @@
 
 use registry::{control, decisions};
 use runtime::{context, log};
+use std::time::Duration;
 
 /// What can go wrong with control states.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +39,7 @@ pub enum Error {
     },
     /// Some scorers did not answer in time.
     #[error(
-        "control state {number} was not promoted: within {waited_ms} ms no scorer said for {silent} of {log} that it can load {model}; start the scorers (`tidemill up`, or `tidemill run scorer`) and promote again, or promote without readiness if they are to start later"
+        "control state {number} was not promoted: no scorer said within {waited:?} for {silent} of {log} that it can load {model}; start the scorers (`tidemill up`, or `tidemill run scorer`) and promote again, or with `--without-readiness` if they are to start later"
     )]
     NotReady {
         /// The number.
@@ -50,7 +51,7 @@ pub enum Error {
         /// Partitions without an answer.
         silent: String,
         /// How long they were waited for.
-        waited_ms: u128,
+        waited: Duration,
     },
     /// Some scorers cannot honour it.
     #[error("control state {number} was not promoted, its scorers refuse it: {reasons}")]

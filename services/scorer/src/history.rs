@@ -73,6 +73,12 @@ impl History {
         }
     }
 
+    /// Whether nothing is proposed that may still be passed.
+    pub(crate) fn is_decided(&self) -> Result<bool, Error> {
+        let newest = self.control.current::<Control>()?;
+        newest.map_or(Ok(true), |newest| Ok(self.fate(newest.number)?.is_some()))
+    }
+
     pub(crate) fn at(&self, number: u64) -> Result<Option<Numbered<Control>>, Error> {
         Ok(self.control.at(number)?)
     }

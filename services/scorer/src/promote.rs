@@ -176,7 +176,7 @@ impl Promoter<'_> {
             log: history.log().to_owned(),
             model: winner(next),
             silent: format!("{noun} {}", words.join(", ")),
-            waited_ms: patience.as_millis(),
+            waited: patience,
         })
     }
 

@@ -63,7 +63,7 @@ impl Watch {
         Ok(Watch { shared, thread: Some(thread) })
     }
 
-    /// Number of the newest question that was tried; 0 before the first.
+    /// Number of the question that is open and was tried; 0 when there is none.
     pub fn question(&self) -> u64 {
         self.shared.question.load(Ordering::Acquire)
     }
@@ -118,31 +118,30 @@ impl Watcher {
         let client = format!("{}.scorer.watch", context.pipeline.name);
         let mut session = context.log.session(SessionOptions::new(client, Input::Assigned(from)))?;
         let (history, mut reports) = (History::of(context, decisions)?, Reports::new(context)?);
-        let (mut complete, mut looked) = (false, Instant::now());
+        let (mut asked, mut complete, mut looked) = (0, false, Instant::now());
         while !self.stopped() {
             let poll = session.poll(Duration::from_millis(LOOK_MS))?;
             let said = poll.records.iter().flat_map(|(_, records)| records).filter_map(|record| reports.read(record));
             let proposed = said.filter(|report| report.log == history.log() && report.said == Said::Proposed).last();
             if let Some(report) = proposed {
-                self.answer(&history, report.number)?;
+                asked += 1;
                 complete = false;
+                self.answer(&history, report.number, asked)?;
             }
             if !complete && looked.elapsed() >= Duration::from_millis(RESUME_MS) {
-                complete = resume(&self.surroundings.context, &history)? && self.decided(&history)?;
+                let decided = history.is_decided()?;
+                if decided {
+                    self.shared.question.store(0, Ordering::Release);
+                }
+                complete = resume(&self.surroundings.context, &history)? && decided;
                 looked = Instant::now();
             }
         }
         Ok(session.close()?)
     }
 
-    /// Whether nothing is proposed that may still be passed.
-    fn decided(&self, history: &History) -> Result<bool, Error> {
-        let newest = history.newest(&self.surroundings.context)?;
-        Ok(history.fate(newest.number)?.is_some())
-    }
-
     /// Tries a proposed state, unless it was decided long ago.
-    fn answer(&self, history: &History, number: u64) -> Result<(), Error> {
+    fn answer(&self, history: &History, number: u64, question: u64) -> Result<(), Error> {
         if history.fate(number)?.is_some() {
             return Ok(());
         }
@@ -150,7 +149,6 @@ impl Watcher {
         let Surroundings { models, settings, .. } = &self.surroundings;
         let refusal = scoring::check(&proposed.state, &**models, settings).err();
         info!(number, refusal, "tried a proposed control state");
-        let question = self.shared.question.load(Ordering::Relaxed) + 1;
         *self.shared.verdict.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Verdict { question, number, refusal });
         self.shared.question.store(question, Ordering::Release);

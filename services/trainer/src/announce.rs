@@ -1,12 +1,12 @@
 //! Records about models: announcements and answers.
 
-use crate::candidate::Metrics;
+use crate::Error;
+use crate::candidate::{Candidate, Metrics};
 use crate::champion::open;
-use crate::{Error, Surroundings};
 use bytes::Bytes;
 use flow::fence::ModelRef;
 use model::Manifest;
-use registry::models::{Published, Version};
+use registry::models::{Models, Published, Version};
 use runtime::context::Context;
 use runtime::log::{Header, Publish, SessionOptions};
 use schemas::contracts;
@@ -30,28 +30,24 @@ pub struct Change<'a> {
 
 impl Change<'_> {
     /// What is to be told: the version's standing, and that of the champion whose place it takes.
-    pub fn announcements(&self, surroundings: &Surroundings) -> Result<Vec<Value>, Error> {
+    pub fn announcements(&self, context: &Context, models: &Models) -> Result<Vec<Value>, Error> {
         let standing = if self.control_number.is_some() { "CHAMPION" } else { "CANDIDATE" };
-        let mut told = vec![self.announcement(surroundings, (standing, self.published, self.manifest))];
+        let mut told = vec![self.announcement(context, (standing, self.published, self.manifest))];
         let retired =
             self.before.filter(|before| self.control_number.is_some() && before.digest != self.published.digest);
         if let Some(retired) = retired {
-            let (published, model) = open(&surroundings.models(), &retired.name, Version::Number(retired.version))?;
-            told.push(self.announcement(surroundings, ("RETIRED", &published, model.manifest())));
+            let (published, model) = open(models, &retired.name, Version::Number(retired.version))?;
+            told.push(self.announcement(context, ("RETIRED", &published, model.manifest())));
         }
         Ok(told)
     }
 
-    fn announcement(
-        &self,
-        surroundings: &Surroundings,
-        (standing, published, manifest): (&str, &Published, &Manifest),
-    ) -> Value {
+    fn announcement(&self, context: &Context, (standing, published, manifest): (&str, &Published, &Manifest)) -> Value {
         json!({
             "model": published.name,
             "version": published.version.to_string(),
             "standing": standing,
-            "pipeline": surroundings.context.pipeline.name,
+            "pipeline": context.pipeline.name,
             "digest": published.digest,
             "dataset_digest": manifest.dataset.digest,
             "feature_set": manifest.feature_set,
@@ -71,15 +67,20 @@ fn now_us() -> i64 {
 }
 
 /// Publishes announcements outside of the service's session.
-pub fn tell(surroundings: &Surroundings, change: &Change<'_>) -> Result<(), Error> {
-    let context = &surroundings.context;
+pub fn tell(context: &Context, models: &Models, change: &Change<'_>) -> Result<(), Error> {
     let client = format!("{}.trainer", context.pipeline.name);
     let mut session = context.log.session(SessionOptions { durable: true, ..SessionOptions::publisher(client) })?;
-    for announcement in change.announcements(surroundings)? {
+    for announcement in change.announcements(context, models)? {
         session.publish(models_record(context, &announcement)?)?;
     }
     session.flush()?;
     Ok(session.close()?)
+}
+
+/// Announces a version that was trained and not promoted.
+pub fn announce(context: &Context, models: &Models, candidate: &Candidate, published: &Published) -> Result<(), Error> {
+    let manifest = candidate.model.manifest();
+    tell(context, models, &Change { published, manifest, before: None, control_number: None, request: None })
 }
 
 /// Measures as a list; those that are no number are left out.

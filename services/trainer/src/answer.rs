@@ -109,7 +109,7 @@ fn fulfil(surroundings: &Surroundings, request: &Request) -> Result<(Value, Vec<
         control_number: number,
         request: Some(&request.request),
     };
-    Ok((result, change.announcements(surroundings)?))
+    Ok((result, change.announcements(&surroundings.context, &surroundings.models())?))
 }
 
 /// Datasets and champion as whoever came first decided them.
@@ -126,7 +126,7 @@ fn planned(surroundings: &Surroundings, request: &Request, model: &Model) -> Res
             let plan = Plan {
                 train: save(&surroundings.store, &train_rows.manifest)?,
                 holdout: save(&surroundings.store, &holdout.manifest)?,
-                champion: champion(surroundings)?,
+                champion: champion(context, &surroundings.decisions)?,
             };
             let decided = surroundings.decisions.decide(&key, &text(&plan))?;
             if read::<Plan>(&key, &decided)? == plan {
@@ -157,7 +157,7 @@ fn promote(
     published: &Published,
     detail: String,
 ) -> Result<(Option<u64>, String), Error> {
-    let current = champion(surroundings)?;
+    let current = champion(&surroundings.context, &surroundings.decisions)?;
     let mine = current.as_ref().is_some_and(|current| current.digest == published.digest);
     if !mine && current != plan.champion {
         return Ok((None, format!("{detail}; another model was promoted meanwhile")));

@@ -1,5 +1,6 @@
 //! From a dataset to a model, its measures and its scores.
 
+use crate::champion::check_feature_set;
 use crate::config::{ALERTS_PER_DAY, config};
 use crate::{Dataset, Error};
 use arrow::array::{AsArray, Float64Array, RecordBatch, StructArray};
@@ -33,6 +34,12 @@ pub fn train(
     holdout: Option<&Dataset>,
     parent: Option<String>,
 ) -> Result<Candidate, Error> {
+    let recipe = &dataset.manifest.recipe;
+    if recipe.feature_set != pipeline.features.digest {
+        let (found, wanted) = (recipe.feature_set.clone(), pipeline.features.digest.clone());
+        return Err(Error::OldDataset { digest: dataset.digest.clone(), found, wanted });
+    }
+    check_inputs(dataset, &model.inputs)?;
     let config = config(model, &dataset.rows);
     let mut trained = training::train(&config, &dataset.rows)?;
     // The manifest names rows, files and rule; the rows' own digest is in it.
@@ -53,10 +60,8 @@ pub fn train(
 
 /// Measures of a model on a dataset.
 pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Metrics, Error> {
-    let wanted = &model.manifest().inputs;
-    if dataset.rows.inputs != *wanted {
-        return Err(Error::Inputs { found: dataset.rows.inputs.join(", "), wanted: wanted.join(", ") });
-    }
+    check_feature_set(model, &dataset.manifest.recipe.feature_set)?;
+    check_inputs(dataset, &model.manifest().inputs)?;
     let per_day = match model.manifest().threshold.rule {
         Rule::TopPerDay(per_day) => per_day,
         Rule::Fixed => ALERTS_PER_DAY,
@@ -64,6 +69,13 @@ pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Metrics, Error> {
     let mut scores = vec![0.0; dataset.rows.len()];
     model.network().score(&dataset.rows.rows, &mut scores);
     Ok(training::evaluate(&scores, &dataset.rows, per_day)?)
+}
+
+fn check_inputs(dataset: &Dataset, wanted: &[String]) -> Result<(), Error> {
+    match dataset.rows.inputs == wanted {
+        true => Ok(()),
+        false => Err(Error::Inputs { found: dataset.rows.inputs.join(", "), wanted: wanted.join(", ") }),
+    }
 }
 
 /// Scores of rows with the bits that streaming gives. Rows have the parts `event` and `features`, as archived logs do,

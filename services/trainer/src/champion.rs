@@ -2,11 +2,13 @@
 
 use crate::announce::{Change, tell};
 use crate::candidate::{Candidate, evaluate};
-use crate::{Dataset, Error, Surroundings};
+use crate::{Dataset, Error, Surroundings, declared};
 use flow::fence::ModelRef;
 use model::{Artefact, Model};
+use registry::decisions::Decisions;
 use registry::models::{Models, Published, Version};
-use scorer::{History, Promotion};
+use runtime::context::Context;
+use scorer::{History, Promotion, Readiness};
 
 /// What decides between candidate and champion.
 const MEASURE: &str = "average_precision";
@@ -21,15 +23,17 @@ pub struct Judgement {
 }
 
 /// The champion of the control state in force.
-pub fn champion(surroundings: &Surroundings) -> Result<Option<ModelRef>, Error> {
-    let in_force = History::of(&surroundings.context, &surroundings.decisions)?.in_force()?;
+pub fn champion(context: &Context, decisions: &Decisions) -> Result<Option<ModelRef>, Error> {
+    let in_force = History::of(context, decisions)?.in_force()?;
     Ok(in_force.and_then(|current| current.state.champion))
 }
 
 /// Opens a published model through the load gate.
 pub fn open(models: &Models, name: &str, version: Version) -> Result<(Published, Model), Error> {
     let opened = models.open(name, version)?;
-    let model = Artefact::open_as(&opened.files, &opened.published.digest)?;
+    let Published { version, digest, .. } = &opened.published;
+    let model = Artefact::open_as(&opened.files, digest)
+        .map_err(|source| Error::Gate { model: format!("{name}@{version}"), source })?;
     Ok((opened.published, model))
 }
 
@@ -57,27 +61,32 @@ pub fn compare(
     Ok(Judgement { better: new > old, detail })
 }
 
-/// Makes a published version the champion. It must pass the load gate and want the pipeline's features.
+/// How a version is promoted.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Terms {
+    /// Scores at or above this are decided positive; none leaves the threshold that came with the model.
+    pub threshold: Option<f64>,
+    /// Whether scorers are asked first.
+    pub readiness: Readiness,
+}
+
+/// Makes a published version the champion. It must be of a model that the pipeline declares, pass the load gate and want
+/// the pipeline's features: what the scorers could not load must not get into a fence, all partitions would stop there.
 /// The change is announced; calling it again announces it again.
 pub fn promote_version(
-    surroundings: &Surroundings,
-    name: &str,
-    version: Version,
-    threshold: Option<f64>,
+    context: &Context,
+    models: &Models,
+    decisions: &Decisions,
+    (name, version): (&str, Version),
+    terms: Terms,
 ) -> Result<Promotion, Error> {
-    let (published, model) = open(&surroundings.models(), name, version)?;
-    let wanted = &surroundings.context.pipeline.features.digest;
-    if model.manifest().feature_set != *wanted {
-        return Err(Error::FeatureSet {
-            model: format!("{name}@{}", published.version),
-            found: model.manifest().feature_set.clone(),
-            wanted: wanted.clone(),
-        });
-    }
-    let before = champion(surroundings)?;
+    declared(&context.pipeline, name)?;
+    let (published, model) = open(models, name, version)?;
+    check_feature_set(&model, &context.pipeline.features.digest)?;
+    let before = champion(context, decisions)?;
     let Published { name, version, digest } = published.clone();
     let reference = ModelRef { name, version, digest };
-    let promotion = scorer::promote(&surroundings.context, &surroundings.decisions, reference, threshold)?;
+    let promotion = scorer::promote_with(context, decisions, reference, terms.threshold, terms.readiness)?;
     let change = Change {
         published: &published,
         manifest: model.manifest(),
@@ -85,6 +94,19 @@ pub fn promote_version(
         control_number: Some(promotion.number),
         request: None,
     };
-    tell(surroundings, &change)?;
+    tell(context, models, &change)?;
     Ok(promotion)
+}
+
+/// Refuses a model that was trained on other features than those at hand.
+pub fn check_feature_set(model: &Model, wanted: &str) -> Result<(), Error> {
+    let manifest = model.manifest();
+    match manifest.feature_set == wanted {
+        true => Ok(()),
+        false => Err(Error::FeatureSet {
+            model: manifest.name.clone(),
+            found: manifest.feature_set.clone(),
+            wanted: wanted.to_owned(),
+        }),
+    }
 }

@@ -81,8 +81,26 @@ impl Inputs {
         }
     }
 
+    /// Whether the rows lie in a file and not in the archive.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.features, Source::File(_))
+    }
+
+    /// Where labels lie, and in which columns.
+    pub(crate) fn labels(&self) -> (&Source, &LabelColumns) {
+        (&self.labels, &self.label_columns)
+    }
+
+    /// How long after its event a label counts as known, where no column says it.
+    pub(crate) fn label_delay_us(&self) -> Option<i64> {
+        match self.label_columns.known {
+            Known::After { delay_us, .. } => Some(delay_us),
+            Known::Column(_) => None,
+        }
+    }
+
     /// The same with only the ranges that a dataset was made of.
-    fn limited(mut self, manifest: &Manifest) -> Self {
+    pub(crate) fn limited(mut self, manifest: &Manifest) -> Self {
         let parts = [(&mut self.features, &manifest.features), (&mut self.labels, &manifest.labels)];
         for (source, input) in parts {
             if let Source::Archive { ranges, .. } = source {

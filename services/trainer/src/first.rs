@@ -1,13 +1,11 @@
 //! The first champion: trained on the newest labelled window of the archive, published, announced and promoted.
 
-use crate::announce::{Change, tell};
 use crate::candidate::{Candidate, publish, train};
-use crate::champion::champion;
+use crate::champion::{Terms, champion, promote_version};
 use crate::dataset::{Inputs, dataset};
-use crate::{Error, Surroundings, newest};
-use flow::fence::ModelRef;
+use crate::{Error, Surroundings, declared, newest};
 use offline::dataset::save;
-use registry::models::Published;
+use registry::models::{Published, Version};
 use scorer::Promotion;
 
 /// A model that was trained and promoted.
@@ -30,30 +28,22 @@ pub struct First {
 /// Trains a model on the newest window that the archive has labels for, and makes it the champion. None when there is
 /// a champion already.
 pub fn first_model(surroundings: &Surroundings, name: &str) -> Result<Option<First>, Error> {
-    if champion(surroundings)?.is_some() {
+    let Surroundings { context, store, decisions } = surroundings;
+    if champion(context, decisions)?.is_some() {
         return Ok(None);
     }
-    let context = &surroundings.context;
-    let model = surroundings.model(name)?;
-    let windows = newest(surroundings, model)?;
-    let inputs = Inputs::archived(&context.pipeline, &context.plan, model, &surroundings.store);
+    let model = declared(&context.pipeline, name)?;
+    let inputs = Inputs::archived(&context.pipeline, &context.plan, model, store);
+    let windows = newest(&context.pipeline, model, &inputs)?;
     let rows = dataset(&context.pipeline, &inputs, &windows.train)?;
     let holdout = dataset(&context.pipeline, &inputs, &windows.holdout)?;
-    save(&surroundings.store, &rows.manifest)?;
-    save(&surroundings.store, &holdout.manifest)?;
+    save(store, &rows.manifest)?;
+    save(store, &holdout.manifest)?;
     let candidate = train(&context.pipeline, model, &rows, Some(&holdout), None)?;
-    let published = publish(&surroundings.models(), &candidate)?;
-    let Published { name, version, digest } = published.clone();
-    let reference = ModelRef { name, version, digest };
-    let promotion = scorer::promote(context, &surroundings.decisions, reference, None)?;
-    let change = Change {
-        published: &published,
-        manifest: candidate.model.manifest(),
-        before: None,
-        control_number: Some(promotion.number),
-        request: None,
-    };
-    tell(surroundings, &change)?;
+    let models = surroundings.models();
+    let published = publish(&models, &candidate)?;
+    let version = (name, Version::Number(published.version));
+    let promotion = promote_version(context, &models, decisions, version, Terms::default())?;
     let (dataset, rows, positives) = (rows.digest, rows.manifest.rows, rows.manifest.positives);
     Ok(Some(First { candidate, published, dataset, rows, positives, promotion }))
 }

@@ -9,9 +9,11 @@ mod announce;
 mod answer;
 mod candidate;
 mod champion;
+mod choice;
 mod config;
 mod dataset;
 mod first;
+mod progress;
 mod request;
 mod service;
 mod window;
@@ -19,16 +21,20 @@ mod window;
 #[cfg(test)]
 mod tests;
 
+pub use announce::announce;
 pub use answer::{Answer, answer};
-pub use candidate::{Candidate, evaluate, publish, score, train};
-pub use champion::{Judgement, champion, compare, open, promote_version};
+pub use candidate::{Candidate, Metrics, evaluate, publish, score, train};
+pub use champion::{Judgement, Terms, champion, check_feature_set, compare, open, promote_version};
+pub use choice::{Choice, Chosen, choose};
 pub use config::config;
 pub use dataset::{Dataset, Inputs, dataset, load};
 pub use first::{First, first_model};
+pub use progress::{Behind, Progress};
 pub use request::Request;
 pub use service::{Options, group, run};
 pub use window::{Window, Windows, newest, requested};
 
+use flow::config::{Model, Pipeline};
 use registry::decisions::Decisions;
 use registry::models::Models;
 use registry::store::Store;
@@ -52,24 +58,33 @@ impl Surroundings {
     }
 
     /// A model of the pipeline.
-    pub fn model(&self, name: &str) -> Result<&flow::config::Model, Error> {
-        self.context
-            .pipeline
-            .model(name)
-            .ok_or_else(|| Error::NoModel { pipeline: self.context.pipeline.name.clone(), model: name.to_owned() })
+    pub fn model(&self, name: &str) -> Result<&Model, Error> {
+        declared(&self.context.pipeline, name)
     }
+}
+
+/// A model of a pipeline.
+pub fn declared<'p>(pipeline: &'p Pipeline, name: &str) -> Result<&'p Model, Error> {
+    let known = || pipeline.models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>().join(", ");
+    pipeline.model(name).ok_or_else(|| Error::NoModel {
+        pipeline: pipeline.name.clone(),
+        model: name.to_owned(),
+        known: known(),
+    })
 }
 
 /// Why there is no model, or no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The pipeline declares no such model.
-    #[error("pipeline {pipeline} declares no model {model}; name one of its `models`")]
+    #[error("pipeline {pipeline} declares no model {model}; {}", declared_models(known))]
     NoModel {
         /// The pipeline.
         pipeline: String,
         /// The model asked for.
         model: String,
+        /// Those that it declares.
+        known: String,
     },
     /// The rows cannot be had.
     #[error(transparent)]
@@ -83,9 +98,17 @@ pub enum Error {
     /// Training failed.
     #[error(transparent)]
     Fit(#[from] training::fit::Error),
-    /// Files are no model, or must not be used.
+    /// What was trained cannot be a model.
     #[error(transparent)]
     Artefact(#[from] model::artefact::Error),
+    /// A published model must not be used.
+    #[error("model {model} does not pass the load gate: {source}")]
+    Gate {
+        /// Name and version.
+        model: String,
+        /// Why not.
+        source: model::artefact::Error,
+    },
     /// A model cannot be fed with these columns.
     #[error(transparent)]
     Input(#[from] scoring::InputError),
@@ -97,21 +120,53 @@ pub enum Error {
         /// Of the model.
         wanted: String,
     },
-    /// A model was trained on another feature set than the pipeline computes.
-    #[error("model {model} was trained on feature set {found}, the pipeline computes {wanted}; train it again")]
+    /// A model was trained on another feature set than the one at hand.
+    #[error("model {model} was trained on feature set {found}, and here it is {wanted}; train it again")]
     FeatureSet {
-        /// Name and version.
+        /// Its name.
         model: String,
         /// Of the model.
+        found: String,
+        /// Of the pipeline or the dataset.
+        wanted: String,
+    },
+    /// A dataset has another feature set than the pipeline computes.
+    #[error("dataset {digest} has feature set {found}, the pipeline computes {wanted}; build it again")]
+    OldDataset {
+        /// The dataset.
+        digest: String,
+        /// Of the dataset.
         found: String,
         /// Of the pipeline.
         wanted: String,
     },
-    /// No label is archived yet.
-    #[error("no labelled event is archived in {topic}; let the archiver run until labels have come")]
+    /// No label is known.
+    #[error(
+        "no event in {place} has a label yet; publish labels and let the archiver run, or name a file that has them"
+    )]
     NoLabels {
-        /// The outcomes topic.
-        topic: String,
+        /// The outcomes topic, or a file.
+        place: String,
+    },
+    /// There is no dataset of that digest.
+    #[error("there is no dataset {wanted} in {place}; {help}")]
+    UnknownDataset {
+        /// What was asked for.
+        wanted: String,
+        /// The store.
+        place: String,
+        /// What there is, or what to do.
+        help: String,
+    },
+    /// A dataset was made of other rows than those at hand.
+    #[error("dataset {digest} was built from {built_from}; {help}")]
+    OtherInputs {
+        /// The dataset.
+        digest: String,
+        /// What it was built from.
+        built_from: String,
+        /// What to do.
+        help: String,
     },
     /// A dataset that was decided on is gone or gives other rows.
     #[error(
@@ -177,6 +232,14 @@ pub enum Error {
     },
 }
 
+/// What to do when a model is not declared.
+fn declared_models(known: &str) -> String {
+    match known {
+        "" => "add one under `models` in its file".to_owned(),
+        known => format!("its models are {known}"),
+    }
+}
+
 impl Error {
     /// Whether the data is to blame: the request is answered with it, and trying again would end alike.
     fn is_final(&self) -> bool {
@@ -185,7 +248,8 @@ impl Error {
                 error,
                 offline::dataset::Error::Store(_) | offline::dataset::Error::Archive(offline::archive::Error::Store(_))
             ),
-            Error::Rows(_) | Error::Fit(_) | Error::Artefact(_) | Error::Inputs { .. } | Error::NoModel { .. } => true,
+            Error::Rows(_) | Error::Fit(_) | Error::Artefact(_) | Error::Gate { .. } => true,
+            Error::Inputs { .. } | Error::NoModel { .. } => true,
             _ => false,
         }
     }

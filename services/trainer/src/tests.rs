@@ -17,7 +17,7 @@ fn pipeline() -> Pipeline {
 #[test]
 fn newest_windows_end_where_labels_are_complete() {
     let pipeline = pipeline();
-    let windows = Windows::before(&pipeline, &pipeline.models[0], 100 * DAY_US);
+    let windows = Windows::before(&pipeline, &pipeline.models[0], 100 * DAY_US, 7 * DAY_US);
     assert_eq!(windows.train.events_us, 85 * DAY_US..92 * DAY_US);
     assert_eq!(windows.holdout.events_us, 92 * DAY_US..93 * DAY_US);
     assert_eq!((windows.train.cutoff_us, windows.holdout.cutoff_us), (100 * DAY_US, 100 * DAY_US));

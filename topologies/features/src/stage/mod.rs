@@ -11,7 +11,7 @@ mod tests;
 use crate::spec::{Declaration, Scope};
 use crate::window::Row;
 use crate::{Engine, Group, Key};
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, StructArray};
 use build::{Parts, Source};
 use flow::config::{Entity, Ordering, Pipeline};
 use flow::emit::{Emitter, FEATURE_BYTES};
@@ -180,7 +180,12 @@ impl Stage {
     /// Numbers the events and lays them out per target partition.
     fn emit(&mut self, work: &Work, features: &[Option<f64>]) {
         let width = self.engine.width();
-        let row_bytes = self.row.len() * FEATURE_BYTES;
+        // Features that came along, or the row's in the first stage, and those computed here.
+        let known = |source: &Source| {
+            let before = source.items.features().map_or(self.row.len(), StructArray::num_columns);
+            (before + width) * FEATURE_BYTES
+        };
+        let feature_bytes: Vec<usize> = work.sources.iter().map(known).collect();
         let keys: Vec<Option<&ArrayRef>> =
             work.sources.iter().map(|source| source.items.event_column(&self.next.key)).collect();
         let (mut event, mut key) = (0, String::new());
@@ -195,8 +200,7 @@ impl Stage {
             let partition = log_partition(if key.is_empty() { id } else { &key }, self.next.partitions);
             let target = Place { topic: self.next.topic, partition: partition as u16 };
             let trigger = self.emitter.trigger(step.position);
-            let before = items.features().map_or(row_bytes, |features| features.num_columns() * FEATURE_BYTES);
-            let bytes = items.event_bytes(step.row) + before + width * FEATURE_BYTES;
+            let bytes = items.event_bytes(step.row) + feature_bytes[step.source];
             let (origin, named) = (origin(items, step.row), (step.time_us, id, key.as_str()));
             let parts = self.emitter.item(target, trigger, origin, named, bytes);
             parts.from.push((step.source, step.row));
