@@ -1,5 +1,8 @@
 //! The command line.
 
+pub mod rows;
+
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +11,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::bench::Bench;
 use crate::output::Format;
-use crate::{exit, services};
+use crate::{demo, exit, services};
+use rows::{RowsArgs, Versioned, WindowArgs};
+use scorer::Readiness;
 
 /// Machine learning on event streams: validate, compute features, score, watch, retrain; every step a topic.
 #[derive(Debug, Parser)]
@@ -114,6 +119,15 @@ pub enum Command {
     /// Features without a stream.
     #[command(subcommand)]
     Features(Features),
+    /// Datasets: rows of features with the labels that were known, named by a digest.
+    #[command(subcommand)]
+    Dataset(Dataset),
+    /// Train a model by the pipeline's configuration and publish it into the registry.
+    Train(Train),
+    /// Measure a published model on labelled rows. Default: the newest labelled ones behind those to train on.
+    Evaluate(Evaluate),
+    /// Score the rows of a file, to the bit as the stream would.
+    Score(Score),
     /// Models in the registry.
     #[command(subcommand)]
     Model(Model),
@@ -143,9 +157,15 @@ pub struct Demo {
     /// Keep log and store in this folder.
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
-    /// Remove what an earlier demo left in that folder.
-    #[arg(long, requires = "keep")]
+    /// Remove what an earlier demo left in that folder; without --keep the folder is a new one anyway.
+    #[arg(long)]
     pub fresh: bool,
+    /// Show nothing, but write simulated transactions to this Parquet file, with their labels in the column TX_FRAUD.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seconds", "keep"])]
+    pub export: Option<PathBuf>,
+    /// Which days of the demo to write; the first 45 are its history, and from the 48th on everybody spends more.
+    #[arg(long, value_name = "FIRST-LAST", default_value = "1-45", requires = "export", value_parser = days)]
+    pub days: RangeInclusive<u32>,
 }
 
 /// `tidemill up`.
@@ -222,6 +242,66 @@ pub enum Features {
     },
 }
 
+/// `tidemill dataset`.
+#[derive(Debug, Subcommand)]
+pub enum Dataset {
+    /// Build a dataset and keep its manifest in the store; models name it by its digest.
+    Build {
+        /// The model whose inputs and target it has. Default: the only one.
+        #[arg(long, value_name = "NAME")]
+        model: Option<String>,
+        #[command(flatten)]
+        window: WindowArgs,
+        /// Write the rows to this Parquet file too.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// `tidemill train`.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// The model, as the pipeline declares it. Default: the only one.
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Seed of first weights and the order of rows. Default: as the pipeline says.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Make it the champion.
+    #[arg(long)]
+    pub promote: bool,
+    #[command(flatten)]
+    pub readiness: ReadinessArgs,
+    #[command(flatten)]
+    pub rows: RowsArgs,
+}
+
+/// `tidemill evaluate`.
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    /// The model, with @VERSION if not the newest.
+    #[arg(value_name = "NAME[@VERSION]")]
+    pub model: Versioned,
+    #[command(flatten)]
+    pub rows: RowsArgs,
+}
+
+/// `tidemill score`.
+#[derive(Debug, Args)]
+pub struct Score {
+    /// The model, with @VERSION if not the newest.
+    #[arg(value_name = "NAME[@VERSION]")]
+    pub model: Versioned,
+    /// Parquet file with features, as `features compute` writes it, or of an archived features log.
+    pub file: PathBuf,
+    /// Parquet file to write: id, time, score, decision.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Scores at or above this are decided positive. Default: the threshold that came with the model.
+    #[arg(long, value_name = "SCORE")]
+    pub threshold: Option<f64>,
+}
+
 /// `tidemill model`.
 #[derive(Debug, Subcommand)]
 pub enum Model {
@@ -245,7 +325,24 @@ pub enum Model {
         /// Scores at or above this are decided positive. Default: the threshold that came with the model.
         #[arg(long, value_name = "SCORE")]
         threshold: Option<f64>,
+        #[command(flatten)]
+        readiness: ReadinessArgs,
     },
+}
+
+/// Whether scorers are asked before a promotion.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ReadinessArgs {
+    /// Promote although no scorer says that it can load the model: they are started later.
+    #[arg(long)]
+    without_readiness: bool,
+}
+
+impl ReadinessArgs {
+    /// In the words of promotions.
+    pub fn of(self) -> Readiness {
+        if self.without_readiness { Readiness::Skipped } else { Readiness::default() }
+    }
 }
 
 impl Command {
@@ -267,6 +364,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     us.map(Duration::from_micros).ok_or_else(|| {
         format!("`{text}` is no length of time; write a whole number and a unit: 500ms, 90s, 10m, 1h, 7d")
     })
+}
+
+fn days(text: &str) -> Result<RangeInclusive<u32>, String> {
+    let parsed = text.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
+    parsed
+        .filter(|days: &RangeInclusive<u32>| *days.start() > 0 && !days.is_empty() && *days.end() <= demo::DAYS_MAX)
+        .ok_or_else(|| {
+            format!("`{text}` are no days; write the first and the last, from 1 to {}: 1-45", demo::DAYS_MAX)
+        })
 }
 
 pub(crate) fn positive(text: &str) -> Result<f64, String> {

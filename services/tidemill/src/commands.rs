@@ -2,13 +2,17 @@
 
 mod apply;
 pub mod bench;
+mod dataset;
+mod evaluate;
 mod features;
 mod graph;
 mod model;
 mod publish;
 mod run;
+mod score;
 mod tap;
 mod topics;
+mod train;
 mod up;
 mod validate;
 
@@ -30,6 +34,10 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Tap(options) => tap::run(global, output, options),
         Command::Topics => topics::run(global, output),
         Command::Features(command) => features::run(global, output, command),
+        Command::Dataset(command) => dataset::run(global, output, command),
+        Command::Train(options) => train::run(global, output, options),
+        Command::Evaluate(options) => evaluate::run(global, output, options),
+        Command::Score(options) => score::run(global, output, options),
         Command::Model(command) => model::run(global, output, command),
         Command::Bench(command) => bench::run(global, output, command),
     }

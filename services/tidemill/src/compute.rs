@@ -17,7 +17,8 @@ use crate::publish::{Columns, Options, check_map, convert};
 
 /// A table with features, and how it came about.
 pub struct Computed {
-    /// Id, time, features in the pipeline's order.
+    /// The event's columns that features or models read, id and time first; features in the pipeline's order; the label
+    /// where there is one, named as the models' target.
     pub table: RecordBatch,
     /// Repeated events that were left out.
     pub repeated: usize,
@@ -72,6 +73,7 @@ fn wanted(pipeline: &Pipeline) -> Result<SchemaRef, Error> {
         read.extend(entity.aggregates.iter().flat_map(|one| &one.expression.columns).map(String::as_str));
     }
     read.extend(pipeline.features.row.iter().flat_map(|row| &row.expression.columns).map(String::as_str));
+    read.extend(pipeline.models.iter().flat_map(|model| &model.inputs).map(String::as_str));
     let fields = whole.fields().iter().filter(|field| read.contains(&field.name().as_str()));
     Ok(Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>())))
 }
@@ -86,7 +88,8 @@ fn label_column(pipeline: &Pipeline, table: &Schema, options: &Options) -> Resul
     };
     let map = options.label_column.iter().map(|column| (target.to_owned(), column.clone())).collect();
     let needed = options.label_column.is_some() || pipeline.features.entities.iter().any(|entity| entity.label_derived);
-    if needed { Ok(Some(Columns::one(target, table, &map)?)) } else { Ok(None) }
+    let found = Columns::one(target, table, &map);
+    if needed { Ok(Some(found?)) } else { Ok(found.ok()) }
 }
 
 /// A column of labels as numbers; texts may be numbers or truth values.
@@ -142,18 +145,30 @@ fn features(
         labels: labels.map(|labels| Labels { values: labels.as_primitive::<Float64Type>().clone(), known_us: &known }),
     };
     let computed = run(&groups, &table)?;
-    let mut fields = Vec::new();
-    let mut arrays: Vec<ArrayRef> = Vec::new();
-    for name in [&pipeline.events.id, &pipeline.events.event_time] {
-        let array = column(events, name)?;
-        fields.push(Field::new(name, array.data_type().clone(), false));
-        arrays.push(array.clone());
-    }
+    let (mut fields, mut arrays) = event_columns(pipeline, events)?;
     for Feature { name, values } in row.into_iter().chain(computed) {
         fields.push(Field::new(name, DataType::Float64, true));
         arrays.push(Arc::new(values));
     }
+    if let (Some(labels), Some(target)) = (labels, pipeline.target()) {
+        fields.push(Field::new(target, DataType::Float64, true));
+        arrays.push(labels.clone());
+    }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(failed)
+}
+
+/// The event's columns as they are written: id and time first, the others in the schema's order.
+fn event_columns(pipeline: &Pipeline, events: &RecordBatch) -> Result<(Vec<Field>, Vec<ArrayRef>), Error> {
+    let first = [&pipeline.events.id, &pipeline.events.event_time];
+    let schema = events.schema();
+    let others = schema.fields().iter().map(|field| field.name()).filter(|name| !first.contains(name));
+    let (mut fields, mut arrays) = (Vec::new(), Vec::new());
+    for name in first.into_iter().chain(others) {
+        let field = schema.field_with_name(name).map_err(failed)?;
+        fields.push(field.clone());
+        arrays.push(column(events, name)?.clone());
+    }
+    Ok((fields, arrays))
 }
 
 fn row_features(pipeline: &Pipeline, events: &RecordBatch) -> Result<Vec<Feature>, Error> {

@@ -79,14 +79,22 @@ impl Environment {
     /// The same as [`Environment::shared`], for commands that only look: an embedded log that was never begun is a
     /// mistake in `--data`, not an empty log.
     pub fn existing(global: &Global) -> Result<Self, Error> {
-        let dir = global.data.join(LOG_DIR);
-        if global.brokers.is_none() && global.gateway.is_none() && !dir.is_dir() {
+        if !has_log(global) {
+            let dir = global.data.join(LOG_DIR);
             return Err(Error::Input(format!(
                 "there is no log in {}; run `tidemill up` or `tidemill apply` first, or name the place with --data or --brokers",
                 dir.display()
             )));
         }
         Self::shared(global)
+    }
+
+    /// The same as [`Environment::existing`], or nothing where there is no log at all.
+    pub fn reachable(global: &Global) -> Result<Option<Self>, Error> {
+        match has_log(global) {
+            true => Self::shared(global).map(Some),
+            false => Ok(None),
+        }
     }
 
     fn with_log(global: &Global, pipeline: Pipeline, (log, remote): Opened, rebuild: bool) -> Result<Self, Error> {
@@ -137,6 +145,53 @@ impl Environment {
             None => format!("embedded log and store in {}", self.data.display()),
         }
     }
+}
+
+/// What needs no log: a pipeline, its plan, and the store.
+pub struct Workshop {
+    /// The pipeline.
+    pub pipeline: Pipeline,
+    /// The plan of its newest generation.
+    pub plan: Plan,
+    /// The store.
+    pub store: Store,
+}
+
+impl Workshop {
+    /// Opens what the options name.
+    pub fn open(global: &Global) -> Result<Self, Error> {
+        let pipeline = loading::load(global)?.checked(global)?;
+        let store = open_store(global)?;
+        let plan = planned(&pipeline, generation(&store, &pipeline.name)?);
+        Ok(Self { pipeline, plan, store })
+    }
+
+    /// The models.
+    pub fn models(&self) -> Models {
+        Models::new(self.store.clone())
+    }
+
+    /// The model of that name, or the only one.
+    pub fn model(&self, name: Option<&str>) -> Result<&flow::config::Model, Error> {
+        let pipeline = &self.pipeline;
+        match (name, &pipeline.models[..]) {
+            (Some(name), _) => Ok(trainer::declared(pipeline, name)?),
+            (None, [only]) => Ok(only),
+            (None, []) => Err(Error::Input(format!(
+                "pipeline {} declares no model; add one under `models` in its file",
+                pipeline.name
+            ))),
+            (None, several) => {
+                let names: Vec<&str> = several.iter().map(|model| model.name.as_str()).collect();
+                Err(Error::Input(format!("name one of the models with --model: {}", names.join(", "))))
+            }
+        }
+    }
+}
+
+/// Whether the options lead to a log, be it with brokers, with a gateway or in the data directory.
+fn has_log(global: &Global) -> bool {
+    global.brokers.is_some() || global.gateway.is_some() || global.data.join(LOG_DIR).is_dir()
 }
 
 /// The store alone, for commands that need no log.

@@ -99,11 +99,7 @@ impl Error {
             Self::Shell(error) => of_shell(error),
             Self::Validator(error) => of_validator(error),
             Self::Store(error) => of_store(error),
-            Self::Models(error) => match error {
-                registry::models::Error::Store(error) => of_store(error),
-                registry::models::Error::NotFound { .. } => Exit::Input,
-                _ => Exit::Failed,
-            },
+            Self::Models(error) => of_models(error),
             Self::Table(error) => match error {
                 offline::table::Error::Io { .. } | offline::table::Error::Unwritable { .. } => Exit::Failed,
                 _ => Exit::Input,
@@ -113,14 +109,7 @@ impl Error {
                 publish::Error::Context(error) => of_context(error),
                 _ => Exit::Input,
             },
-            Self::Trainer(error) => match error {
-                trainer::Error::Log(error) => of_log(error),
-                trainer::Error::Context(error) => of_context(error),
-                trainer::Error::NoModel { .. } | trainer::Error::NoLabels { .. } | trainer::Error::Inputs { .. } => {
-                    Exit::Input
-                }
-                _ => Exit::Failed,
-            },
+            Self::Trainer(error) => of_trainer(error),
             Self::Archiver(error) => match error {
                 archiver::Error::Log(error) => of_log(error),
                 archiver::Error::Context(error) => of_context(error),
@@ -136,16 +125,7 @@ impl Error {
                 gateway::Error::Registry(_) | gateway::Error::Listen { .. } => Exit::Unavailable,
                 _ => Exit::Failed,
             },
-            Self::Promote(error) => match error {
-                scorer::PromoteError::Context(error) => of_context(error),
-                scorer::PromoteError::Log(error) => of_log(error),
-                scorer::PromoteError::NotReady { .. } => Exit::Unavailable,
-                scorer::PromoteError::Refused { .. }
-                | scorer::PromoteError::NoFence { .. }
-                | scorer::PromoteError::Taken { .. } => Exit::Input,
-                scorer::PromoteError::Stopped => Exit::Interrupted,
-                _ => Exit::Failed,
-            },
+            Self::Promote(error) => of_promote(error),
             Self::Service { source, .. } => source.exit(),
             Self::Interrupted => Exit::Interrupted,
             Self::Closed => Exit::Ok,
@@ -158,6 +138,49 @@ impl Error {
             Self::Pipeline { json, .. } => json.clone(),
             other => json!({ "error": { "kind": other.exit().name(), "message": other.to_string() } }),
         }
+    }
+}
+
+fn of_trainer(error: &trainer::Error) -> Exit {
+    use offline::dataset::Error as Dataset;
+    use trainer::Error;
+    match error {
+        Error::Log(error) => of_log(error),
+        Error::Context(error) => of_context(error),
+        Error::Promote(error) => of_promote(error),
+        Error::Models(error) => of_models(error),
+        Error::Dataset(Dataset::Store(error))
+        | Error::Decision(registry::decisions::Error::Store(error))
+        | Error::Archive(offline::archive::Error::Store(error)) => of_store(error),
+        Error::Dataset(Dataset::Archive(_) | Dataset::Manifest { .. })
+        | Error::Archive(_)
+        | Error::Decision(_)
+        | Error::Control(_)
+        | Error::Artefact(_)
+        | Error::Unwritable { .. }
+        | Error::Unreadable { .. } => Exit::Failed,
+        _ => Exit::Input,
+    }
+}
+
+fn of_models(error: &registry::models::Error) -> Exit {
+    match error {
+        registry::models::Error::Store(error) => of_store(error),
+        registry::models::Error::NotFound { .. } => Exit::Input,
+        _ => Exit::Failed,
+    }
+}
+
+fn of_promote(error: &scorer::PromoteError) -> Exit {
+    match error {
+        scorer::PromoteError::Context(error) => of_context(error),
+        scorer::PromoteError::Log(error) => of_log(error),
+        scorer::PromoteError::NotReady { .. } => Exit::Unavailable,
+        scorer::PromoteError::Refused { .. }
+        | scorer::PromoteError::NoFence { .. }
+        | scorer::PromoteError::Taken { .. } => Exit::Input,
+        scorer::PromoteError::Stopped => Exit::Interrupted,
+        _ => Exit::Failed,
     }
 }
 

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use registry::models::Version;
 use runtime::log::{
     Commit, Committed, Error as LogError, Input, Log, Poll, Publish, Result as LogResult, Session, SessionOptions,
     TopicPartition, TopicSpec,
 };
+use scorer::Readiness;
 use serde_json::{Value, json};
+use trainer::Terms;
 use ureq::Agent;
 
 use crate::error::Error;
@@ -95,9 +98,18 @@ impl Remote {
     }
 
     /// Makes a model the champion.
-    pub fn promote(&self, model: &str, version: &str, threshold: Option<f64>) -> Result<Value, Error> {
-        let version = version.parse::<u64>().map_or_else(|_| json!(version), |number| json!(number));
-        let wanted = json!({ "model": model, "version": version, "threshold": threshold });
+    pub fn promote(&self, model: &str, version: Version, terms: Terms) -> Result<Value, Error> {
+        let version = match version {
+            Version::Latest => json!("latest"),
+            Version::Number(number) => json!(number),
+        };
+        let unasked = terms.readiness == Readiness::Skipped;
+        let wanted = json!({
+            "model": model,
+            "version": version,
+            "threshold": terms.threshold,
+            "without_readiness": unasked,
+        });
         Ok(parsed(&self.post("/v1/control/promote", "application/json", &wanted.to_string())?)?)
     }
 

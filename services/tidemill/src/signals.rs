@@ -1,21 +1,26 @@
 //! Ctrl-C and the signal to terminate: the first asks everything to stop, the second ends the process at once.
 
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::output::note;
 
 /// Time between two looks at signals.
 const LOOK_MS: u64 = 50;
+/// How often a folder is removed that others may still be writing to.
+const CLEAR_TIMES: u32 = 10;
 
 /// Set by signals and read by everything that runs for long.
 #[derive(Debug, Clone, Default)]
 pub struct Signals {
     stop: Arc<AtomicBool>,
     interrupted: Arc<AtomicBool>,
+    scratch: Arc<Mutex<Option<PathBuf>>>,
 }
 
 impl Signals {
@@ -34,9 +39,27 @@ impl Signals {
         loop {
             let interrupted = next().await;
             if self.stop.swap(true, Ordering::Relaxed) {
+                self.clear();
                 std::process::exit(i32::from(Exit::Interrupted.number()));
             }
             self.interrupted.store(interrupted, Ordering::Relaxed);
+            note("stopping; once more ends it at once");
+        }
+    }
+
+    /// Names a folder that shall not outlive the process, not even when a second signal ends it at once.
+    pub fn scratch(&self, folder: &Path) {
+        *self.scratch.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder.to_owned());
+    }
+
+    /// Removes that folder under the hands of those who still write.
+    fn clear(&self) {
+        let Some(folder) = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        for _ in 0..CLEAR_TIMES {
+            match std::fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+                _ => thread::sleep(Duration::from_millis(LOOK_MS)),
+            }
         }
     }
 

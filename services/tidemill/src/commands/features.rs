@@ -1,6 +1,6 @@
 //! `tidemill features compute`: a file in, its features out.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -25,7 +25,7 @@ pub fn run(global: &Global, output: Output, command: &Features) -> Result<(), Er
     let text = || {
         let mut text = format!("{features} features of {rows} events in {} ({seconds:.1} s)", out.display());
         if let Some(column) = &computed.label_column {
-            text.push_str(&format!("\nlabels from {column}, known {:?} after their events", args.label_delay));
+            text.push_str(&format!("\nlabels from {column}, known {} after their events", length(args.label_delay)));
         }
         if computed.repeated > 0 {
             text.push_str(&format!("\nleft out {} repeated events", computed.repeated));
@@ -43,4 +43,12 @@ pub fn run(global: &Global, output: Output, command: &Features) -> Result<(), Er
         })
     };
     output.show(text, value)
+}
+
+/// A length of time in the largest unit that it is a whole number of, as options take it.
+fn length(time: Duration) -> String {
+    let ms = time.as_millis();
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+    let whole = units.into_iter().find(|(_, unit)| ms > 0 && ms.is_multiple_of(*unit));
+    whole.map_or_else(|| format!("{ms}ms"), |(unit, size)| format!("{}{unit}", ms / size))
 }

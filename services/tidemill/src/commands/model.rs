@@ -1,10 +1,9 @@
 //! `tidemill model`: what was trained.
 
-use std::fmt::Display;
-
 use flow::fence::ModelRef;
 use registry::models::{MANIFEST_FILE, Models, Opened, Published, Version};
 use serde_json::{Value, json};
+use trainer::Terms;
 
 use crate::cli::{Global, Model};
 use crate::commands::run::check_applied;
@@ -19,9 +18,71 @@ pub fn run(global: &Global, output: Output, command: &Model) -> Result<(), Error
     match command {
         Model::List => list(&Models::new(open_store(global)?), output),
         Model::Show { name, version } => show(&Models::new(open_store(global)?), output, name, version),
-        Model::Promote { name, version, threshold } => {
-            promote(&Environment::existing(global)?, output, (name, version), *threshold)
+        Model::Promote { name, version, threshold, readiness } => {
+            let version = version.parse::<Version>().map_err(|error| Error::Input(error.to_string()))?;
+            let terms = Terms { threshold: *threshold, readiness: readiness.of() };
+            let promoted = promote(&Environment::existing(global)?, name, version, terms)?;
+            output.show(|| promoted.text(), || promoted.value())
         }
+    }
+}
+
+/// A champion and the control state that made it one.
+pub struct Promoted {
+    name: String,
+    version: u64,
+    digest: String,
+    number: u64,
+    threshold: Option<f64>,
+}
+
+impl Promoted {
+    /// Number of the control state.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let Self { name, version, number, .. } = self;
+        let threshold = self.threshold.map_or_else(String::new, |threshold| format!(" with threshold {threshold}"));
+        format!("{name}@{version} is champion{threshold} by control state {number}; scorers switch where they read it")
+    }
+
+    fn value(&self) -> Value {
+        let Self { name, version, digest, number, threshold } = self;
+        json!({ "name": name, "version": version, "digest": digest, "control": number, "threshold": threshold })
+    }
+}
+
+/// Makes a version the champion, here or through the gateway of whoever has the log.
+pub fn promote(environment: &Environment, name: &str, version: Version, terms: Terms) -> Result<Promoted, Error> {
+    if let Some(remote) = &environment.remote {
+        let told = remote.promote(name, version, terms)?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let champion = &told["champion"];
+        return Ok(Promoted {
+            name: text(&champion["name"]),
+            version: champion["version"].as_u64().unwrap_or_default(),
+            digest: text(&champion["digest"]),
+            number: told["number"].as_u64().unwrap_or_default(),
+            threshold: told["threshold"].as_f64(),
+        });
+    }
+    check_applied(environment)?;
+    let (context, models, decisions) = (&environment.context, environment.models(), &environment.decisions);
+    let promotion = trainer::promote_version(context, &models, decisions, (name, version), terms)?;
+    let champion =
+        promotion.control.champion.ok_or_else(|| Error::Failed("the control state names no champion".into()))?;
+    let ModelRef { name, version, digest } = champion;
+    Ok(Promoted { name, version, digest, number: promotion.number, threshold: promotion.control.threshold })
+}
+
+/// Where a threshold comes from, as the end of a line.
+pub fn rule(rule: model::Rule) -> String {
+    match rule {
+        model::Rule::TopPerDay(count) => format!(", which leaves {count} alerts a day"),
+        model::Rule::Fixed => String::new(),
     }
 }
 
@@ -51,40 +112,6 @@ fn show(models: &Models, output: Output, name: &str, version: &str) -> Result<()
 fn open(models: &Models, name: &str, version: &str) -> Result<Opened, Error> {
     let version = version.parse::<Version>().map_err(|error| Error::Input(error.to_string()))?;
     Ok(models.open(name, version)?)
-}
-
-fn promote(
-    environment: &Environment,
-    output: Output,
-    (name, version): (&str, &str),
-    threshold: Option<f64>,
-) -> Result<(), Error> {
-    if let Some(remote) = &environment.remote {
-        let told = remote.promote(name, version, threshold)?;
-        let number = told.get("number").cloned().unwrap_or_default();
-        return output.show(|| champion(name, &version, &number), || told);
-    }
-    check_applied(environment)?;
-    let opened = open(&environment.models(), name, version)?;
-    let Published { version, digest, .. } = opened.published;
-    let refuse = |why: String| Error::Input(format!("model {name} version {version} cannot be promoted: {why}"));
-    let gate = model::Artefact::open_as(&opened.files, &digest).map_err(|error| refuse(error.to_string()))?;
-    let features = &environment.context.pipeline.features.digest;
-    if gate.manifest().feature_set != *features {
-        let why = "it was trained on other features than this pipeline computes; train it again";
-        return Err(refuse(why.to_owned()));
-    }
-    let model = ModelRef { name: name.to_owned(), version, digest: digest.clone() };
-    let promotion = scorer::promote(&environment.context, &environment.decisions, model, threshold)?;
-    let number = promotion.number;
-    output.show(
-        || champion(name, &version, &number),
-        || json!({ "name": name, "version": version, "digest": digest, "control": number, "threshold": threshold }),
-    )
-}
-
-fn champion(name: &str, version: &dyn Display, number: &dyn Display) -> String {
-    format!("{name} version {version} is champion by control state {number}; scorers switch where they read it")
 }
 
 fn text(opened: &Opened, broken: Option<&str>) -> String {

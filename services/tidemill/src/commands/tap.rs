@@ -25,7 +25,7 @@ const SILENCE_MS: u64 = 5_000;
 pub fn run(global: &Global, output: Output, options: &Tap) -> Result<(), Error> {
     let environment = Environment::existing(global)?;
     let log = &environment.context.log;
-    let topic = find(&options.topic, &log.topics()?)?;
+    let topic = find(&options.topic, &log.topics()?, |name| environment.context.plan.topic(name).is_some())?;
     if let Some(remote) = &environment.remote {
         return beside(remote, output, &topic, options, &environment.signals);
     }
@@ -102,14 +102,17 @@ fn positions(
     Ok((positions, left))
 }
 
-/// The topic of that name, or the only one that has it in its name.
-fn find(wanted: &str, topics: &[String]) -> Result<String, Error> {
+/// The topic of that name, or the only one that has it in its name; this pipeline's where others have one too.
+fn find(wanted: &str, topics: &[String], ours: impl Fn(&str) -> bool) -> Result<String, Error> {
     if topics.iter().any(|topic| topic == wanted) {
         return Ok(wanted.to_owned());
     }
     let mut containing: Vec<&String> = topics.iter().filter(|topic| topic.contains(wanted)).collect();
     if containing.len() > 1 && !ASIDE.iter().any(|aside| wanted.contains(aside)) {
         containing.retain(|topic| !ASIDE.iter().any(|aside| topic.ends_with(aside)));
+    }
+    if containing.iter().any(|topic| ours(topic)) {
+        containing.retain(|topic| ours(topic));
     }
     match containing[..] {
         [only] => Ok(only.clone()),
@@ -134,9 +137,17 @@ mod tests {
 
     #[track_caller]
     fn check(wanted: &str, expected: Result<&str, &str>) {
-        let topics =
-            ["a.b.events.v1", "a.b.events.v1.late", "a.b.events.v1.validator.dlq", "a.c.log.f1.g1", "a.d.log.g1"];
-        let found = find(wanted, &topics.map(str::to_owned)).map_err(|error| error.to_string());
+        let topics = [
+            "a.b.events.v1",
+            "a.b.events.v1.late",
+            "a.b.events.v1.validator.dlq",
+            "a.c.log.f1.g1",
+            "a.d.log.g1",
+            "z.events.v1",
+            "y.states.v1",
+        ];
+        let found = find(wanted, &topics.map(str::to_owned), |name| name.starts_with("a."));
+        let found = found.map_err(|error| error.to_string());
         assert_eq!(found.as_deref().map_err(String::as_str), expected, "{wanted}");
     }
 
@@ -144,6 +155,9 @@ mod tests {
     fn a_part_of_a_name_is_enough_if_it_is_clear() {
         check("a.b.events.v1", Ok("a.b.events.v1"));
         check("b.events", Ok("a.b.events.v1"));
+        check("events.v1", Ok("a.b.events.v1"));
+        check("z.events", Ok("z.events.v1"));
+        check("states", Ok("y.states.v1"));
         check("dlq", Ok("a.b.events.v1.validator.dlq"));
         check("c.log", Ok("a.c.log.f1.g1"));
         check("log", Err("several topics have `log` in their names: a.c.log.f1.g1, a.d.log.g1"));

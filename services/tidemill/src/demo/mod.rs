@@ -2,6 +2,7 @@
 //! history go through at full speed, a first model is trained, then days pass in seconds: predictions, drift on cue, an
 //! incident, a retrained model that takes over.
 
+mod export;
 mod feed;
 mod show;
 mod simulate;
@@ -16,7 +17,7 @@ use feed::Feed;
 use runtime::apply::apply;
 use runtime::log::TopicPartition;
 use show::Show;
-use simulate::{Simulator, World};
+use simulate::{Simulator, Transaction, World};
 
 use crate::cli::{Demo, Global};
 use crate::environment::Environment;
@@ -37,6 +38,8 @@ const SLICE_MS: u64 = 200;
 const DRIFT_DAY: u32 = 3;
 /// How much more.
 const DRIFT_FACTOR: f64 = 1.8;
+/// Days that can be simulated: ten years.
+pub const DAYS_MAX: u32 = 3_650;
 /// Live days after which the demo ends by itself.
 const LIVE_DAYS_MAX: u32 = 14;
 /// Live days that the demo goes on after a retrained model took over.
@@ -45,12 +48,16 @@ const DAYS_AFTER: u32 = 1;
 const LOOK_MS: u64 = 300;
 /// The archive follows closely, so that a retraining sees what just happened.
 const ARCHIVE_INTERVAL: Duration = Duration::from_secs(1);
-/// The simulated world: some 3,000 transactions a day.
+/// The simulated world: some 3,000 transactions a day, from Monday 2025-01-06 on; a first day in the future would make
+/// all of them events with a wrong clock.
 const WORLD: World =
-    World { customers: 1_500, terminals: 3_000, terminals_compromised: 1, cards_stolen: 2, first_day: 20_500, seed: 7 };
+    World { customers: 1_500, terminals: 3_000, terminals_compromised: 1, cards_stolen: 2, first_day: 20_094, seed: 7 };
 
 /// Runs the demo.
 pub fn run(global: &Global, output: Output, options: &Demo) -> Result<(), Error> {
+    if let Some(file) = &options.export {
+        return export::run(output, file, &options.days);
+    }
     let folder = Folder::open(options)?;
     let idle = global.idle_timeout.or(Some(Duration::from_secs(2)));
     let global = Global {
@@ -62,6 +69,9 @@ pub fn run(global: &Global, output: Output, options: &Demo) -> Result<(), Error>
         ..global.clone()
     };
     let environment = Environment { archive_interval: ARCHIVE_INTERVAL, ..Environment::open(&global)? };
+    if folder.temporary.is_some() {
+        environment.signals.scratch(&folder.path);
+    }
     apply(&environment.context)?;
     let mut jobs = services::jobs(&environment, &[])?;
     note(&format!("tidemill demo: {} services in one process, {}; Ctrl-C ends it", jobs.len(), environment.place()));
@@ -84,6 +94,14 @@ pub fn run(global: &Global, output: Output, options: &Demo) -> Result<(), Error>
         }
         Err(error) => Err(error),
     }
+}
+
+/// The next day of the script: on cue everybody begins to spend more.
+fn scripted_day(simulator: &mut Simulator) -> Vec<Transaction> {
+    if simulator.day() + 1 == HISTORY_DAYS + DRIFT_DAY {
+        simulator.inflate(DRIFT_FACTOR);
+    }
+    simulator.next_day()
 }
 
 /// Where the demo keeps its log and store.
@@ -140,7 +158,7 @@ fn direct(
     let mut show = Show::open(environment, output)?;
     let mut published = 0;
     while simulator.day() < HISTORY_DAYS && !over() {
-        let day = simulator.next_day();
+        let day = scripted_day(&mut simulator);
         published += day.len();
         feed.push(&day)?;
         feed.flush()?;
@@ -189,10 +207,9 @@ fn live(
     let mut after = 0;
     for live_day in 1..=LIVE_DAYS_MAX {
         if live_day == DRIFT_DAY {
-            simulator.inflate(DRIFT_FACTOR);
             show.say(&format!("cue: from live day {live_day} on everybody spends {DRIFT_FACTOR} times as much"))?;
         }
-        let day = simulator.next_day();
+        let day = scripted_day(simulator);
         for slice in day.chunks(day.len().div_ceil(SLICES as usize).max(1)) {
             if over() {
                 return Ok(());

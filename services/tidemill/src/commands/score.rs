@@ -1,0 +1,108 @@
+//! `tidemill score`: scores of a file's rows, with the bits that streaming gives.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use offline::table::Table;
+use serde_json::json;
+
+use crate::cli::{Global, Score};
+use crate::environment::Workshop;
+use crate::error::Error;
+use crate::output::Output;
+
+/// Columns with the results.
+const SCORE: &str = "score";
+const DECISION: &str = "decision";
+/// Columns of an archived log that stand for a pipeline's id and event time.
+const ARCHIVED: [&str; 2] = ["id", "time"];
+
+pub fn run(global: &Global, output: Output, options: &Score) -> Result<(), Error> {
+    let workshop = Workshop::open(global)?;
+    let (published, model) = trainer::open(&workshop.models(), &options.model.name, options.model.version)?;
+    trainer::check_feature_set(&model, &workshop.pipeline.features.digest)?;
+    let threshold = options.threshold.unwrap_or_else(|| f64::from(model.manifest().threshold.value));
+    let table = Table::open(&options.file)?;
+    let events = &workshop.pipeline.events;
+    let kept = kept(&table.schema(), &options.file, [&events.id, &events.event_time])?;
+    let (mut parts, mut alerts) = (Vec::new(), 0);
+    for rows in table.scan() {
+        let (part, positive) = scored(&model, &rows?, kept, threshold).map_err(|error| place(error, &options.file))?;
+        alerts += positive;
+        parts.push(part);
+    }
+    let schema = schema(&table.schema(), kept);
+    offline::table::write(&options.out, schema, &parts)?;
+    let rows: usize = parts.iter().map(RecordBatch::num_rows).sum();
+    let (name, version, out) = (&published.name, published.version, options.out.display());
+    output.show(
+        || format!("{rows} rows scored by {name}@{version} in {out}; {alerts} are at or above {threshold}"),
+        || {
+            json!({
+                "name": name,
+                "version": version,
+                "digest": published.digest,
+                "out": out.to_string(),
+                "rows": rows,
+                "alerts": alerts,
+                "threshold": threshold,
+            })
+        },
+    )
+}
+
+/// Where id and time stand in the file.
+fn kept(schema: &Schema, file: &Path, names: [&str; 2]) -> Result<[usize; 2], Error> {
+    let find = |names: [&str; 2]| Some([schema.index_of(names[0]).ok()?, schema.index_of(names[1]).ok()?]);
+    find(names).or_else(|| find(ARCHIVED)).ok_or_else(|| {
+        let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let file = file.display();
+        Error::Input(format!(
+            "{file} has no columns `{}` and `{}`; it has {}. `tidemill features compute` writes such a file",
+            names[0],
+            names[1],
+            columns.join(", ")
+        ))
+    })
+}
+
+fn schema(table: &Schema, kept: [usize; 2]) -> SchemaRef {
+    let mut fields: Vec<Field> = kept.iter().map(|at| table.field(*at).clone()).collect();
+    fields.push(Field::new(SCORE, DataType::Float64, false));
+    fields.push(Field::new(DECISION, DataType::Boolean, false));
+    Arc::new(Schema::new(fields))
+}
+
+/// Results of a batch, and how many decisions are positive. Rows of an archived log without an id are no events.
+fn scored(
+    model: &model::Model,
+    rows: &RecordBatch,
+    kept: [usize; 2],
+    threshold: f64,
+) -> Result<(RecordBatch, u64), Error> {
+    let failed = |error: arrow::error::ArrowError| Error::Failed(error.to_string());
+    let ids = rows.column(kept[0]);
+    let events = BooleanArray::from((0..ids.len()).map(|row| ids.is_valid(row)).collect::<Vec<_>>());
+    let rows = if ids.null_count() == 0 { rows.clone() } else { filter_record_batch(rows, &events).map_err(failed)? };
+    let scores = trainer::score(model, &rows)?;
+    let decisions: BooleanArray = scores.values().iter().map(|score| Some(*score >= threshold)).collect();
+    let positive = decisions.true_count() as u64;
+    let mut columns: Vec<ArrayRef> = kept.iter().map(|at| rows.column(*at).clone()).collect();
+    columns.push(Arc::new(scores));
+    columns.push(Arc::new(decisions));
+    Ok((RecordBatch::try_new(schema(rows.schema_ref(), kept), columns).map_err(failed)?, positive))
+}
+
+/// An input that is missing is missing in the file.
+fn place(error: Error, file: &Path) -> Error {
+    match error {
+        Error::Trainer(trainer::Error::Input(error)) => Error::Input(format!(
+            "{} cannot be scored: {error}; `tidemill features compute` makes features of events",
+            file.display()
+        )),
+        other => other,
+    }
+}

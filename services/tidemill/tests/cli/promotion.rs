@@ -1,0 +1,125 @@
+//! Models on a running pipeline: trained from the archive, promoted by hand and through a gateway, and the predictions
+//! that follow.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use serde_json::Value;
+
+use super::models::{json, quick, scores, simulate, table};
+use super::{Running, check, command, folder, lines, wait_for};
+
+/// Services up to the archive. The monitor stays out: it would ask for models that nobody here expects.
+const SERVICES: [&str; 4] = ["validator", "featurizer", "scorer", "archiver"];
+const PLACE: [&str; 4] = ["--pipeline", "quick.yaml", "--idle-timeout", "500ms"];
+
+#[track_caller]
+fn publish(dir: &Path, file: &str) {
+    check(dir, &[&["publish", file, "--label-column", "TX_FRAUD"][..], &PLACE].concat(), 0, &["published"]);
+}
+
+#[track_caller]
+fn drain(dir: &Path) {
+    check(dir, &[&["run"][..], &SERVICES, &["--drain"], &PLACE].concat(), 0, &["everything is committed"]);
+}
+
+/// All predictions from the first transaction of a file on.
+#[track_caller]
+fn predictions(dir: &Path, file: &str) -> Vec<Value> {
+    let first = table(&dir.join(file))["TRANSACTION_ID"].as_primitive::<Int64Type>().value(0);
+    let tapped = lines(&check(dir, &[&["tap", "predictions"][..], &PLACE].concat(), 0, &[]));
+    let values = tapped.into_iter().map(|mut line| line["value"].take());
+    values.filter(|row| id(row) >= first).collect()
+}
+
+fn id(row: &Value) -> i64 {
+    row["event_id"].as_str().and_then(|id| id.parse().ok()).expect("an id")
+}
+
+fn standings(dir: &Path) -> Vec<(String, String)> {
+    let text = |row: &Value, name: &str| row["value"][name].as_str().unwrap_or_default().to_owned();
+    let tapped = lines(&check(dir, &[&["tap", "models.v1"][..], &PLACE].concat(), 0, &[]));
+    tapped.iter().map(|row| (text(row, "version"), text(row, "standing"))).collect()
+}
+
+#[test]
+fn a_promoted_model_scores_from_there_on() {
+    let dir = folder();
+    let dir = dir.path();
+    quick(dir);
+    simulate(dir, "1-17", "history");
+    for (days, name) in [("18-18", "one"), ("19-19", "two")] {
+        check(dir, &["demo", "--export", &format!("{name}.parquet"), "--days", days], 0, &[]);
+    }
+    check(dir, &["apply", "--pipeline", "quick.yaml"], 0, &[]);
+    check(dir, &["model", "promote", "fraud", "--pipeline", "quick.yaml"], 2, &["nothing was published"]);
+    let train = ["train", "--file", "history.features.parquet", "--promote", "--without-readiness"];
+    let first = json(dir, &train);
+    assert_eq!((&first["version"], &first["control"], &first["promoted"]), (&1.into(), &1.into(), &true.into()));
+    publish(dir, "history.parquet");
+    drain(dir);
+    let streamed = predictions(dir, "history.parquet");
+    assert!(streamed.iter().all(|row| row["model"] == "fraud@1" && row["model_digest"] == first["digest"]));
+    equal_to_scores_of_the_file(dir, &streamed);
+
+    // What was streamed and archived is what the file says: the same rows to the bit, but another dataset.
+    let archived = json(dir, &["dataset", "build", "--out", "archived.parquet"]);
+    json(dir, &["dataset", "build", "--file", "history.features.parquet", "--out", "filed.parquet"]);
+    assert_eq!(table(&dir.join("archived.parquet")), table(&dir.join("filed.parquet")));
+    let second = json(dir, &["train"]);
+    assert_eq!((&second["version"], &second["dataset"]["digest"]), (&2.into(), &archived["digest"]));
+    assert_eq!(second["metrics"], first["metrics"], "the same rows, the same weights");
+
+    // By hand, with a threshold of one's own.
+    let promote = ["model", "promote", "fraud", "2", "--threshold", "0.25", "--without-readiness"];
+    let told = json(dir, &promote);
+    assert_eq!((&told["version"], &told["control"], &told["threshold"]), (&2.into(), &2.into(), &0.25.into()));
+    assert_eq!(json(dir, &promote), told, "once more changes nothing");
+    publish(dir, "one.parquet");
+    drain(dir);
+    let streamed = predictions(dir, "one.parquet");
+    assert_eq!(streamed.len(), table(&dir.join("one.parquet")).num_rows());
+    assert!(streamed.iter().all(|row| row["model"] == "fraud@2" && row["threshold"] == 0.25));
+    assert!(streamed.iter().all(|row| row["decision"] == (row["score"].as_f64() >= Some(0.25))));
+
+    through_a_gateway(dir);
+    let champion = |version: &str| (version.to_owned(), "CHAMPION".to_owned());
+    let told = standings(dir);
+    assert!(["1", "2", "3"].iter().all(|version| told.contains(&champion(version))), "{told:?}");
+    assert!(told.contains(&("2".to_owned(), "CANDIDATE".to_owned())), "{told:?}");
+}
+
+/// Features of the file, scored without a stream, against what the stream predicted.
+fn equal_to_scores_of_the_file(dir: &Path, streamed: &[Value]) {
+    json(dir, &["score", "fraud@1", "history.features.parquet", "--out", "scores.parquet"]);
+    let scores = scores(&dir.join("scores.parquet"));
+    assert_eq!(streamed.len(), scores.len());
+    for row in streamed {
+        let (score, decision) = scores[&id(row)];
+        assert_eq!(row["score"].as_f64().map(f64::to_bits), Some(score.to_bits()), "{row}");
+        assert_eq!(row["decision"], decision, "{row}");
+    }
+}
+
+/// While another process has the log.
+fn through_a_gateway(dir: &Path) {
+    let args = [&["run"][..], &SERVICES, &["gateway", "--listen", "127.0.0.1:0"], &PLACE].concat();
+    let running = command(dir, &args).stderr(Stdio::null()).spawn();
+    let running = Running(running.expect("the binary runs"));
+    wait_for(&dir.join(".tidemill/gateway"));
+    let told = json(dir, &["model", "promote", "fraud", "1", "--threshold", "0.5"]);
+    assert_eq!((&told["version"], &told["control"], &told["threshold"]), (&1.into(), &3.into(), &0.5.into()));
+    check(dir, &["model", "promote", "fraud", "9", "--pipeline", "quick.yaml"], 2, &["has no version 9"]);
+    publish(dir, "two.parquet");
+    let tap = ["tap", "predictions", "--follow", "--from", "start", "--filter", "model=fraud@1", "--filter"];
+    let tap = [&tap[..], &["threshold=0.5", "--limit", "20"], &PLACE].concat();
+    assert_eq!(lines(&check(dir, &tap, 0, &[])).len(), 20);
+    // Beside it a model is trained and promoted as well.
+    let trained = json(dir, &["train", "--seed", "3", "--promote"]);
+    assert_eq!((&trained["version"], &trained["control"]), (&3.into(), &4.into()));
+    let follow = ["tap", "models.v1", "--follow", "--from", "start", "--filter", "standing=CHAMPION", "--filter"];
+    check(dir, &[&follow[..], &["version=3", "--limit", "1"], &PLACE].concat(), 0, &["fraud"]);
+    drop(running);
+}
