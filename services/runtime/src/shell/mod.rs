@@ -16,10 +16,12 @@
 mod run;
 mod slot;
 mod stats;
+mod worker;
 
 pub use run::run;
 pub use slot::{Slot, outgoing};
 pub use stats::Stats;
+pub use worker::Worker;
 
 use crate::log::{self, Committed, Session, TopicPartition};
 use flow::processor::{Stop, Task};

@@ -1,13 +1,12 @@
-//! The shell's loop.
+//! The shell's loop: when to poll, to commit, and to start over.
 
-use super::slot::{Slot, outgoing};
+use super::worker::Worker;
 use super::{ATTEMPTS_MAX, Error, Options, Service};
-use crate::log::{Commit, Input, Log, Poll, Session, SessionOptions};
-use flow::processor::OutRecord;
+use crate::log::Log;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use tracing::{info, warn};
+use tracing::warn;
 
 /// First pause after the outside world failed; it doubles each time.
 const BACKOFF_MS: u64 = 100;
@@ -42,23 +41,13 @@ fn serve(
     stop: &AtomicBool,
     progress: &mut bool,
 ) -> Result<(), Error> {
-    let input = Input::Group { group: options.group.clone(), topics: options.topics.clone(), instance: None };
-    let mut session = log.session(SessionOptions {
-        poll_records_max: options.poll_records_max,
-        durable: options.durable,
-        ..SessionOptions::new(options.name.clone(), input)
-    })?;
-    let mut slots: Vec<Slot> = Vec::new();
+    let mut worker = Worker::join(log, options)?;
     let mut committed = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         let polled = Instant::now();
-        let poll = session.poll(options.poll_wait)?;
-        let records = poll.records.iter().map(|(_, records)| records.len()).sum::<usize>();
-        options.stats.polled(records);
-        take(poll, &mut slots, service, session.as_mut(), options)?;
-        service.tick(&mut slots, session.as_mut())?;
+        let records = worker.step(service)?;
         if committed.elapsed() >= options.commit_interval {
-            commit(&mut slots, session.as_mut(), options)?;
+            worker.commit()?;
             committed = Instant::now();
             *progress = true;
         }
@@ -67,69 +56,5 @@ fn serve(
             thread::sleep(idle);
         }
     }
-    commit(&mut slots, session.as_mut(), options)?;
-    Ok(session.close()?)
-}
-
-fn take(
-    poll: Poll,
-    slots: &mut Vec<Slot>,
-    service: &mut dyn Service,
-    session: &mut dyn Session,
-    options: &Options,
-) -> Result<(), Error> {
-    let mut kept: Vec<Slot> = Vec::new();
-    if !poll.revoked.is_empty() {
-        let mut given: Vec<Slot> = Vec::new();
-        for slot in slots.drain(..) {
-            match poll.revoked.iter().find(|revoked| revoked.tp == slot.tp) {
-                Some(revoked) if revoked.lost => info!(service = %options.name, tp = %slot.tp, "partition lost"),
-                Some(_) => given.push(slot),
-                None => kept.push(slot),
-            }
-        }
-        *slots = kept;
-        commit(&mut given, session, options)?;
-        for slot in given {
-            info!(service = %options.name, tp = %slot.tp, next = slot.next(), "partition given away");
-        }
-    }
-    for assigned in poll.assigned {
-        info!(service = %options.name, tp = %assigned.tp, committed = ?assigned.committed.as_ref().map(|at| at.offset), end = assigned.end, "partition taken");
-        let opened = service.open(&assigned.tp, assigned.committed.as_ref())?;
-        let mut slot = Slot::open(assigned, opened, session)?;
-        let mut out = Vec::new();
-        slot.task.resume(&mut out)?;
-        publish(&mut out, session, options)?;
-        slots.push(slot);
-    }
-    options.stats.owns(slots.len());
-    for (tp, records) in poll.records {
-        let Some(slot) = slots.iter_mut().find(|slot| slot.tp == tp) else { continue };
-        slot.handle(records, &mut |out| publish(out, session, options))?;
-    }
-    Ok(())
-}
-
-fn publish(out: &mut Vec<OutRecord>, session: &mut dyn Session, options: &Options) -> Result<(), Error> {
-    options.stats.published(out.len());
-    for record in out.drain(..) {
-        session.publish(outgoing(record))?;
-    }
-    Ok(())
-}
-
-/// Commits what changed; pending marks are published first and acknowledged with everything else.
-fn commit(slots: &mut [Slot], session: &mut dyn Session, options: &Options) -> Result<(), Error> {
-    let mut out = Vec::new();
-    let mut commits: Vec<Commit> = Vec::new();
-    for slot in slots {
-        commits.extend(slot.pending(&mut out)?);
-    }
-    publish(&mut out, session, options)?;
-    if !commits.is_empty() {
-        session.commit(&commits)?;
-        options.stats.committed();
-    }
-    Ok(())
+    worker.close()
 }

@@ -1,0 +1,118 @@
+//! One session of a shell, from joining its group to leaving it. Whoever drives it decides when it polls and when it
+//! commits: the shell's loop by the clock, a simulation by its seed.
+
+use super::slot::{Slot, outgoing};
+use super::{Error, Options, Service};
+use crate::log::{Commit, Input, Log, Poll, Revoked, Session, SessionOptions};
+use flow::processor::OutRecord;
+use tracing::info;
+
+/// A session with the tasks of the partitions that its group gave it.
+pub struct Worker {
+    options: Options,
+    session: Box<dyn Session>,
+    slots: Vec<Slot>,
+}
+
+impl Worker {
+    /// Joins the group.
+    pub fn join(log: &dyn Log, options: &Options) -> Result<Self, Error> {
+        let input = Input::Group { group: options.group.clone(), topics: options.topics.clone(), instance: None };
+        let session = log.session(SessionOptions {
+            poll_records_max: options.poll_records_max,
+            durable: options.durable,
+            ..SessionOptions::new(options.name.clone(), input)
+        })?;
+        Ok(Worker { options: options.clone(), session, slots: Vec::new() })
+    }
+
+    /// The partitions it owns, with their tasks.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Polls once and does what follows from it, all but the commit. Returns how many records came. After an error the
+    /// worker has lost its footing: drop it, and join again.
+    pub fn step(&mut self, service: &mut dyn Service) -> Result<usize, Error> {
+        let poll = self.session.poll(self.options.poll_wait)?;
+        let records = poll.records.iter().map(|(_, records)| records.len()).sum::<usize>();
+        self.options.stats.polled(records);
+        self.take(poll, service)?;
+        service.tick(&mut self.slots, self.session.as_mut())?;
+        Ok(records)
+    }
+
+    /// Commits what changed since the last time.
+    pub fn commit(&mut self) -> Result<(), Error> {
+        commit(&mut self.slots, self.session.as_mut(), &self.options)
+    }
+
+    /// Commits and leaves the group.
+    pub fn close(mut self) -> Result<(), Error> {
+        self.commit()?;
+        Ok(self.session.close()?)
+    }
+
+    fn take(&mut self, poll: Poll, service: &mut dyn Service) -> Result<(), Error> {
+        if !poll.revoked.is_empty() {
+            self.give_away(&poll.revoked)?;
+        }
+        let Worker { options, session, slots } = self;
+        for assigned in poll.assigned {
+            info!(service = %options.name, tp = %assigned.tp, committed = ?assigned.committed.as_ref().map(|at| at.offset), end = assigned.end, "partition taken");
+            let opened = service.open(&assigned.tp, assigned.committed.as_ref())?;
+            let mut slot = Slot::open(assigned, opened, session.as_mut())?;
+            let mut out = Vec::new();
+            slot.task.resume(&mut out)?;
+            publish(&mut out, session.as_mut(), options)?;
+            slots.push(slot);
+        }
+        options.stats.owns(slots.len());
+        for (tp, records) in poll.records {
+            let Some(slot) = slots.iter_mut().find(|slot| slot.tp == tp) else { continue };
+            slot.handle(records, &mut |out| publish(out, session.as_mut(), options))?;
+        }
+        Ok(())
+    }
+
+    fn give_away(&mut self, revoked: &[Revoked]) -> Result<(), Error> {
+        let name = &self.options.name;
+        let (mut given, mut kept): (Vec<Slot>, Vec<Slot>) = (Vec::new(), Vec::new());
+        for slot in self.slots.drain(..) {
+            match revoked.iter().find(|revoked| revoked.tp == slot.tp) {
+                Some(revoked) if revoked.lost => info!(service = %name, tp = %slot.tp, "partition lost"),
+                Some(_) => given.push(slot),
+                None => kept.push(slot),
+            }
+        }
+        self.slots = kept;
+        commit(&mut given, self.session.as_mut(), &self.options)?;
+        for slot in given {
+            info!(service = %name, tp = %slot.tp, next = slot.next(), "partition given away");
+        }
+        Ok(())
+    }
+}
+
+fn publish(out: &mut Vec<OutRecord>, session: &mut dyn Session, options: &Options) -> Result<(), Error> {
+    options.stats.published(out.len());
+    for record in out.drain(..) {
+        session.publish(outgoing(record))?;
+    }
+    Ok(())
+}
+
+/// Commits what changed; pending marks are published first and acknowledged with everything else.
+fn commit(slots: &mut [Slot], session: &mut dyn Session, options: &Options) -> Result<(), Error> {
+    let mut out = Vec::new();
+    let mut commits: Vec<Commit> = Vec::new();
+    for slot in slots {
+        commits.extend(slot.pending(&mut out)?);
+    }
+    publish(&mut out, session, options)?;
+    if !commits.is_empty() {
+        session.commit(&commits)?;
+        options.stats.committed();
+    }
+    Ok(())
+}
