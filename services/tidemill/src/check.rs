@@ -1,13 +1,8 @@
 //! What can only be checked by those who will do it: SQL is compiled, aggregates are laid out for the window engine.
 
 use features::stage::{self, group};
-use flow::config::{Expression, Pipeline, Problem};
+use flow::config::{BAD_EXPRESSION, BAD_SCHEMA, Expression, Pipeline, Problem, Span};
 use flow::sql;
-
-/// Code of an expression that does not compile.
-const BAD_EXPRESSION: &str = "TM0014";
-/// Code of a schema that the codec refuses.
-const BAD_SCHEMA: &str = "TM0010";
 
 /// Problems of a pipeline whose parts all fit each other.
 pub fn check(pipeline: &Pipeline) -> Vec<Problem> {
@@ -16,7 +11,7 @@ pub fn check(pipeline: &Pipeline) -> Vec<Problem> {
         Ok(schema) => schema,
         Err(error) => {
             let message = format!("schema `{}` cannot be used: {error}", pipeline.events.schema.path);
-            return vec![Problem { code: BAD_SCHEMA, message, span: flow::config::Span::FILE, help: None }];
+            return vec![Problem { code: BAD_SCHEMA, message, span: Span::FILE, help: None }];
         }
     };
     let mut compile = |what: &str, expression: &Expression| {

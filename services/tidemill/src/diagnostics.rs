@@ -13,6 +13,9 @@ const WIDTH_CHARS: usize = 100;
 /// Lines shown before and after the one with the mistake.
 const CONTEXT_LINES: usize = 1;
 
+/// Where the repository explains every code.
+const CODES_PAGE: &str = "docs/codes.md";
+
 /// How problems are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
@@ -39,11 +42,15 @@ pub fn render(path: &str, yaml: &str, problems: &[Problem], style: Style) -> Str
         let _ = handler.render_report(&mut text, &Shown { problem, source: &source });
         text.push('\n');
     }
-    let count = match problems.len() {
+    text + &format!("{} in {path}; {CODES_PAGE} explains the codes\n", counted(problems.len()))
+}
+
+/// How many problems there are.
+pub fn counted(problems: usize) -> String {
+    match problems {
         1 => "1 problem".to_owned(),
         several => format!("{several} problems"),
-    };
-    text + &format!("{count} in {path}\n")
+    }
 }
 
 /// All problems of the file at `path` for `--output json`.

@@ -35,7 +35,7 @@ impl Loaded {
             let style = if crate::output::is_watched() { Style::Colour } else { Style::Plain };
             let text = match global.output {
                 crate::output::Format::Text => diagnostics::render(&path, &yaml, &problems, style),
-                crate::output::Format::Json => format!("{} problems in {path}", problems.len()),
+                crate::output::Format::Json => format!("{} in {path}", diagnostics::counted(problems.len())),
             };
             Error::Pipeline { text, json: diagnostics::json(&path, &problems) }
         })

@@ -20,7 +20,7 @@ mod tests;
 mod types;
 
 pub use duration::{format_duration, parse_duration};
-pub use problem::{CODES, Problem, Span};
+pub use problem::{BAD_EXPRESSION, BAD_SCHEMA, CODES, Problem, Span};
 pub use types::*;
 
 use node::{Entry, Node};

@@ -60,17 +60,19 @@ pub(super) const OUT_OF_RANGE: &str = "TM0006";
 pub(super) const BAD_DURATION: &str = "TM0007";
 pub(super) const UNKNOWN_CHOICE: &str = "TM0008";
 pub(super) const UNKNOWN_REFERENCE: &str = "TM0009";
-pub(super) const BAD_SCHEMA: &str = "TM0010";
+/// A schema that cannot be found, read or used.
+pub const BAD_SCHEMA: &str = "TM0010";
 pub(super) const UNKNOWN_COLUMN: &str = "TM0011";
 pub(super) const WRONG_COLUMN_KIND: &str = "TM0012";
 pub(super) const DUPLICATE: &str = "TM0013";
-pub(super) const BAD_EXPRESSION: &str = "TM0014";
+/// An SQL text that cannot be compiled, or does not belong where it stands.
+pub const BAD_EXPRESSION: &str = "TM0014";
 pub(super) const NO_MATCH: &str = "TM0015";
 pub(super) const CONTRADICTION: &str = "TM0016";
 pub(super) const LABEL_LEAK: &str = "TM0017";
 pub(super) const UNSUPPORTED: &str = "TM0018";
 
-/// Every code with its title, in order. A code is never given a second meaning.
+/// Every code with its title, in order; `docs/codes.md` explains them. A code is never given a second meaning.
 pub const CODES: &[(&str, &str)] = &[
     (SYNTAX, "not valid YAML"),
     (UNKNOWN_KEY, "unknown key"),

@@ -6,6 +6,7 @@ mod bad_features;
 mod bad_models;
 mod bad_pipeline;
 mod bad_sources;
+mod codes;
 mod good;
 
 use std::fmt::Write as _;
