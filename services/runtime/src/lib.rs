@@ -11,3 +11,4 @@ pub mod kafka;
 pub mod log;
 pub mod patience;
 pub mod shell;
+pub mod simulated;

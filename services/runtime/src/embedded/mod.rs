@@ -143,7 +143,8 @@ impl Embedded {
     }
 }
 
-fn check_spec(spec: &TopicSpec) -> Result<()> {
+/// Whether a topic may be called and cut like that.
+pub(crate) fn check_spec(spec: &TopicSpec) -> Result<()> {
     let invalid = |why: String| Err(Error::InvalidTopic { topic: spec.name.clone(), why });
     if !(1..=PARTITIONS_MAX).contains(&spec.partitions) {
         return invalid(format!("it wants {} partitions, and 1 to {PARTITIONS_MAX} are possible", spec.partitions));

@@ -1,6 +1,6 @@
 //! The narrow trait between a service and the log it reads and writes.
 //!
-//! Two implementations pass one suite (`conformance`): real Kafka and the embedded log.
+//! Three implementations pass one suite (`conformance`): real Kafka, the embedded log, and a simulated one for tests.
 
 mod error;
 mod partition;

@@ -1,0 +1,74 @@
+//! A session as a member of its group: what it is given, what is taken from it, and how it learns that it was expelled.
+
+use super::session::{Position, SimulatedSession};
+use super::world::World;
+use crate::log::{Assigned, Poll, Result, Revoked, TopicPartition};
+
+/// A session's part in its group.
+pub(super) struct Membership {
+    pub group: String,
+    pub id: u64,
+    pub wants: Vec<TopicPartition>,
+    /// Polls until it learns that it was expelled; none while it has not been.
+    pub unaware_polls: Option<usize>,
+}
+
+impl SimulatedSession {
+    /// Joins the group, if there is one.
+    pub fn join(&mut self, world: &mut World) {
+        let Some(member) = &mut self.membership else { return };
+        member.id = world.id();
+        member.unaware_polls = None;
+        let (now_ms, turn) = (world.now_ms, world.random.below(member.wants.len()));
+        let silence_ms_max = self.options.poll_interval_max_ms.cast_signed();
+        let group = world.group(&member.group);
+        group.join(member.id, self.log.process, member.wants.clone(), now_ms, silence_ms_max);
+        group.share_out(turn);
+    }
+
+    /// What changed in the group for this member.
+    pub fn changes(&mut self, world: &mut World) -> Result<Poll> {
+        let mut poll = Poll::default();
+        let Some(member) = &mut self.membership else { return Ok(poll) };
+        let (name, id, now_ms) = (member.group.clone(), member.id, world.now_ms);
+        for silent in world.group(&name).silent(now_ms).into_iter().filter(|other| *other != id) {
+            let turn = world.random.below(member.wants.len());
+            world.group(&name).leave(silent, turn);
+        }
+        if !world.group(&name).contains(id) {
+            let unaware_polls_max = world.faults.unaware_polls_max;
+            let left = member.unaware_polls.get_or_insert_with(|| world.random.below(unaware_polls_max + 1));
+            if *left > 0 {
+                *left -= 1;
+                return Ok(poll);
+            }
+            let lost = std::mem::take(&mut self.positions).into_iter();
+            poll.revoked = lost.map(|position| Revoked { tp: position.tp, lost: true }).collect();
+            self.revoking.clear();
+            self.join(world);
+            return Ok(poll);
+        }
+        let group = world.group(&name);
+        group.polled(id, now_ms);
+        self.revoking = group.to_revoke(id);
+        let free = group.take_free(id);
+        self.positions.retain(|position| !self.revoking.contains(&position.tp));
+        poll.revoked = self.revoking.iter().map(|tp| Revoked { tp: tp.clone(), lost: false }).collect();
+        for tp in free {
+            let committed = world.group(&name).committed.get(&tp).cloned();
+            let next = committed.as_ref().map_or(0, |committed| committed.offset);
+            let end = world.partition(&tp)?.end();
+            self.positions.push(Position { tp: tp.clone(), next, paused: false });
+            poll.assigned.push(Assigned { tp, committed, start: 0, end });
+        }
+        Ok(poll)
+    }
+
+    /// Gives back what the last poll revoked.
+    pub fn finish_revoke(&mut self, world: &mut World) {
+        let Some(member) = &self.membership else { return };
+        for tp in self.revoking.drain(..) {
+            world.group(&member.group).release(member.id, &tp);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The simulated log: a cluster in memory, with the faults of a real one, all of them decided by one seed.
+//!
+//! It has no threads and no clock of its own: time passes when somebody waits in a poll or moves it. Whoever drives
+//! the processes over it decides who goes next, so a seed and a driver make one history, which a failed test repeats.
+//!
+//! What can go wrong is in [`Faults`], and is what Kafka allows with an idempotent producer: records arrive late, or
+//! after their process died; answers are lost; members are expelled and do not know it yet; partitions change hands at
+//! any time; commits fail with and without effect. Records are never lost once acknowledged, never doubled, and never
+//! reordered within one session and partition.
+
+mod faults;
+mod group;
+mod member;
+mod network;
+mod random;
+mod session;
+#[cfg(test)]
+mod tests;
+mod world;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use self::session::SimulatedSession;
+use self::world::{Partition, World};
+use crate::embedded::check_spec;
+use crate::log::{Committed, Error, Log, Result, Session, SessionOptions, TopicPartition, TopicSpec};
+
+pub use faults::Faults;
+pub use random::Random;
+
+/// A process's handle to a simulated cluster; clones are handles of the same process.
+#[derive(Clone)]
+pub struct Simulated {
+    world: Arc<Mutex<World>>,
+    process: u64,
+    pause: fn(Duration),
+}
+
+impl Simulated {
+    /// An empty cluster, and a first process.
+    pub fn new(seed: u64, faults: Faults) -> Self {
+        Self { world: Arc::new(Mutex::new(World::new(seed, faults))), process: 0, pause: |_| () }
+    }
+
+    /// The same cluster, with something done whenever a poll waits: the conformance suite's time is the computer's.
+    pub fn paced(self, pause: fn(Duration)) -> Self {
+        Self { pause, ..self }
+    }
+
+    /// A new process's handle to the same cluster.
+    pub fn process(&self) -> Self {
+        Self { process: self.world().id(), ..self.clone() }
+    }
+
+    /// From now on this goes wrong.
+    pub fn set_faults(&self, faults: Faults) {
+        self.world().faults = faults;
+    }
+
+    /// Lets this process crash when its sessions have been called so many more times; with 0 now. From then on
+    /// all of its sessions fail with [`Error::Stopped`].
+    pub fn crash_after(&self, calls: u64) {
+        let mut world = self.world();
+        world.crash_after(self.process, calls);
+    }
+
+    /// Whether this process crashed.
+    pub fn crashed(&self) -> bool {
+        self.world().crashed(self.process)
+    }
+
+    /// Takes this process for dead: its groups give its partitions to others. It finds out some polls later.
+    pub fn expel(&self) {
+        let world = &mut *self.world();
+        for group in world.groups.values_mut() {
+            for member in group.of_process(self.process) {
+                group.leave(member, world.random.below(usize::from(u16::MAX)));
+            }
+        }
+    }
+
+    /// Lets some of what is on its way arrive.
+    pub fn turn(&self) {
+        self.world().turn();
+    }
+
+    /// How many records are on their way.
+    pub fn in_flight(&self) -> usize {
+        self.world().network.len()
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, by_ms: i64) {
+        self.world().now_ms += by_ms;
+    }
+
+    /// The cluster's time, in milliseconds since the Unix epoch.
+    pub fn now_ms(&self) -> i64 {
+        self.world().now_ms
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log for Simulated {
+    fn create_topics(&self, specs: &[TopicSpec]) -> Result<()> {
+        let mut world = self.world();
+        for spec in specs {
+            check_spec(spec)?;
+            match world.topics.get(spec.name.as_str()).map(Vec::len) {
+                None => {
+                    let partitions = (0..spec.partitions).map(|_| Partition::default()).collect();
+                    world.topics.insert(spec.name.as_str().into(), partitions);
+                }
+                Some(found) if found as i32 == spec.partitions => {}
+                Some(found) => {
+                    let (topic, wanted) = (spec.name.clone(), spec.partitions);
+                    return Err(Error::PartitionCount { topic, wanted, found: found as i32 });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn partitions(&self, topic: &str) -> Result<Option<i32>> {
+        Ok(self.world().topics.get(topic).map(|partitions| partitions.len() as i32))
+    }
+
+    fn topics(&self) -> Result<Vec<String>> {
+        Ok(self.world().topics.keys().map(|name| name.to_string()).collect())
+    }
+
+    fn watermarks(&self, tp: &TopicPartition) -> Result<(i64, i64)> {
+        Ok((0, self.world().partition(tp)?.end()))
+    }
+
+    fn offset_at(&self, tp: &TopicPartition, time_ms: i64) -> Result<Option<i64>> {
+        let world = self.world();
+        let records = &world.partition(tp)?.records;
+        let first = records.partition_point(|record| record.append_time_ms < time_ms);
+        Ok(records.get(first).map(|record| record.offset))
+    }
+
+    fn committed(&self, group: &str, tps: &[TopicPartition]) -> Result<Vec<Option<Committed>>> {
+        let world = self.world();
+        let of = |tp: &TopicPartition| {
+            world.partition(tp)?;
+            Ok(world.groups.get(group).and_then(|group| group.committed.get(tp).cloned()))
+        };
+        tps.iter().map(of).collect()
+    }
+
+    fn session(&self, options: SessionOptions) -> Result<Box<dyn Session>> {
+        Ok(Box::new(SimulatedSession::open(self.clone(), options)?))
+    }
+}
