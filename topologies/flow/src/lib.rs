@@ -14,6 +14,7 @@ pub mod public;
 pub mod reader;
 pub mod sequencer;
 pub mod sizes;
+pub mod snapshot;
 pub mod sql;
 pub mod state;
 pub mod task;

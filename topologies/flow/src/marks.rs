@@ -43,9 +43,19 @@ impl Marks {
         self.watermark_us.unwrap_or(NEVER_US)
     }
 
+    /// The watermark, none while a parent has not spoken.
+    pub fn watermark(&self) -> Option<i64> {
+        self.watermark_us
+    }
+
     /// Whether the place is a parent whose marks count.
     pub fn counts(&self, place: Place) -> bool {
         self.parents.iter().any(|(known, _)| *known == place)
+    }
+
+    /// Marks as they were saved, with the watermark that they had led to.
+    pub fn restore(parents: Vec<(Place, i64)>, watermark_us: Option<i64>) -> Self {
+        Marks { parents, watermark_us }
     }
 
     /// Marks by parent, sorted.

@@ -4,6 +4,7 @@
 use crate::items::LogBatch;
 use crate::names::{Names, Place};
 use crate::reader::{Refusal, Trigger};
+use crate::snapshot::State;
 use crate::wire::Draft;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
@@ -110,6 +111,16 @@ pub enum Stop {
         /// Why.
         reason: String,
     },
+    /// A restored snapshot does not fit the log.
+    #[error(
+        "{log}: the snapshot at offset {offset} has other numbers than the log has up to there; delete it with its files, and the state is built from the log again"
+    )]
+    Refilled {
+        /// The log being read.
+        log: String,
+        /// The snapshot's position.
+        offset: i64,
+    },
     /// Anything else that makes going on wrong.
     #[error("{0}")]
     Other(String),
@@ -173,6 +184,11 @@ pub trait Processor: Send {
         None
     }
 
+    /// The state as snapshots have it; none where it comes back by replay alone.
+    fn state(&mut self) -> Option<&mut dyn State> {
+        None
+    }
+
     /// Writes what must not wait longer than the next commit: marks that no item carried along.
     fn resume(&mut self, out: &mut Outbox) {
         let _ = out;
@@ -191,6 +207,11 @@ pub trait Task: Send {
     /// Number of the fence in force, cheap enough to ask after every poll; none before the first, and for tasks that go
     /// by no fence.
     fn fence(&self) -> Option<i64> {
+        None
+    }
+
+    /// The state as snapshots have it; none where it comes back by replay alone.
+    fn state(&mut self) -> Option<&mut dyn State> {
         None
     }
 

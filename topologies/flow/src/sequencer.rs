@@ -2,7 +2,7 @@
 //! marks after the items of their record, and hold items back until the watermark when the pipeline orders by event time.
 
 use crate::fence::{Control, Fences, Outcome};
-use crate::hold::{Hold, ItemRow};
+use crate::hold::Hold;
 use crate::items::{Fence, Head, Items, LogBatch};
 use crate::marks::Marks;
 use crate::names::{Names, Place};
@@ -10,7 +10,10 @@ use crate::processor::Stop;
 use crate::reader::Reader;
 use crate::state::TaskState;
 use arrow::array::Array;
+use refill::Refill;
 use std::sync::Arc;
+
+mod refill;
 
 /// A position in a log: record and item; the number of items stands for the record's marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +50,8 @@ pub struct Sequencer {
     fence: i64,
     parents: Vec<Place>,
     behind: u64,
+    next: i64,
+    refill: Option<Refill>,
 }
 
 impl Sequencer {
@@ -54,7 +59,8 @@ impl Sequencer {
     pub fn new(own: Place, names: Arc<Names>, holds: bool) -> Self {
         let hold = holds.then(Hold::default);
         let (reader, marks) = (Reader::default(), Marks::default());
-        Sequencer { own, names, reader, marks, hold, fences: None, fence: -1, parents: Vec::new(), behind: 0 }
+        let (parents, fences, refill) = (Vec::new(), None, None);
+        Sequencer { own, names, reader, marks, hold, fences, fence: -1, parents, behind: 0, next: 0, refill }
     }
 
     /// Goes by the outcomes kept here: one that was declared void is passed over, any other recorded as taken before it
@@ -70,6 +76,10 @@ impl Sequencer {
     {
         let mut numbers = Vec::new();
         for head in &batch.records {
+            if self.refill.is_some() && self.hold_again(head, &batch.items)? {
+                continue;
+            }
+            self.next = head.offset + 1;
             if let Some(fence) = &head.fence {
                 self.take_fence(head.offset, fence, &mut each)?;
             }
@@ -160,7 +170,7 @@ impl Sequencer {
             if let Some(hold) = self.hold.as_mut().filter(|_| !prediction.is_some_and(|part| part.is_valid(row))) {
                 let time_us = envelope.time_us[row];
                 if time_us >= self.marks.watermark_us() {
-                    hold.push(time_us, ItemRow { items: items.clone(), row });
+                    hold.push(time_us, items, row);
                     continue;
                 }
                 self.behind += 1;
@@ -181,7 +191,7 @@ impl Sequencer {
         let position = Position { offset: head.offset, item: head.items.len() as i32 };
         if let Some(hold) = &mut self.hold {
             for held in hold.release(watermark_us) {
-                each(position, Step::Item(&held.items, held.row))?;
+                each(position, Step::Item(&held.items, held.row()))?;
             }
         }
         each(position, Step::Mark(watermark_us))

@@ -1,8 +1,9 @@
 //! Task state as it travels in an offset commit's metadata: one versioned blob, compact JSON, at most
 //! [`INLINE_CHARS_MAX`] characters inline.
 
-use crate::names::{Names, Place};
+use crate::names::Names;
 use crate::reader::{Reader, Trigger};
+use crate::snapshot::taken;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -70,6 +71,37 @@ pub struct TaskState {
     /// Schema ids this partition has accepted (validators).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schemas: Vec<u32>,
+    /// The newest snapshot, which the shell adds: see [`with_pointer`]. It stays last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Pointer>,
+}
+
+/// Where a snapshot of the state is found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pointer {
+    /// Its position, at or below the committed offset.
+    pub position: i64,
+    /// SHA-256 of its manifest.
+    pub digest: String,
+}
+
+/// What stands before a pointer in a blob's text. No name in the text has a quotation mark.
+const POINTER_KEY: &str = ",\"snapshot\":";
+
+/// A blob's text with a pointer added at its end.
+pub fn with_pointer(text: &str, pointer: &Pointer) -> String {
+    let pointer = serde_json::to_string(pointer).unwrap_or_default();
+    format!("{}{POINTER_KEY}{pointer}}}", text.strip_suffix('}').unwrap_or(text))
+}
+
+/// A blob's text without its pointer, and the pointer.
+pub fn split_pointer(text: &str) -> (String, Option<Pointer>) {
+    let split = || {
+        let (before, after) = text.rsplit_once(POINTER_KEY)?;
+        let pointer = serde_json::from_str(after.strip_suffix('}')?).ok()?;
+        Some((format!("{before}}}"), Some(pointer)))
+    };
+    split().unwrap_or_else(|| (text.to_owned(), None))
 }
 
 /// Why metadata is refused.
@@ -129,10 +161,7 @@ impl TaskState {
 
     /// Notes a reader's numbers.
     pub fn note_taken(&mut self, reader: &Reader, names: &Names) {
-        let row = |(place, number, trigger): (Place, i64, Trigger)| {
-            (names.topic(place.topic).to_string(), place.partition, number, trigger)
-        };
-        self.taken = reader.save().into_iter().map(row).collect();
+        self.taken = taken(names, reader.save());
     }
 }
 
@@ -147,6 +176,11 @@ mod tests {
         assert_eq!(TaskState::read(&state.text(), "abc").unwrap(), state);
         assert!(matches!(TaskState::read(&state.text(), "x"), Err(Error::Digest { .. })));
         assert!(matches!(TaskState::read("{}", "x"), Err(Error::Unreadable { .. })));
+        let pointer = Pointer { position: 7, digest: "ab".into() };
+        let text = with_pointer(&state.text(), &pointer);
+        assert_eq!(split_pointer(&text), (state.text(), Some(pointer.clone())));
+        assert_eq!(split_pointer(&state.text()), (state.text(), None));
+        assert_eq!(TaskState::read(&text, "abc").unwrap(), TaskState { snapshot: Some(pointer), ..state.clone() });
         state.v = 9;
         assert!(matches!(TaskState::read(&state.text(), "abc"), Err(Error::Version { found: 9 })));
     }

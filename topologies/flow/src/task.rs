@@ -4,6 +4,7 @@
 use crate::names::{Names, Place};
 use crate::processor::{InRecord, OutRecord, Outbox, Processor, Stop, Task};
 use crate::public;
+use crate::snapshot::State;
 use crate::wire::{self, LogReader, LogWriter, Raw};
 use bytes::Bytes;
 use schemas::codec::Encoder;
@@ -106,6 +107,10 @@ impl<P: Processor> Task for LogTask<P> {
 
     fn fence(&self) -> Option<i64> {
         self.processor.fence()
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        self.processor.state()
     }
 
     fn resume(&mut self, out: &mut Vec<OutRecord>) -> Result<(), Stop> {

@@ -13,9 +13,11 @@ use flow::items::{Items, LogBatch};
 use flow::names::{Names, Place};
 use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Position, Sequencer, Step};
+use flow::snapshot::State;
 use flow::state::{Outcomes as Ledger, TaskState};
 use flow::wire::{Draft, Rows};
 use schemas::key::log_partition;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -23,7 +25,7 @@ use xxhash_rust::xxh3::xxh3_128;
 const LABEL_BYTES: usize = 24;
 
 /// What happened, for metrics; a finer view of the ledger.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Items that wait for their counterpart or for the watermark.
     pub waiting: u64,
@@ -43,7 +45,7 @@ pub struct Counts {
 
 /// The label part of labelled events.
 #[derive(Debug, Default)]
-struct LabelParts {
+pub(crate) struct LabelParts {
     values: Vec<f64>,
     event_time_us: Vec<i64>,
 }
@@ -51,8 +53,8 @@ struct LabelParts {
 /// The journal of one partition.
 #[derive(Debug)]
 pub struct Journal {
-    sequencer: Sequencer,
-    pairing: Pairing,
+    pub(crate) sequencer: Sequencer,
+    pub(crate) pairing: Pairing,
 }
 
 impl Journal {
@@ -83,23 +85,27 @@ impl Processor for Journal {
         self.sequencer.save(&mut state);
         state
     }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
 }
 
 /// Everything behind the sequencer.
 #[derive(Debug)]
-struct Pairing {
-    settings: Settings,
+pub(crate) struct Pairing {
+    pub(crate) settings: Settings,
     layout: Option<Layout>,
-    table: Table,
-    routes: Routes,
-    emitter: Emitter<LabelParts>,
+    pub(crate) table: Table,
+    pub(crate) routes: Routes,
+    pub(crate) emitter: Emitter<LabelParts>,
     outcomes: Outcomes,
     /// The greatest mark forwarded so far.
-    forwarded_us: Option<i64>,
+    pub(crate) forwarded_us: Option<i64>,
     /// A mark that is still to be written.
     mark_us: Option<i64>,
-    ledger: Ledger,
-    counts: Counts,
+    pub(crate) ledger: Ledger,
+    pub(crate) counts: Counts,
     scratch: Scratch,
 }
 

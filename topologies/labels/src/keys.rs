@@ -33,6 +33,19 @@ impl Keys {
         Keys::Inline(buffer.len() as u8, bytes)
     }
 
+    /// Packed bytes again; none when nobody packed them.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (mut rest, mut keys) = (bytes, Vec::new());
+        while !rest.is_empty() {
+            let (prefix, tail) = rest.split_first_chunk::<PREFIX_BYTES>()?;
+            let length = usize::from(u16::from_le_bytes(*prefix));
+            let (key, tail) = tail.split_at_checked(length.saturating_sub(1))?;
+            keys.push(if length == 0 { None } else { Some(std::str::from_utf8(key).ok()?) });
+            rest = tail;
+        }
+        Some(Self::pack(keys.into_iter(), &mut Vec::new()))
+    }
+
     /// The packed bytes, equal for equal keys only.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {

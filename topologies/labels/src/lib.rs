@@ -10,12 +10,14 @@
 //! further labels are *duplicate*; predictions after the outcome, and whatever the horizon passes unpaired, are
 //! *filtered*; the rest is waiting.
 
+mod entry;
 mod journal;
 mod keys;
 mod layout;
 mod outcomes;
 mod pairing;
 mod predictions;
+mod saved;
 mod settings;
 mod slab;
 mod table;

@@ -69,6 +69,15 @@ impl Known {
         }
     }
 
+    /// The prediction in it.
+    pub(crate) fn prediction(&self) -> Option<&Prediction> {
+        match self {
+            Known::Event(_, prediction) | Known::Label(_, prediction) => prediction.as_ref(),
+            Known::Prediction(prediction) => Some(prediction),
+            Known::Done { .. } => None,
+        }
+    }
+
     /// How many items wait in it.
     pub(crate) fn waiting(&self) -> u64 {
         match self {

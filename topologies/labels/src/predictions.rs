@@ -4,12 +4,13 @@
 use crate::pairing::Prediction;
 use arrow::array::{AsArray, StructArray};
 use arrow::datatypes::{Fields, Float64Type, Int32Type};
+use serde::{Deserialize, Serialize};
 
 /// Names of the texts that a prediction carries, in the order of [`Route::texts`].
 pub(crate) const TEXTS: [&str; 5] = ["model", "model_digest", "feature_set", "route", "profile"];
 
 /// What all predictions of one model and route share.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Route {
     /// Texts by the names in [`TEXTS`].
     pub(crate) texts: [Box<str>; TEXTS.len()],
@@ -36,6 +37,16 @@ impl Routes {
             });
         }
         self.last as u32
+    }
+
+    /// All routes by number.
+    pub(crate) fn all(&self) -> &[Route] {
+        &self.all
+    }
+
+    /// Takes up saved routes.
+    pub(crate) fn restore(&mut self, all: Vec<Route>) {
+        *self = Routes { all, last: 0 };
     }
 
     /// The route with a number that a prediction holds.

@@ -2,9 +2,14 @@
 //!
 //! Most ids are done: event and label were there, and only copies are still to be recognised. So an id takes 40 bytes
 //! and a place in the hash table, and what waits for its counterpart lies apart and gives its place back.
+//!
+//! An id is forgotten with the step of the time that it is remembered by, which says all about it: so a table put together
+//! from its entries forgets like the one that they came from.
 
+use crate::entry::{PART, Packed};
 use crate::pairing::Known;
 use crate::slab::Slab;
+use flow::snapshot::{Entry as Saved, Error, Notes, entry_hash};
 use hashbrown::HashTable;
 use std::collections::BTreeMap;
 
@@ -54,6 +59,10 @@ pub(crate) struct Table {
     by_step: BTreeMap<i64, Vec<u32>>,
     horizon_us: i64,
     step_us: i64,
+    notes: Notes,
+    packed: [Packed; 2],
+    /// One more than the greatest number of a route in entries that were loaded.
+    routes: usize,
 }
 
 impl Table {
@@ -67,6 +76,9 @@ impl Table {
             by_step: BTreeMap::new(),
             horizon_us,
             step_us,
+            notes: Notes::default(),
+            packed: Default::default(),
+            routes: 0,
         }
     }
 
@@ -75,23 +87,50 @@ impl Table {
         let (id, hash) = (parts(id), id as u32);
         let entries = &self.entries;
         let found = self.index.find(spread(hash), |slot| entries[slot.entry].id == id).map(|slot| slot.entry);
+        self.packed[0].clear();
         let (at, before, (known, result)) = match found {
             Some(at) => {
                 let known = self.take(at);
+                if self.notes.on() {
+                    self.packed[0].pack(&known);
+                }
                 (at, Some(known.time_us()), meet(Some(known)))
             }
-            None => {
-                let at = self.entries.insert(Entry { id, time_us: 0, fingerprint: 0, waiting: DONE });
-                self.index.insert_unique(spread(hash), Slot { hash, entry: at }, |slot| slot.hash());
-                (at, None, meet(None))
-            }
+            None => (self.add(id), None, meet(None)),
         };
+        if self.notes.on() {
+            self.packed[1].pack(&known);
+            self.note(id);
+        }
+        self.remember(at, before, known);
+        result
+    }
+
+    fn add(&mut self, id: [u64; 2]) -> u32 {
+        let hash = id[0] as u32;
+        let at = self.entries.insert(Entry { id, time_us: 0, fingerprint: 0, waiting: DONE });
+        self.index.insert_unique(spread(hash), Slot { hash, entry: at }, |slot| slot.hash());
+        at
+    }
+
+    /// Puts what is known into its place, and into the step with which it is forgotten.
+    fn remember(&mut self, at: u32, before: Option<i64>, known: Known) {
         let step = known.time_us().div_euclid(self.step_us);
-        if before.is_none_or(|before| before.div_euclid(self.step_us) < step) {
+        if before.is_none_or(|before| before.div_euclid(self.step_us) != step) {
             self.by_step.entry(step).or_default().push(at);
         }
         self.put(at, known);
-        result
+    }
+
+    /// Notes how an entry went from the first of the packed forms to the second.
+    fn note(&mut self, id: [u64; 2]) {
+        let [old, new] = self.packed.each_ref().map(Packed::bytes);
+        if old == new {
+            return;
+        }
+        let key = key(id);
+        let before = old.map_or(0, |old| entry_hash(PART, &key, old));
+        self.notes.note(&Saved { part: PART, key: &key, value: new }, before);
     }
 
     /// What is known of an entry; whatever of it waited has given up its place.
@@ -127,9 +166,15 @@ impl Table {
                 break;
             }
             for at in first.remove() {
-                // An id may have been kept longer since; it then stands in a later step, too.
+                // An id whose time has changed stands in two steps, and what it was is gone from the earlier one.
                 if self.entries[at].time_us.div_euclid(self.step_us) <= step {
-                    vain += self.take(at).waiting();
+                    let known = self.take(at);
+                    vain += known.waiting();
+                    if self.notes.on() {
+                        self.packed[0].pack(&known);
+                        self.packed[1].clear();
+                        self.note(self.entries[at].id);
+                    }
                     self.remove(at);
                 }
             }
@@ -151,4 +196,56 @@ impl Table {
     pub(crate) fn len(&self) -> usize {
         self.index.len()
     }
+
+    /// How many routes the loaded entries name.
+    pub(crate) fn routes(&self) -> usize {
+        self.routes
+    }
+
+    /// Bytes of changes since the last cut.
+    pub(crate) fn noted_bytes(&self) -> usize {
+        self.notes.bytes()
+    }
+
+    /// Where changes are noted.
+    pub(crate) fn notes(&mut self) -> &mut Notes {
+        &mut self.notes
+    }
+
+    /// Takes a saved entry in.
+    pub(crate) fn load(&mut self, entry: &Saved<'_>) -> Result<(), Error> {
+        let damaged = |detail: &str| Error::Entry { part: PART, detail: detail.to_owned() };
+        let (Some(value), PART) = (entry.value, entry.part) else { return Err(damaged("it is none of the journal's")) };
+        let id = entry.key.try_into().map(u128::from_le_bytes).map_err(|_| damaged("its key has not 16 bytes"))?;
+        let known = crate::entry::unpack(value).ok_or_else(|| damaged("its value is none of the journal's"))?;
+        let (id, hash) = (parts(id), id as u32);
+        if self.index.find(spread(hash), |slot| self.entries[slot.entry].id == id).is_some() {
+            return Err(damaged("the id is there already"));
+        }
+        self.routes = self.routes.max(known.prediction().map_or(0, |prediction| prediction.route as usize + 1));
+        let at = self.add(id);
+        self.remember(at, None, known);
+        self.notes.loaded(entry_hash(PART, entry.key, value));
+        Ok(())
+    }
+
+    /// Sum of the hashes of all entries.
+    pub(crate) fn hash(&self) -> u128 {
+        let mut packed = Packed::default();
+        self.index.iter().fold(0, |sum, slot| {
+            let Entry { id, time_us, fingerprint, waiting } = self.entries[slot.entry];
+            if waiting == DONE {
+                packed.pack(&Known::Done { time_us, fingerprint });
+            } else {
+                packed.pack(&self.waiting[waiting]);
+            }
+            let hash = entry_hash(PART, &key(id), packed.bytes().unwrap_or_default());
+            sum.wrapping_add(u128::from(hash))
+        })
+    }
+}
+
+/// The id's hash as its entry's key.
+fn key(id: [u64; 2]) -> [u8; 16] {
+    (u128::from(id[0]) | u128::from(id[1]) << 64).to_le_bytes()
 }

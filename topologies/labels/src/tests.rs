@@ -5,6 +5,7 @@
 mod harness;
 
 use expect_test::{Expect, expect};
+use flow::snapshot::Merged;
 use harness::Harness;
 
 const HORIZON_S: i64 = 1_000;
@@ -40,6 +41,9 @@ fn check_order(holds: bool, script: &str, expected: &Expect) {
         harness.feed(&records[at..], 3, false).unwrap();
         assert_eq!(harness.state(), state, "restarted at record {at}");
     }
+    for size in [1, 7, 4096] {
+        check_snapshots(holds, script, size);
+    }
     let counters = format!(
         "{lines}\nemitted {} filtered {} duplicate {} (conflict {}) behind {} waiting {}\n",
         ledger.emitted,
@@ -51,6 +55,38 @@ fn check_order(holds: bool, script: &str, expected: &Expect) {
         lines = lines.join("\n"),
     );
     expected.assert_eq(counters.trim_start());
+}
+
+/// A journal is cut after every batch; one restored from any of these cuts gives what the one that went on gave.
+#[track_caller]
+fn check_snapshots(holds: bool, script: &str, size: usize) {
+    let mut live = Harness::new(holds, HORIZON_S);
+    let records = live.records(script);
+    live.saved().track();
+    let (mut outputs, mut cuts) = (Vec::new(), Vec::new());
+    for batch in records.chunks(size) {
+        outputs.push(live.feed(batch, size, false).unwrap());
+        let blob = live.saved().cut();
+        cuts.push((live.saved().collect(1).unwrap(), blob, live.saved().hash()));
+    }
+    for at in 1..=cuts.len() {
+        let mut merged = Merged::default();
+        cuts[..at].iter().for_each(|(changes, ..)| merged.add(&changes.bytes).unwrap());
+        let (changes, blob, hash) = &cuts[at - 1];
+        merged.verify(changes.sum).unwrap();
+        assert_eq!(changes.sum, *hash, "the sum that was kept is that of the table");
+        let mut again = Harness::empty(holds, HORIZON_S);
+        let from = merged.restore(blob, again.saved()).unwrap();
+        assert_eq!(again.saved().hash(), *hash, "restored at batch {at}");
+        let position = (at * size).min(records.len());
+        let held: Vec<_> = records[..position].iter().filter(|record| record.offset >= from).cloned().collect();
+        again.feed(&held, 3, true).unwrap();
+        for (batch, output) in records.chunks(size).zip(&outputs).skip(at) {
+            assert_eq!(&again.feed(batch, size, false).unwrap(), output, "restored at batch {at} of {size}");
+        }
+        assert_eq!((again.state(), again.counts()), (live.state(), live.counts()), "restored at batch {at} of {size}");
+        assert_eq!(again.saved().hash(), live.saved().hash());
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! engine in the pipeline's order, and hands each event with its features to the next log.
 
 mod build;
+mod saved;
 mod seen;
 mod value;
 
@@ -20,6 +21,7 @@ use flow::names::{Names, Place};
 use flow::plan::Plan;
 use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Position, Sequencer, Step};
+use flow::snapshot::{Changes, State};
 use flow::sql::Expression;
 use flow::state::{Outcomes, TaskState};
 use flow::wire::{Draft, Origin};
@@ -73,6 +75,8 @@ pub struct Stage {
     ledger: Outcomes,
     mark_us: Option<i64>,
     marked: bool,
+    /// Ids noted before the last cut.
+    cut: Changes,
 }
 
 /// The entity's group as the window engine wants it.
@@ -122,6 +126,7 @@ impl Stage {
             ledger: Outcomes::default(),
             mark_us: None,
             marked: true,
+            cut: Changes::default(),
         })
     }
 
@@ -260,6 +265,10 @@ impl Processor for Stage {
         self.sequencer.save(&mut state);
         self.emitter.save(&mut state, self.sequencer.names());
         state
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
     }
 
     fn resume(&mut self, out: &mut Outbox) {

@@ -22,8 +22,10 @@ impl Engine {
         let is_new = head.now_us == i64::MIN;
         // Before its first row a key's present lies at the beginning of time, where this changes nothing.
         if !is_new && head.now_us <= clock_us.saturating_sub(self.plan.keep_us) {
+            self.touch(id);
             self.states.clear(&self.plan, id);
         }
+        self.touch(id);
         let now_us = self.states.keys.heads[id as usize].now_us;
         let applied = if time_us >= now_us {
             self.event_in_order(id, time_us, word, out);
@@ -87,6 +89,7 @@ impl Engine {
         let horizon_us = self.clocks_us[group_of(key.hash)].saturating_sub(self.plan.keep_us);
         let mut now_us = id.map_or(i64::MIN, |id| self.states.keys.heads[id as usize].now_us);
         if let Some(id) = id.filter(|_| now_us <= horizon_us) {
+            self.touch(id);
             self.states.clear(&self.plan, id);
             now_us = i64::MIN;
         }
@@ -94,6 +97,7 @@ impl Engine {
         let limit_us = if now_us == i64::MIN { horizon_us } else { now_us.saturating_sub(self.plan.keep_us) };
         if time_us > limit_us {
             let id = id.unwrap_or_else(|| self.states.intern(&self.plan, key));
+            self.touch(id);
             self.insert_label(id, time_us, value);
         }
         self.sweep();
@@ -147,7 +151,7 @@ impl Engine {
         };
         let horizon_us = self.clocks_us[head.group()].saturating_sub(self.plan.keep_us);
         if head.now_us <= horizon_us && head.live() {
-            self.states.remove(&self.plan, self.hand as u32);
+            self.forget(self.hand as u32);
         }
     }
 }

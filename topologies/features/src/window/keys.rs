@@ -49,6 +49,8 @@ pub(super) struct Head {
     /// Its events and its labels.
     pub rings: [Ring; SERIES],
     text: Text,
+    /// Number of the cut before which it was changed last, see `track`; 0 when that is saved.
+    pub changed: u32,
     live: bool,
 }
 
@@ -108,8 +110,8 @@ impl Keys {
 
     /// Numbers a key that is not there. Its state is empty; whoever calls resets what lies beside the head.
     pub fn add(&mut self, key: Key<'_>) -> u32 {
-        let head =
-            Head { hash: key.hash, now_us: i64::MIN, rings: Default::default(), text: Text::new(key.text), live: true };
+        let (hash, text, rings) = (key.hash, Text::new(key.text), Default::default());
+        let head = Head { hash, now_us: i64::MIN, rings, text, changed: 0, live: true };
         let id = match self.free.pop() {
             Some(id) => {
                 self.heads[id as usize] = head;

@@ -45,14 +45,17 @@ mod series;
 mod snapshot;
 mod states;
 mod sum;
+mod track;
 mod wide;
 
 pub use batch::{Column, Row};
 pub use restore::Error;
+pub use track::PART;
 
 use crate::Group;
 use plan::Plan;
 use states::States;
+use track::Tracker;
 
 /// Number of key groups; state is saved, handed over and forgotten per group.
 pub const GROUPS: usize = 256;
@@ -93,6 +96,7 @@ pub struct Engine {
     clocks_us: Box<[i64; GROUPS]>,
     /// Which head the sweep looks at next.
     hand: usize,
+    tracker: Tracker,
 }
 
 impl Engine {
@@ -104,6 +108,7 @@ impl Engine {
             states: States::default(),
             clocks_us: Box::new([i64::MIN; GROUPS]),
             hand: 0,
+            tracker: Tracker::default(),
         }
     }
 

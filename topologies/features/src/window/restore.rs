@@ -68,6 +68,17 @@ impl Engine {
         if super::keys::group_of(hash) != group || self.states.keys.find(key).is_some() {
             return Err(reader.damaged("a key that does not belong here"));
         }
+        self.read_state(key, reader).map(|_| ())
+    }
+
+    /// The state of a key that is not there, as [`write_value`](Engine::write_value) wrote it; gives the key's number.
+    pub(super) fn read_value(&mut self, key: Key<'_>, bytes: &[u8]) -> Result<u32, Error> {
+        let mut reader = Reader { bytes, at: 0 };
+        let id = self.read_state(key, &mut reader)?;
+        if reader.at == bytes.len() { Ok(id) } else { Err(reader.damaged("bytes after the key")) }
+    }
+
+    fn read_state(&mut self, key: Key<'_>, reader: &mut Reader<'_>) -> Result<u32, Error> {
         let now_us = reader.number()?;
         let id = self.states.intern(&self.plan, key);
         self.states.keys.heads[id as usize].now_us = now_us;
@@ -98,7 +109,7 @@ impl Engine {
             view.raise(upper_us);
             view.evict(upper_us);
         }
-        Ok(())
+        Ok(id)
     }
 }
 

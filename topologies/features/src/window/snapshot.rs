@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::keys::Head;
 use super::plan::{Plan, SERIES};
+use super::restore::Error;
 use super::{Engine, GROUPS};
 
 /// First byte of a snapshot.
@@ -51,7 +52,7 @@ impl Engine {
         for id in 0..self.states.keys.heads.len() {
             let head = &self.states.keys.heads[id];
             if head.live() && head.group() == group {
-                self.states.remove(&self.plan, id as u32);
+                self.forget(id as u32);
             }
         }
         self.clocks_us[group] = i64::MIN;
@@ -93,6 +94,11 @@ impl Engine {
         out.extend_from_slice(&head.hash.to_le_bytes());
         write_varint(head.text().len() as u64, out);
         out.extend_from_slice(head.text());
+        self.write_value(head, out);
+    }
+
+    /// The part of a key behind its name.
+    pub(super) fn write_value(&self, head: &Head, out: &mut Vec<u8>) {
         out.extend_from_slice(&head.now_us.to_le_bytes());
         for series in (0..SERIES).filter(|series| self.plan.keeps(*series)) {
             let (ring, layout) = (&head.rings[series], &self.plan.series[series]);
@@ -132,6 +138,21 @@ pub(super) fn layout(plan: &Plan) -> [u8; LAYOUT_BYTES] {
     let mut layout = [0; LAYOUT_BYTES];
     layout.copy_from_slice(&hasher.finalize()[..LAYOUT_BYTES]);
     layout
+}
+
+impl Head {
+    /// What names a key among the entries of a task: hash and text.
+    pub(super) fn write_name(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.hash.to_le_bytes());
+        out.extend_from_slice(self.text());
+    }
+}
+
+/// Hash and text of a key from its name.
+pub(super) fn read_name(name: &[u8]) -> Result<(u64, &str), Error> {
+    let (hash, text) = name.split_first_chunk().ok_or(Error::Truncated(name.len()))?;
+    let text = std::str::from_utf8(text).map_err(|_| Error::Damaged { at: 8, what: "a key that is not UTF-8" })?;
+    Ok((u64::from_le_bytes(*hash), text))
 }
 
 pub(super) fn write_varint(mut number: u64, out: &mut Vec<u8>) {

@@ -13,6 +13,7 @@ use arrow::array::RecordBatch;
 use flow::fence::{Control, ParentLog};
 use flow::names::{Names, Place};
 use flow::processor::{InRecord, OutRecord, Processor, Stop, Task};
+use flow::snapshot::State;
 use flow::state::TaskState;
 use flow::task::{LogTask, SchemaSource, Sink};
 use flow::wire::{LogReader, LogWriter};
@@ -58,7 +59,16 @@ fn place(topic: u16, partition: u16) -> Place {
 }
 
 impl Harness {
+    /// A journal that has its parents.
     pub(crate) fn new(holds: bool, horizon_s: i64) -> Self {
+        let mut harness = Self::empty(holds, horizon_s);
+        let fence = harness.fence();
+        harness.task.handle(&[fence], false, &mut Vec::new()).unwrap();
+        harness
+    }
+
+    /// A journal at its log's start.
+    pub(crate) fn empty(holds: bool, horizon_s: i64) -> Self {
         let names = Arc::new(Names::new(TOPICS));
         let event = event_schema();
         let journal = log_schema("Journal", "shop.log", Some(&event), &[], true, true).to_string();
@@ -84,10 +94,7 @@ impl Harness {
             .sink(5, Sink::Public(Encoder::new(&outcome_schema, SCHEMA_ID).unwrap()));
         let input = JsonWriter::new(&journal).unwrap();
         let output = HashMap::from([("terminal", terminal), ("outcomes", outcomes)]);
-        let mut harness = Harness { task, input, output, next: HashMap::new(), offset: 0 };
-        let fence = harness.fence();
-        harness.task.handle(&[fence], false, &mut Vec::new()).unwrap();
-        harness
+        Harness { task, input, output, next: HashMap::new(), offset: 0 }
     }
 
     fn fence(&mut self) -> InRecord {
@@ -183,6 +190,11 @@ impl Harness {
         });
         lines.extend(marks.into_iter().filter(|mark| !mark.is_empty()));
         lines
+    }
+
+    /// The state as snapshots have it.
+    pub(crate) fn saved(&mut self) -> &mut dyn State {
+        self.task.state().unwrap()
     }
 
     pub(crate) fn state(&self) -> TaskState {

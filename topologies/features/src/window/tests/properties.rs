@@ -1,5 +1,6 @@
 //! Random rows, kept small in time and keys so that edges, ties and expiry are met all the time.
 
+use flow::snapshot::{Changes, Merged};
 use proptest::prelude::*;
 
 use super::model::Model;
@@ -86,6 +87,36 @@ fn near(left: Option<f64>, right: Option<f64>, name: &str) -> bool {
 
 fn inputs(group: &Group, a: Option<f64>, b: Option<f64>) -> Vec<Option<f64>> {
     group.columns().iter().map(|column| if column == "a" { a } else { b }).collect()
+}
+
+/// What was collected of an engine so far, and its digest and hash at the cut that is being collected.
+#[derive(Default)]
+struct Saved {
+    changes: Vec<Changes>,
+    open: Option<(String, u128, Vec<(u8, i64)>)>,
+}
+
+impl Saved {
+    fn cut(&mut self, engine: &mut Engine) {
+        self.open = Some((engine.digest(), engine.hash(), engine.clocks()));
+        engine.cut();
+    }
+
+    /// Goes on collecting; what is collected to the end must restore to the engine that was cut.
+    fn collect(&mut self, engine: &mut Engine, group: &Group, keys_max: usize) {
+        let Some((digest, hash, clocks)) = &self.open else { return };
+        let Some(changes) = engine.collect(keys_max) else { return };
+        assert_eq!(changes.sum, *hash, "the sum that was kept is that of all keys");
+        self.changes.push(changes);
+        let mut merged = Merged::default();
+        self.changes.iter().for_each(|changes| merged.add(&changes.bytes).unwrap());
+        merged.verify(*hash).unwrap();
+        let mut restored = Engine::new(group, 7);
+        merged.iter().for_each(|entry| restored.load(entry.key, entry.value.unwrap()).unwrap());
+        restored.set_clocks(clocks);
+        assert_eq!((restored.digest(), restored.hash()), (digest.clone(), *hash));
+        self.open = None;
+    }
 }
 
 proptest! {
@@ -196,6 +227,34 @@ proptest! {
             batched.restore(&bytes).unwrap();
         }
         prop_assert_eq!(single.digest(), batched.digest());
+    }
+
+    #[test]
+    fn a_cut_collected_while_rows_go_on_is_the_state_at_the_cut(
+        group in groups(),
+        ops in prop::collection::vec(op(12), 1..200),
+        collected in prop::collection::vec(0..3_usize, 1..20),
+    ) {
+        let mut engine = Engine::new(&group, 7);
+        engine.track();
+        let (mut saved, mut newest_us, mut budgets) = (Saved::default(), 1_000, collected.iter().cycle());
+        for op in &ops {
+            match op {
+                Op::Event(Some(owner), step, a, b) => {
+                    super::event(&mut engine, *owner, newest_us + step, &inputs(&group, *a, *b));
+                    newest_us += step.max(&0);
+                }
+                Op::Label(owner, step, value) => super::label(&mut engine, *owner, newest_us + step, *value),
+                Op::Cut if saved.open.is_none() => saved.cut(&mut engine),
+                _ => {}
+            }
+            saved.collect(&mut engine, &group, *budgets.next().unwrap());
+        }
+        if saved.open.is_none() {
+            saved.cut(&mut engine);
+        }
+        saved.collect(&mut engine, &group, usize::MAX);
+        prop_assert!(saved.open.is_none());
     }
 
     #[test]

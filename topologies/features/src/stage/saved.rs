@@ -1,0 +1,81 @@
+//! A stage in snapshots: an entry per key of its windows and per event id; marks and clocks are in the blob.
+
+use super::Stage;
+use super::seen::{self, Seen};
+use crate::window;
+use flow::processor::Processor;
+use flow::snapshot::{Blob, Changes, Entry, Error, State};
+use serde::{Deserialize, Serialize};
+
+/// Version of the entries and of the blob.
+const VERSION: u32 = 1;
+
+/// The blob's own part.
+#[derive(Debug, Serialize, Deserialize)]
+struct Own {
+    /// Greatest event time of each key group.
+    clocks: Vec<(u8, i64)>,
+    /// The newest slice of event ids.
+    newest: Option<i64>,
+    /// The mark forwarded last.
+    mark: Option<i64>,
+}
+
+impl State for Stage {
+    fn layout(&self) -> String {
+        format!("stage:{VERSION}:{}:{}:{}", self.digest, self.engine.layout(), self.sequencer.layout())
+    }
+
+    fn track(&mut self) {
+        self.engine.track();
+        self.seen.iter_mut().for_each(Seen::track);
+    }
+
+    fn noted_bytes(&self) -> usize {
+        self.engine.noted_bytes() + self.seen.as_ref().map_or(0, Seen::noted_bytes)
+    }
+
+    fn cut(&mut self) -> String {
+        self.engine.cut();
+        self.cut = self.seen.as_mut().map(Seen::cut).unwrap_or_default();
+        let state = self.save();
+        let newest = self.seen.as_ref().map(Seen::newest);
+        let own = Own { clocks: self.engine.clocks(), newest, mark: self.mark_us };
+        Blob { header: self.sequencer.cut(state), own }.text()
+    }
+
+    fn collect(&mut self, entries_max: usize) -> Option<Changes> {
+        let windows = self.engine.collect(entries_max)?;
+        Some(std::mem::take(&mut self.cut).and(&windows))
+    }
+
+    fn load(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
+        let unknown = || Error::Entry { part: entry.part, detail: "a stage has no such entries".to_owned() };
+        let value = entry.value.ok_or_else(unknown)?;
+        match (entry.part, &mut self.seen) {
+            (window::PART, _) => self
+                .engine
+                .load(entry.key, value)
+                .map_err(|error| Error::Entry { part: entry.part, detail: error.to_string() }),
+            (seen::PART, Some(seen)) => seen.load(entry.key, value),
+            _ => Err(unknown()),
+        }
+    }
+
+    fn resume(&mut self, blob: &str) -> Result<i64, Error> {
+        let Blob { header, own } = Blob::<Own>::read(blob)?;
+        self.engine.set_clocks(&own.clocks);
+        if let (Some(seen), Some(newest)) = (&mut self.seen, own.newest) {
+            seen.set_newest(newest);
+        }
+        (self.mark_us, self.marked) = (own.mark, own.mark.is_none());
+        self.ledger = header.state.ledger;
+        let names = self.sequencer.names().clone();
+        self.emitter.restore(&header.state, &names);
+        self.sequencer.restore(&header)
+    }
+
+    fn hash(&self) -> u128 {
+        self.engine.hash().wrapping_add(self.seen.as_ref().map_or(0, Seen::hash))
+    }
+}

@@ -1,0 +1,181 @@
+//! What is known of an id, as bytes of a snapshot's entry.
+//!
+//! ```text
+//! entry      := kind:u8 time_us:i64 rest
+//! rest       := fingerprint:u64 keys prediction?         an event that waits
+//!             | value:f64 origin prediction?             a label that waits
+//!             | prediction                               a prediction alone
+//!             | fingerprint:u64                          event and label were there
+//! keys       := length:u16 bytes
+//! origin     := topic:u16 partition:u16 offset:i64
+//! prediction := time_us:i64 score:f64 threshold:f64 decision:u8 route:u32
+//! ```
+//!
+//! Numbers are little-endian; the kind says whether there is a prediction.
+
+use crate::keys::Keys;
+use crate::pairing::{Event, Known, Label, Prediction};
+use flow::names::Place;
+use flow::wire::Origin;
+
+/// Number of the journal's part among the entries of a task.
+pub(crate) const PART: u8 = 3;
+
+const EVENT: u8 = 1;
+const LABEL: u8 = 2;
+const PREDICTION: u8 = 3;
+const DONE: u8 = 4;
+/// Added to the kind of an event or label that has its prediction.
+const SCORED: u8 = 16;
+
+/// An entry's value, or that there is none. Its buffer is used again.
+#[derive(Debug, Default)]
+pub(crate) struct Packed(Vec<u8>);
+
+impl Packed {
+    /// No entry.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The value; no kind of entry has an empty one.
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+        (!self.0.is_empty()).then_some(&self.0)
+    }
+
+    /// Packs what is known.
+    pub(crate) fn pack(&mut self, known: &Known) {
+        let out = &mut self.0;
+        out.clear();
+        let scored = known.prediction();
+        let kind = match known {
+            Known::Event(..) => EVENT,
+            Known::Label(..) => LABEL,
+            Known::Prediction(_) => PREDICTION,
+            Known::Done { .. } => DONE,
+        };
+        out.push(if kind != PREDICTION && scored.is_some() { kind + SCORED } else { kind });
+        out.extend_from_slice(&known.time_us().to_le_bytes());
+        match known {
+            Known::Event(event, _) => {
+                out.extend_from_slice(&event.fingerprint.to_le_bytes());
+                let keys = event.keys.bytes();
+                out.extend_from_slice(&(keys.len() as u16).to_le_bytes());
+                out.extend_from_slice(keys);
+            }
+            Known::Label(label, _) => {
+                out.extend_from_slice(&label.value.to_bits().to_le_bytes());
+                out.extend_from_slice(&label.origin.place.topic.to_le_bytes());
+                out.extend_from_slice(&label.origin.place.partition.to_le_bytes());
+                out.extend_from_slice(&label.origin.offset.to_le_bytes());
+            }
+            Known::Prediction(_) => {}
+            Known::Done { fingerprint, .. } => out.extend_from_slice(&fingerprint.to_le_bytes()),
+        }
+        if let Some(prediction) = scored {
+            out.extend_from_slice(&prediction.time_us.to_le_bytes());
+            out.extend_from_slice(&prediction.score.to_bits().to_le_bytes());
+            out.extend_from_slice(&prediction.threshold.to_bits().to_le_bytes());
+            out.push(u8::from(prediction.decision));
+            out.extend_from_slice(&prediction.route.to_le_bytes());
+        }
+    }
+}
+
+/// What is known, from an entry's value; none when nobody packed it.
+pub(crate) fn unpack(value: &[u8]) -> Option<Known> {
+    let mut reader = Reader(value);
+    let [kind] = reader.take()?;
+    let time_us = reader.i64()?;
+    let known = match kind {
+        DONE => Known::Done { time_us, fingerprint: reader.u64()? },
+        PREDICTION => Known::Prediction(reader.prediction()?),
+        _ if kind % SCORED == EVENT => {
+            let fingerprint = reader.u64()?;
+            let length = usize::from(reader.u16()?);
+            let (keys, rest) = reader.0.split_at_checked(length)?;
+            reader.0 = rest;
+            let event = Event { time_us, fingerprint, keys: Keys::from_bytes(keys)? };
+            Known::Event(event, reader.scored(kind)?)
+        }
+        _ if kind % SCORED == LABEL => {
+            let value = f64::from_bits(reader.u64()?);
+            let place = Place { topic: reader.u16()?, partition: reader.u16()? };
+            let label = Label { known_us: time_us, value, origin: Origin { place, offset: reader.i64()? } };
+            Known::Label(label, reader.scored(kind)?)
+        }
+        _ => return None,
+    };
+    reader.0.is_empty().then_some(known)
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn i64(&mut self) -> Option<i64> {
+        self.take().map(i64::from_le_bytes)
+    }
+
+    fn prediction(&mut self) -> Option<Prediction> {
+        let time_us = self.i64()?;
+        let (score, threshold) = (f64::from_bits(self.u64()?), f64::from_bits(self.u64()?));
+        let [decision] = self.take()?;
+        let route = self.take().map(u32::from_le_bytes)?;
+        Some(Prediction { time_us, score, threshold, decision: decision == 1, route })
+    }
+
+    /// The prediction that the kind says is there; none of them when it is cut off.
+    fn scored(&mut self, kind: u8) -> Option<Option<Prediction>> {
+        if kind < SCORED { Some(None) } else { self.prediction().map(Some) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(known: &Known) {
+        let mut packed = Packed::default();
+        packed.pack(known);
+        let bytes = packed.bytes().unwrap();
+        assert_eq!(unpack(bytes).as_ref(), Some(known));
+        for length in 0..bytes.len() {
+            assert_eq!(unpack(&bytes[..length]), None, "cut at {length}");
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let _ = unpack(&damaged);
+        }
+    }
+
+    #[test]
+    fn entries_come_back_and_damaged_ones_do_no_harm() {
+        let keys = Keys::pack([Some("7"), None].into_iter(), &mut Vec::new());
+        let event = Event { time_us: -5, fingerprint: 9, keys };
+        let origin = Origin { place: Place { topic: 3, partition: 1 }, offset: 77 };
+        let label = Label { known_us: 12, value: 0.5, origin };
+        let prediction = Prediction { time_us: 4, score: 0.25, threshold: 0.5, decision: true, route: 2 };
+        check(&Known::Event(event.clone(), None));
+        check(&Known::Event(event, Some(prediction)));
+        check(&Known::Label(label, None));
+        check(&Known::Label(label, Some(prediction)));
+        check(&Known::Prediction(prediction));
+        check(&Known::Done { time_us: 3, fingerprint: 1 });
+    }
+}
