@@ -5,7 +5,7 @@ mod profiles;
 
 pub use profiles::ModelProfiles;
 
-use drift::{Inputs, Judge, JudgeTask, Judging, Profiles, Scores, Topics};
+use drift::{Inputs, Judge, JudgeTask, Judging, Profiles, Scores, Setup, Topics};
 use featurizer::{open_task, sinks};
 use flow::fence::Fences;
 use flow::names::Place;
@@ -70,15 +70,19 @@ impl Monitor {
         let own = self.own(tp)?;
         let topic = &context.plan.names.sketches;
         let text = context.schema(topic).map_err(stop)?;
-        let sketches = (context.number(topic).map_err(stop)?, schemas::arrow_schema(&text).map_err(stop)?);
-        let (names, profiles) = (context.names.clone(), profiles.clone());
-        let (monitors, digest) = (&context.pipeline.monitors, &context.pipeline.features.digest);
+        let setup = Setup {
+            own,
+            names: context.names.clone(),
+            monitors: &context.pipeline.monitors,
+            profiles: profiles.clone(),
+            sketches: (context.number(topic).map_err(stop)?, schemas::arrow_schema(&text).map_err(stop)?),
+            digest: &context.pipeline.features.digest,
+        };
         let sinks = sinks(context, &[], &[topic])?;
         if *role == Role::Features {
-            let inputs = Inputs::new(own, names, monitors, profiles, sketches, digest).fences(fences.clone());
-            open_task(context, tp, inputs, sinks)
+            open_task(context, tp, Inputs::new(setup).fences(fences.clone()), sinks)
         } else {
-            open_task(context, tp, Scores::new(own, names, monitors, profiles, sketches, digest), sinks)
+            open_task(context, tp, Scores::new(setup), sinks)
         }
     }
 

@@ -1,16 +1,60 @@
 //! Open windows of one monitor in one partition, and the sketches they leave.
 
+use crate::reference::Profiles;
 use crate::sketch::{ColumnSketch, Sketch, Sketches, Source};
 use arrow::datatypes::SchemaRef;
+use flow::config::Monitor;
 use flow::emit::Emitter;
 use flow::fence::ModelRef;
-use flow::names::Place;
+use flow::names::{Names, Place};
 use flow::processor::{Outbox, PublicRows, Stop};
 use flow::reader::Trigger;
-use flow::sequencer::Position;
+use flow::sequencer::{Position, Sequencer};
 use model::Profile;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// What a task of step one is made of, whichever log it reads.
+pub struct Setup<'a> {
+    /// The partition that it reads.
+    pub own: Place,
+    /// Topics by number.
+    pub names: Arc<Names>,
+    /// All monitors of the pipeline.
+    pub monitors: &'a [Monitor],
+    /// Where references come from.
+    pub profiles: Arc<dyn Profiles>,
+    /// Name number of the topic that sketches go to, and the Arrow form of its schema
+    /// [`schemas::contracts::SKETCHES`].
+    pub sketches: (u16, SchemaRef),
+    /// Digest of the feature set.
+    pub digest: &'a str,
+}
+
+impl Setup<'_> {
+    pub(crate) fn sequencer(&self) -> Sequencer {
+        Sequencer::new(self.own, self.names.clone(), false)
+    }
+
+    /// Every monitor with windows for what is counted here, none open yet.
+    pub(crate) fn windows(&self, source: Source) -> impl Iterator<Item = (Monitor, Windows)> {
+        let windows = move |monitor: &Monitor| {
+            (monitor.clone(), Windows::new(&monitor.name, source, self.own.partition, monitor.window_us))
+        };
+        self.monitors.iter().map(windows)
+    }
+
+    pub(crate) fn output(&self) -> Output {
+        Output::new(self.own, self.sketches.0, self.sketches.1.clone())
+    }
+}
+
+/// The profile of a model; the error says which monitor wants it.
+pub(crate) fn profile(profiles: &dyn Profiles, model: &ModelRef, monitor: &Monitor) -> Result<Arc<Profile>, String> {
+    let ModelRef { name, version, .. } = model;
+    let refuse = |reason| format!("reference of model {name}@{version} for monitor {}: {reason}", monitor.name);
+    profiles.profile(model).map_err(refuse)
+}
 
 /// A model's reference and which of its columns are counted.
 #[derive(Debug)]
@@ -48,7 +92,7 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    pub(crate) fn new(monitor: &str, source: Source, partition: u16, width_us: i64) -> Self {
+    fn new(monitor: &str, source: Source, partition: u16, width_us: i64) -> Self {
         let (monitor, open) = (monitor.to_owned(), BTreeMap::new());
         Windows { monitor, source, partition, width_us, open, closed_us: None }
     }
@@ -92,7 +136,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(own: Place, topic: u16, schema: SchemaRef) -> Self {
+    fn new(own: Place, topic: u16, schema: SchemaRef) -> Self {
         Output { emitter: Emitter::new(own), topic, schema, sketches: Vec::new(), triggers: Vec::new() }
     }
 

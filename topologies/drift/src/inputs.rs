@@ -1,17 +1,17 @@
 //! Step one over the features log: the inputs of the model in force, counted in the bins of its reference.
 
-use crate::fold::{Output, Reference, Windows};
+use crate::fold::{Output, Reference, Setup, Windows, profile};
 use crate::reference::Profiles;
 use crate::sketch::{ColumnSketch, Source};
 use arrow::array::{Array, AsArray, StructArray};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Fields, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    SchemaRef, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use flow::config::Monitor;
 use flow::fence::{Control, Fences};
 use flow::items::{Items, LogBatch};
-use flow::names::{Names, Place};
+use flow::names::Names;
 use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Sequencer, Step};
 use flow::state::{Outcomes, TaskState};
@@ -47,31 +47,17 @@ enum Part {
 }
 
 impl Inputs {
-    /// A task at its log's start. Sketches go to the topic with the name number `topic`, laid out by `schema`, the Arrow
-    /// form of [`schemas::contracts::SKETCHES`]; `digest` is that of the feature set.
-    pub fn new(
-        own: Place,
-        names: Arc<Names>,
-        monitors: &[Monitor],
-        profiles: Arc<dyn Profiles>,
-        (topic, schema): (u16, SchemaRef),
-        digest: &str,
-    ) -> Self {
-        let watch = |monitor: &Monitor| Watch {
-            windows: Windows::new(&monitor.name, Source::Inputs, own.partition, monitor.window_us),
-            monitor: monitor.clone(),
-            references: Vec::new(),
-            current: None,
-            next: None,
-        };
+    /// A task at its log's start.
+    pub fn new(setup: Setup<'_>) -> Self {
+        let watch = |(monitor, windows)| Watch { monitor, windows, references: Vec::new(), current: None, next: None };
         Inputs {
-            sequencer: Sequencer::new(own, names.clone(), false),
-            names,
-            profiles,
-            watches: monitors.iter().map(watch).collect(),
+            sequencer: setup.sequencer(),
+            watches: setup.windows(Source::Inputs).map(watch).collect(),
             ledger: Outcomes::default(),
-            output: Output::new(own, topic, schema),
-            digest: digest.to_owned(),
+            output: setup.output(),
+            digest: setup.digest.to_owned(),
+            names: setup.names,
+            profiles: setup.profiles,
         }
     }
 
@@ -147,9 +133,7 @@ impl Watch {
         if let Some(known) = self.references.iter().position(|(reference, _)| reference.model == *model) {
             return Ok(Some(known));
         }
-        let profile = profiles.profile(model).map_err(|reason| {
-            format!("reference of model {}@{} for monitor {}: {reason}", model.name, model.version, self.monitor.name)
-        })?;
+        let profile = profile(profiles, model, &self.monitor)?;
         let fields = |part: Option<&StructArray>| part.map_or_else(Fields::empty, |part| part.fields().clone());
         let (event, features) = (fields(items.event()), fields(items.features()));
         let (mut columns, mut places) = (Vec::new(), Vec::new());

@@ -19,6 +19,7 @@ mod sketch;
 mod statistic;
 mod task;
 
+pub use fold::Setup;
 pub use incident::{Incident, Incidents};
 pub use inputs::Inputs;
 pub use judge::{Judge, Judging, Verdict};

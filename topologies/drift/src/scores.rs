@@ -4,11 +4,11 @@
 //! of the scorers, which the journal itself leaves aside: a scorer's mark promises that no prediction below it is still
 //! to come.
 
-use crate::fold::{Output, Reference, Windows};
+use crate::fold::{Output, Reference, Setup, Windows, profile};
 use crate::reference::Profiles;
 use crate::sketch::Source;
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{Fields, Float64Type, SchemaRef};
+use arrow::datatypes::{Fields, Float64Type};
 use flow::config::Monitor;
 use flow::fence::{Control, ModelRef};
 use flow::items::{Items, LogBatch};
@@ -85,27 +85,22 @@ struct Watch {
 }
 
 impl Scores {
-    /// A task at its log's start; the arguments are those of [`crate::Inputs::new`].
-    pub fn new(
-        own: Place,
-        names: Arc<Names>,
-        monitors: &[Monitor],
-        profiles: Arc<dyn Profiles>,
-        (topic, schema): (u16, SchemaRef),
-        digest: &str,
-    ) -> Self {
-        let watch = |monitor: &Monitor| Watch {
-            windows: Windows::new(&monitor.name, Source::Scores, own.partition, monitor.window_us),
-            monitor: monitor.clone(),
-            references: Vec::new(),
-        };
-        let watches = monitors.iter().map(watch).collect();
+    /// A task at its log's start.
+    pub fn new(setup: Setup<'_>) -> Self {
+        let watch = |(monitor, windows)| Watch { monitor, windows, references: Vec::new() };
+        let watches = setup.windows(Source::Scores).map(watch).collect();
         Scores {
-            sequencer: Sequencer::new(own, names.clone(), false),
+            sequencer: setup.sequencer(),
             marks: Marks::default(),
-            counting: Counting { names, profiles, watches, ledger: Outcomes::default(), places: None },
-            output: Output::new(own, topic, schema),
-            digest: digest.to_owned(),
+            output: setup.output(),
+            digest: setup.digest.to_owned(),
+            counting: Counting {
+                names: setup.names,
+                profiles: setup.profiles,
+                watches,
+                ledger: Outcomes::default(),
+                places: None,
+            },
         }
     }
 }
@@ -181,8 +176,7 @@ impl Watch {
             None => {
                 let version = version.parse().map_err(|_| format!("a prediction names the model {label:?}"))?;
                 let model = ModelRef { name: name.to_owned(), version, digest: digest.to_owned() };
-                let refuse = |reason| format!("reference of model {label} for monitor {}: {reason}", self.monitor.name);
-                let profile = profiles.profile(&model).map_err(refuse)?;
+                let profile = profile(profiles, &model, &self.monitor)?;
                 let columns = profile.columns.iter().position(|column| column.name == SCORE).into_iter().collect();
                 self.references.push(Reference::new(model, profile, columns));
                 self.references.len() - 1

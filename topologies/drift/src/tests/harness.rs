@@ -6,7 +6,7 @@
 //! - `J0 scores t=11 n=3 s=0.4 m@1`: so many predictions;
 //! - `F0 mark 20`: a mark; in the journal it stands for both scorers.
 
-use crate::{Inputs, Judge, JudgeTask, Judging, Profiles, Scores, Topics};
+use crate::{Inputs, Judge, JudgeTask, Judging, Profiles, Scores, Setup, Topics};
 use flow::config::{Monitor, Promote, Psi, Retraining, Trigger};
 use flow::fence::{Control, ModelRef, ParentLog};
 use flow::names::{Names, Place};
@@ -167,12 +167,18 @@ impl Partition {
     fn sketches(&self, size: usize, suppressed: usize) -> Vec<OutRecord> {
         let own = Place { topic: self.log, partition: self.partition };
         let sketches = arrow_schema(contracts::avro(contracts::SKETCHES).unwrap()).unwrap();
-        let sink = (4, sketches);
-        let (profiles, digest) = (Arc::new(Flat), "features-digest");
+        let setup = Setup {
+            own,
+            names: names(),
+            monitors: &[monitor()],
+            profiles: Arc::new(Flat),
+            sketches: (4, sketches),
+            digest: "features-digest",
+        };
         if self.log == FEATURES {
-            self.run(Inputs::new(own, names(), &[monitor()], profiles, sink, digest), size, suppressed)
+            self.run(Inputs::new(setup), size, suppressed)
         } else {
-            self.run(Scores::new(own, names(), &[monitor()], profiles, sink, digest), size, suppressed)
+            self.run(Scores::new(setup), size, suppressed)
         }
     }
 
