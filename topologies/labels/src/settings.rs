@@ -3,7 +3,8 @@
 use arrow::datatypes::{DataType, SchemaRef};
 use flow::config::{Ordering, Pipeline};
 use flow::names::Names;
-use flow::plan::Plan;
+pub use flow::plan::Error;
+use flow::plan::{Plan, number};
 
 /// An entity that wants labelled events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,25 +41,6 @@ pub struct Settings {
     pub outcome_schema: SchemaRef,
 }
 
-/// Why a pipeline cannot have a journal.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A topic of the plan has no number.
-    #[error("topic {0} has no number; number all topics of the plan")]
-    Unnumbered(String),
-    /// A topic of the plan is missing or has no schema of ours.
-    #[error("the plan has no topic {0} with a schema; derive the plan from this pipeline")]
-    Unplanned(String),
-    /// The schema of outcomes is not usable.
-    #[error("schema of {topic} is not usable: {detail}")]
-    Schema {
-        /// The topic.
-        topic: String,
-        /// What is wrong.
-        detail: String,
-    },
-}
-
 impl Settings {
     /// The settings that follow from a pipeline, its plan, and the numbers of the plan's topics.
     pub fn of(pipeline: &Pipeline, plan: &Plan, names: &Names) -> Result<Self, Error> {
@@ -71,13 +53,14 @@ impl Settings {
                 keys.len() - 1
             });
             if entity.label_derived {
-                let topic = plan.topic(log).ok_or_else(|| Error::Unplanned(log.clone()))?;
-                targets.push(Target { log: number(names, log)?, partitions: topic.partitions as u16, key });
+                targets.push(Target {
+                    log: number(names, log)?,
+                    partitions: plan.planned(log)?.partitions as u16,
+                    key,
+                });
             }
         }
         let topic = &plan.names.outcomes;
-        let schema = plan.topic(topic).and_then(|topic| topic.schema.as_ref());
-        let schema = schema.ok_or_else(|| Error::Unplanned(topic.clone()))?;
         let holds = pipeline.ordering == Ordering::EventTime;
         Ok(Settings {
             digest: pipeline.features.digest.clone(),
@@ -88,21 +71,16 @@ impl Settings {
             keys,
             targets,
             outcomes: number(names, topic)?,
-            outcome_schema: outcome_schema(topic, &schema.to_string())?,
+            outcome_schema: outcome_schema(plan, topic)?,
         })
     }
 }
 
-fn number(names: &Names, topic: &str) -> Result<u16, Error> {
-    names.number(topic).ok_or_else(|| Error::Unnumbered(topic.to_owned()))
-}
-
-fn outcome_schema(topic: &str, avro: &str) -> Result<SchemaRef, Error> {
-    let refuse = |detail: String| Error::Schema { topic: topic.to_owned(), detail };
-    let schema = schemas::arrow_schema(avro).map_err(|error| refuse(error.to_string()))?;
+fn outcome_schema(plan: &Plan, topic: &str) -> Result<SchemaRef, Error> {
+    let schema = plan.arrow_schema(topic)?;
     match schema.field_with_name("prediction").map(|field| field.data_type()) {
         Ok(DataType::Struct(_)) => Ok(schema),
-        _ => Err(refuse("it has no record called prediction".to_owned())),
+        _ => Err(Error::Schema { topic: topic.to_owned(), detail: "it has no record called prediction".to_owned() }),
     }
 }
 

@@ -12,7 +12,7 @@ mod settings;
 pub use champion::{Models, check};
 pub use inputs::{Error as InputError, Inputs};
 pub use scorer::Scorer;
-pub use settings::{Error, Settings};
+pub use settings::Settings;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use arrow::datatypes::{DataType, Fields, SchemaRef};
 use flow::config::Pipeline;
 use flow::names::Names;
-use flow::plan::Plan;
+use flow::plan::{Error, Plan, number};
 
 /// Settings of a scorer, resolved.
 #[derive(Debug, Clone)]
@@ -30,57 +30,29 @@ pub struct Settings {
     pub journal_prediction: Fields,
 }
 
-/// Why a pipeline cannot have a scorer.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A topic of the plan has no number.
-    #[error("topic {0} has no number; number all topics of the plan")]
-    Unnumbered(String),
-    /// A topic of the plan is missing or has no schema of ours.
-    #[error("the plan has no topic {0} with a schema; derive the plan from this pipeline")]
-    Unplanned(String),
-    /// A schema is not usable.
-    #[error("schema of {topic} is not usable: {detail}")]
-    Schema {
-        /// The topic.
-        topic: String,
-        /// What is wrong.
-        detail: String,
-    },
-}
-
 impl Settings {
     /// The settings that follow from a pipeline, its plan, and the numbers of the plan's topics. `schema_id` is that of
     /// the features log's schema in the registry.
     pub fn of(pipeline: &Pipeline, plan: &Plan, names: &Names, schema_id: u32) -> Result<Self, Error> {
-        let number = |topic: &str| names.number(topic).ok_or_else(|| Error::Unnumbered(topic.to_owned()));
         let (journal, predictions) = (&plan.names.journal_log, &plan.names.predictions);
-        let topic = plan.topic(journal).ok_or_else(|| Error::Unplanned(journal.clone()))?;
-        let journal_prediction = part(&arrow_schema(plan, journal)?, "prediction").ok_or_else(|| Error::Schema {
+        let journal_prediction = part(&plan.arrow_schema(journal)?, "prediction").ok_or_else(|| Error::Schema {
             topic: journal.clone(),
             detail: "its items have no prediction".to_owned(),
         })?;
-        let features_log = arrow_schema(plan, &plan.names.features_log)?;
+        let features_log = plan.arrow_schema(&plan.names.features_log)?;
         Ok(Settings {
             feature_set: pipeline.features.digest.clone(),
             schema_id,
             event: part(&features_log, "event").unwrap_or_default(),
             features: part(&features_log, "features").unwrap_or_default(),
             key: pipeline.features.entities.first().map(|entity| entity.key.clone()),
-            predictions: number(predictions)?,
-            prediction_schema: arrow_schema(plan, predictions)?,
-            journal: number(journal)?,
-            journal_partitions: topic.partitions as u16,
+            predictions: number(names, predictions)?,
+            prediction_schema: plan.arrow_schema(predictions)?,
+            journal: number(names, journal)?,
+            journal_partitions: plan.planned(journal)?.partitions as u16,
             journal_prediction,
         })
     }
-}
-
-fn arrow_schema(plan: &Plan, topic: &str) -> Result<SchemaRef, Error> {
-    let schema = plan.topic(topic).and_then(|topic| topic.schema.as_ref());
-    let schema = schema.ok_or_else(|| Error::Unplanned(topic.to_owned()))?;
-    schemas::arrow_schema(&schema.to_string())
-        .map_err(|error| Error::Schema { topic: topic.to_owned(), detail: error.to_string() })
 }
 
 /// The fields of a part of items, such as the event, in the schema of a log.

@@ -1,6 +1,7 @@
 //! The plan: which topics and tasks follow from a pipeline.
 
 pub mod graph;
+mod lookup;
 mod names;
 mod render;
 mod tasks;
@@ -8,6 +9,7 @@ mod tasks;
 mod tests;
 mod topics;
 
+pub use lookup::{Error, number};
 pub use names::Names;
 pub use render::schema_text;
 
@@ -44,6 +46,11 @@ impl Plan {
     pub fn numbered(&self) -> crate::names::Names {
         let generation = |topic: &Topic| if topic.kind == Kind::Log { self.generation.cast_signed() } else { 0 };
         crate::names::Names::new(self.topics.iter().map(|topic| (topic.name.as_str(), generation(topic))))
+    }
+
+    /// Consumer group of a service that has one task at most, whether this pipeline has that task or not.
+    pub fn group(&self, service: Service) -> String {
+        tasks::group(&self.pipeline, service)
     }
 
     /// The tasks of one service, in order.

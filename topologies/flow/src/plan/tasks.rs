@@ -72,9 +72,15 @@ fn monitors(pipeline: &Pipeline, names: &Names) -> Vec<Task> {
 }
 
 fn task(pipeline: &Pipeline, service: Service, name: Option<&str>, reads: Vec<String>, writes: Vec<String>) -> Task {
+    let group = group(&pipeline.name, service);
     let group_id = match name {
-        Some(name) => format!("{}.{}.{name}", pipeline.name, service.name()),
-        None => format!("{}.{}", pipeline.name, service.name()),
+        Some(name) => format!("{group}.{name}"),
+        None => group,
     };
     Task { service, name: name.map(str::to_owned), group_id, reads, follows: Vec::new(), writes }
+}
+
+/// Consumer group of a service's only task; those of several tasks add their names.
+pub(super) fn group(pipeline: &str, service: Service) -> String {
+    format!("{pipeline}.{}", service.name())
 }
