@@ -71,7 +71,9 @@ impl Error {
     /// Whether starting over from the last file may help.
     fn is_retriable(&self) -> bool {
         match self {
-            Error::Log(error) => error.is_retriable() || error.is_fenced(),
+            Error::Log(error) | Error::Context(runtime::context::Error::Log(error)) => {
+                error.is_retriable() || error.is_fenced()
+            }
             Error::Archive(offline::archive::Error::Store(error)) => {
                 matches!(error, registry::store::Error::Unavailable { .. })
             }

@@ -7,18 +7,12 @@ use offline::archive::Archive;
 use registry::store::Store;
 use runtime::context::Context;
 use runtime::log::{Assigned, Commit, Poll, Revoked, Session, SessionOptions, TopicPartition};
+use runtime::patience::start_over;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
-use tracing::{info, warn};
+use tracing::info;
 
-/// How often in a row the archiver starts over after the outside world failed.
-const ATTEMPTS_MAX: u32 = 10;
-/// First pause after such a failure; it doubles each time.
-const BACKOFF_MS: u64 = 100;
-/// Longest such pause.
-const BACKOFF_MS_MAX: u64 = 10_000;
 /// Longest wait for records.
 const POLL_WAIT_MS: u64 = 500;
 /// Most records of one poll.
@@ -43,8 +37,7 @@ impl Default for Options {
 
 /// Consumer group of a pipeline's archiver.
 pub fn group(context: &Context) -> String {
-    let task = context.plan.tasks_of(Service::Archiver).next();
-    task.map_or_else(|| format!("{}.archiver", context.pipeline.name), |task| task.group_id.clone())
+    context.plan.group(Service::Archiver)
 }
 
 /// The topics it archives: all but the progress that validators share, which says nothing later.
@@ -55,21 +48,7 @@ pub fn topics(context: &Context) -> Vec<String> {
 
 /// Archives until `stop` is set; then everything read is in files.
 pub fn run(context: &Context, store: &Store, options: &Options, stop: &AtomicBool) -> Result<(), Error> {
-    let mut attempts = 0;
-    loop {
-        let mut progress = false;
-        let error = match serve(context, store, options, stop, &mut progress) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.is_retriable() => error,
-            Err(error) => return Err(error),
-        };
-        attempts = if progress { 1 } else { attempts + 1 };
-        if attempts >= ATTEMPTS_MAX || stop.load(Ordering::Relaxed) {
-            return Err(error);
-        }
-        warn!(%error, attempts, "starting over behind the last files");
-        thread::sleep(Duration::from_millis((BACKOFF_MS << attempts).min(BACKOFF_MS_MAX)));
-    }
+    start_over("archiver", stop, Error::is_retriable, |progress| serve(context, store, options, stop, progress))
 }
 
 struct Archiving<'a> {

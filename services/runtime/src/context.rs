@@ -1,6 +1,6 @@
 //! What every service of a pipeline is given: the log, the schema registry, the pipeline and its plan.
 
-use crate::log::{self, Log, TopicSpec};
+use crate::log::{self, Log, TopicPartition, TopicSpec};
 use crate::patience::{Patience, Stopped};
 use flow::config::Pipeline;
 use flow::names::Names;
@@ -100,6 +100,17 @@ impl Context {
         self.names
             .number(name)
             .ok_or_else(|| Error::Topic { pipeline: self.pipeline.name.clone(), topic: name.to_owned() })
+    }
+
+    /// The partitions of a topic in order, each with the first offset that it holds and the one behind its last.
+    pub fn bounds(&self, name: &str) -> Result<Vec<(TopicPartition, i64, i64)>, Error> {
+        let topic: Arc<str> = name.into();
+        let bounds = |partition| {
+            let tp = TopicPartition::new(topic.clone(), partition);
+            let (start, end) = self.log.watermarks(&tp)?;
+            Ok((tp, start, end))
+        };
+        (0..self.topic(name)?.partitions.cast_signed()).map(bounds).collect()
     }
 
     /// The text of a topic's planned schema.

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::history::History;
 use crate::report::{ALL, Reporter, Reports, Said};
 use runtime::context::Context;
-use runtime::log::{Input, Session, SessionOptions, TopicPartition};
+use runtime::log::{Input, Session, SessionOptions};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -66,12 +66,7 @@ pub(crate) fn ask(
     patience: Duration,
 ) -> Result<Answers, Error> {
     let topic = &context.plan.names.control;
-    let mut from = Vec::new();
-    for partition in 0..context.topic(topic)?.partitions as i32 {
-        let tp = TopicPartition::new(topic.as_str(), partition);
-        let (_, end) = context.log.watermarks(&tp)?;
-        from.push((tp, end));
-    }
+    let from = context.bounds(topic)?.into_iter().map(|(tp, _, end)| (tp, end)).collect();
     let client = format!("{}.promoter", context.pipeline.name);
     let options = SessionOptions { durable: true, ..SessionOptions::new(client, Input::Assigned(from)) };
     let mut session = context.log.session(options)?;

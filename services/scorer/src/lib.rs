@@ -56,8 +56,7 @@ impl Scorer {
 
 /// Consumer group of the scorer.
 pub fn group(context: &Context) -> String {
-    let task = context.plan.tasks_of(Role::Scorer).next();
-    task.map_or_else(|| format!("{}.scorer", context.pipeline.name), |task| task.group_id.clone())
+    context.plan.group(Role::Scorer)
 }
 
 impl Service for Scorer {

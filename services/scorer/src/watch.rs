@@ -7,7 +7,7 @@ use crate::promote::resume;
 use crate::report::{Reports, Said};
 use registry::decisions::Decisions;
 use runtime::context::Context;
-use runtime::log::{Input, SessionOptions, TopicPartition};
+use runtime::log::{Input, SessionOptions};
 use scoring::{Models, Settings};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -109,12 +109,7 @@ impl Watcher {
     fn follow(&mut self) -> Result<(), Error> {
         let Surroundings { context, decisions, .. } = &self.surroundings;
         let topic = &context.plan.names.control;
-        let mut from = Vec::new();
-        for partition in 0..context.topic(topic)?.partitions as i32 {
-            let tp = TopicPartition::new(topic.as_str(), partition);
-            let (start, _) = context.log.watermarks(&tp)?;
-            from.push((tp, start));
-        }
+        let from = context.bounds(topic)?.into_iter().map(|(tp, start, _)| (tp, start)).collect();
         let client = format!("{}.scorer.watch", context.pipeline.name);
         let mut session = context.log.session(SessionOptions::new(client, Input::Assigned(from)))?;
         let (history, mut reports) = (History::of(context, decisions)?, Reports::new(context)?);

@@ -258,7 +258,9 @@ impl Error {
     fn is_retriable(&self) -> bool {
         use registry::store::Error::Unavailable;
         match self {
-            Error::Log(error) => error.is_retriable() || error.is_fenced(),
+            Error::Log(error) | Error::Context(runtime::context::Error::Log(error)) => {
+                error.is_retriable() || error.is_fenced()
+            }
             Error::Models(registry::models::Error::Store(error))
             | Error::Decision(registry::decisions::Error::Store(error))
             | Error::Archive(offline::archive::Error::Store(error))

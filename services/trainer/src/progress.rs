@@ -90,13 +90,8 @@ fn rank(plan: &Plan, task: &Task) -> u8 {
 fn ends(context: &Context, topics: &[String]) -> Result<Ends, Error> {
     let mut ends = Vec::new();
     for topic in topics {
-        for partition in 0..context.topic(topic)?.partitions as i32 {
-            let tp = TopicPartition::new(topic.as_str(), partition);
-            let (start, end) = context.log.watermarks(&tp)?;
-            if end > start {
-                ends.push((tp, end));
-            }
-        }
+        let filled = context.bounds(topic)?.into_iter().filter(|(_, start, end)| end > start);
+        ends.extend(filled.map(|(tp, _, end)| (tp, end)));
     }
     Ok(ends)
 }

@@ -6,17 +6,12 @@ use crate::{Error, Progress, Request, Surroundings};
 use flow::plan::Service;
 use runtime::context::Context;
 use runtime::log::{Commit, SessionOptions};
+use runtime::patience::start_over;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
-/// How often in a row the trainer starts over after the outside world failed.
-const ATTEMPTS_MAX: u32 = 10;
-/// First pause after such a failure; it doubles each time.
-const BACKOFF_MS: u64 = 100;
-/// Longest such pause.
-const BACKOFF_MS_MAX: u64 = 10_000;
 /// Longest wait for requests.
 const POLL_WAIT_MS: u64 = 500;
 /// Longest that one training may take before the requests go to another trainer.
@@ -39,26 +34,16 @@ impl Default for Options {
 
 /// Consumer group of a pipeline's trainer.
 pub fn group(context: &Context) -> String {
-    let task = context.plan.tasks_of(Service::Trainer).next();
-    task.map_or_else(|| format!("{}.trainer", context.pipeline.name), |task| task.group_id.clone())
+    context.plan.group(Service::Trainer)
 }
 
 /// Answers requests until `stop` is set.
 pub fn run(surroundings: &Surroundings, options: &Options, stop: &AtomicBool) -> Result<(), Error> {
-    let mut attempts = 0;
-    loop {
-        let mut progress = false;
-        let error = match serve(surroundings, options, stop, &mut progress) {
-            Ok(()) | Err(Error::Interrupted { .. }) => return Ok(()),
-            Err(error) if error.is_retriable() => error,
-            Err(error) => return Err(error),
-        };
-        attempts = if progress { 1 } else { attempts + 1 };
-        if attempts >= ATTEMPTS_MAX || stop.load(Ordering::Relaxed) {
-            return Err(error);
-        }
-        warn!(%error, attempts, "starting over from the last commit");
-        thread::sleep(Duration::from_millis((BACKOFF_MS << attempts).min(BACKOFF_MS_MAX)));
+    let ended =
+        start_over("trainer", stop, Error::is_retriable, |progress| serve(surroundings, options, stop, progress));
+    match ended {
+        Err(Error::Interrupted { .. }) => Ok(()),
+        ended => ended,
     }
 }
 

@@ -36,13 +36,7 @@ impl Progress {
     /// Reads the topic from its start.
     pub fn open(context: &Context) -> Result<Self, context::Error> {
         let topic: Arc<str> = context.plan.names.progress.as_str().into();
-        let partitions = context.topic(&topic)?.partitions.cast_signed();
-        let starts = (0..partitions).map(|partition| {
-            let tp = TopicPartition::new(topic.clone(), partition);
-            let (start, _) = context.log.watermarks(&tp)?;
-            Ok((tp, start))
-        });
-        let starts = starts.collect::<log::Result<Vec<_>>>()?;
+        let starts = context.bounds(&topic)?.into_iter().map(|(tp, start, _)| (tp, start)).collect();
         Ok(Progress {
             session: context.log.session(SessionOptions::assigned("validator-progress", starts))?,
             writer: Writer::open(context)?,

@@ -58,15 +58,13 @@ pub struct ValidatorService {
 /// How the shell is to run this service.
 pub(crate) fn shell_options(context: &Context, options: &Options) -> shell::Options {
     let (plan, name) = (&context.plan, validation::dead::SERVICE);
-    let group = plan.tasks_of(Role::Validator).next().map(|task| task.group_id.clone());
     let topics = plan.names.sources().cloned().collect();
-    let group = group.unwrap_or_else(|| format!("{}.{name}", plan.pipeline));
     shell::Options {
         durable: options.durable,
         poll_floor: options.gather,
         stats: options.stats.clone(),
         poll_wait: shell::Options::new(name, "", Vec::new()).poll_wait.min(options.idle_timeout),
-        ..shell::Options::new(name, group, topics)
+        ..shell::Options::new(name, plan.group(Role::Validator), topics)
     }
 }
 

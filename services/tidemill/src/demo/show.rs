@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runtime::log::{Session, SessionOptions, TopicPartition};
+use runtime::log::{Session, SessionOptions};
 use schemas::registry::SchemaRegistry;
 use serde_json::{Value, json};
 use trainer::First;
@@ -33,11 +33,7 @@ impl Show {
         let names = context.plan.names.clone();
         let mut positions = Vec::new();
         for topic in [&names.predictions, &names.drift, &names.alerts, &names.retraining, &names.models] {
-            for partition in 0..context.topic(topic)?.partitions as i32 {
-                let tp = TopicPartition::new(topic.as_str(), partition);
-                let (_, end) = context.log.watermarks(&tp)?;
-                positions.push((tp, end));
-            }
+            positions.extend(context.bounds(topic)?.into_iter().map(|(tp, _, end)| (tp, end)));
         }
         let session = context.log.session(SessionOptions::assigned("tidemill.demo.show", positions))?;
         let (values, model) = (Values::default(), String::new());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use flow::plan::Names;
 use flow::public::ORIGIN_HEADER;
 use runtime::context::Context;
-use runtime::log::{Record, SessionOptions, TopicPartition};
+use runtime::log::{Record, SessionOptions};
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -183,20 +183,13 @@ fn refused(context: &Context, topic: &str) -> Result<u64, Error> {
 
 /// How many records a topic has.
 pub fn records(context: &Context, topic: &str) -> Result<u64, Error> {
-    let mut count = 0;
-    for partition in 0..context.topic(topic)?.partitions as i32 {
-        let (start, end) = context.log.watermarks(&TopicPartition::new(topic, partition))?;
-        count += (end - start).unsigned_abs();
-    }
-    Ok(count)
+    Ok(context.bounds(topic)?.into_iter().map(|(_, start, end)| (end - start).unsigned_abs()).sum())
 }
 
 /// Reads a topic from start to end.
 fn read(context: &Context, topic: &str, mut each: impl FnMut(usize, &Record)) -> Result<(), Error> {
     let (mut starts, mut ends) = (Vec::new(), Vec::new());
-    for partition in 0..context.topic(topic)?.partitions as i32 {
-        let tp = TopicPartition::new(topic, partition);
-        let (start, end) = context.log.watermarks(&tp)?;
+    for (tp, start, end) in context.bounds(topic)? {
         starts.push((tp, start));
         ends.push((start, end));
     }

@@ -1,7 +1,6 @@
 //! Publishing by the clock: so many events a second whether or not the services keep up.
 
 use arrow::array::RecordBatch;
-use runtime::log::TopicPartition;
 
 use super::args::Feed;
 use super::direct::Director;
@@ -64,8 +63,6 @@ fn split(mut batches: Batches, rows: u64) -> Result<(Vec<RecordBatch>, Batches),
 /// Ends of the events topic's partitions.
 fn ends(director: &Director<'_>) -> Result<Vec<i64>, Error> {
     let context = &director.environment.context;
-    let events = &context.plan.names.events;
-    let partitions = 0..context.topic(events)?.partitions as i32;
-    let end = |partition| Ok(context.log.watermarks(&TopicPartition::new(events.as_str(), partition))?.1);
-    partitions.map(end).collect()
+    let bounds = context.bounds(&context.plan.names.events)?;
+    Ok(bounds.into_iter().map(|(_, _, end)| end).collect())
 }
