@@ -3,9 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, TimestampMillisecondArray,
-};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, TimestampMillisecondArray};
 use arrow::compute::cast;
 use bytes::Bytes;
 use runtime::context::Context;
@@ -13,6 +11,7 @@ use runtime::log::{Publish, Session, SessionOptions};
 use schemas::codec::Encoder;
 
 use super::simulate::Transaction;
+use super::table;
 use crate::error::Error;
 
 /// How long after its transaction a label becomes known.
@@ -45,14 +44,7 @@ impl Feed {
         let known = self.waiting.partition_point(|row| row.time_ms + LABEL_DELAY_MS <= last.time_ms);
         let due: Vec<Transaction> = self.waiting.drain(..known).collect();
         self.waiting.extend(rows.iter().cloned());
-        let events: Vec<ArrayRef> = vec![
-            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id))),
-            Arc::new(TimestampMillisecondArray::from_iter_values(rows.iter().map(|row| row.time_ms))),
-            Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.customer))),
-            Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.terminal))),
-            Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.amount))),
-        ];
-        publish(&mut *self.session, &mut self.events, rows, &events)?;
+        publish(&mut *self.session, &mut self.events, rows, &table::events(rows))?;
         let labels: Vec<ArrayRef> = vec![
             Arc::new(Int64Array::from_iter_values(due.iter().map(|row| row.id))),
             Arc::new(due.iter().map(|row| Some(row.fraud)).collect::<BooleanArray>()),

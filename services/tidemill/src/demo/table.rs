@@ -1,17 +1,15 @@
-//! Simulated transactions as a Parquet file, for benchmarks.
+//! Simulated transactions as columns; and as a Parquet file, for benchmarks.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, TimestampMillisecondArray,
-};
+use arrow::array::{ArrayRef, Float64Array, Int8Array, Int32Array, Int64Array, RecordBatch, TimestampMillisecondArray};
 
 use super::simulate::{Simulator, Transaction, World};
 use crate::error::Error;
 
 /// Name of the column with the truth.
-pub const LABEL: &str = "is_fraud";
+pub const LABEL: &str = "TX_FRAUD";
 /// As many customers, terminals and transactions a day as in the handbook's own data.
 const WORLD: World = World {
     customers: 5_000,
@@ -36,14 +34,21 @@ pub fn write(file: &Path, count: u64) -> Result<(), Error> {
     Ok(offline::table::write(file, schema, &batches)?)
 }
 
-fn batch(rows: &[Transaction]) -> Result<RecordBatch, Error> {
-    let columns: [(&str, ArrayRef); 6] = [
-        ("transaction_id", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id)))),
-        ("event_time", Arc::new(TimestampMillisecondArray::from_iter_values(rows.iter().map(|row| row.time_ms)))),
-        ("customer_id", Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.customer)))),
-        ("terminal_id", Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.terminal)))),
-        ("amount", Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.amount)))),
-        (LABEL, Arc::new(rows.iter().map(|row| Some(row.fraud)).collect::<BooleanArray>())),
-    ];
+/// Transactions as a table with the columns of the handbook's own data.
+pub fn batch(rows: &[Transaction]) -> Result<RecordBatch, Error> {
+    let names = ["TRANSACTION_ID", "TX_DATETIME", "CUSTOMER_ID", "TERMINAL_ID", "TX_AMOUNT"];
+    let frauds: ArrayRef = Arc::new(Int8Array::from_iter_values(rows.iter().map(|row| i8::from(row.fraud))));
+    let columns = names.into_iter().zip(events(rows)).chain([(LABEL, frauds)]);
     RecordBatch::try_from_iter(columns).map_err(|error| Error::Failed(error.to_string()))
+}
+
+/// What a transaction's event says: id, time, customer, terminal, amount.
+pub fn events(rows: &[Transaction]) -> [ArrayRef; 5] {
+    [
+        Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id))),
+        Arc::new(TimestampMillisecondArray::from_iter_values(rows.iter().map(|row| row.time_ms))),
+        Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.customer))),
+        Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.terminal))),
+        Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row.amount))),
+    ]
 }
