@@ -3,5 +3,7 @@
 pub mod apicurio;
 pub mod fraud;
 pub mod kafka;
+pub mod models;
 pub mod pipeline;
+mod process;
 pub mod python;

@@ -3,9 +3,10 @@
 //! A virtual environment in the cache, made once by `tests/python/install.sh`. Without Python or a package index the
 //! tests that need it are skipped with one clear line, unless `TIDEMILL_REQUIRE_PYTHON=1` makes that an error.
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+
+use crate::process::{install, skip};
 
 /// Set to make a missing Python an error instead of a skip.
 const REQUIRE: &str = "TIDEMILL_REQUIRE_PYTHON";
@@ -16,15 +17,10 @@ pub struct Python(PathBuf);
 impl Python {
     /// The interpreter, installed when missing; `None` when this machine cannot have it.
     pub fn find() -> Option<Self> {
-        match install() {
-            Ok(python) => Some(Self(python)),
+        match install("python/install.sh") {
+            Ok(python) => Some(Self(python.into())),
             Err(why) => {
-                let line = format!("skipped: foreign readers need python3 with pip and a package index ({why})");
-                assert!(
-                    std::env::var_os(REQUIRE).is_none_or(|value| value != "1"),
-                    "{line}, and {REQUIRE}=1 forbids a skip"
-                );
-                drop(writeln!(io::stderr(), "{line}"));
+                skip("foreign readers need python3 with pip and a package index", &why, REQUIRE);
                 None
             }
         }
@@ -38,14 +34,4 @@ impl Python {
         assert!(output.status.success(), "the script failed:\n{errors}");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
-}
-
-fn install() -> Result<PathBuf, String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/install.sh");
-    let output = Command::new(&script).output().map_err(|error| format!("{} failed: {error}", script.display()))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        return Err(text.trim().lines().last().unwrap_or("the installation failed").to_owned());
-    }
-    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
 }

@@ -1,7 +1,6 @@
 //! The gateway over real HTTP and a real embedded log: what is acknowledged is durable, what is refused is told in full,
 //! and what other processes need of the log they get.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,13 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gateway::{Gateway, Options};
-use model::artefact::DatasetFacts;
-use model::{Artefact, Column, Dense, Draft, Network, Profile, Rule, Standardisation, Threshold};
 use registry::models::Models;
 use registry::store::Store;
 use runtime::embedded::Embedded;
 use runtime::shell::Stats;
 use serde_json::{Value, json};
+use tests::models;
 use tests::pipeline::{Deployment, Running, fraud};
 
 const EVENTS: &str = "/v1/sources/transactions/events";
@@ -206,32 +204,6 @@ fn a_tap_shows_records_and_items_as_they_come() {
     served.stop();
 }
 
-/// A model of one input.
-fn artefact(feature_set: &str) -> Artefact {
-    let amounts = vec![0.0_f32, 50.0, 100.0, 150.0];
-    let standardisation = Standardisation { mean: vec![100.0], std: vec![50.0], fill: vec![100.0] };
-    let dense = Dense { inputs: 1, outputs: 1, weight: vec![1.0], bias: vec![0.0] };
-    let network = Network::new(standardisation, vec![dense]).unwrap();
-    let mut scores = vec![0.0; amounts.len()];
-    network.score(&amounts, &mut scores);
-    Artefact::pack(Draft {
-        name: "fraud".into(),
-        parent: None,
-        dataset: DatasetFacts { digest: "0".repeat(64), rows: 1, positives: 0, first_us: 0, last_us: 1 },
-        feature_set: feature_set.into(),
-        inputs: vec!["amount".into()],
-        network,
-        threshold: Threshold { value: 0.9, rule: Rule::Fixed },
-        metrics: BTreeMap::new(),
-        seed: 1,
-        config: BTreeMap::new(),
-        environment: BTreeMap::new(),
-        profile: Profile { columns: vec![Column::fit("amount", amounts), Column::fit("score", scores)] },
-        golden_rows: vec![100.0],
-    })
-    .unwrap()
-}
-
 #[test]
 fn it_is_ready_once_a_model_is_promoted() {
     let dir = tempfile::tempdir().unwrap();
@@ -243,7 +215,8 @@ fn it_is_ready_once_a_model_is_promoted() {
     assert_eq!(answer["reasons"].as_array().map(Vec::len), Some(1), "all topics are there");
     assert_eq!(served.get_json("/v1/control").1["champion"], Value::Null);
 
-    let artefact = artefact(&served.deployment.context.pipeline.features.digest);
+    let feature_set = &served.deployment.context.pipeline.features.digest;
+    let artefact = models::of_amount(feature_set, 0.0, &[0.0, 50.0, 100.0, 150.0]);
     let models = Models::new(served.store.clone());
     models.publish("fraud", artefact.files()).unwrap();
     let mut broken = artefact.files().clone();

@@ -4,17 +4,13 @@
 #![allow(clippy::unwrap_used)]
 
 use expect_test::expect;
-use flow::fence::ModelRef;
-use model::artefact::DatasetFacts;
-use model::{Artefact, Column, Dense, Draft, Network, Profile, Rule, Standardisation, Threshold};
-use registry::models::Models;
 use registry::store::Store;
 use runtime::embedded::Embedded;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tests::fraud::{DAY_MS, Transactions};
+use tests::models;
 use tests::pipeline::{Deployment, Running, fraud};
 
 /// 2018-06-18, 00:00 UTC.
@@ -58,37 +54,11 @@ fn publish(deployment: &Deployment, days: std::ops::Range<i64>) {
     deployment.publish(rows.labels(&deployment.context, &order(&rows)));
 }
 
-/// A model of one input, whose reference is a day as [`amount`] gives it.
-fn artefact(feature_set: &str) -> Artefact {
-    let amounts: Vec<f32> = (0..EVENTS_PER_DAY).map(|n| amount(n) as f32).collect();
-    let standardisation = Standardisation { mean: vec![100.0], std: vec![50.0], fill: vec![100.0] };
-    let dense = Dense { inputs: 1, outputs: 1, weight: vec![1.0], bias: vec![0.0] };
-    let network = Network::new(standardisation, vec![dense]).unwrap();
-    let mut scores = vec![0.0; amounts.len()];
-    network.score(&amounts, &mut scores);
-    Artefact::pack(Draft {
-        name: "fraud".into(),
-        parent: None,
-        dataset: DatasetFacts { digest: "0".repeat(64), rows: 1, positives: 0, first_us: 0, last_us: 1 },
-        feature_set: feature_set.into(),
-        inputs: vec!["amount".into()],
-        network,
-        threshold: Threshold { value: 0.9, rule: Rule::Fixed },
-        metrics: BTreeMap::new(),
-        seed: 1,
-        config: BTreeMap::new(),
-        environment: BTreeMap::new(),
-        profile: Profile { columns: vec![Column::fit("amount", amounts), Column::fit("score", scores)] },
-        golden_rows: vec![100.0],
-    })
-    .unwrap()
-}
-
-/// Makes that model the champion.
+/// Makes a model the champion whose reference is a day as [`amount`] gives it.
 pub(crate) fn promote(deployment: &Deployment, store: &Store) {
-    let artefact = artefact(&deployment.context.pipeline.features.digest);
-    let published = Models::new(store.clone()).publish("fraud", artefact.files()).unwrap();
-    let model = ModelRef { name: published.name, version: published.version, digest: artefact.digest().to_owned() };
+    let amounts: Vec<f32> = (0..EVENTS_PER_DAY).map(|n| amount(n) as f32).collect();
+    let model = models::of_amount(&deployment.context.pipeline.features.digest, 0.0, &amounts);
+    let model = models::publish(store, &model);
     // The scorer is started later.
     let (context, decisions) = (&deployment.context, deployment.decisions());
     scorer::promote_with(context, decisions, model, None, scorer::Readiness::Skipped).unwrap();

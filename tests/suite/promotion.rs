@@ -3,17 +3,14 @@
 
 use flow::fence::{Control, ModelRef};
 use flow::state::TaskState;
-use model::artefact::DatasetFacts;
-use model::{Artefact, Column, Dense, Draft, Network, Profile, Rule, Standardisation, Threshold};
 use registry::control::{ControlLog, Proposed};
-use registry::models::Models;
 use registry::store::{Store, escape};
 use runtime::embedded::Embedded;
 use runtime::log::{Log, TopicPartition};
 use scorer::{Fate, History, PromoteError, Promotion, Readiness};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tests::models;
 use tests::pipeline::{Deployment, Running, fraud};
 
 /// Long enough for any scorer that runs.
@@ -42,26 +39,7 @@ impl World {
 
     /// Publishes a model that adds `bias` to the amount; `feature_set` is what it says it was trained on.
     pub fn model_of(&self, bias: f32, feature_set: &str) -> ModelRef {
-        let dense = Dense { inputs: 1, outputs: 1, weight: vec![1.0], bias: vec![bias] };
-        let standardisation = Standardisation { mean: vec![100.0], std: vec![50.0], fill: vec![100.0] };
-        let artefact = Artefact::pack(Draft {
-            name: "fraud".into(),
-            parent: None,
-            dataset: DatasetFacts { digest: "0".repeat(64), rows: 1, positives: 0, first_us: 0, last_us: 1 },
-            feature_set: feature_set.into(),
-            inputs: vec!["amount".into()],
-            network: Network::new(standardisation, vec![dense]).unwrap(),
-            threshold: Threshold { value: 0.9, rule: Rule::Fixed },
-            metrics: BTreeMap::new(),
-            seed: 1,
-            config: BTreeMap::new(),
-            environment: BTreeMap::new(),
-            profile: Profile { columns: ["amount", "score"].map(|name| Column::fit(name, [0.0, 1.0])).into() },
-            golden_rows: vec![100.0],
-        });
-        let artefact = artefact.unwrap();
-        let published = Models::new(self.store.clone()).publish("fraud", artefact.files()).unwrap();
-        ModelRef { name: published.name, version: published.version, digest: artefact.digest().to_owned() }
+        models::publish(&self.store, &models::of_amount(feature_set, bias, &[0.0, 1.0]))
     }
 
     /// Publishes one that scorers can load.
