@@ -17,6 +17,7 @@ mod offline;
 mod outcomes;
 mod promotion;
 mod registry;
+mod snapshots;
 mod streaming;
 mod tidy;
 mod training;

@@ -12,3 +12,4 @@ pub mod log;
 pub mod patience;
 pub mod shell;
 pub mod simulated;
+pub mod snapshot;

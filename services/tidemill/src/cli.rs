@@ -55,6 +55,9 @@ pub struct Global {
     /// How long services gather records between two polls, such as 1ms: less is lower latency under load, more is less CPU.
     #[arg(long, global = true, value_name = "TIME", default_value = "10ms", env = "TIDEMILL_GATHER", value_parser = duration)]
     pub gather: Duration,
+    /// Time between two snapshots of a task's state: a restart reads about so much of its log again.
+    #[arg(long, global = true, value_name = "TIME", default_value = "10s", env = "TIDEMILL_SNAPSHOT_INTERVAL", value_parser = duration)]
+    pub snapshot_interval: Duration,
     /// What results are written as.
     #[arg(long, global = true, value_enum, default_value = "text", env = "TIDEMILL_OUTPUT")]
     pub output: Format,
@@ -131,6 +134,9 @@ pub enum Command {
     /// Models in the registry.
     #[command(subcommand)]
     Model(Model),
+    /// Snapshots of the tasks' state, from which services go on after a restart.
+    #[command(subcommand)]
+    Snapshot(Snapshot),
     /// Measure what the pipeline costs on this machine.
     #[command(subcommand)]
     Bench(Bench),
@@ -328,6 +334,49 @@ pub enum Model {
         #[command(flatten)]
         readiness: ReadinessArgs,
     },
+}
+
+/// `tidemill snapshot`.
+#[derive(Debug, Subcommand)]
+pub enum Snapshot {
+    /// List snapshots, the newest of each task first.
+    List {
+        #[command(flatten)]
+        of: SnapshotArgs,
+    },
+    /// Show numbers, marks and counters in the newest snapshot of each task.
+    Show {
+        #[command(flatten)]
+        of: SnapshotArgs,
+    },
+    /// Read snapshots with all their files, and check digests and sums. Fails when one is damaged.
+    Verify {
+        #[command(flatten)]
+        of: SnapshotArgs,
+    },
+    /// Put the newest snapshot of each task into memory, as a restart would, and compare the state; changes nothing.
+    Restore {
+        #[command(flatten)]
+        of: SnapshotArgs,
+    },
+}
+
+/// Which snapshots are meant.
+#[derive(Debug, Clone, Args)]
+pub struct SnapshotArgs {
+    /// Only tasks that read a log with this in its name.
+    #[arg(value_name = "LOG", default_value = "")]
+    log: String,
+    /// Only this partition.
+    #[arg(long, value_name = "N")]
+    partition: Option<i32>,
+}
+
+impl SnapshotArgs {
+    /// Whether this task is meant.
+    pub fn means(&self, owner: &runtime::snapshot::Owner) -> bool {
+        owner.log.contains(&self.log) && self.partition.is_none_or(|partition| partition == owner.partition)
+    }
 }
 
 /// Whether scorers are asked before a promotion.

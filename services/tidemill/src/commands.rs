@@ -10,6 +10,7 @@ mod model;
 mod publish;
 mod run;
 mod score;
+mod snapshot;
 mod tap;
 mod topics;
 mod train;
@@ -39,6 +40,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Evaluate(options) => evaluate::run(global, output, options),
         Command::Score(options) => score::run(global, output, options),
         Command::Model(command) => model::run(global, output, command),
+        Command::Snapshot(command) => snapshot::run(global, output, command),
         Command::Bench(command) => bench::run(global, output, command),
     }
 }

@@ -45,6 +45,8 @@ pub struct Environment {
     pub idle_timeout: Duration,
     /// Shortest time between two polls of a service.
     pub gather: Duration,
+    /// Time between two snapshots of a task.
+    pub snapshot_interval: Duration,
     /// Longest that a record waits to be in the offline store.
     pub archive_interval: Duration,
     /// The gateway that stands between us and the log, if another process has it.
@@ -115,6 +117,7 @@ impl Environment {
             brokers: global.brokers.clone(),
             idle_timeout: global.idle_timeout.unwrap_or(idle_timeout),
             gather: global.gather,
+            snapshot_interval: global.snapshot_interval,
             archive_interval: archiver::Options::default().flush_interval,
             remote,
             signals,

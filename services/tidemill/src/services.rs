@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use featurizer::{Featurizer, Role};
 use flow::plan::Service;
 use runtime::shell::{self, Stats};
+use runtime::snapshot::{Settings, Vault};
 use scorer::{RegistryFences, RegistryModels, Scorer};
 use tracing::warn;
 
@@ -69,7 +70,10 @@ pub fn jobs(environment: &Environment, names: &[String]) -> Result<Vec<Job>, Err
 
 /// How a shell runs a service that reads one log.
 fn options(environment: &Environment, name: &str, group: &str, log: &str) -> shell::Options {
-    shell::Options { poll_floor: environment.gather, ..shell::Options::new(name, group, vec![log.to_owned()]) }
+    let vault = Vault::new(environment.store.clone());
+    let snapshots = Some(Settings { vault, interval: environment.snapshot_interval });
+    let options = shell::Options::new(name, group, vec![log.to_owned()]);
+    shell::Options { poll_floor: environment.gather, snapshots, ..options }
 }
 
 fn validator(environment: &Environment) -> Result<Vec<Job>, Error> {

@@ -6,6 +6,7 @@
 mod champion;
 mod inputs;
 mod rows;
+mod saved;
 mod scorer;
 mod settings;
 

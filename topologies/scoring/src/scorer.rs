@@ -9,6 +9,7 @@ use flow::items::{Items, LogBatch};
 use flow::names::{Names, Place};
 use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Position, Sequencer, Step};
+use flow::snapshot::State;
 use flow::state::{Outcomes, TaskState};
 use flow::wire::{Draft, Error as WireError, Origin};
 use schemas::key::{key_text, log_partition};
@@ -19,8 +20,8 @@ const MARK_STEP_US: i64 = 1_000_000;
 
 /// The scorer of one partition of the features log.
 pub struct Scorer {
-    sequencer: Sequencer,
-    scoring: Scoring,
+    pub(crate) sequencer: Sequencer,
+    pub(crate) scoring: Scoring,
 }
 
 impl Scorer {
@@ -38,6 +39,7 @@ impl Scorer {
             settings,
             models,
             champion: None,
+            control: Control::default(),
             next: None,
             emitter: Emitter::new(own),
             predictions: Predictions::default(),
@@ -71,8 +73,9 @@ impl Processor for Scorer {
                 scoring.score(items)?;
                 scoring.prepare(number, control)
             }
-            Step::Fence(_) => {
+            Step::Fence(control) => {
                 scoring.champion = scoring.next.take();
+                scoring.control = control.clone();
                 Ok(())
             }
             Step::Mark(watermark_us) => {
@@ -95,21 +98,27 @@ impl Processor for Scorer {
     fn fence(&self) -> Option<i64> {
         Some(self.sequencer.fence()).filter(|number| *number >= 0)
     }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
 }
 
 /// Everything behind the sequencer.
-struct Scoring {
+pub(crate) struct Scoring {
     names: Arc<Names>,
-    settings: Settings,
+    pub(crate) settings: Settings,
     models: Arc<dyn Models>,
-    champion: Option<Arc<Champion>>,
+    pub(crate) champion: Option<Arc<Champion>>,
+    /// The control state in force.
+    pub(crate) control: Control,
     /// The champion of the fence on offer.
-    next: Option<Arc<Champion>>,
-    emitter: Emitter<Scored>,
+    pub(crate) next: Option<Arc<Champion>>,
+    pub(crate) emitter: Emitter<Scored>,
     predictions: Predictions,
-    ledger: Outcomes,
+    pub(crate) ledger: Outcomes,
     /// The greatest mark forwarded so far.
-    forwarded_us: Option<i64>,
+    pub(crate) forwarded_us: Option<i64>,
     /// A mark that is still to be written.
     mark_us: Option<i64>,
     /// Whether outputs are only counted.
@@ -119,7 +128,7 @@ struct Scoring {
 }
 
 impl Scoring {
-    fn prepare(&mut self, number: i64, control: &Control) -> Result<(), Stop> {
+    pub(crate) fn prepare(&mut self, number: i64, control: &Control) -> Result<(), Stop> {
         let next = Champion::take(control, self.champion.as_ref(), &*self.models, &self.settings);
         self.next = next.map_err(|reason| {
             let log = self.names.show(self.emitter.own());

@@ -36,6 +36,14 @@ fn check(script: &str, expected: &Expect) {
             |lines: &[String]| lines.iter().filter(|line| !line.contains(" mark ")).cloned().collect::<Vec<_>>();
         assert!(items(&lines).ends_with(&items(&rest)), "restarted at record {at}: {rest:?}");
         assert_eq!(harness.state(), state, "restarted at record {at}");
+        let mut cut = Harness::new(shelf.clone());
+        cut.records(script);
+        cut.feed(&records[..at], 3, true).unwrap();
+        let mut restored = Harness::new(shelf.clone());
+        restored.records(script);
+        restored.saved().resume(&cut.saved().cut()).unwrap();
+        assert_eq!(restored.feed(&records[at..], 3, false).unwrap(), rest, "restored at record {at}");
+        assert_eq!(restored.state(), state, "restored at record {at}");
     }
     let ledger = state.ledger;
     expected.assert_eq(&format!("{}\nemitted {} filtered {}\n", lines.join("\n"), ledger.emitted, ledger.filtered));

@@ -3,9 +3,9 @@
 //!
 //! # Restore
 //!
-//! A stateful task begins at the log's start and is handed everything below its committed offset with its outputs
-//! suppressed; its numbers must then be those of the commit's metadata, or the shell stops. A task whose whole state is
-//! its metadata (the validator) just goes on.
+//! A stateful task begins at its newest good snapshot at or below the committed offset, or at the log's start, and is
+//! handed everything from there to the committed offset with its outputs suppressed; its numbers must then be those of
+//! the commit's metadata, or the shell stops. A task whose whole state is its metadata (the validator) just goes on.
 //!
 //! # Failure
 //!
@@ -15,6 +15,7 @@
 
 mod run;
 mod slot;
+mod snapshots;
 mod stats;
 mod worker;
 
@@ -24,6 +25,7 @@ pub use stats::Stats;
 pub use worker::Worker;
 
 use crate::log::{self, Committed, Session, TopicPartition};
+use crate::snapshot;
 use flow::processor::{Stop, Task};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +36,7 @@ pub const ATTEMPTS_MAX: u32 = 10;
 /// How a task gets its state back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restore {
-    /// By reading its log again from the start.
+    /// By reading its log again, from its newest snapshot or from the start.
     Replay,
     /// It is all in the commit's metadata.
     Metadata,
@@ -85,6 +87,8 @@ pub struct Options {
     pub durable: bool,
     /// Counters for the metrics page.
     pub stats: Arc<Stats>,
+    /// Where snapshots of tasks are kept; none takes none, and restores by replay from the log's start.
+    pub snapshots: Option<snapshot::Settings>,
 }
 
 impl Options {
@@ -101,6 +105,7 @@ impl Options {
             commit_interval: Duration::from_millis(1_000),
             poll_records_max: 16_384,
             durable: false,
+            snapshots: None,
         }
     }
 }
@@ -122,15 +127,17 @@ pub enum Error {
         /// The committed offset.
         offset: i64,
     },
-    /// The log no longer holds what a restore needs.
+    /// The log no longer holds what a restore needs: its newest snapshot is older, or there is none.
     #[error(
-        "{tp} starts at {start}, and its state needs everything from 0; retention deleted part of it, use `tidemill repair`"
+        "{tp} starts at {start}, and its state needs everything from {needed}; retention deleted part of it, use `tidemill repair`"
     )]
     LogStart {
         /// The partition.
         tp: TopicPartition,
         /// Oldest offset there is.
         start: i64,
+        /// Oldest offset that is needed.
+        needed: i64,
     },
     /// A restored task is not the one that committed.
     #[error(

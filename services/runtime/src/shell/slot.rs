@@ -1,8 +1,10 @@
 //! One partition in a shell: its task, how far it is, and what is to be committed.
 
+use super::snapshots::Progress;
 use super::{Error, Opened, Restore};
-use crate::log::{Assigned, Commit, Header, Publish, Record, Session, TopicPartition};
+use crate::log::{Assigned, Commit, Header, METADATA_BYTES_MAX, Publish, Record, Session, TopicPartition};
 use flow::processor::{InRecord, OutRecord, Stop, Task};
+use flow::state::{split_pointer, with_pointer};
 
 /// Bytes handed to a task at once, the last record not counted: what is decoded from them shall stay in the caches.
 const HANDLE_BYTES_MAX: usize = 256 * 1024;
@@ -19,11 +21,18 @@ pub struct Slot {
     next: i64,
     dirty: bool,
     restoring: Option<(i64, String)>,
+    pub(super) snapshots: Option<Progress>,
 }
 
 impl Slot {
-    /// Places a task at its committed state; with [`Restore::Replay`] the session goes back to the log's start.
-    pub(super) fn open(assigned: Assigned, opened: Opened, session: &mut dyn Session) -> Result<Self, Error> {
+    /// Places a task at its committed state; with [`Restore::Replay`] the session goes back to `from`, where a restored
+    /// snapshot wants to be read on, or else to the log's start.
+    pub(super) fn open(
+        assigned: Assigned,
+        opened: Opened,
+        from: Option<i64>,
+        session: &mut dyn Session,
+    ) -> Result<Self, Error> {
         let Assigned { tp, committed, start, .. } = assigned;
         let (mut next, mut restoring) = (start, None);
         if let Some(committed) = committed {
@@ -32,15 +41,18 @@ impl Slot {
                 return Err(Error::NoState { tp, offset: committed.offset });
             }
             if opened.restore == Restore::Replay && committed.offset > 0 {
-                if start > 0 {
-                    return Err(Error::LogStart { tp, start });
+                let needed = from.unwrap_or(0);
+                if start > needed {
+                    return Err(Error::LogStart { tp, start, needed });
                 }
-                session.seek(&tp, start)?;
-                next = start;
+                session.seek(&tp, needed)?;
+                next = needed;
                 restoring = Some((committed.offset, committed.metadata));
             }
         }
-        Ok(Slot { tp, task: opened.task, next, dirty: false, restoring })
+        let mut slot = Slot { tp, task: opened.task, next, dirty: false, restoring, snapshots: None };
+        slot.verify_reached(next)?;
+        Ok(slot)
     }
 
     /// Whether the task is still being restored.
@@ -59,10 +71,7 @@ impl Slot {
         if let Some(until) = self.restoring.as_ref().map(|(until, _)| *until) {
             let live = records.split_off(records.partition_point(|record| record.offset < until));
             self.give(&records, true, publish)?;
-            let reached = self.next >= until || !live.is_empty();
-            if let (true, Some((offset, committed))) = (reached, self.restoring.take_if(|_| reached)) {
-                self.verify(offset, committed)?;
-            }
+            self.verify_reached(live.first().map_or(self.next, |record| record.offset))?;
             records = live;
         }
         self.give(&records, false, publish)
@@ -83,8 +92,10 @@ impl Slot {
         Ok(())
     }
 
-    fn verify(&self, offset: i64, committed: String) -> Result<(), Error> {
-        let found = self.task.metadata();
+    /// Ends the restore where everything below the committed offset was read: the numbers must be the committed ones.
+    fn verify_reached(&mut self, next: i64) -> Result<(), Error> {
+        let Some((offset, committed)) = self.restoring.take_if(|(offset, _)| *offset <= next) else { return Ok(()) };
+        let (found, (committed, _)) = (self.task.metadata(), split_pointer(&committed));
         if found == committed {
             return Ok(());
         }
@@ -103,7 +114,13 @@ impl Slot {
         }
         self.task.resume(out)?;
         self.dirty = false;
-        Ok(Some(Commit { tp: self.tp.clone(), offset: self.next, metadata: self.task.metadata() }))
+        let mut metadata = self.task.metadata();
+        if let Some(pointer) = self.snapshots.as_ref().and_then(|progress| progress.pointer.as_ref()) {
+            // Without room for it, the snapshot is still found by listing.
+            let pointed = with_pointer(&metadata, pointer);
+            metadata = if pointed.len() <= METADATA_BYTES_MAX { pointed } else { metadata };
+        }
+        Ok(Some(Commit { tp: self.tp.clone(), offset: self.next, metadata }))
     }
 }
 

@@ -2,6 +2,7 @@
 //! commits: the shell's loop by the clock, a simulation by its seed.
 
 use super::slot::{Slot, outgoing};
+use super::snapshots::Snapshots;
 use super::{Error, Options, Service};
 use crate::log::{Commit, Input, Log, Poll, Revoked, Session, SessionOptions};
 use flow::processor::OutRecord;
@@ -12,6 +13,7 @@ pub struct Worker {
     options: Options,
     session: Box<dyn Session>,
     slots: Vec<Slot>,
+    snapshots: Option<Snapshots>,
 }
 
 impl Worker {
@@ -23,7 +25,8 @@ impl Worker {
             durable: options.durable,
             ..SessionOptions::new(options.name.clone(), input)
         })?;
-        Ok(Worker { options: options.clone(), session, slots: Vec::new() })
+        let snapshots = Snapshots::start(options)?;
+        Ok(Worker { options: options.clone(), session, slots: Vec::new(), snapshots })
     }
 
     /// The partitions it owns, with their tasks.
@@ -39,12 +42,19 @@ impl Worker {
         self.options.stats.polled(records);
         self.take(poll, service)?;
         service.tick(&mut self.slots, self.session.as_mut())?;
+        if let Some(snapshots) = &self.snapshots {
+            snapshots.step(&mut self.slots);
+        }
         Ok(records)
     }
 
     /// Commits what changed since the last time.
     pub fn commit(&mut self) -> Result<(), Error> {
-        commit(&mut self.slots, self.session.as_mut(), &self.options)
+        commit(&mut self.slots, self.session.as_mut(), &self.options)?;
+        if let Some(snapshots) = &self.snapshots {
+            snapshots.committed(&mut self.slots);
+        }
+        Ok(())
     }
 
     /// Commits and leaves the group.
@@ -57,11 +67,16 @@ impl Worker {
         if !poll.revoked.is_empty() {
             self.give_away(&poll.revoked)?;
         }
-        let Worker { options, session, slots } = self;
+        let Worker { options, session, slots, snapshots } = self;
         for assigned in poll.assigned {
             info!(service = %options.name, tp = %assigned.tp, committed = ?assigned.committed.as_ref().map(|at| at.offset), end = assigned.end, "partition taken");
-            let opened = service.open(&assigned.tp, assigned.committed.as_ref())?;
-            let mut slot = Slot::open(assigned, opened, session.as_mut())?;
+            let mut slot = match snapshots {
+                Some(snapshots) => snapshots.open(assigned, service, session.as_mut())?,
+                None => {
+                    let opened = service.open(&assigned.tp, assigned.committed.as_ref())?;
+                    Slot::open(assigned, opened, None, session.as_mut())?
+                }
+            };
             let mut out = Vec::new();
             slot.task.resume(&mut out)?;
             publish(&mut out, session.as_mut(), options)?;

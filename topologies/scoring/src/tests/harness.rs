@@ -11,6 +11,7 @@ use crate::{Models, Scorer, Settings};
 use flow::fence::{Control, Fences, ModelRef, Outcome, ParentLog};
 use flow::names::{Names, Place};
 use flow::processor::{InRecord, OutRecord, Processor, Stop, Task};
+use flow::snapshot::State;
 use flow::state::TaskState;
 use flow::task::{LogTask, SchemaSource, Sink};
 use flow::wire::{LogReader, LogWriter};
@@ -260,6 +261,11 @@ impl Harness {
 
     pub(crate) fn in_force(&self) -> Option<i64> {
         self.task.fence()
+    }
+
+    /// The state as snapshots have it.
+    pub(crate) fn saved(&mut self) -> &mut dyn State {
+        self.task.state().unwrap()
     }
 
     pub(crate) fn state(&self) -> TaskState {

@@ -89,11 +89,14 @@ fn inputs(group: &Group, a: Option<f64>, b: Option<f64>) -> Vec<Option<f64>> {
     group.columns().iter().map(|column| if column == "a" { a } else { b }).collect()
 }
 
+/// Digest, hash and clocks of an engine.
+type AtCut = (String, u128, Vec<(u8, i64)>);
+
 /// What was collected of an engine so far, and its digest and hash at the cut that is being collected.
 #[derive(Default)]
 struct Saved {
     changes: Vec<Changes>,
-    open: Option<(String, u128, Vec<(u8, i64)>)>,
+    open: Option<AtCut>,
 }
 
 impl Saved {

@@ -1,0 +1,233 @@
+//! Snapshots in their store: written once, found by position, read with every digest checked.
+
+use super::manifest::{self, FileRef, Manifest};
+use super::{Error, Pointer, file};
+use bytes::Bytes;
+use flow::snapshot::{Merged, State};
+use registry::store::{self, Store, escape};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// Snapshots older than the committed one that are kept, for the case that it is damaged.
+const OLDER_KEPT: usize = 2;
+/// Digits of a position in a name, so that names sort like positions.
+const POSITION_DIGITS: usize = 20;
+
+/// Whose snapshots.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Owner {
+    /// Consumer group.
+    pub group: String,
+    /// The log.
+    pub log: String,
+    /// The partition.
+    pub partition: i32,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} of {}", self.log, self.partition, self.group)
+    }
+}
+
+impl Owner {
+    fn folder(&self) -> String {
+        format!("snapshots/{}/{}/{}", escape(&self.group), escape(&self.log), self.partition)
+    }
+
+    fn file(&self, digest: &str) -> String {
+        format!("{}/files/{digest}", self.folder())
+    }
+
+    fn manifest(&self, name: &Name) -> String {
+        format!("{}/{name}.json", self.folder())
+    }
+}
+
+/// What names a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name {
+    /// Position of the snapshot.
+    pub position: i64,
+    /// SHA-256 of the manifest.
+    pub digest: String,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:0width$}-{}", self.position, self.digest, width = POSITION_DIGITS)
+    }
+}
+
+impl From<&Pointer> for Name {
+    fn from(pointer: &Pointer) -> Self {
+        Name { position: pointer.position, digest: pointer.digest.clone() }
+    }
+}
+
+impl Name {
+    fn parse(text: &str) -> Option<Self> {
+        let (position, digest) = text.strip_suffix(".json")?.split_once('-')?;
+        Some(Name { position: position.parse().ok()?, digest: digest.to_owned() })
+    }
+}
+
+/// Snapshots of all tasks in a store.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    store: Store,
+}
+
+/// A snapshot with all its files, whose digests were right.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its name.
+    pub name: Name,
+    /// The manifest.
+    pub manifest: Manifest,
+    files: Vec<Bytes>,
+}
+
+impl Vault {
+    /// Snapshots in this store.
+    pub fn new(store: Store) -> Self {
+        Vault { store }
+    }
+
+    /// Everyone who has snapshots.
+    pub fn owners(&self) -> Result<Vec<Owner>, Error> {
+        let mut owners = Vec::new();
+        let children = |prefix: String| Ok::<_, Error>((self.store.children(&prefix)?, prefix));
+        let (groups, top) = children("snapshots".to_owned())?;
+        for group in groups {
+            let (logs, below) = children(format!("{top}/{group}"))?;
+            for log in logs {
+                for partition in children(format!("{below}/{log}"))?.0 {
+                    let parts = (store::unescape(&group), store::unescape(&log), partition.parse());
+                    if let (Some(group), Some(log), Ok(partition)) = parts {
+                        owners.push(Owner { group, log, partition });
+                    }
+                }
+            }
+        }
+        owners.sort();
+        Ok(owners)
+    }
+
+    /// An owner's snapshots, the newest first.
+    pub fn list(&self, owner: &Owner) -> Result<Vec<Name>, Error> {
+        let mut names: Vec<Name> =
+            self.store.children(&owner.folder())?.iter().filter_map(|name| Name::parse(name)).collect();
+        names.sort_unstable();
+        names.reverse();
+        Ok(names)
+    }
+
+    /// A manifest.
+    pub fn manifest(&self, owner: &Owner, name: &Name) -> Result<Manifest, Error> {
+        let key = owner.manifest(name);
+        let bytes = self.read(&key, &name.digest)?;
+        let unreadable = |detail: String| Error::Unreadable { key: key.clone(), detail };
+        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
+        if manifest.v != manifest::VERSION {
+            return Err(unreadable(format!("it has version {}, this release reads {}", manifest.v, manifest::VERSION)));
+        }
+        if manifest.position != name.position {
+            return Err(unreadable(format!("it is of position {}", manifest.position)));
+        }
+        Ok(manifest)
+    }
+
+    /// A snapshot with all its files.
+    pub fn load(&self, owner: &Owner, name: &Name) -> Result<Loaded, Error> {
+        let manifest = self.manifest(owner, name)?;
+        let files = manifest.files.iter().map(|file| self.file(owner, file)).collect::<Result<_, _>>()?;
+        Ok(Loaded { name: name.clone(), manifest, files })
+    }
+
+    /// The changes in a file.
+    pub(super) fn file(&self, owner: &Owner, file: &FileRef) -> Result<Bytes, Error> {
+        let key = owner.file(&file.digest);
+        let bytes = self.read(&key, &file.digest)?;
+        let changes = file::decode(&bytes)
+            .ok_or_else(|| Error::Unreadable { key, detail: "it does not begin as our files do".to_owned() })?;
+        Ok(bytes.slice_ref(changes))
+    }
+
+    fn read(&self, key: &str, digest: &str) -> Result<Bytes, Error> {
+        let bytes = self.store.get(key)?;
+        let found = file::digest(&bytes);
+        if found == digest { Ok(bytes) } else { Err(Error::Digest { key: key.to_owned(), found }) }
+    }
+
+    /// Writes a file of changes.
+    pub(super) fn put_file(&self, owner: &Owner, changes: &[u8], entries: u64) -> Result<FileRef, Error> {
+        let bytes = file::encode(changes);
+        let digest = file::digest(&bytes);
+        self.create(&owner.file(&digest), &bytes)?;
+        Ok(FileRef { digest, bytes: bytes.len() as u64, entries })
+    }
+
+    /// Writes a manifest; its files are there.
+    pub(super) fn put_manifest(&self, owner: &Owner, manifest: &Manifest) -> Result<Pointer, Error> {
+        let text = serde_json::to_string(manifest).unwrap_or_default();
+        let pointer = Pointer { position: manifest.position, digest: file::digest(text.as_bytes()) };
+        self.create(&owner.manifest(&Name::from(&pointer)), text.as_bytes())?;
+        Ok(pointer)
+    }
+
+    /// What is there already has this content, for its name says so.
+    fn create(&self, key: &str, bytes: &[u8]) -> Result<(), Error> {
+        match self.store.put_create(key, bytes) {
+            Err(store::Error::AlreadyExists { .. }) => Ok(self.store.settle(key)?),
+            other => Ok(other?),
+        }
+    }
+
+    /// Deletes what is older than the snapshots before a committed one, with the files that only those name.
+    pub(super) fn clean(&self, owner: &Owner, committed: &Pointer) -> Result<(), Error> {
+        let names = self.list(owner)?;
+        let older = names.partition_point(|name| name.position >= committed.position);
+        let (kept, gone) = names.split_at(names.len().min(older + OLDER_KEPT));
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let files = |names: &[Name]| -> BTreeSet<String> {
+            let manifests = names.iter().filter_map(|name| self.manifest(owner, name).ok());
+            manifests.flat_map(|manifest| manifest.files).map(|file| file.digest).collect()
+        };
+        let unused = files(gone);
+        let used = files(kept);
+        for name in gone {
+            self.store.delete(&owner.manifest(name))?;
+        }
+        for digest in unused.difference(&used) {
+            self.store.delete(&owner.file(digest))?;
+        }
+        Ok(())
+    }
+}
+
+impl Loaded {
+    /// The entries, whose sum is checked.
+    pub fn merged(&self) -> Result<Merged<'_>, flow::snapshot::Error> {
+        let mut merged = Merged::default();
+        for file in &self.files {
+            merged.add(file)?;
+        }
+        let sum = self.manifest.sum().ok_or_else(|| flow::snapshot::Error::Blob("its sum is no number".to_owned()))?;
+        merged.verify(sum)?;
+        Ok(merged)
+    }
+
+    /// Puts a task that has handled nothing into this state; gives the offset to read its log from.
+    pub fn restore(&self, state: &mut dyn State) -> Result<i64, Error> {
+        let position = self.manifest.position;
+        let (found, expected) = (self.manifest.layout.clone(), state.layout());
+        if found != expected {
+            return Err(Error::Layout { position, found, expected });
+        }
+        let merged = self.merged().map_err(|source| Error::State { position, source })?;
+        merged.restore(&self.manifest.blob, state).map_err(|source| Error::State { position, source })
+    }
+}

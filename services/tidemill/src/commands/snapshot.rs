@@ -1,0 +1,180 @@
+//! `tidemill snapshot`: what is kept of the tasks' state, and whether it is good.
+
+use std::time::Instant;
+
+use featurizer::Featurizer;
+use flow::snapshot::Blob;
+use runtime::log::TopicPartition;
+use runtime::shell::Service;
+use runtime::snapshot::{self, Manifest, Name, Owner, Vault};
+use serde_json::{Value, json};
+
+use crate::cli::{Global, Snapshot, SnapshotArgs};
+use crate::environment::{Environment, Workshop};
+use crate::error::Error;
+use crate::output::{Output, table};
+
+/// A snapshot, or why it cannot be had.
+struct Row {
+    owner: Owner,
+    name: Name,
+    found: Result<Manifest, String>,
+}
+
+pub fn run(global: &Global, output: Output, command: &Snapshot) -> Result<(), Error> {
+    match command {
+        Snapshot::List { of } => list(global, output, of),
+        Snapshot::Show { of } => show(global, output, of),
+        Snapshot::Verify { of } => verify(global, output, of),
+        Snapshot::Restore { of } => restore(global, output, of),
+    }
+}
+
+/// All snapshots that are meant, read by `read`.
+fn rows(
+    vault: &Vault,
+    of: &SnapshotArgs,
+    read: impl Fn(&Owner, &Name) -> Result<Manifest, snapshot::Error>,
+) -> Result<Vec<Row>, Error> {
+    let mut rows = Vec::new();
+    for owner in vault.owners().map_err(failed)?.into_iter().filter(|owner| of.means(owner)) {
+        for name in vault.list(&owner).map_err(failed)? {
+            let found = read(&owner, &name).map_err(|error| error.to_string());
+            rows.push(Row { owner: owner.clone(), name, found });
+        }
+    }
+    Ok(rows)
+}
+
+/// The newest snapshot of each task that is meant.
+fn newest(vault: &Vault, of: &SnapshotArgs) -> Result<Vec<(Owner, Name)>, Error> {
+    let mut found = Vec::new();
+    for owner in vault.owners().map_err(failed)?.into_iter().filter(|owner| of.means(owner)) {
+        found.extend(vault.list(&owner).map_err(failed)?.into_iter().next().map(|name| (owner, name)));
+    }
+    if found.is_empty() {
+        return Err(Error::Input(
+            "there is no such snapshot; `tidemill snapshot list` shows those there are".to_owned(),
+        ));
+    }
+    Ok(found)
+}
+
+fn list(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Error> {
+    let vault = Vault::new(Workshop::open(global)?.store);
+    let rows = rows(&vault, of, |owner, name| vault.manifest(owner, name))?;
+    output.show(|| text(&rows), || rows.iter().map(value).collect())
+}
+
+fn verify(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Error> {
+    let vault = Vault::new(Workshop::open(global)?.store);
+    let rows = rows(&vault, of, |owner, name| {
+        let loaded = vault.load(owner, name)?;
+        loaded.merged().map_err(|source| snapshot::Error::State { position: name.position, source })?;
+        Ok(loaded.manifest)
+    })?;
+    output.show(|| text(&rows), || rows.iter().map(value).collect())?;
+    let bad = rows.iter().filter(|row| row.found.is_err()).count();
+    if bad > 0 {
+        return Err(Error::Failed(format!("{bad} of {} snapshots are damaged; tasks pass them over", rows.len())));
+    }
+    Ok(())
+}
+
+fn show(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Error> {
+    let vault = Vault::new(Workshop::open(global)?.store);
+    for (owner, name) in newest(&vault, of)? {
+        let manifest = vault.manifest(&owner, &name).map_err(failed)?;
+        let header = Blob::header(&manifest.blob).map_err(|error| Error::Failed(error.to_string()))?;
+        let row = Row { owner, name, found: Ok(manifest) };
+        let shown = || {
+            let state = serde_json::to_string_pretty(&header).unwrap_or_default();
+            format!("{}\n{state}", text(std::slice::from_ref(&row)))
+        };
+        output.show(shown, || {
+            let mut value = value(&row);
+            value["state"] = json!(header);
+            value
+        })?;
+    }
+    Ok(())
+}
+
+/// Puts the newest snapshots into tasks in memory, and compares the state that comes out; nothing else changes.
+fn restore(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Error> {
+    let environment = Environment::existing(global)?;
+    let vault = Vault::new(environment.store.clone());
+    for (owner, name) in newest(&vault, of)? {
+        let started = Instant::now();
+        let roles = Featurizer::roles(&environment.context);
+        let Some((role, _)) = roles.into_iter().find(|(_, log)| *log == owner.log) else {
+            crate::output::note(&format!("{owner}: no task of this pipeline's generation reads it"));
+            continue;
+        };
+        let tp = TopicPartition::new(owner.log.as_str(), owner.partition);
+        let mut opened =
+            Featurizer::new(environment.context.clone(), role).open(&tp, None).map_err(runtime::shell::Error::from)?;
+        let Some(state) = opened.task.state() else { continue };
+        let loaded = vault.load(&owner, &name).map_err(failed)?;
+        let from = loaded.restore(state).map_err(failed)?;
+        let (hash, entries) = (state.hash(), loaded.merged().map_or(0, |merged| merged.len()));
+        if Some(hash) != loaded.manifest.sum() {
+            let wanted = &loaded.manifest.sum;
+            return Err(Error::Failed(format!(
+                "{owner} at {}: the state is {hash:032x} and not {wanted}",
+                name.position
+            )));
+        }
+        let elapsed_ms = started.elapsed().as_millis() as u64;
+        let position = name.position;
+        let shown = || {
+            format!(
+                "{owner} at {position}: {entries} entries in {elapsed_ms} ms, state {hash:032x}; a task would read on from {from}"
+            )
+        };
+        output.show(shown, || {
+            json!({"group": owner.group, "log": owner.log, "partition": owner.partition, "position": position,
+                "entries": entries, "elapsed_ms": elapsed_ms, "state": format!("{hash:032x}"), "from": from})
+        })?;
+    }
+    Ok(())
+}
+
+fn text(rows: &[Row]) -> String {
+    let cells = |row: &Row| {
+        let Row { owner, name, found } = row;
+        let mut cells = vec![owner.log.clone(), owner.partition.to_string(), name.position.to_string()];
+        match found {
+            Ok(manifest) => cells.extend([
+                manifest.files.len().to_string(),
+                manifest.bytes().to_string(),
+                manifest.sum.clone(),
+                owner.group.clone(),
+            ]),
+            Err(error) => {
+                cells.extend(["-".to_owned(), "-".to_owned(), format!("damaged: {error}"), owner.group.clone()])
+            }
+        }
+        cells
+    };
+    let headings = ["LOG", "PARTITION", "POSITION", "FILES", "BYTES", "STATE", "GROUP"];
+    table(&headings, &rows.iter().map(cells).collect::<Vec<_>>())
+}
+
+fn value(row: &Row) -> Value {
+    let Row { owner, name, found } = row;
+    let manifest = found.as_ref().ok();
+    json!({
+        "group": owner.group, "log": owner.log, "partition": owner.partition,
+        "position": name.position, "digest": name.digest,
+        "files": manifest.map(|manifest| &manifest.files), "state": manifest.map(|manifest| &manifest.sum),
+        "damaged": found.as_ref().err(),
+    })
+}
+
+fn failed(error: snapshot::Error) -> Error {
+    match error {
+        snapshot::Error::Store(error) => error.into(),
+        other => Error::Failed(other.to_string()),
+    }
+}

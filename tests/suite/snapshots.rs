@@ -1,0 +1,282 @@
+//! Snapshots of stateful tasks: state saved at any point and taken up again changes nothing that comes after, and a
+//! service that died reads little of its log again.
+
+use flow::plan::Service as Planned;
+use flow::processor::{InRecord, OutRecord, Task};
+use flow::snapshot::{Changes, Merged};
+use runtime::embedded::Embedded;
+use runtime::log::{Input, SessionOptions, TopicPartition};
+use runtime::shell::{self, Service, Worker};
+use runtime::snapshot::{Owner, Settings, Vault};
+use std::sync::Arc;
+use std::time::Duration;
+use tests::fraud::{DAY_MS, LABEL_DELAY_MS, Transactions};
+use tests::pipeline::{Deployment, fraud};
+
+use featurizer::{Featurizer, Role};
+use registry::store::Store;
+
+const EVENTS: usize = 480;
+/// Events and labels are published in as many steps, so that logs have many records.
+const STEPS: usize = 40;
+const JITTER_MS: i64 = 5 * 60_000;
+const IDLE: Duration = Duration::from_millis(300);
+const GROUP: &str = "snapshots.test";
+
+fn transactions() -> Transactions {
+    let mut rows = Transactions::default();
+    for at in 0..EVENTS as i64 {
+        rows.id.push(1_000 + at);
+        rows.time_ms.push(1_522_540_800_000 + at * DAY_MS / 10 + (at * 7_919) % JITTER_MS);
+        rows.customer.push((at * 7 % 23) as i32);
+        rows.terminal.push((at * 11 % 17) as i32);
+        rows.amount.push((at * 37 % 1_000) as f64 / 8.0);
+        rows.fraud.push(at % 5 == 0);
+    }
+    rows
+}
+
+/// Logs of a pipeline that has seen all transactions, some of them twice.
+struct Logs {
+    deployment: Deployment,
+    _dir: tempfile::TempDir,
+}
+
+impl Logs {
+    fn new(ordering: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Embedded::open(dir.path().join("log")).unwrap();
+        // Steps are days long, and a log has their source partitions in any order.
+        let horizon = ("dedupe_horizon: 1d", "dedupe_horizon: 30d");
+        let pipeline = fraud(&[("ordering: arrival", &format!("ordering: {ordering}")), horizon]);
+        let deployment = Deployment::new(Arc::new(log), Store::memory(), pipeline);
+        let rows = transactions();
+        let running = deployment.start(Duration::ZERO, IDLE);
+        let mut arrivals: Vec<(i64, usize, bool)> =
+            (0..rows.len()).map(|row| (rows.time_ms[row], row, false)).collect();
+        arrivals.extend((0..rows.len()).map(|row| (rows.time_ms[row] + LABEL_DELAY_MS, row, true)));
+        arrivals.extend((0..rows.len()).step_by(9).map(|row| (rows.time_ms[row] + JITTER_MS, row, false)));
+        arrivals.sort_unstable();
+        for step in arrivals.chunks(arrivals.len().div_ceil(STEPS)) {
+            let pick = |labels: bool| -> Vec<(usize, i32)> {
+                step.iter().filter(|one| one.2 == labels).map(|one| (one.1, (one.1 % 4) as i32)).collect()
+            };
+            deployment.publish(rows.events(&deployment.context, &pick(false)));
+            let labels = pick(true);
+            if !labels.is_empty() {
+                deployment.publish(rows.labels(&deployment.context, &labels));
+            }
+            deployment.wait(&[&running], || validated(&deployment));
+        }
+        deployment.features(rows.len(), &running);
+        assert_eq!(running.stop(), Vec::<String>::new());
+        Logs { deployment, _dir: dir }
+    }
+
+    fn read(&self, tp: &TopicPartition) -> Vec<InRecord> {
+        let log = &self.deployment.context.log;
+        let (start, end) = log.watermarks(tp).unwrap();
+        let input = Input::Assigned(vec![(tp.clone(), start)]);
+        let mut session = log.session(SessionOptions::new("test.read", input)).unwrap();
+        let mut records = Vec::new();
+        while records.len() < (end - start) as usize {
+            let poll = session.poll(Duration::from_millis(200)).unwrap();
+            for record in poll.records.into_iter().flat_map(|(_, records)| records) {
+                let headers = record.headers.into_iter().map(|header| (header.name, header.value)).collect();
+                let (offset, append_time_ms) = (record.offset, record.append_time_ms);
+                records.push(InRecord { offset, append_time_ms, key: record.key, value: record.value, headers });
+            }
+        }
+        records.retain(|record| record.offset < end);
+        records
+    }
+
+    fn task(&self, role: Role, tp: &TopicPartition) -> Box<dyn Task> {
+        Featurizer::new(self.deployment.context.clone(), role).open(tp, None).unwrap().task
+    }
+}
+
+/// Whether the validator has committed everything there is.
+fn validated(deployment: &Deployment) -> bool {
+    let context = &deployment.context;
+    let task = context.plan.tasks_of(Planned::Validator).next().unwrap();
+    task.reads.iter().all(|topic| {
+        let partitions = context.log.partitions(topic).unwrap().unwrap();
+        let tps: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic.as_str(), partition)).collect();
+        let committed = context.log.committed(&task.group_id, &tps).unwrap();
+        tps.iter().zip(committed).all(|(tp, committed)| {
+            let end = context.log.watermarks(tp).unwrap().1;
+            end == 0 || committed.is_some_and(|committed| committed.offset == end)
+        })
+    })
+}
+
+/// What a task gave for a batch, as bytes.
+fn handle(task: &mut dyn Task, batch: &[InRecord], suppressed: bool) -> Vec<(String, Option<u16>, Vec<u8>)> {
+    let mut out: Vec<OutRecord> = Vec::new();
+    task.handle(batch, suppressed, &mut out).unwrap();
+    let shown = |record: OutRecord| {
+        (record.topic.to_string(), record.partition, record.value.map(|value| value.to_vec()).unwrap_or_default())
+    };
+    out.into_iter().map(shown).collect()
+}
+
+struct Taken {
+    /// Batches handled before it.
+    batches: usize,
+    blob: String,
+    hash: u128,
+    /// How many of the changes belong to it.
+    changes: usize,
+}
+
+/// A task is cut again and again, and collected while it goes on; a task restored from any cut gives what it gave.
+fn check_task(logs: &Logs, role: Role, tp: &TopicPartition, size: usize) {
+    let records = logs.read(tp);
+    let batches: Vec<&[InRecord]> = records.chunks(size).collect();
+    let mut live = logs.task(role, tp);
+    live.state().unwrap().track();
+    let (mut outputs, mut changes, mut cuts): (Vec<_>, Vec<Changes>, Vec<Taken>) = Default::default();
+    let mut open: Option<Taken> = None;
+    for (at, batch) in batches.iter().enumerate() {
+        outputs.push(handle(&mut *live, batch, false));
+        let last = at + 1 == batches.len();
+        let state = live.state().unwrap();
+        if open.is_none() && (at % 3 == 0 || last) {
+            let hash = state.hash();
+            open = Some(Taken { batches: at + 1, blob: state.cut(), hash, changes: 0 });
+        }
+        if let Some(collected) = state.collect(if last { usize::MAX } else { 2 }) {
+            changes.push(collected);
+            cuts.extend(open.take().map(|cut| Taken { changes: changes.len(), ..cut }));
+        }
+    }
+    assert!(!cuts.is_empty() || batches.is_empty(), "{tp} was cut");
+    let some = cuts.len().div_ceil(6).max(1);
+    for cut in cuts.iter().step_by(some) {
+        let mut merged = Merged::default();
+        changes[..cut.changes].iter().for_each(|changes| merged.add(&changes.bytes).unwrap());
+        assert_eq!(changes[cut.changes - 1].sum, cut.hash, "the sum that was kept is that of the state");
+        merged.verify(cut.hash).unwrap();
+        let mut again = logs.task(role, tp);
+        let from = merged.restore(&cut.blob, again.state().unwrap()).unwrap();
+        assert_eq!(again.state().unwrap().hash(), cut.hash);
+        let position = batches[..cut.batches].iter().map(|batch| batch.len()).sum::<usize>();
+        let held: Vec<InRecord> = records[..position].iter().filter(|record| record.offset >= from).cloned().collect();
+        assert_eq!(handle(&mut *again, &held, true), []);
+        for (at, batch) in batches.iter().enumerate().skip(cut.batches) {
+            assert_eq!(handle(&mut *again, batch, false), outputs[at], "{tp} restored after batch {}", cut.batches);
+        }
+        assert_eq!(again.metadata(), live.metadata());
+        assert_eq!(again.state().unwrap().hash(), live.state().unwrap().hash());
+    }
+}
+
+#[track_caller]
+fn check_tasks(ordering: &str) {
+    let logs = Logs::new(ordering);
+    for (role, log) in Featurizer::roles(&logs.deployment.context) {
+        for partition in 0..2 {
+            for size in [1, 7, 4096] {
+                check_task(&logs, role, &TopicPartition::new(log.as_str(), partition), size);
+            }
+        }
+    }
+}
+
+#[test]
+fn state_taken_up_at_any_point_changes_nothing_in_arrival_order() {
+    check_tasks("arrival");
+}
+
+#[test]
+fn state_taken_up_at_any_point_changes_nothing_in_event_time_order() {
+    check_tasks("event_time");
+}
+
+/// A stage that reads its log from the start, snapshots taken at every poll.
+struct Stage<'a> {
+    logs: &'a Logs,
+    log: String,
+    vault: Vault,
+    service: Featurizer,
+}
+
+impl<'a> Stage<'a> {
+    fn new(logs: &'a Logs, store: Store) -> Self {
+        let context = &logs.deployment.context;
+        let (role, log) = Featurizer::roles(context).remove(0);
+        Stage { logs, log, vault: Vault::new(store), service: Featurizer::new(context.clone(), role) }
+    }
+
+    /// A session that has joined; no record was handled yet.
+    fn join(&self) -> Worker {
+        let options = shell::Options {
+            poll_wait: Duration::from_millis(100),
+            poll_records_max: 3,
+            snapshots: Some(Settings { vault: self.vault.clone(), interval: Duration::ZERO }),
+            ..shell::Options::new("test.stage", GROUP, vec![self.log.clone()])
+        };
+        Worker::join(&*self.logs.deployment.context.log, &options).unwrap()
+    }
+
+    /// Polls until all is read, committing every time; gives the records that were read.
+    fn drain(&mut self, worker: &mut Worker) -> usize {
+        let (mut read, mut idle) = (0, 0);
+        // The last snapshot takes a few polls more.
+        while idle < 5 || worker.slots().is_empty() {
+            let records = worker.step(&mut self.service).unwrap();
+            worker.commit().unwrap();
+            read += records;
+            idle = if records == 0 { idle + 1 } else { 0 };
+        }
+        read
+    }
+
+    fn owner(&self, partition: i32) -> Owner {
+        Owner { group: GROUP.to_owned(), log: self.log.clone(), partition }
+    }
+
+    fn records(&self) -> usize {
+        let log = &self.logs.deployment.context.log;
+        (0..4)
+            .map(|partition| log.watermarks(&TopicPartition::new(self.log.as_str(), partition)).unwrap().1 as usize)
+            .sum()
+    }
+}
+
+#[test]
+fn a_restart_reads_from_the_snapshot_and_a_damaged_one_gives_way_to_the_one_before() {
+    let logs = Logs::new("arrival");
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::local(dir.path()).unwrap();
+    let mut stage = Stage::new(&logs, store.clone());
+    let mut worker = stage.join();
+    let all = stage.drain(&mut worker);
+    assert_eq!(all, stage.records());
+    // Dropped as a process that was killed: nothing more is committed.
+    drop(worker);
+
+    let mut worker = stage.join();
+    let read = stage.drain(&mut worker);
+    assert!(read * 4 < all, "{read} of {all} records were read again after a restart");
+    drop(worker);
+
+    // The newest snapshot of a partition is damaged: a few records more.
+    let owner = stage.owner(0);
+    let names = stage.vault.list(&owner).unwrap();
+    assert!(names.len() >= 2, "there is a snapshot before the newest");
+    let folder = format!("snapshots/{GROUP}/{}/0", stage.log);
+    store.put(&format!("{folder}/{}.json", names[0]), b"{}").unwrap();
+    let mut worker = stage.join();
+    let read_before = stage.drain(&mut worker);
+    assert!(read_before >= read && read_before * 2 < all, "{read_before} of {all} records");
+    drop(worker);
+
+    // Everything is gone: the log from its start.
+    for key in store.list("snapshots").unwrap() {
+        store.delete(&key).unwrap();
+    }
+    let mut worker = stage.join();
+    assert_eq!(stage.drain(&mut worker), all, "without a snapshot everything is read again");
+}

@@ -1,0 +1,55 @@
+//! The scorer in snapshots: it has no entries, all is in the blob. Which model scores follows from the control state of the
+//! fence in force.
+
+use crate::scorer::Scorer;
+use flow::fence::Control;
+use flow::processor::Processor;
+use flow::snapshot::{Blob, Changes, Entry, Error, State};
+
+/// Version of the blob.
+const VERSION: u32 = 1;
+
+/// The blob's own part: the control state in force, and the greatest mark forwarded so far.
+type Own = (Control, Option<i64>);
+
+impl State for Scorer {
+    fn layout(&self) -> String {
+        format!("scorer:{VERSION}:{}:{}", self.scoring.settings.feature_set, self.sequencer.layout())
+    }
+
+    fn track(&mut self) {}
+
+    fn noted_bytes(&self) -> usize {
+        0
+    }
+
+    fn cut(&mut self) -> String {
+        let state = self.save();
+        let own: Own = (self.scoring.control.clone(), self.scoring.forwarded_us);
+        Blob { header: self.sequencer.cut(state), own }.text()
+    }
+
+    fn collect(&mut self, _: usize) -> Option<Changes> {
+        Some(Changes::default())
+    }
+
+    fn load(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
+        Err(Error::Entry { part: entry.part, detail: "a scorer has no entries".to_owned() })
+    }
+
+    fn resume(&mut self, blob: &str) -> Result<i64, Error> {
+        let Blob { header, own: (control, forwarded_us) } = Blob::<Own>::read(blob)?;
+        let scoring = &mut self.scoring;
+        // A model that is gone or refused now would stop the task at its fence as well.
+        scoring.prepare(header.state.fence, &control).map_err(|stop| Error::Blob(stop.to_string()))?;
+        (scoring.champion, scoring.control) = (scoring.next.take(), control);
+        scoring.forwarded_us = forwarded_us;
+        scoring.ledger = header.state.ledger;
+        scoring.emitter.restore(&header.state, self.sequencer.names());
+        self.sequencer.restore(&header)
+    }
+
+    fn hash(&self) -> u128 {
+        0
+    }
+}
