@@ -108,7 +108,9 @@ fn restore(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Err
         let started = Instant::now();
         let roles = Featurizer::roles(&environment.context);
         let Some((role, _)) = roles.into_iter().find(|(_, log)| *log == owner.log) else {
-            crate::output::note(&format!("{owner}: no task of this pipeline's generation reads it"));
+            crate::output::note(&format!(
+                "{owner}: left out, only tasks of the featurizer in the newest generation are tried; `snapshot verify` checks it"
+            ));
             continue;
         };
         let tp = TopicPartition::new(owner.log.as_str(), owner.partition);
