@@ -1,1 +1,1 @@
-//! Replays of archived ranges. Nothing is here yet; ARCHITECTURE.md lists it among the gaps.
+//! Replays of archived ranges. Nothing is here yet; CHANGELOG.md lists it among what is to come.
