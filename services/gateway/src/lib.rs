@@ -11,6 +11,7 @@ mod guard;
 mod health;
 mod ingest;
 mod metrics;
+mod newest;
 mod publisher;
 mod raw;
 mod retrain;

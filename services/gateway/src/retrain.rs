@@ -12,11 +12,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::answer::{self, Answer, Problem, blocking};
+use crate::newest::newest_us;
 use crate::state::{self, Shared, now_ms};
 
 /// Microseconds in a millisecond.
 const US_PER_MS: i64 = 1_000;
-const SHAPE: &str = r#"{"model":"NAME","reason":"why","data_from":"2026-01-01T00:00:00Z","data_to":"2026-02-01T00:00:00Z"}; all may be left out"#;
+const SHAPE: &str = r#"{"model":"NAME","reason":"why","data_from":"2026-01-01T00:00:00Z","data_to":"2026-02-01T00:00:00Z"}; all may be left out, and the times are then those of the newest labelled events"#;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,7 +47,8 @@ pub(crate) async fn request(
     Ok((StatusCode::ACCEPTED, Json(request)))
 }
 
-/// The request with what was left out: by default it asks for what a monitor would ask for now.
+/// The request with what was left out. As a monitor would, it asks by default for the newest events whose labels are all
+/// known, less those to compare on: event time counts, not the time of day.
 fn filled(state: &state::State, wanted: Wanted) -> Answer<Value> {
     let pipeline = &state.context.pipeline;
     let known: Vec<&str> = pipeline.models.iter().map(|model| model.name.as_str()).collect();
@@ -66,7 +68,10 @@ fn filled(state: &state::State, wanted: Wanted) -> Answer<Value> {
     };
     let now_us = now_ms().saturating_mul(US_PER_MS);
     let to = wanted.data_to.map(|value| time_us("data_to", &value)).transpose()?;
-    let to = to.unwrap_or_else(|| now_us.saturating_sub(delay_us));
+    let to = match to {
+        Some(to) => to,
+        None => newest_us(&state.context)?.ok_or_else(no_event)?.saturating_sub(delay_us),
+    };
     let from = wanted.data_from.map(|value| time_us("data_from", &value)).transpose()?;
     let from = from.unwrap_or_else(|| to.saturating_sub(span_us));
     if from >= to {
@@ -83,6 +88,10 @@ fn filled(state: &state::State, wanted: Wanted) -> Answer<Value> {
         "data_to": to,
         "requested_time": now_us,
     }))
+}
+
+fn no_event() -> Problem {
+    Problem::bad("no event was accepted yet, so there is no newest one to count back from", format!("send {SHAPE}"))
 }
 
 /// A time as RFC 3339 text or in microseconds since the epoch.

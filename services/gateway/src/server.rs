@@ -42,7 +42,7 @@ const PATHS: &[(&str, &str)] = &[
     ("GET /v1/control", "the control state: champion and threshold"),
     ("POST /v1/control/promote", "make a model the champion"),
     ("GET /v1/models", "published models"),
-    ("POST /v1/retrain", "ask for a new model"),
+    ("POST /v1/retrain", "ask for a new model, by default of the newest labelled events"),
     ("GET /livez", "whether the process answers"),
     ("GET /readyz", "whether the pipeline can do its work, and what is missing"),
     ("GET /metrics", "counters and lag for Prometheus"),
