@@ -52,7 +52,7 @@ pub struct TopicFile {
     pub what: String,
     /// Path of the schema, `derived` from the pipeline file, or `as-source` where bytes are passed on.
     pub schema: String,
-    /// Field that is the key, `key-group`, or `as-source`.
+    /// Field that is the key, several with what stands between them (`model@version`), `key-group`, or `as-source`.
     pub key: String,
     /// Default number of partitions.
     pub partitions: u32,

@@ -138,7 +138,8 @@ pub enum Key {
     Column(String),
     /// Whatever the source record's key was.
     AsSource,
-    /// A field of the record itself that is no column of the source.
+    /// A field of the record itself that is no column of the source; or several, with what stands between them:
+    /// `model@version`.
     Field(&'static str),
     /// Batches have no key; their partition is the key group's.
     KeyGroup,

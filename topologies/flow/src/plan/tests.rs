@@ -81,10 +81,10 @@ fn topics_of_the_fraud_pipeline() {
         fraud.drift.v1 x1 public whole, field monitor, DriftReport
         fraud.alerts.v1 x1 public compacted, field incident, Alert
         fraud.retraining.v1 x1 public whole, field request, RetrainingRequest
-        fraud.models.v1 x1 public compacted, field model, ModelAnnouncement
+        fraud.models.v1 x1 public compacted, field model@version, ModelAnnouncement
         fraud.control.v1 x1 public whole, field log, ControlReport
         fraud.ledger.v1 x1 public whole, field edge, LedgerRow
-        fraud.progress.v1 x1 internal compacted, field partition, Progress
+        fraud.progress.v1 x1 internal compacted, field topic/partition, Progress
     "#]]
     .assert_eq(&text);
 }

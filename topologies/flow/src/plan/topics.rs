@@ -108,7 +108,8 @@ fn results(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
         shared(&names.drift, Kind::Drift, "monitor", contracts::DRIFT_REPORT),
         shared(&names.alerts, Kind::Alerts, "incident", contracts::ALERT),
         shared(&names.retraining, Kind::Retraining, "request", contracts::RETRAINING_REQUEST),
-        shared(&names.models, Kind::Models, "model", contracts::MODEL_ANNOUNCEMENT),
+        // Compaction keeps the standing of each version.
+        shared(&names.models, Kind::Models, "model@version", contracts::MODEL_ANNOUNCEMENT),
     ];
     [predictions, outcomes].into_iter().chain(sketches).chain(watched).collect()
 }
@@ -117,7 +118,7 @@ fn bookkeeping(names: &Names) -> Vec<Topic> {
     vec![
         shared(&names.control, Kind::Control, "log", contracts::CONTROL_REPORT),
         shared(&names.ledger, Kind::Ledger, "edge", contracts::LEDGER_ROW),
-        shared(&names.progress, Kind::Progress, "partition", contracts::PROGRESS),
+        shared(&names.progress, Kind::Progress, "topic/partition", contracts::PROGRESS),
     ]
 }
 
