@@ -17,12 +17,12 @@ mod parse;
 
 use std::collections::HashSet;
 
+use flow::config::WINDOWS_MAX;
+
 pub use duration::parse_duration_us;
 pub use error::Error;
 pub(crate) use error::nearest;
 
-/// Most windows of one group.
-pub const WINDOWS_MAX: usize = 16;
 /// Most aggregates of one group.
 pub const AGGREGATES_MAX: usize = 64;
 /// Longest window or delay: a century, so that sums of both stay far from the ends of the time axis.

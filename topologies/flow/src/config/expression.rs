@@ -8,7 +8,7 @@ use super::types::{Expression, SourceSchema};
 /// Functions over the events of a window.
 pub(super) const WINDOWED: &[&str] = &["count", "sum", "avg", "min", "max", "stddev"];
 
-/// Functions over all events before this one; they need no window.
+/// Functions that look for the newest event before this one, as far back as the entity's longest window.
 pub(super) const WINDOWLESS: &[&str] = &["last", "time_since_last"];
 
 /// Words of SQL that are no columns.

@@ -12,8 +12,8 @@ use super::types::{Aggregate, ColumnKind, Entity, EventSource, Expression, Featu
 /// Names that logs and features already have.
 const RESERVED_ENTITIES: &[&str] = &["row", "features", "journal"];
 
-/// Windows per entity; each costs a cursor per key.
-const WINDOWS_MAX: usize = 32;
+/// Most windows of an entity; each costs a cursor per key.
+pub const WINDOWS_MAX: usize = 16;
 
 /// Reads the section. `target` is the label, where there is one.
 pub(super) fn read(
@@ -85,8 +85,8 @@ fn entity(entry: &Entry, scope: Scope<'_>, problems: &mut Problems) -> Entity {
         entity.aggregates.extend(aggregate(&entity, aggregate_entry, scope, problems));
     }
     entity.label_derived = entity.aggregates.iter().any(|aggregate| aggregate.label_derived);
-    let windowed = entity.aggregates.iter().any(|aggregate| aggregate.windowed);
-    if windowed && declared.is_none_or(<[Node]>::is_empty) {
+    // Those that are not computed per window look back over the longest one.
+    if !entity.aggregates.is_empty() && declared.is_none_or(<[Node]>::is_empty) {
         let help = "add `windows: [1d, 7d]`".to_owned();
         let message = format!("entity `{}` needs `windows` for its aggregates", entry.key);
         problems.add_help(MISSING_KEY, entry.key_span, message, help);

@@ -20,6 +20,7 @@ mod tests;
 mod types;
 
 pub use duration::{format_duration, parse_duration};
+pub use features::WINDOWS_MAX;
 pub use problem::{BAD_EXPRESSION, BAD_SCHEMA, CODES, Problem, Span};
 pub use types::*;
 

@@ -2,10 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bad_aggregates;
 mod bad_features;
+mod bad_labels;
 mod bad_models;
+mod bad_monitors;
 mod bad_pipeline;
+mod bad_rules;
 mod bad_sources;
+mod bad_training;
+mod bad_yaml;
 mod codes;
 mod good;
 

@@ -67,7 +67,7 @@ pub struct Entity {
     pub name: String,
     /// Column with the key.
     pub key: String,
-    /// Windows in declared order.
+    /// Windows in declared order; empty only without aggregates.
     pub windows: Vec<Window>,
     /// How far the windows end before the event.
     pub delay_us: i64,
@@ -100,7 +100,8 @@ pub struct Aggregate {
     pub name: String,
     /// Its expression.
     pub expression: Expression,
-    /// Whether it is computed per window (`avg(amount)`) or over all that came before (`last(amount)`).
+    /// Whether it gives a feature per window (`avg(amount)`), or one alone (`last(amount)`, `time_since_last()`): from the
+    /// newest event before this one that lies at most the longest window, and at least the delay, behind it.
     pub windowed: bool,
     /// Whether it reads the label.
     pub label_derived: bool,
