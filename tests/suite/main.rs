@@ -17,6 +17,7 @@ mod offline;
 mod outcomes;
 mod promotion;
 mod registry;
+mod simulation;
 mod snapshots;
 mod streaming;
 mod tidy;

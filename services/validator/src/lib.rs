@@ -10,8 +10,9 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flow::config::Pipeline;
 use registry::decisions::Decisions;
@@ -26,6 +27,32 @@ pub use service::ValidatorService;
 /// How far a partition may run ahead of the slowest active one, in event time, before it waits.
 pub const AHEAD_MAX_US: i64 = 86_400_000_000;
 
+/// Tells the service how long partitions have been quiet.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Instant + Send + Sync>);
+
+impl Clock {
+    /// The computer's clock.
+    pub fn system() -> Self {
+        Clock::new(Instant::now)
+    }
+
+    /// A clock of one's own, as a simulation has.
+    pub fn new(now: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
+        Clock(Arc::new(now))
+    }
+
+    fn now(&self) -> Instant {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
 /// How the service is to run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -39,6 +66,8 @@ pub struct Options {
     pub durable: bool,
     /// Shortest time between two polls.
     pub gather: Duration,
+    /// What time it is.
+    pub clock: Clock,
     /// Counters for the metrics page.
     pub stats: Arc<Stats>,
 }
@@ -52,6 +81,7 @@ impl Options {
             dead_letters_max: validation::breaker::CONSECUTIVE_MAX,
             durable: false,
             gather: Duration::from_millis(runtime::shell::GATHER_MS),
+            clock: Clock::system(),
             stats: Arc::new(Stats::new(validation::dead::SERVICE)),
         }
     }

@@ -138,7 +138,12 @@ impl Service for ValidatorService {
         }
         let task = Shared::new(validator);
         let next = committed.map_or(0, |committed| committed.offset);
-        let own = Own { task: task.clone(), quiet: Quiet::new(next, Instant::now()), paused: false, reported: None };
+        let own = Own {
+            task: task.clone(),
+            quiet: Quiet::new(next, self.options.clock.now()),
+            paused: false,
+            reported: None,
+        };
         self.own.insert(tp.clone(), own);
         self.looked = None;
         Ok(Opened { task: Box::new(task), restore: Restore::Metadata })

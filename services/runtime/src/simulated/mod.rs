@@ -24,7 +24,7 @@ use std::time::Duration;
 use self::session::SimulatedSession;
 use self::world::{Partition, World};
 use crate::embedded::check_spec;
-use crate::log::{Committed, Error, Log, Result, Session, SessionOptions, TopicPartition, TopicSpec};
+use crate::log::{Commit, Committed, Error, Log, Result, Session, SessionOptions, TopicPartition, TopicSpec};
 
 pub use faults::Faults;
 pub use random::Random;
@@ -77,6 +77,15 @@ impl Simulated {
             for member in group.of_process(self.process) {
                 group.leave(member, world.random.below(usize::from(u16::MAX)));
             }
+        }
+    }
+
+    /// Commits as a group without generations would, whoever owns the partitions: for tests of the tests.
+    pub fn overrule(&self, group: &str, commits: &[Commit]) {
+        let world = &mut *self.world();
+        for Commit { tp, offset, metadata } in commits {
+            let committed = Committed { offset: *offset, metadata: metadata.clone() };
+            world.group(group).committed.insert(tp.clone(), committed);
         }
     }
 

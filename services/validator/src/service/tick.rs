@@ -1,7 +1,7 @@
 //! What happens between polls: who is quiet, whose marks rise, who waits, and what the others are told.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flow::config::Ordering;
 use flow::processor::{OutRecord, Stop, Task};
@@ -23,10 +23,11 @@ impl ValidatorService {
     /// Looks after quiet partitions and those that run ahead, if it is time to.
     pub(super) fn look(&mut self, slots: &[Slot], session: &mut dyn Session) -> Result<(), shell::Error> {
         let every = Duration::from_millis(LOOK_MS).min(self.options.idle_timeout / 2);
-        if self.looked.is_some_and(|looked| looked.elapsed() < every) {
+        let now = self.options.clock.now();
+        if self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < every) {
             return Ok(());
         }
-        self.looked = Some(Instant::now());
+        self.looked = Some(now);
         self.progress.read()?;
         let idle = self.judge(slots, session)?;
         let seen: BTreeMap<TopicPartition, Seen> =
@@ -55,7 +56,7 @@ impl ValidatorService {
         slots: &[Slot],
         session: &mut dyn Session,
     ) -> Result<BTreeMap<TopicPartition, bool>, shell::Error> {
-        let now = Instant::now();
+        let now = self.options.clock.now();
         self.own.retain(|tp, _| slots.iter().any(|slot| slot.tp == *tp));
         let mut idle = BTreeMap::new();
         for slot in slots {
@@ -138,7 +139,7 @@ impl ValidatorService {
         all: &BTreeMap<TopicPartition, Seen>,
         session: &mut dyn Session,
     ) -> Result<(), shell::Error> {
-        let now = Instant::now();
+        let now = self.options.clock.now();
         for slot in slots {
             let (Some(own), Some(seen)) = (self.own.get_mut(&slot.tp), all.get(&slot.tp)) else { continue };
             let report = Report { next: slot.next(), seen: *seen };
