@@ -4,6 +4,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::Float64Type;
 use flow::config::Pipeline;
 use flow::names::Place;
+use flow::plan::Service as Planned;
 use flow::sequencer::{Sequencer, Step};
 use flow::wire::Raw;
 use registry::decisions::Decisions;
@@ -83,11 +84,11 @@ impl Deployment {
         for (at, (role, reads)) in featurizer::Featurizer::roles(&self.context).into_iter().enumerate() {
             let (context, stop) = (self.context.clone(), running.stop.clone());
             running.spawn(move || {
-                let group = format!("{}.featurizer.{at}", context.pipeline.name);
-                let options = shell::Options {
-                    commit_interval,
-                    ..shell::Options::new(format!("featurizer.{at}"), group, vec![reads])
-                };
+                let task = context.plan.tasks_of(Planned::Featurizer).find(|task| task.reads.contains(&reads));
+                let group = task.map(|task| task.group_id.clone()).ok_or("the plan has no such task")?;
+                let transactional = context.plan.transactional(&group, context.pipeline.delivery);
+                let options = shell::Options::new(format!("featurizer.{at}"), group, vec![reads]);
+                let options = shell::Options { commit_interval, ..options.transactional(transactional) };
                 let log = context.log.clone();
                 let mut service = featurizer::Featurizer::new(context, role);
                 shell::run(&*log, &options, &mut service, &stop).map_err(|error| error.to_string())
@@ -128,6 +129,9 @@ impl Deployment {
     }
 
     fn serve(&self, options: shell::Options, mut service: impl shell::Service + 'static, running: &mut Running) {
+        let transactional = self.context.plan.transactional(&options.group, self.context.pipeline.delivery);
+        let options =
+            shell::Options { commit_interval: options.commit_interval, ..options.transactional(transactional) };
         let (log, stop) = (self.context.log.clone(), running.stop.clone());
         running.spawn(move || shell::run(&*log, &options, &mut service, &stop).map_err(|error| error.to_string()));
     }

@@ -8,6 +8,7 @@
 
 mod archiver;
 mod conformance;
+mod delivery;
 mod features_offline;
 mod gateway;
 mod large;

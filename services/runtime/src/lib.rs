@@ -7,6 +7,7 @@ pub mod apply;
 pub mod conformance;
 pub mod context;
 pub mod embedded;
+pub mod failpoint;
 pub mod kafka;
 pub mod log;
 pub mod patience;

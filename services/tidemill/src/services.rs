@@ -70,9 +70,11 @@ pub fn jobs(environment: &Environment, names: &[String]) -> Result<Vec<Job>, Err
 
 /// How a shell runs a service that reads one log.
 fn options(environment: &Environment, name: &str, group: &str, log: &str) -> shell::Options {
+    let context = &environment.context;
+    let transactional = context.plan.transactional(group, context.pipeline.delivery);
+    let options = shell::Options::new(name, group, vec![log.to_owned()]).transactional(transactional);
     let vault = Vault::new(environment.store.clone());
     let snapshots = Some(Settings { vault, interval: environment.snapshot_interval });
-    let options = shell::Options::new(name, group, vec![log.to_owned()]);
     shell::Options { poll_floor: environment.gather, snapshots, ..options }
 }
 

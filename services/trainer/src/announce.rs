@@ -69,7 +69,10 @@ fn now_us() -> i64 {
 /// Publishes announcements outside of the service's session.
 pub fn tell(context: &Context, models: &Models, change: &Change<'_>) -> Result<(), Error> {
     let client = format!("{}.trainer", context.pipeline.name);
-    let mut session = context.log.session(SessionOptions { durable: true, ..SessionOptions::publisher(client) })?;
+    // All standings change at once, and an old one never takes the place of a newer one: the topic is compacted.
+    let transactional = vec![context.plan.names.models.clone()];
+    let options = SessionOptions { durable: true, transactional, ..SessionOptions::publisher(client) };
+    let mut session = context.log.session(options)?;
     for announcement in change.announcements(context, models)? {
         session.publish(models_record(context, &announcement)?)?;
     }

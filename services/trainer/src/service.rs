@@ -54,6 +54,7 @@ fn serve(surroundings: &Surroundings, options: &Options, stop: &AtomicBool, prog
     let mut session = context.log.session(SessionOptions {
         poll_interval_max_ms: TRAINING_MS_MAX,
         durable: true,
+        transactional: context.plan.transactional(&group(context), context.pipeline.delivery),
         ..SessionOptions::group(client, group(context), [topic.clone()])
     })?;
     let mut requests = Requests::new(context)?;

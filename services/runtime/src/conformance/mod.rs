@@ -7,6 +7,7 @@ mod groups;
 mod limits;
 mod positions;
 mod records;
+mod transactions;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +40,11 @@ pub const SUITE: &[(&str, Case)] = &[
     ("partitions_are_handed_over_with_their_commits", groups::partitions_are_handed_over_with_their_commits),
     ("a_lost_partition_cannot_be_committed", groups::a_lost_partition_cannot_be_committed),
     ("a_silent_member_is_fenced", groups::a_silent_member_is_fenced),
+    ("nothing_is_seen_before_its_commit", transactions::nothing_is_seen_before_its_commit),
+    ("a_session_that_dies_leaves_nothing", transactions::a_session_that_dies_leaves_nothing),
+    ("a_revoke_takes_outputs_along", transactions::a_revoke_takes_outputs_along),
+    ("a_publisher_shows_all_at_its_flush", transactions::a_publisher_shows_all_at_its_flush),
+    ("an_oversize_record_harms_no_transaction", transactions::an_oversize_record_harms_no_transaction),
     ("an_oversize_record_is_refused", limits::an_oversize_record_is_refused),
     ("oversize_metadata_is_refused", limits::oversize_metadata_is_refused),
     ("missing_topics_are_named", limits::missing_topics_are_named),

@@ -12,7 +12,7 @@ use super::group::MemberId;
 use super::read::{Budget, Chunks, Job, plan};
 use super::signal::Signal;
 use super::state::{Slot, State};
-use super::writer::{Append, Shared};
+use super::writer::{Append, NewRun, Shared};
 use crate::log::{
     Assigned, Commit, Error, Input, METADATA_BYTES_MAX, Poll, Publish, Result, Revoked, Session, SessionOptions,
     TopicPartition,
@@ -59,6 +59,8 @@ pub(super) struct EmbeddedSession {
     /// Returned as revoked by the last poll, and given back by the next.
     revoking: Vec<Slot>,
     buffer: Buffer,
+    /// Records of transactional topics, which go out with a commit only.
+    held: Buffer,
     /// What was read from files last, to read into again once the records of the last poll are gone.
     chunks: Chunks,
     /// The log's length after this session's last append.
@@ -78,6 +80,7 @@ impl EmbeddedSession {
             positions: Vec::new(),
             revoking: Vec::new(),
             buffer: Buffer::default(),
+            held: Buffer::default(),
             chunks: Chunks::default(),
             appended: 0,
             turn: 0,
@@ -151,6 +154,7 @@ impl EmbeddedSession {
         let group = state.groups.entry(member.group.clone()).or_default();
         if !group.contains(member.id) {
             let lost = self.stop(state, |_| true);
+            self.held.take();
             poll.revoked = lost.into_iter().map(|tp| Revoked { tp, lost: true }).collect();
             self.revoking.clear();
             self.join(state);
@@ -240,7 +244,7 @@ impl EmbeddedSession {
             }
             // Nothing to do: what was published need not wait for company.
             if self.buffer.since().is_some() {
-                self.append(Vec::new(), |_| Ok(()))?;
+                self.append()?;
                 continue;
             }
             self.signal.wait_until(recheck.map_or(deadline, |recheck| recheck.min(deadline)));
@@ -251,8 +255,25 @@ impl EmbeddedSession {
         &self.inner.shared
     }
 
-    fn append(&mut self, commits: Vec<CommitEntry>, check: impl FnOnce(&State) -> Result<()>) -> Result<()> {
+    /// Appends what waits, but not what is held back.
+    fn append(&mut self) -> Result<()> {
         let runs = self.buffer.take();
+        self.append_all(runs, Vec::new(), |_| Ok(()))
+    }
+
+    /// Appends what waits and what was held back, in one step with a commit.
+    fn append_with(&mut self, commits: Vec<CommitEntry>, check: impl FnOnce(&State) -> Result<()>) -> Result<()> {
+        let mut runs = self.buffer.take();
+        runs.extend(self.held.take());
+        self.append_all(runs, commits, check)
+    }
+
+    fn append_all(
+        &mut self,
+        runs: Vec<NewRun>,
+        commits: Vec<CommitEntry>,
+        check: impl FnOnce(&State) -> Result<()>,
+    ) -> Result<()> {
         if !runs.is_empty() || !commits.is_empty() {
             self.appended = self.shared().append(Append { runs, commits, ..Append::default() }, check)?;
         }
@@ -281,7 +302,7 @@ impl Session for EmbeddedSession {
     fn poll(&mut self, wait: Duration) -> Result<Poll> {
         self.finish_revoke();
         if self.buffer.since().is_some_and(|since| since.elapsed() >= Duration::from_millis(self.options.linger_ms)) {
-            self.append(Vec::new(), |_| Ok(()))?;
+            self.append()?;
         }
         let poll = self.poll_until(Instant::now() + wait);
         self.signal.end_poll();
@@ -289,19 +310,24 @@ impl Session for EmbeddedSession {
     }
 
     fn publish(&mut self, record: Publish) -> Result<()> {
-        let place = match self.buffer.find(&record.topic) {
+        let is_held = self.options.transactional.iter().any(|topic| **topic == *record.topic);
+        let buffer = if is_held { &mut self.held } else { &mut self.buffer };
+        let place = match buffer.find(&record.topic) {
             Some(place) => place,
-            None => self.buffer.add(&self.inner.shared.state(), &record.topic)?,
+            None => buffer.add(&self.inner.shared.state(), &record.topic)?,
         };
-        self.buffer.push(place, &record, &self.inner.shared.pool)?;
+        buffer.push(place, &record, &self.inner.shared.pool)?;
         if self.buffer.bytes() >= BUFFER_BYTES_MAX {
-            self.append(Vec::new(), |_| Ok(()))?;
+            self.append()?;
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.append(Vec::new(), |_| Ok(()))?;
+        match self.membership {
+            Some(_) => self.append()?,
+            None => self.append_with(Vec::new(), |_| Ok(()))?,
+        }
         if self.options.durable { self.shared().wait_synced(self.appended) } else { Ok(()) }
     }
 
@@ -324,7 +350,7 @@ impl Session for EmbeddedSession {
             }
         }
         let slots: Vec<Slot> = entries.iter().map(|entry| (entry.topic, entry.partition)).collect();
-        self.append(entries, |state| {
+        self.append_with(entries, |state| {
             let stranger = |slot: &&Slot| !state.groups.get(&group).is_some_and(|group| group.owns(id, **slot));
             match slots.iter().find(stranger) {
                 None => Ok(()),

@@ -20,16 +20,7 @@ const COMMIT_WAIT_MAX_MS: i32 = 60_000;
 
 /// Commits with the group's generation, and waits for the coordinator's answer.
 pub(super) fn commit(consumer: &BaseConsumer<ConsumerSide>, group: &str, commits: &[Commit]) -> Result<()> {
-    let mut list = TopicPartitionList::with_capacity(commits.len());
-    for Commit { tp, offset, metadata } in commits {
-        let mut element = list.add_partition(&tp.topic, tp.partition);
-        element
-            .set_offset(Offset::Offset(*offset))
-            .map_err(|error| fault::error(format!("committing {tp} at {offset}"), &error))?;
-        if !metadata.is_empty() {
-            element.set_metadata(metadata);
-        }
-    }
+    let list = offsets(commits)?;
     let doing = || format!("committing offsets of group {group}");
     match ask(consumer, &list) {
         None => {
@@ -49,6 +40,21 @@ pub(super) fn commit(consumer: &BaseConsumer<ConsumerSide>, group: &str, commits
             })
         }
     }
+}
+
+/// What to commit, as librdkafka takes it.
+pub(super) fn offsets(commits: &[Commit]) -> Result<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(commits.len());
+    for Commit { tp, offset, metadata } in commits {
+        let mut element = list.add_partition(&tp.topic, tp.partition);
+        element
+            .set_offset(Offset::Offset(*offset))
+            .map_err(|error| fault::error(format!("committing {tp} at {offset}"), &error))?;
+        if !metadata.is_empty() {
+            element.set_metadata(metadata);
+        }
+    }
+    Ok(list)
 }
 
 /// The coordinator's answer: an error if it refused any of the partitions; `None` when none came.

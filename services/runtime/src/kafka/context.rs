@@ -1,7 +1,7 @@
 //! What librdkafka calls back: log lines, errors, rebalances, delivery reports.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rdkafka::bindings::rd_kafka_resp_err_t as RespErr;
@@ -108,6 +108,7 @@ pub(super) struct ProducerSide {
     has_failed: AtomicBool,
     failure: Mutex<Option<Failure>>,
     reason: Mutex<String>,
+    troubles: AtomicU64,
 }
 
 /// A delivery that failed.
@@ -138,6 +139,12 @@ impl ProducerSide {
     pub fn note(&self, reason: String) {
         tracing::warn!("{reason}");
         *locked(&self.reason) = reason;
+        self.troubles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many troubles the client reported.
+    pub fn troubles(&self) -> u64 {
+        self.troubles.load(Ordering::Relaxed)
     }
 
     /// The last trouble that the client reported, after a colon; or nothing.

@@ -6,11 +6,13 @@ mod delivery;
 mod fault;
 mod message;
 mod owned;
+mod probe;
 mod publisher;
 mod session;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use rdkafka::metadata::Metadata;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use self::context::ConsumerSide;
+use self::probe::Probe;
 use self::session::KafkaSession;
 use self::settings::{MESSAGE_BYTES_MAX, Settings};
 use crate::log::{Committed, Error, Log, Result, Session, SessionOptions, TopicPartition, TopicSpec};
@@ -57,6 +60,7 @@ pub struct Kafka {
 struct Cluster {
     settings: Settings,
     asker: BaseConsumer<ConsumerSide>,
+    probe: Probe,
 }
 
 impl Kafka {
@@ -67,7 +71,7 @@ impl Kafka {
         let config = settings.client(CLIENT_ID, None);
         let asker = BaseConsumer::from_config_and_context(&config, ConsumerSide::default())
             .map_err(|error| fault::error("creating a Kafka client", &error))?;
-        let cluster = Cluster { settings, asker };
+        let cluster = Cluster { settings, asker, probe: Probe::default() };
         cluster.metadata(None, CONNECT_WAIT_MS)?;
         Ok(Self { cluster: Arc::new(cluster) })
     }
@@ -136,7 +140,14 @@ impl Cluster {
         }
     }
 
+    /// The start of a partition, and the end of what readers see.
     fn watermarks(&self, tp: &TopicPartition) -> Result<(i64, i64)> {
+        let (start, bound) = self.bounds(tp)?;
+        Ok((start, self.probe.end(self, tp, (start, bound))?))
+    }
+
+    /// The offsets that a partition has: at its end may be some that are no records, such as the marks of transactions.
+    fn bounds(&self, tp: &TopicPartition) -> Result<(i64, i64)> {
         let answer = self.asker.fetch_watermarks(&tp.topic, tp.partition, ms(REQUEST_WAIT_MS));
         self.drain();
         match answer {

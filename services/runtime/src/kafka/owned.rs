@@ -5,12 +5,14 @@ use rdkafka::message::{BorrowedMessage, Message};
 
 use super::message::{Collector, record};
 use super::{Cluster, fault};
-use crate::log::{Error, Input, Result, SessionOptions, TopicPartition};
+use crate::log::{Committed, Error, Input, Result, SessionOptions, TopicPartition};
 
 /// A partition that a session owns.
 pub(super) struct Owned {
     pub tp: TopicPartition,
     pub next: i64,
+    /// What the group committed last.
+    pub committed: Option<Committed>,
     pub paused: bool,
     /// Records were thrown away since they came while it was paused; reading must go back to `next`.
     pub behind: bool,
@@ -27,7 +29,7 @@ pub(super) enum After {
 impl Owned {
     /// A partition to be read from `next` on.
     pub fn new(tp: TopicPartition, next: i64) -> Self {
-        Self { tp, next, paused: false, behind: false }
+        Self { tp, next, committed: None, paused: false, behind: false }
     }
 }
 
@@ -45,7 +47,7 @@ pub(super) fn take(owned: &mut [Owned], message: &BorrowedMessage<'_>, collector
 
 /// An error when a partition does not hold an offset.
 pub(super) fn check_range(cluster: &Cluster, tp: &TopicPartition, offset: i64) -> Result<()> {
-    let (start, end) = cluster.watermarks(tp)?;
+    let (start, end) = cluster.bounds(tp)?;
     if (start..=end).contains(&offset) {
         return Ok(());
     }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::bindings::{rd_kafka_flush, rd_kafka_resp_err_t};
-use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::bindings::{rd_kafka_flush, rd_kafka_resp_err_t, rd_kafka_t};
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -13,9 +13,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use super::context::ProducerSide;
 use super::delivery::Deliveries;
 use super::{Cluster, fault};
-use crate::log::{
-    Error, Publish, RECORD_BYTES_MAX, Result, SessionOptions, TopicPartition, partition_of_key, partition_of_null,
-};
+use crate::log::{Error, Publish, RECORD_BYTES_MAX, Result, TopicPartition, partition_of_key, partition_of_null};
 
 /// How long brokers may leave published records unacknowledged before the session gives up.
 const FLUSH_WAIT_MAX_MS: u64 = 120_000;
@@ -33,9 +31,8 @@ pub(super) struct Publisher {
 
 impl Publisher {
     /// A producer for a session.
-    pub fn open(cluster: Arc<Cluster>, options: &SessionOptions) -> Result<Self> {
-        let config = cluster.settings.producer(options);
-        let producer = BaseProducer::from_config_and_context(&config, ProducerSide::default())
+    pub fn open(cluster: Arc<Cluster>, config: &ClientConfig) -> Result<Self> {
+        let producer = BaseProducer::from_config_and_context(config, ProducerSide::default())
             .map_err(|error| fault::error("creating a producer", &error))?;
         let producer = Arc::new(producer);
         let deliveries = Deliveries::start(producer.clone()).map_err(|error| Error::Refused {
@@ -54,10 +51,7 @@ impl Publisher {
     /// Hands a record to the client.
     pub fn publish(&mut self, record: &Publish) -> Result<()> {
         self.check()?;
-        let bytes = record.size_bytes();
-        if bytes > RECORD_BYTES_MAX {
-            return Err(Error::RecordTooLarge { topic: record.topic.to_string(), bytes, bytes_max: RECORD_BYTES_MAX });
-        }
+        check_size(record)?;
         let partition = self.partition(record)?;
         let mut message: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&record.topic).partition(partition);
         message.key = record.key.as_deref();
@@ -131,8 +125,32 @@ impl Publisher {
         code == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
     }
 
+    /// The client, to be called directly.
+    pub fn native(&self) -> *mut rd_kafka_t {
+        self.producer.client().native_ptr()
+    }
+
+    /// How often the client reported trouble with a broker.
+    pub fn troubles(&self) -> u64 {
+        self.producer.client().context().troubles()
+    }
+
+    /// Why the first delivery that failed did.
+    pub fn failure(&self) -> Option<RDKafkaErrorCode> {
+        self.producer.client().context().failure().map(|failure| failure.code)
+    }
+
     fn check(&self) -> Result<()> {
         let Some(failure) = self.producer.client().context().failure() else { return Ok(()) };
         Err(Error::Delivery { topic: failure.topic, detail: format!("{}{}", failure.code, failure.reason) })
     }
+}
+
+/// An error when a record is larger than any topic takes.
+pub(super) fn check_size(record: &Publish) -> Result<()> {
+    let bytes = record.size_bytes();
+    if bytes > RECORD_BYTES_MAX {
+        return Err(Error::RecordTooLarge { topic: record.topic.to_string(), bytes, bytes_max: RECORD_BYTES_MAX });
+    }
+    Ok(())
 }

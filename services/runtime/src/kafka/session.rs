@@ -1,7 +1,8 @@
 //! A session on Kafka: one consumer, one producer, one thread.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -12,10 +13,12 @@ use super::context::{ConsumerSide, Rebalance};
 use super::message::Collector;
 use super::owned::{After, Owned, check_range, judge, take};
 use super::publisher::Publisher;
+use super::transaction::{Member, Transactions};
 use super::{Cluster, REQUEST_WAIT_MS, committed, fault, list, ms};
+use crate::failpoint;
 use crate::log::{
-    Assigned, Commit, Error, Input, METADATA_BYTES_MAX, Poll, Publish, Result, Revoked, Session, SessionOptions,
-    TopicPartition,
+    Assigned, Commit, Committed, Error, Input, METADATA_BYTES_MAX, Poll, Publish, Result, Revoked, Session,
+    SessionOptions, TopicPartition,
 };
 
 /// Stands for a generation that is over; no group is in it.
@@ -34,6 +37,8 @@ enum Pending {
 pub(super) struct KafkaSession {
     // The publisher goes first: its outputs must not outlive the session's place in the group.
     publisher: Option<Publisher>,
+    /// The producer of the transactional topics, if there are any.
+    transactions: Option<Transactions>,
     consumer: Option<BaseConsumer<ConsumerSide>>,
     cluster: Arc<Cluster>,
     options: SessionOptions,
@@ -48,8 +53,14 @@ pub(super) struct KafkaSession {
 impl KafkaSession {
     /// Opens a session; with a group, joins it in the background.
     pub fn open(cluster: Arc<Cluster>, options: SessionOptions) -> Result<Self> {
+        let transactions = (!options.transactional.is_empty()).then(|| {
+            // Replaced by the slots of the partitions when the session gets some. One without a group has none, and what
+            // it leaves open ends with its time.
+            Transactions::new(cluster.clone(), &options, unique(&options.client_id))
+        });
         let mut session = Self {
             publisher: None,
+            transactions,
             consumer: None,
             cluster,
             options,
@@ -91,10 +102,7 @@ impl KafkaSession {
     }
 
     fn group(&self) -> Option<&str> {
-        match &self.options.input {
-            Input::Group { group, .. } => Some(group),
-            _ => None,
-        }
+        group_of(&self.options)
     }
 
     /// Begins to read all owned partitions at their positions.
@@ -127,8 +135,9 @@ impl KafkaSession {
         self.group().is_some() && self.consumer.as_ref().is_some_and(is_stale)
     }
 
-    /// Drops everything owned.
+    /// Drops everything owned, and what was not committed with it.
     fn lose(&mut self) -> Vec<Revoked> {
+        self.transactions.iter_mut().for_each(Transactions::forget);
         self.owned.drain(..).map(|owned| Revoked { tp: owned.tp, lost: true }).collect()
     }
 
@@ -139,7 +148,8 @@ impl KafkaSession {
         let mut poll = Poll::default();
         match rebalance {
             // librdkafka forgets to say that a partition is lost when a rebalance was under way already.
-            Rebalance::Revoke { lost } if lost || self.is_stale() => {
+            // A transaction that saw a revoke is not committed: the next owner does its work again.
+            Rebalance::Revoke { lost } if lost || self.transactions.is_some() || self.is_stale() => {
                 poll.revoked = self.lose();
                 self.pending = Pending::Unassign;
             }
@@ -150,12 +160,20 @@ impl KafkaSession {
             }
             Rebalance::Assign(partitions) => {
                 let generation = generation(consumer);
+                if let (Some(transactions), Input::Group { group, .. }) = (&mut self.transactions, &self.options.input)
+                {
+                    transactions.take_over(slots(group, &partitions))?;
+                }
                 let assigned = self.positions(consumer, partitions)?;
                 let next =
                     |assigned: &Assigned| assigned.committed.as_ref().map_or(assigned.start, |commit| commit.offset);
                 // Not empty if the group went on while this session had not begun to read.
                 poll.revoked = self.lose();
-                self.owned = assigned.iter().map(|assigned| Owned::new(assigned.tp.clone(), next(assigned))).collect();
+                let own = |assigned: &Assigned| {
+                    let committed = assigned.committed.clone();
+                    Owned { committed, ..Owned::new(assigned.tp.clone(), next(assigned)) }
+                };
+                self.owned = assigned.iter().map(own).collect();
                 poll.assigned = assigned;
                 self.generation = generation;
                 self.pending = Pending::Assign;
@@ -174,7 +192,7 @@ impl KafkaSession {
         let commits = committed(consumer, self.group().unwrap_or_default(), &tps)?;
         let mut assigned = Vec::with_capacity(tps.len());
         for (tp, committed) in tps.into_iter().zip(commits) {
-            let (start, end) = self.cluster.watermarks(&tp)?;
+            let (start, end) = self.cluster.bounds(&tp)?;
             assigned.push(Assigned { tp, committed, start, end });
         }
         Ok(assigned)
@@ -213,6 +231,15 @@ impl KafkaSession {
         found.ok_or_else(|| Error::NotAssigned { client_id: self.options.client_id.clone(), tp: tp.clone() })
     }
 
+    /// Keeps what was committed, to compare with when a later commit's fate is unclear.
+    fn note(&mut self, commits: &[Commit]) {
+        for Commit { tp, offset, metadata } in commits {
+            if let Some(owned) = self.owned.iter_mut().find(|owned| owned.tp == *tp) {
+                owned.committed = Some(Committed { offset: *offset, metadata: metadata.clone() });
+            }
+        }
+    }
+
     /// Moves the position of a partition that is being read.
     fn move_to(&mut self, tp: &TopicPartition, offset: i64) -> Result<()> {
         let Some(consumer) = &self.consumer else { return Ok(()) };
@@ -226,6 +253,29 @@ impl KafkaSession {
             }
         }
     }
+}
+
+fn group_of(options: &SessionOptions) -> Option<&str> {
+    match &options.input {
+        Input::Group { group, .. } => Some(group),
+        _ => None,
+    }
+}
+
+/// A transactional id that nobody else has.
+fn unique(client_id: &str) -> String {
+    static SESSIONS: AtomicU64 = AtomicU64::new(0);
+    let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{client_id}.{}.{}.{number}", std::process::id(), since.as_nanos())
+}
+
+/// The transactional ids of a member: one per partition that it owns, so no two living members have one in common, and
+/// the next owner of a partition ends what the last one left open. It works with the first.
+fn slots(group: &str, partitions: &[TopicPartition]) -> Vec<String> {
+    let mut partitions: Vec<&TopicPartition> = partitions.iter().collect();
+    partitions.sort_unstable();
+    partitions.into_iter().map(|tp| format!("{group}.{}.{}", tp.topic, tp.partition)).collect()
 }
 
 /// The next full millisecond, at most a second: with a fraction left over at the end of its waits rdkafka spins.
@@ -257,19 +307,33 @@ impl Session for KafkaSession {
     }
 
     fn publish(&mut self, record: Publish) -> Result<()> {
+        if let Some(transactions) = &mut self.transactions
+            && self.options.transactional.iter().any(|topic| **topic == *record.topic)
+        {
+            return transactions.keep(record);
+        }
         let publisher = match &mut self.publisher {
             Some(publisher) => publisher,
-            None => self.publisher.insert(Publisher::open(self.cluster.clone(), &self.options)?),
+            None => {
+                let config = self.cluster.settings.producer(&self.options);
+                self.publisher.insert(Publisher::open(self.cluster.clone(), &config)?)
+            }
         };
         publisher.publish(&record)
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.publisher.as_ref().map_or(Ok(()), Publisher::flush)
+        self.publisher.as_ref().map_or(Ok(()), Publisher::flush)?;
+        match &mut self.transactions {
+            Some(transactions) if !matches!(self.options.input, Input::Group { .. }) && !transactions.is_empty() => {
+                transactions.commit(None)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn commit(&mut self, commits: &[Commit]) -> Result<()> {
-        let (Some(group), Some(consumer)) = (self.group(), &self.consumer) else {
+        let (Some(group), Some(consumer)) = (group_of(&self.options), &self.consumer) else {
             return Err(Error::NoGroup { client_id: self.options.client_id.clone() });
         };
         for Commit { tp, metadata, .. } in commits {
@@ -284,6 +348,9 @@ impl Session for KafkaSession {
             }
         }
         self.publisher.as_ref().map_or(Ok(()), Publisher::flush)?;
+        if failpoint::fails(failpoint::FLUSHED, group) {
+            return Err(Error::Unavailable { doing: "committing".into(), detail: "a test says so".into() });
+        }
         if commits.is_empty() {
             return Ok(());
         }
@@ -291,11 +358,24 @@ impl Session for KafkaSession {
             let detail = "the group went on without this member, which had not polled or not been heard of".to_owned();
             return Err(Error::Fenced { group: group.to_owned(), detail });
         }
-        let committed = commit(consumer, group, commits);
+        let committed = match &mut self.transactions {
+            Some(transactions) if !transactions.is_empty() => {
+                let at = |tp: &TopicPartition| {
+                    self.owned.iter().find(|owned| owned.tp == *tp).and_then(|owned| owned.committed.clone())
+                };
+                let previous = commits.iter().map(|commit| at(&commit.tp)).collect();
+                transactions.commit(Some(&Member { consumer, group, commits, previous }))
+            }
+            _ => commit(consumer, group, commits),
+        };
         if committed.as_ref().is_err_and(Error::is_fenced) {
             self.generation = FENCED;
         }
-        committed
+        committed?;
+        if self.transactions.is_some() {
+            self.note(commits);
+        }
+        Ok(())
     }
 
     fn seek(&mut self, tp: &TopicPartition, offset: i64) -> Result<()> {

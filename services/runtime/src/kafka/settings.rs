@@ -75,6 +75,10 @@ const FETCHED_AHEAD_KBYTES_MAX: u32 = 32 * 1024;
 const FETCH_PARTITION_BYTES: u32 = 4 * 1024 * 1024;
 /// Pause of fetching while what was fetched ahead waits to be polled.
 const FETCH_PAUSE_MS: u32 = 10;
+/// How long a broker may wait for records at a partition's end before it says that there are none.
+const PROBE_FETCH_WAIT_MS: u32 = 5;
+/// How long a broker leaves a transaction open whose producer is silent. Readers of the topic wait for it that long.
+pub(super) const TRANSACTION_TIMEOUT_MS: u32 = 10_000;
 /// A member says this many times within its session timeout that it lives.
 const HEARTBEATS_PER_SESSION: u64 = 10;
 
@@ -177,6 +181,26 @@ impl Settings {
         self.overlay(&mut config, &CONSUMER_ONLY);
         config.set("enable.idempotence", "true");
         config.set("message.timeout.ms", "0");
+        config
+    }
+
+    /// For the transactions of a session. A record that is not delivered in time fails its transaction, not the session.
+    pub fn transactional_producer(&self, options: &SessionOptions, id: &str) -> ClientConfig {
+        let mut config = self.producer(options);
+        config.set("transactional.id", id);
+        config.set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS.to_string());
+        // librdkafka derives both from the transaction's timeout, and refuses larger ones.
+        config.remove("message.timeout.ms");
+        config.remove("socket.timeout.ms");
+        config
+    }
+
+    /// For a look at the end of partitions: it answers as soon as the broker knows that nothing more comes.
+    pub fn prober(&self, client_id: &str) -> ClientConfig {
+        let mut config = self.client(client_id, Some(&format!("{client_id}.probe")));
+        config.set("enable.auto.offset.store", "false");
+        config.set("enable.partition.eof", "true");
+        config.set("fetch.wait.max.ms", PROBE_FETCH_WAIT_MS.to_string());
         config
     }
 }

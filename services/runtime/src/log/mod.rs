@@ -31,7 +31,8 @@ pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
 /// leave holes (control records of transactions, compaction), so progress is a position and never a count: _the next
 /// offset_ after a record is its offset plus one, and a reader simply gets the next record at or above it. A committed
 /// offset is always the next offset to read, never the last one read. `start` of a partition is its oldest readable
-/// offset, `end` the offset that the next record will get; a partition is empty when both are equal.
+/// offset, `end` the offset after its last readable one, so who reads up to `end` arrives there; a partition is empty
+/// when both are equal. The next record gets the offset `end` or, after a hole, a later one.
 ///
 /// # Time
 ///
@@ -90,6 +91,16 @@ pub trait Log: Send + Sync {
 /// `publish` promises nothing; the record goes out soon as long as the session polls. After `flush` all that was published is acknowledged: appended on all in-sync replicas,
 /// or in the embedded log (on disk for a [`durable`](SessionOptions::durable) session). `commit` flushes first, so an
 /// offset is never committed ahead of the outputs that came from it.
+///
+/// # Transactions
+///
+/// Records for the [`transactional`](SessionOptions::transactional) topics wait until `commit`, and become visible with
+/// its offsets in one step: after any crash readers see both or neither. So a commit names every partition whose records
+/// gave such outputs since the last one. A session outside of a group shows them, all or none, when it flushes.
+///
+/// What was published and not committed goes with the partitions it came from. Kafka takes all partitions at once: a
+/// session with transactional topics then drops what it holds, and announces them as lost. The embedded log may take
+/// some; then the session commits all that it owns, those it gives away and those it keeps, before it polls again.
 ///
 /// Any error of `publish`, `flush` or `commit` means that the session has lost its footing: drop it. Nothing is
 /// committed then, and a successor does the same work again.

@@ -243,6 +243,8 @@ pub struct SessionOptions {
     pub linger_ms: u64,
     /// Whether `flush` also waits until the records are on disk (embedded only; Kafka's replicas are the durability).
     pub durable: bool,
+    /// Topics whose records readers see only with the commit that follows them, all or none; see [`super::Session`].
+    pub transactional: Vec<String>,
 }
 
 impl SessionOptions {
@@ -257,6 +259,7 @@ impl SessionOptions {
             session_timeout_ms: 10_000,
             linger_ms: 1,
             durable: false,
+            transactional: Vec::new(),
         }
     }
 

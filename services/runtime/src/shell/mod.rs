@@ -66,6 +66,11 @@ pub trait Service: Send {
 /// in it; an event that comes alone does not wait for it.
 pub const GATHER_MS: u64 = 10;
 
+/// Longest time between commits where results wait for them.
+pub const TRANSACTION_INTERVAL_MS: u64 = 100;
+/// Outputs since the last commit from which on it does not wait for its time.
+const TRANSACTION_RECORDS_MAX: usize = 50_000;
+
 /// How a shell is to run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -85,6 +90,8 @@ pub struct Options {
     pub poll_records_max: usize,
     /// Whether outputs must be on disk before they count as published (embedded log).
     pub durable: bool,
+    /// Topics whose records are seen with the commit of the offsets they came from; set by [`Options::transactional`].
+    pub transactional: Vec<String>,
     /// Counters for the metrics page.
     pub stats: Arc<Stats>,
     /// Where snapshots of tasks are kept; none takes none, and restores by replay from the log's start.
@@ -106,7 +113,18 @@ impl Options {
             poll_records_max: 16_384,
             durable: false,
             snapshots: None,
+            transactional: Vec::new(),
         }
+    }
+
+    /// With topics that are written in transactions: it then commits often enough for those who wait for them.
+    pub fn transactional(self, topics: Vec<String>) -> Self {
+        if topics.is_empty() {
+            return self;
+        }
+        let interval = Duration::from_millis(TRANSACTION_INTERVAL_MS);
+        let (commit_interval, poll_wait) = (interval.min(self.commit_interval), interval.min(self.poll_wait));
+        Options { commit_interval, poll_wait, transactional: topics, ..self }
     }
 }
 

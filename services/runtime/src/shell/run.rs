@@ -46,7 +46,7 @@ fn serve(
     while !stop.load(Ordering::Relaxed) {
         let polled = Instant::now();
         let records = worker.step(service)?;
-        if committed.elapsed() >= options.commit_interval {
+        if committed.elapsed() >= options.commit_interval || worker.is_full() {
             worker.commit()?;
             committed = Instant::now();
             *progress = true;

@@ -3,7 +3,7 @@
 
 use super::slot::{Slot, outgoing};
 use super::snapshots::Snapshots;
-use super::{Error, Options, Service};
+use super::{Error, Options, Service, TRANSACTION_RECORDS_MAX};
 use crate::log::{Commit, Input, Log, Poll, Revoked, Session, SessionOptions};
 use flow::processor::OutRecord;
 use tracing::info;
@@ -13,6 +13,8 @@ pub struct Worker {
     options: Options,
     session: Box<dyn Session>,
     slots: Vec<Slot>,
+    /// Outputs since the last commit.
+    published: usize,
     snapshots: Option<Snapshots>,
 }
 
@@ -23,10 +25,11 @@ impl Worker {
         let session = log.session(SessionOptions {
             poll_records_max: options.poll_records_max,
             durable: options.durable,
+            transactional: options.transactional.clone(),
             ..SessionOptions::new(options.name.clone(), input)
         })?;
         let snapshots = Snapshots::start(options)?;
-        Ok(Worker { options: options.clone(), session, slots: Vec::new(), snapshots })
+        Ok(Worker { options: options.clone(), session, slots: Vec::new(), published: 0, snapshots })
     }
 
     /// The partitions it owns, with their tasks.
@@ -48,12 +51,27 @@ impl Worker {
         Ok(records)
     }
 
-    /// Commits what changed since the last time.
+    /// Whether so many outputs wait for their commit that it should come now.
+    pub fn is_full(&self) -> bool {
+        !self.options.transactional.is_empty() && self.published >= TRANSACTION_RECORDS_MAX
+    }
+
+    /// Commits what changed since the last time; pending marks are published first and acknowledged with everything else.
     pub fn commit(&mut self) -> Result<(), Error> {
-        commit(&mut self.slots, self.session.as_mut(), &self.options)?;
-        if let Some(snapshots) = &self.snapshots {
-            snapshots.committed(&mut self.slots);
+        let mut out = Vec::new();
+        let mut commits: Vec<Commit> = Vec::new();
+        for slot in &mut self.slots {
+            commits.extend(slot.pending(&mut out)?);
         }
+        publish(&mut out, self.session.as_mut(), &self.options)?;
+        if !commits.is_empty() {
+            self.session.commit(&commits)?;
+            if let Some(snapshots) = &self.snapshots {
+                snapshots.committed(&mut self.slots);
+            }
+            self.options.stats.committed();
+        }
+        self.published = 0;
         Ok(())
     }
 
@@ -67,7 +85,7 @@ impl Worker {
         if !poll.revoked.is_empty() {
             self.give_away(&poll.revoked)?;
         }
-        let Worker { options, session, slots, snapshots } = self;
+        let Worker { options, session, slots, published, snapshots } = self;
         for assigned in poll.assigned {
             info!(service = %options.name, tp = %assigned.tp, committed = ?assigned.committed.as_ref().map(|at| at.offset), end = assigned.end, "partition taken");
             let mut slot = match snapshots {
@@ -85,26 +103,39 @@ impl Worker {
         options.stats.owns(slots.len());
         for (tp, records) in poll.records {
             let Some(slot) = slots.iter_mut().find(|slot| slot.tp == tp) else { continue };
-            slot.handle(records, &mut |out| publish(out, session.as_mut(), options))?;
+            slot.handle(records, &mut |out| {
+                *published += out.len();
+                publish(out, session.as_mut(), options)
+            })?;
         }
         Ok(())
     }
 
+    /// Commits what is given away and forgets it; what is lost is forgotten at once.
     fn give_away(&mut self, revoked: &[Revoked]) -> Result<(), Error> {
+        let is_revoked =
+            |slot: &Slot, lost| revoked.iter().any(|revoked| revoked.tp == slot.tp && revoked.lost == lost);
         let name = &self.options.name;
-        let (mut given, mut kept): (Vec<Slot>, Vec<Slot>) = (Vec::new(), Vec::new());
-        for slot in self.slots.drain(..) {
-            match revoked.iter().find(|revoked| revoked.tp == slot.tp) {
-                Some(revoked) if revoked.lost => info!(service = %name, tp = %slot.tp, "partition lost"),
-                Some(_) => given.push(slot),
-                None => kept.push(slot),
+        self.slots.retain(|slot| {
+            let is_lost = is_revoked(slot, true);
+            if is_lost {
+                info!(service = %name, tp = %slot.tp, "partition lost");
             }
+            !is_lost
+        });
+        if !self.slots.iter().any(|slot| is_revoked(slot, false)) {
+            return Ok(());
         }
-        self.slots = kept;
-        commit(&mut given, self.session.as_mut(), &self.options)?;
-        for slot in given {
-            info!(service = %name, tp = %slot.tp, next = slot.next(), "partition given away");
-        }
+        // Together with those that stay: outputs that wait for their commit come from all of them.
+        self.commit()?;
+        let name = &self.options.name;
+        self.slots.retain(|slot| {
+            let is_given = is_revoked(slot, false);
+            if is_given {
+                info!(service = %name, tp = %slot.tp, next = slot.next(), "partition given away");
+            }
+            !is_given
+        });
         Ok(())
     }
 }
@@ -113,21 +144,6 @@ fn publish(out: &mut Vec<OutRecord>, session: &mut dyn Session, options: &Option
     options.stats.published(out.len());
     for record in out.drain(..) {
         session.publish(outgoing(record))?;
-    }
-    Ok(())
-}
-
-/// Commits what changed; pending marks are published first and acknowledged with everything else.
-fn commit(slots: &mut [Slot], session: &mut dyn Session, options: &Options) -> Result<(), Error> {
-    let mut out = Vec::new();
-    let mut commits: Vec<Commit> = Vec::new();
-    for slot in slots {
-        commits.extend(slot.pending(&mut out)?);
-    }
-    publish(&mut out, session, options)?;
-    if !commits.is_empty() {
-        session.commit(&commits)?;
-        options.stats.committed();
     }
     Ok(())
 }

@@ -45,6 +45,7 @@ impl SimulatedSession {
             let lost = std::mem::take(&mut self.positions).into_iter();
             poll.revoked = lost.map(|position| Revoked { tp: position.tp, lost: true }).collect();
             self.revoking.clear();
+            self.held.clear();
             self.join(world);
             return Ok(poll);
         }

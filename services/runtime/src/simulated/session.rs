@@ -30,6 +30,8 @@ pub(super) struct SimulatedSession {
     pub options: SessionOptions,
     producer: u64,
     sequences: BTreeMap<TopicPartition, u64>,
+    /// Records of transactional topics, which go out with a commit only.
+    pub held: Vec<Publish>,
     pub membership: Option<Membership>,
     pub positions: Vec<Position>,
     /// Returned as revoked by the last poll, and given back by the next.
@@ -61,8 +63,8 @@ impl SimulatedSession {
                 }
             }
         }
-        let (producer, sequences, revoking) = (world.id(), BTreeMap::new(), Vec::new());
-        let mut session = Self { log, options, producer, sequences, membership, positions, revoking };
+        let (producer, sequences, held, revoking) = (world.id(), BTreeMap::new(), Vec::new(), Vec::new());
+        let mut session = Self { log, options, producer, sequences, held, membership, positions, revoking };
         session.join(world);
         Ok(session)
     }
@@ -115,6 +117,28 @@ impl SimulatedSession {
     fn set_paused(&mut self, tps: &[TopicPartition], paused: bool) -> Result<()> {
         tps.iter().try_for_each(|tp| self.position(tp).map(|position| position.paused = paused))
     }
+
+    fn send(&mut self, world: &mut World, record: Publish) -> Result<()> {
+        let count = world.partitions(&record.topic)?.len() as i32;
+        let partition = match (record.partition, &record.key) {
+            (Some(partition), _) => partition,
+            (None, Some(key)) => partition_of_key(key, count),
+            (None, None) => partition_of_null(world.random.number(), count),
+        };
+        let Publish { topic, key, value, headers, .. } = record;
+        let tp = TopicPartition { topic, partition };
+        world.partition(&tp)?;
+        let record = Record { offset: 0, append_time_ms: 0, key, value, headers };
+        let sequence = self.sequences.entry(tp.clone()).or_default();
+        world.send(self.producer, tp, *sequence, record);
+        *sequence += 1;
+        Ok(())
+    }
+
+    /// Sends what was held back; whoever holds the world lets nobody in between.
+    fn send_held(&mut self, world: &mut World) -> Result<()> {
+        std::mem::take(&mut self.held).into_iter().try_for_each(|record| self.send(world, record))
+    }
 }
 
 impl Session for SimulatedSession {
@@ -154,25 +178,20 @@ impl Session for SimulatedSession {
         if bytes > RECORD_BYTES_MAX {
             return Err(Error::RecordTooLarge { topic: record.topic.to_string(), bytes, bytes_max: RECORD_BYTES_MAX });
         }
-        let count = world.partitions(&record.topic)?.len() as i32;
-        let partition = match (record.partition, &record.key) {
-            (Some(partition), _) => partition,
-            (None, Some(key)) => partition_of_key(key, count),
-            (None, None) => partition_of_null(world.random.number(), count),
-        };
-        let Publish { topic, key, value, headers, .. } = record;
-        let tp = TopicPartition { topic, partition };
-        world.partition(&tp)?;
-        let record = Record { offset: 0, append_time_ms: 0, key, value, headers };
-        let sequence = self.sequences.entry(tp.clone()).or_default();
-        world.send(self.producer, tp, *sequence, record);
-        *sequence += 1;
-        Ok(())
+        if self.options.transactional.iter().any(|topic| **topic == *record.topic) {
+            self.held.push(record);
+            return Ok(());
+        }
+        self.send(world, record)
     }
 
     fn flush(&mut self) -> Result<()> {
-        let world = &mut *self.log.world();
-        world.act(self.log.process)?;
+        let log = self.log.clone();
+        let world = &mut *log.world();
+        world.act(log.process)?;
+        if self.membership.is_none() {
+            self.send_held(world)?;
+        }
         world.flush(self.producer);
         Ok(())
     }
@@ -188,18 +207,22 @@ impl Session for SimulatedSession {
             }
         }
         self.flush()?;
-        let Some(member) = &self.membership else { return Ok(()) };
-        let world = &mut *self.log.world();
-        world.act(self.log.process)?;
+        let log = self.log.clone();
+        let world = &mut *log.world();
+        world.act(log.process)?;
         let unanswered = |doing: &str| Error::Unavailable { doing: doing.into(), detail: "no answer came".into() };
         if world.random.percent(world.faults.commit_failed) {
             return Err(unanswered("a commit that was never received"));
         }
-        let group = world.group(&member.group);
+        let Some(member) = &self.membership else { return Ok(()) };
+        let (name, group) = (member.group.clone(), world.group(&member.group));
         if let Some(lost) = commits.iter().find(|commit| !group.owns(member.id, &commit.tp)) {
             let detail = format!("{} is not this member's any more", lost.tp);
             return Err(Error::Fenced { group: member.group.clone(), detail });
         }
+        self.send_held(world)?;
+        world.flush(self.producer);
+        let group = world.group(&name);
         for Commit { tp, offset, metadata } in commits {
             let committed = Committed { offset: *offset, metadata: metadata.clone() };
             group.committed.insert(tp.clone(), committed);
@@ -208,7 +231,7 @@ impl Session for SimulatedSession {
             return Err(unanswered("a commit that took effect"));
         }
         // A process may also die between the effect and the answer.
-        world.act(self.log.process)
+        world.act(log.process)
     }
 
     fn seek(&mut self, tp: &TopicPartition, offset: i64) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The plan: which topics and tasks follow from a pipeline.
 
+mod delivery;
 pub mod graph;
 mod lookup;
 mod names;

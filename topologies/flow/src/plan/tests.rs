@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use expect_test::{expect, expect_file};
 
 use super::{Key, Kind, Plan, Service, graph, plan, plan_generation, schema_text};
-use crate::config::{self, Pipeline};
+use crate::config::{self, Delivery, Pipeline};
 
 const FRAUD: &str = include_str!("../../../pipelines/fraud.yaml");
 
@@ -149,6 +149,25 @@ fn tasks_of_the_fraud_pipeline() {
           writes fraud.control.v1
     "#]]
     .assert_eq(&text);
+}
+
+#[test]
+fn delivery_says_which_results_wait_for_their_offsets() {
+    let plan = fraud();
+    let transactional = |delivery| {
+        let all = plan.tasks.iter().map(|task| (task, plan.transactional(&task.group_id, delivery)));
+        let some = all.filter(|(_, topics)| !topics.is_empty());
+        some.map(|(task, topics)| format!("{}: {}", task.group_id, topics.join(" "))).collect::<Vec<_>>()
+    };
+    let compacted = ["fraud.monitor.judge: fraud.alerts.v1", "fraud.trainer: fraud.models.v1"];
+    assert_eq!(transactional(Delivery::LowLatency), compacted);
+    let all = [
+        "fraud.featurizer.journal: fraud.outcomes.v1",
+        "fraud.scorer: fraud.predictions.v1",
+        "fraud.monitor.judge: fraud.drift.v1 fraud.alerts.v1 fraud.retraining.v1",
+        "fraud.trainer: fraud.models.v1 fraud.retraining.v1",
+    ];
+    assert_eq!(transactional(Delivery::ExactlyOnce), all);
 }
 
 #[test]
