@@ -3,8 +3,7 @@
 use crate::Error;
 use flow::state::Taken;
 use runtime::log::Header;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt::Write;
 
 /// What a reader must know to go on behind a file.
@@ -34,20 +33,36 @@ impl Numbers {
     }
 }
 
-/// Headers as a JSON list of pairs: name and text, null, or `{"hex": …}` for bytes that are no text.
-pub fn headers(headers: &[Header]) -> Option<String> {
+/// Headers as a JSON list of pairs: name and text, null, or `{"hex": …}` for bytes that are no text. `buffer` is
+/// overwritten; its text is returned.
+pub fn headers<'a>(headers: &[Header], buffer: &'a mut Vec<u8>) -> Option<&'a str> {
     if headers.is_empty() {
         return None;
     }
-    let pair = |header: &Header| {
-        let value = match (&header.value, header.text()) {
-            (None, _) => Value::Null,
-            (Some(_), Some(text)) => Value::from(text),
-            (Some(bytes), None) => serde_json::json!({ "hex": hex(bytes) }),
-        };
-        Value::from(vec![Value::from(&*header.name), value])
-    };
-    Some(Value::from(headers.iter().map(pair).collect::<Vec<_>>()).to_string())
+    buffer.clear();
+    serde_json::to_writer(&mut *buffer, &Pairs(headers)).ok()?;
+    std::str::from_utf8(buffer).ok()
+}
+
+/// What the list of headers is made from, without a copy of it in between.
+struct Pairs<'a>(&'a [Header]);
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|header| (&*header.name, Shown(header))))
+    }
+}
+
+struct Shown<'a>(&'a Header);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (&self.0.value, self.0.text()) {
+            (None, _) => serializer.serialize_none(),
+            (Some(_), Some(text)) => serializer.serialize_str(text),
+            (Some(bytes), None) => serializer.collect_map([("hex", hex(bytes))]),
+        }
+    }
 }
 
 /// Lower-case hex.

@@ -229,12 +229,13 @@ impl Beside {
             values: BinaryBuilder::new(),
             headers: StringBuilder::new(),
         };
+        let mut text = Vec::new();
         for (at, record) in records.iter().enumerate() {
             let id = id(at);
             beside.ids.append_option(id.map(u32::cast_signed));
             beside.keys.append_option(record.key.as_deref());
             beside.values.append_option(record.value.as_deref().filter(|_| id.is_none()));
-            beside.headers.append_option(headers(&record.headers));
+            beside.headers.append_option(headers(&record.headers, &mut text));
         }
         beside
     }

@@ -24,7 +24,7 @@ pub(crate) struct Encoder<W: Write + Send> {
 
 impl<W: Write + Send> Encoder<W> {
     pub(crate) fn new(sink: W, schema: SchemaRef) -> Result<Self> {
-        let properties = layout::properties().build();
+        let properties = layout::properties(&schema)?;
         Ok(Self {
             writer: ArrowWriter::try_new(sink, schema.clone(), Some(properties))?,
             schema,
