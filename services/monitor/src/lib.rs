@@ -1,5 +1,6 @@
 //! The monitor: a task per partition of the features log counts inputs, one per partition of the journal counts scores,
-//! and one for the pipeline judges what they counted. Each reads one log, and gets its state back by reading it again.
+//! and one for the pipeline judges what they counted. Each reads one log, and gets its state back from its newest snapshot
+//! and what came after it.
 
 mod profiles;
 

@@ -11,6 +11,7 @@ use flow::processor::{Outbox, PublicRows, Stop};
 use flow::reader::Trigger;
 use flow::sequencer::{Position, Sequencer};
 use model::Profile;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -91,10 +92,30 @@ pub(crate) struct Windows {
     closed_us: Option<i64>,
 }
 
+/// Windows as they are saved.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SavedWindows {
+    open: Vec<(i64, usize, Sketch)>,
+    closed_us: Option<i64>,
+}
+
 impl Windows {
     fn new(monitor: &str, source: Source, partition: u16, width_us: i64) -> Self {
         let (monitor, open) = (monitor.to_owned(), BTreeMap::new());
         Windows { monitor, source, partition, width_us, open, closed_us: None }
+    }
+
+    /// The windows as they are.
+    pub(crate) fn save(&self) -> SavedWindows {
+        let open = self.open.iter().map(|((start_us, number), sketch)| (*start_us, *number, sketch.clone()));
+        SavedWindows { open: open.collect(), closed_us: self.closed_us }
+    }
+
+    /// Takes up what was saved.
+    pub(crate) fn restore(&mut self, saved: SavedWindows) {
+        let SavedWindows { open, closed_us } = saved;
+        self.open = open.into_iter().map(|(start_us, number, sketch)| ((start_us, number), sketch)).collect();
+        self.closed_us = closed_us;
     }
 
     /// Start of the window that holds a time.

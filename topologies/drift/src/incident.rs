@@ -3,13 +3,14 @@
 
 use crate::report::{Alert, DriftReport, Evidence, Level, Severity, State, label};
 use flow::fence::ModelRef;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Digits of a digest that are enough to tell digests apart in a fingerprint.
 const DIGEST_DIGITS: usize = 12;
 
 /// An incident that is open.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
     /// Its fingerprint: pipeline, monitor, model and feature set.
     pub fingerprint: String,
@@ -20,7 +21,7 @@ pub struct Incident {
 }
 
 /// The incidents of one monitor; at most one is open.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Incidents {
     open: Option<Incident>,
     /// The last revision by fingerprint: the same trouble coming back goes on counting.

@@ -2,11 +2,12 @@
 
 use crate::fold::{Output, Reference, Setup, Windows, profile};
 use crate::reference::Profiles;
+use crate::saved::SavedWatch;
 use crate::sketch::{ColumnSketch, Source};
 use arrow::array::{Array, AsArray, StructArray};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Fields, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
 };
 use flow::config::Monitor;
 use flow::fence::{Control, Fences};
@@ -14,26 +15,29 @@ use flow::items::{Items, LogBatch};
 use flow::names::Names;
 use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Sequencer, Step};
+use flow::snapshot::{Error, State};
 use flow::state::{Outcomes, TaskState};
 use model::Column;
 use std::sync::Arc;
 
 /// The step-one task of one partition of the features log, for all monitors of a pipeline.
 pub struct Inputs {
-    sequencer: Sequencer,
+    pub(crate) sequencer: Sequencer,
     names: Arc<Names>,
-    profiles: Arc<dyn Profiles>,
-    watches: Vec<Watch>,
-    ledger: Outcomes,
+    pub(crate) profiles: Arc<dyn Profiles>,
+    pub(crate) watches: Vec<Watch>,
+    pub(crate) ledger: Outcomes,
     output: Output,
-    digest: String,
+    pub(crate) digest: String,
 }
 
 /// What one monitor watches here.
-struct Watch {
-    monitor: Monitor,
+pub(crate) struct Watch {
+    pub(crate) monitor: Monitor,
     windows: Windows,
-    references: Vec<(Reference, Vec<(Part, usize)>)>,
+    references: Vec<Reference>,
+    /// Where items keep the columns of each reference; those of restored references are found with the first items.
+    places: Vec<Vec<Option<(Part, usize)>>>,
     /// Number of the reference in force.
     current: Option<usize>,
     /// Number of the one that the fence on offer asks for.
@@ -49,7 +53,10 @@ enum Part {
 impl Inputs {
     /// A task at its log's start.
     pub fn new(setup: Setup<'_>) -> Self {
-        let watch = |(monitor, windows)| Watch { monitor, windows, references: Vec::new(), current: None, next: None };
+        let watch = |(monitor, windows)| {
+            let (references, places) = (Vec::new(), Vec::new());
+            Watch { monitor, windows, references, places, current: None, next: None }
+        };
         Inputs {
             sequencer: setup.sequencer(),
             watches: setup.windows(Source::Inputs).map(watch).collect(),
@@ -72,6 +79,7 @@ impl Processor for Inputs {
         let Inputs { sequencer, names, profiles, watches, ledger, output, .. } = self;
         let own = sequencer.own();
         let items = &batch.items;
+        watches.iter_mut().for_each(|watch| watch.find(items));
         let mut run: Vec<usize> = Vec::new();
         sequencer.run(batch, |position, step| {
             match step {
@@ -104,6 +112,10 @@ impl Processor for Inputs {
         self.sequencer.save(&mut state);
         state
     }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
 }
 
 /// Folds a run of items into the windows of every monitor and forgets it. An item that no monitor counted, because there
@@ -130,30 +142,52 @@ impl Watch {
     ) -> Result<Option<usize>, String> {
         let champion = control.champion.as_ref().filter(|champion| champion.name == self.monitor.model);
         let Some(model) = champion else { return Ok(None) };
-        if let Some(known) = self.references.iter().position(|(reference, _)| reference.model == *model) {
+        if let Some(known) = self.references.iter().position(|reference| reference.model == *model) {
             return Ok(Some(known));
         }
         let profile = profile(profiles, model, &self.monitor)?;
-        let fields = |part: Option<&StructArray>| part.map_or_else(Fields::empty, |part| part.fields().clone());
-        let (event, features) = (fields(items.event()), fields(items.features()));
-        let (mut columns, mut places) = (Vec::new(), Vec::new());
         // A champion that was trained before a feature existed has no reference for it; the others are watched.
-        for name in &self.monitor.psi.features {
-            let column = profile.columns.iter().position(|column| column.name == *name);
-            let place = event.find(name).map(|(at, _)| (Part::Event, at));
-            let place = place.or_else(|| features.find(name).map(|(at, _)| (Part::Features, at)));
-            if let (Some(column), Some(place)) = (column, place) {
-                columns.push(column);
-                places.push(place);
-            }
-        }
-        self.references.push((Reference::new(model.clone(), profile, columns), places));
+        let watched = self.monitor.psi.features.iter().filter(|name| place(items, name).is_some());
+        let columns = watched.filter_map(|name| profile.columns.iter().position(|column| column.name == *name));
+        let columns = columns.collect();
+        self.references.push(Reference::new(model.clone(), profile, columns));
+        self.find(items);
         Ok(Some(self.references.len() - 1))
+    }
+
+    /// Looks up where items keep the columns of references that have none yet.
+    fn find(&mut self, items: &Items) {
+        for reference in &self.references[self.places.len()..] {
+            let names = reference.columns.iter().map(|at| &reference.profile.columns[*at].name);
+            self.places.push(names.map(|name| place(items, name)).collect());
+        }
+    }
+
+    pub(crate) fn save(&self) -> SavedWatch {
+        SavedWatch {
+            monitor: self.monitor.name.clone(),
+            windows: self.windows.save(),
+            references: self.references.iter().map(Reference::save).collect(),
+            current: self.current,
+        }
+    }
+
+    pub(crate) fn restore(&mut self, saved: SavedWatch, profiles: &dyn Profiles) -> Result<(), Error> {
+        let references = saved.references.into_iter();
+        self.references =
+            references.map(|one| Reference::restore(one, profiles, &self.monitor)).collect::<Result<_, _>>()?;
+        if saved.current.is_some_and(|current| current >= self.references.len()) {
+            return Err(Error::Blob("the reference in force is not among those saved".to_owned()));
+        }
+        self.places.clear();
+        self.windows.restore(saved.windows);
+        self.current = saved.current;
+        Ok(())
     }
 
     fn fold(&mut self, items: &Items, run: &[usize], counted: &mut [bool]) {
         let Some(number) = self.current else { return };
-        let (reference, places) = &self.references[number];
+        let (reference, places) = (&self.references[number], &self.places[number]);
         let time_us = items.envelope().time_us;
         let mut start = 0;
         while start < run.len() {
@@ -164,7 +198,8 @@ impl Watch {
                 sketch.events += rows.len() as u64;
                 counted[start..start + same].fill(true);
                 let columns = places.iter().zip(&reference.columns).zip(&mut sketch.columns);
-                for (((part, at), column), counts) in columns {
+                for ((place, column), counts) in columns {
+                    let Some((part, at)) = place else { continue };
                     let part = match part {
                         Part::Event => items.event(),
                         Part::Features => items.features(),
@@ -177,6 +212,13 @@ impl Watch {
             start += same;
         }
     }
+}
+
+/// Where items keep a column.
+fn place(items: &Items, name: &str) -> Option<(Part, usize)> {
+    let find = |part: Option<&StructArray>| part.and_then(|part| part.fields().find(name).map(|(at, _)| at));
+    let event = find(items.event()).map(|at| (Part::Event, at));
+    event.or_else(|| find(items.features()).map(|at| (Part::Features, at)))
 }
 
 /// Counts the values of a column at the given rows; what is not a number counts as absent.

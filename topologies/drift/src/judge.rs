@@ -3,6 +3,7 @@
 use crate::incident::Incidents;
 use crate::reference::Profiles;
 use crate::report::{Alert, DriftReport, Level, RetrainingRequest, Statistic, label};
+use crate::saved::SavedJudge;
 use crate::sketch::{Sketch, Sketches, Source};
 use crate::statistic::{level, psi};
 use flow::config::{Monitor, Retraining, Trigger};
@@ -54,7 +55,7 @@ type Parts = BTreeMap<(u64, String), BTreeMap<(Source, u16), Sketch>>;
 
 /// The second step of one monitor.
 pub struct Judge {
-    judging: Judging,
+    pub(crate) judging: Judging,
     profiles: Arc<dyn Profiles>,
     known: Vec<(ModelRef, Arc<Profile>)>,
     closed_us: BTreeMap<(Source, u16), i64>,
@@ -83,6 +84,37 @@ impl Judge {
     /// The incidents.
     pub fn incidents(&self) -> &Incidents {
         &self.incidents
+    }
+
+    /// What it knows, references aside.
+    pub(crate) fn save(&self) -> SavedJudge {
+        let closed = self.closed_us.iter().map(|((source, partition), closed_us)| (*source, *partition, *closed_us));
+        let sketches = |parts: &Parts| {
+            let all = parts.values().flatten();
+            all.map(|((source, partition), sketch)| (*source, *partition, sketch.clone())).collect()
+        };
+        SavedJudge {
+            monitor: self.monitor().to_owned(),
+            closed: closed.collect(),
+            windows: self.windows.iter().map(|(start_us, parts)| (*start_us, sketches(parts))).collect(),
+            incidents: self.incidents.clone(),
+        }
+    }
+
+    /// Takes up what was saved.
+    pub(crate) fn restore(&mut self, saved: SavedJudge) {
+        let SavedJudge { closed, windows, incidents, .. } = saved;
+        self.closed_us =
+            closed.into_iter().map(|(source, partition, closed_us)| ((source, partition), closed_us)).collect();
+        self.windows.clear();
+        for (start_us, sketches) in windows {
+            let parts = self.windows.entry(start_us).or_default();
+            for (source, partition, sketch) in sketches {
+                let model = (sketch.version, sketch.digest.clone());
+                parts.entry(model).or_default().insert((source, partition), sketch);
+            }
+        }
+        self.incidents = incidents;
     }
 
     /// Takes what one partition closed, and judges the windows that are complete with it. What a partition sends again

@@ -14,6 +14,7 @@ mod inputs;
 mod judge;
 mod reference;
 mod report;
+mod saved;
 mod scores;
 mod sketch;
 mod statistic;

@@ -6,6 +6,7 @@
 
 use crate::fold::{Output, Reference, Setup, Windows, profile};
 use crate::reference::Profiles;
+use crate::saved::SavedWatch;
 use crate::sketch::Source;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Fields, Float64Type};
@@ -16,24 +17,25 @@ use flow::marks::Marks;
 use flow::names::{Names, Place};
 use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Position, Sequencer, Step};
+use flow::snapshot::{Error, State};
 use flow::state::{Outcomes, TaskState};
 use model::profile::SCORE;
 use std::sync::Arc;
 
 /// The step-one task of one partition of the journal, for all monitors of a pipeline.
 pub struct Scores {
-    sequencer: Sequencer,
-    marks: Marks,
-    counting: Counting,
+    pub(crate) sequencer: Sequencer,
+    pub(crate) marks: Marks,
+    pub(crate) counting: Counting,
     output: Output,
-    digest: String,
+    pub(crate) digest: String,
 }
 
-struct Counting {
+pub(crate) struct Counting {
     names: Arc<Names>,
-    profiles: Arc<dyn Profiles>,
-    watches: Vec<Watch>,
-    ledger: Outcomes,
+    pub(crate) profiles: Arc<dyn Profiles>,
+    pub(crate) watches: Vec<Watch>,
+    pub(crate) ledger: Outcomes,
     /// All items of one task have the reader's schema, so positions are looked up once.
     places: Option<Places>,
 }
@@ -78,8 +80,8 @@ impl Places {
 }
 
 /// What one monitor watches here.
-struct Watch {
-    monitor: Monitor,
+pub(crate) struct Watch {
+    pub(crate) monitor: Monitor,
     windows: Windows,
     references: Vec<Reference>,
 }
@@ -135,6 +137,10 @@ impl Processor for Scores {
         self.sequencer.save(&mut state);
         state
     }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
 }
 
 impl Counting {
@@ -164,6 +170,23 @@ impl Counting {
 }
 
 impl Watch {
+    pub(crate) fn save(&self) -> SavedWatch {
+        SavedWatch {
+            monitor: self.monitor.name.clone(),
+            windows: self.windows.save(),
+            references: self.references.iter().map(Reference::save).collect(),
+            current: None,
+        }
+    }
+
+    pub(crate) fn restore(&mut self, saved: SavedWatch, profiles: &dyn Profiles) -> Result<(), Error> {
+        let references = saved.references.into_iter();
+        self.references =
+            references.map(|one| Reference::restore(one, profiles, &self.monitor)).collect::<Result<_, _>>()?;
+        self.windows.restore(saved.windows);
+        Ok(())
+    }
+
     fn add(&mut self, scored: Scored<'_>, profiles: &dyn Profiles) -> Result<bool, String> {
         let Scored { time_us, score, model: label, digest } = scored;
         let Some((name, version)) = label.rsplit_once('@') else { return Ok(false) };

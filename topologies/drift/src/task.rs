@@ -7,6 +7,7 @@ use flow::names::{Names, Place};
 use flow::processor::{InRecord, OutRecord, Stop, Task};
 use flow::public::{EMISSION_HEADER, emission};
 use flow::reader::Trigger;
+use flow::snapshot::State;
 use flow::state::TaskState;
 use flow::task::SchemaSource;
 use schemas::codec::Decoder;
@@ -33,13 +34,15 @@ pub struct JudgeTask {
     names: Arc<Names>,
     schemas: Arc<dyn SchemaSource>,
     decoder: Decoder,
-    judges: Vec<Judge>,
+    pub(crate) judges: Vec<Judge>,
     drift: Writer,
     alerts: Writer,
     retraining: Option<Writer>,
     source: Bytes,
-    digest: String,
-    taken: u64,
+    pub(crate) digest: String,
+    pub(crate) taken: u64,
+    /// The next offset to read.
+    pub(crate) next: i64,
 }
 
 struct Writer {
@@ -83,7 +86,14 @@ impl JudgeTask {
             source: Bytes::from(format!("tidemill/{source}")),
             digest: digest.to_owned(),
             taken: 0,
+            next: 0,
         })
+    }
+
+    pub(crate) fn save(&self) -> TaskState {
+        let mut state = TaskState::new(&self.digest);
+        state.ledger.emitted = self.taken;
+        state
     }
 
     /// The judges, for metrics.
@@ -166,13 +176,16 @@ impl Task for JudgeTask {
                     self.write(record.offset, verdict, out)?;
                 }
             }
+            self.next = record.offset + 1;
         }
         Ok(())
     }
 
     fn metadata(&self) -> String {
-        let mut state = TaskState::new(&self.digest);
-        state.ledger.emitted = self.taken;
-        state.text()
+        self.save().text()
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
     }
 }

@@ -7,10 +7,11 @@ use crate::report::Level;
 use crate::sketch::{ColumnSketch, Sketches};
 use crate::statistic::{level, psi, two_sample_psi};
 use expect_test::{Expect, expect};
-use harness::{Logs, judge, monitor};
+use harness::{Logs, judge, judge_resumed, monitor};
 use model::Column;
 
-/// Runs the logs in batches of 1, 7 and 4096 records, and both steps again with a restart before every record.
+/// Runs the logs in batches of 1, 7 and 4096 records, and both steps again with a restart before every record, from
+/// the start and from saved state.
 #[track_caller]
 fn check(script: &str, expected: &Expect) {
     let logs = Logs::new(script);
@@ -30,6 +31,13 @@ fn check(script: &str, expected: &Expect) {
     for suppressed in 0..=sketches.len() {
         let rest = judge(&sketches, suppressed);
         assert!(lines.ends_with(&rest), "restarted at sketch {suppressed}");
+    }
+    // The same from state that was saved before every record.
+    for at in 0..=script.lines().count() {
+        assert_eq!(values(&logs.resumed(at)), values(&sketches), "taken up at record {at}");
+    }
+    for at in 0..=sketches.len() {
+        assert_eq!(judge_resumed(&sketches, at), lines, "taken up at sketch {at}");
     }
     // Everything sent again, and another order of the tasks, changes nothing.
     let twice: Vec<_> = sketches.iter().chain(&sketches).cloned().collect();

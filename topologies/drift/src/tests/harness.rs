@@ -163,8 +163,8 @@ impl Partition {
         }
     }
 
-    /// Runs the step-one task in batches of `size`, the first `suppressed` records without output.
-    fn sketches(&self, size: usize, suppressed: usize) -> Vec<OutRecord> {
+    /// The step-one task at the log's start.
+    fn task(&self) -> Box<dyn Task> {
         let own = Place { topic: self.log, partition: self.partition };
         let sketches = arrow_schema(contracts::avro(contracts::SKETCHES).unwrap()).unwrap();
         let setup = Setup {
@@ -175,27 +175,49 @@ impl Partition {
             sketches: (4, sketches),
             digest: "features-digest",
         };
-        if self.log == FEATURES {
-            self.run(Inputs::new(setup), size, suppressed)
-        } else {
-            self.run(Scores::new(setup), size, suppressed)
-        }
+        if self.log == FEATURES { self.coded(Inputs::new(setup)) } else { self.coded(Scores::new(setup)) }
     }
 
-    fn run<P: Processor>(&self, processor: P, size: usize, suppressed: usize) -> Vec<OutRecord> {
+    fn coded<P: Processor + 'static>(&self, processor: P) -> Box<dyn Task> {
         let own = Place { topic: self.log, partition: self.partition };
         let schema = schema(self.log);
         let reader = LogReader::new(&schema, names()).unwrap();
         let known = Arc::new(Known([(LOG_ID, schema.as_str().into())].into()));
         let sketches = arrow_schema(contracts::avro(contracts::SKETCHES).unwrap()).unwrap();
-        let mut task = LogTask::new(own, reader, known, processor, "shop".into())
-            .sink(4, Sink::Public(Encoder::new(&sketches, SKETCHES_ID).unwrap()));
-        let mut out = Vec::new();
+        let task = LogTask::new(own, reader, known, processor, "shop".into());
+        Box::new(task.sink(4, Sink::Public(Encoder::new(&sketches, SKETCHES_ID).unwrap())))
+    }
+
+    /// Runs the step-one task in batches of `size`, the first `suppressed` records without output.
+    fn sketches(&self, size: usize, suppressed: usize) -> Vec<OutRecord> {
+        let (mut task, mut out) = (self.task(), Vec::new());
         let (before, after) = self.records.split_at(suppressed.min(self.records.len()));
         before.chunks(size).for_each(|batch| task.handle(batch, true, &mut out).unwrap());
         after.chunks(size).for_each(|batch| task.handle(batch, false, &mut out).unwrap());
         out
     }
+
+    /// The same, with another task that goes on from the state that the first one had at a record.
+    fn resumed(&self, at: usize) -> Vec<OutRecord> {
+        resumed(&self.records, at, || self.task())
+    }
+}
+
+/// What two tasks give, the second of which takes up the state of the first.
+fn resumed(records: &[InRecord], at: usize, task: impl Fn() -> Box<dyn Task>) -> Vec<OutRecord> {
+    let (before, after) = records.split_at(at.min(records.len()));
+    let (mut first, mut second, mut whole) = (task(), task(), task());
+    let mut out = Vec::new();
+    before.chunks(3).for_each(|batch| first.handle(batch, false, &mut out).unwrap());
+    let blob = first.state().unwrap().cut();
+    let from = second.state().unwrap().resume(&blob).unwrap();
+    assert_eq!(from, before.last().map_or(0, |record| record.offset + 1));
+    assert_eq!(second.metadata(), first.metadata());
+    after.chunks(3).for_each(|batch| second.handle(batch, false, &mut out).unwrap());
+    records.chunks(3).for_each(|batch| whole.handle(batch, true, &mut Vec::new()).unwrap());
+    assert_eq!(second.metadata(), whole.metadata());
+    assert_eq!(second.state().unwrap().cut(), whole.state().unwrap().cut(), "taken up at record {at}");
+    out
 }
 
 fn schema(log: u16) -> String {
@@ -223,20 +245,29 @@ impl Logs {
 
     /// What step one leaves in the sketches topic, task after task.
     pub(crate) fn sketches(&self, size: usize, suppressed: usize) -> Vec<InRecord> {
-        let out = self.0.iter().flat_map(|partition| partition.sketches(size, suppressed));
-        let record = |(offset, record): (usize, OutRecord)| InRecord {
-            offset: offset as i64,
-            append_time_ms: 0,
-            key: record.key,
-            value: record.value,
-            headers: record.headers,
-        };
-        out.enumerate().map(record).collect()
+        read(self.0.iter().flat_map(|partition| partition.sketches(size, suppressed)))
+    }
+
+    /// The same with tasks that go on from the state at a record.
+    pub(crate) fn resumed(&self, at: usize) -> Vec<InRecord> {
+        read(self.0.iter().flat_map(|partition| partition.resumed(at)))
     }
 }
 
-/// Step two over a sketches topic; `suppressed` records are taken without output.
-pub(crate) fn judge(records: &[InRecord], suppressed: usize) -> Vec<String> {
+/// Records as the next task reads them.
+fn read(written: impl Iterator<Item = OutRecord>) -> Vec<InRecord> {
+    let record = |(offset, record): (usize, OutRecord)| InRecord {
+        offset: offset as i64,
+        append_time_ms: 0,
+        key: record.key,
+        value: record.value,
+        headers: record.headers,
+    };
+    written.enumerate().map(record).collect()
+}
+
+/// The step-two task at its topic's start.
+fn judge_task() -> Box<dyn Task> {
     let judging = Judging {
         pipeline: "shop".into(),
         feature_set: "features-digest".into(),
@@ -255,9 +286,18 @@ pub(crate) fn judge(records: &[InRecord], suppressed: usize) -> Vec<String> {
     let judges = vec![Judge::new(judging, Arc::new(Flat))];
     let topics = Topics { drift: (5, 15), alerts: (6, 16), retraining: Some((7, 17)) };
     let own = Place { topic: 4, partition: 0 };
-    let mut task = JudgeTask::new(own, names(), known, judges, topics, ("shop", "features-digest")).unwrap();
+    Box::new(JudgeTask::new(own, names(), known, judges, topics, ("shop", "features-digest")).unwrap())
+}
+
+/// Step two with a task that goes on from the state at a record.
+pub(crate) fn judge_resumed(records: &[InRecord], at: usize) -> Vec<String> {
+    resumed(records, at, judge_task).iter().map(render).collect()
+}
+
+/// Step two over a sketches topic; `suppressed` records are taken without output.
+pub(crate) fn judge(records: &[InRecord], suppressed: usize) -> Vec<String> {
+    let (mut task, mut out) = (judge_task(), Vec::new());
     let (before, after) = records.split_at(suppressed);
-    let mut out = Vec::new();
     task.handle(before, true, &mut out).unwrap();
     task.handle(after, false, &mut out).unwrap();
     out.iter().map(render).collect()
