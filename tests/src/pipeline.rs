@@ -114,14 +114,18 @@ impl Deployment {
 
     /// Runs all tasks of the monitor, a thread each.
     pub fn start_monitor(&self, commit_interval: Duration, running: &mut Running) {
+        for (role, group, log) in monitor::Monitor::roles(&self.context) {
+            let options = shell::Options::new(format!("monitor.{}", role.name()), group, vec![log]);
+            self.serve(shell::Options { commit_interval, ..options }, self.monitor(role), running);
+        }
+    }
+
+    /// A service of the monitor.
+    pub fn monitor(&self, role: monitor::Role) -> monitor::Monitor {
         let profiles = Arc::new(monitor::ModelProfiles::new(self.models()));
         let fences = scorer::RegistryFences::new(self.decisions.clone(), self.context.stop.clone());
         let fences = Arc::new(fences.of(scorer::MONITOR));
-        for (role, group, log) in monitor::Monitor::roles(&self.context) {
-            let options = shell::Options::new(format!("monitor.{}", role.name()), group, vec![log]);
-            let service = monitor::Monitor::new(self.context.clone(), profiles.clone(), fences.clone(), role);
-            self.serve(shell::Options { commit_interval, ..options }, service, running);
-        }
+        monitor::Monitor::new(self.context.clone(), profiles, fences, role)
     }
 
     fn models(&self) -> Arc<scorer::RegistryModels> {

@@ -7,6 +7,7 @@ use expect_test::expect;
 use registry::store::Store;
 use runtime::embedded::Embedded;
 use serde_json::Value;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tests::fraud::{DAY_MS, Transactions};
@@ -100,11 +101,10 @@ fn wait(deployment: &Deployment, running: &[&Running], state: &str, days: usize)
     });
 }
 
-/// What the monitor found; it stops and starts again once the windows before each of the given days are judged.
-fn run(restarts: &[i64]) -> String {
-    let dir = tempfile::tempdir().unwrap();
-    let log = Embedded::open(dir.path().join("log")).unwrap();
-    let store = Store::local(&dir.path().join("store")).unwrap();
+/// A pipeline that watches amounts, with a champion.
+fn watching(dir: &Path) -> Deployment {
+    let log = Embedded::open(dir.join("log")).unwrap();
+    let store = Store::local(&dir.join("store")).unwrap();
     let mut pipeline = fraud(&[]);
     for watched in &mut pipeline.monitors {
         watched.psi.features = vec!["amount".to_owned()];
@@ -112,6 +112,25 @@ fn run(restarts: &[i64]) -> String {
     }
     let deployment = Deployment::new(Arc::new(log), store.clone(), pipeline);
     promote(&deployment, &store);
+    deployment
+}
+
+/// Such a pipeline that has judged all days; nothing of it runs any more.
+pub(crate) fn watched(dir: &Path) -> Deployment {
+    let deployment = watching(dir);
+    let mut running = deployment.start(Duration::ZERO, IDLE);
+    deployment.start_scorer(Duration::ZERO, &mut running);
+    deployment.start_monitor(Duration::ZERO, &mut running);
+    publish(&deployment, 0..DAYS);
+    wait(&deployment, &[&running], "RESOLVED", DAYS as usize - 1);
+    assert_eq!(running.stop(), Vec::<String>::new());
+    deployment
+}
+
+/// What the monitor found; it stops and starts again once the windows before each of the given days are judged.
+fn run(restarts: &[i64]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let deployment = watching(dir.path());
     let mut running = deployment.start(Duration::ZERO, IDLE);
     deployment.start_scorer(Duration::ZERO, &mut running);
     let mut monitor = Running::default();

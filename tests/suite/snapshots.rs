@@ -1,13 +1,11 @@
-//! Snapshots of stateful tasks: state saved at any point and taken up again changes nothing that comes after, and a
-//! service that died reads little of its log again.
+//! Snapshots of stateful tasks: state saved at any point and taken up again changes nothing that comes after.
 
 use flow::plan::Service as Planned;
 use flow::processor::{InRecord, OutRecord, Task};
 use flow::snapshot::{Changes, Merged};
 use runtime::embedded::Embedded;
-use runtime::log::{Input, SessionOptions, TopicPartition};
-use runtime::shell::{self, Service, Worker};
-use runtime::snapshot::{Owner, Settings, Vault};
+use runtime::log::{Input, Log, SessionOptions, TopicPartition};
+use runtime::shell::Service;
 use std::sync::Arc;
 use std::time::Duration;
 use tests::fraud::{DAY_MS, LABEL_DELAY_MS, Transactions};
@@ -21,7 +19,6 @@ const EVENTS: usize = 480;
 const STEPS: usize = 40;
 const JITTER_MS: i64 = 5 * 60_000;
 const IDLE: Duration = Duration::from_millis(300);
-const GROUP: &str = "snapshots.test";
 
 fn transactions() -> Transactions {
     let mut rows = Transactions::default();
@@ -37,13 +34,13 @@ fn transactions() -> Transactions {
 }
 
 /// Logs of a pipeline that has seen all transactions, some of them twice.
-struct Logs {
-    deployment: Deployment,
+pub(crate) struct Logs {
+    pub(crate) deployment: Deployment,
     _dir: tempfile::TempDir,
 }
 
 impl Logs {
-    fn new(ordering: &str) -> Self {
+    pub(crate) fn new(ordering: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let log = Embedded::open(dir.path().join("log")).unwrap();
         // Steps are days long, and a log has their source partitions in any order.
@@ -73,27 +70,28 @@ impl Logs {
         Logs { deployment, _dir: dir }
     }
 
-    fn read(&self, tp: &TopicPartition) -> Vec<InRecord> {
-        let log = &self.deployment.context.log;
-        let (start, end) = log.watermarks(tp).unwrap();
-        let input = Input::Assigned(vec![(tp.clone(), start)]);
-        let mut session = log.session(SessionOptions::new("test.read", input)).unwrap();
-        let mut records = Vec::new();
-        while records.len() < (end - start) as usize {
-            let poll = session.poll(Duration::from_millis(200)).unwrap();
-            for record in poll.records.into_iter().flat_map(|(_, records)| records) {
-                let headers = record.headers.into_iter().map(|header| (header.name, header.value)).collect();
-                let (offset, append_time_ms) = (record.offset, record.append_time_ms);
-                records.push(InRecord { offset, append_time_ms, key: record.key, value: record.value, headers });
-            }
-        }
-        records.retain(|record| record.offset < end);
-        records
+    fn check(&self, role: Role, tp: &TopicPartition) {
+        let context = &self.deployment.context;
+        check_task(&*context.log, tp, &|| Featurizer::new(context.clone(), role).open(tp, None).unwrap().task);
     }
+}
 
-    fn task(&self, role: Role, tp: &TopicPartition) -> Box<dyn Task> {
-        Featurizer::new(self.deployment.context.clone(), role).open(tp, None).unwrap().task
+/// All records of a partition.
+fn read(log: &dyn Log, tp: &TopicPartition) -> Vec<InRecord> {
+    let (start, end) = log.watermarks(tp).unwrap();
+    let input = Input::Assigned(vec![(tp.clone(), start)]);
+    let mut session = log.session(SessionOptions::new("test.read", input)).unwrap();
+    let mut records = Vec::new();
+    while records.len() < (end - start) as usize {
+        let poll = session.poll(Duration::from_millis(200)).unwrap();
+        for record in poll.records.into_iter().flat_map(|(_, records)| records) {
+            let headers = record.headers.into_iter().map(|header| (header.name, header.value)).collect();
+            let (offset, append_time_ms) = (record.offset, record.append_time_ms);
+            records.push(InRecord { offset, append_time_ms, key: record.key, value: record.value, headers });
+        }
     }
+    records.retain(|record| record.offset < end);
+    records
 }
 
 /// Whether the validator has committed everything there is.
@@ -130,11 +128,19 @@ struct Taken {
     changes: usize,
 }
 
+/// Makes a task at its log's start.
+type MakeTask<'a> = &'a dyn Fn() -> Box<dyn Task>;
+
+/// Checks the task of a partition in batches of 1, 7 and 4096 records.
+pub(crate) fn check_task(log: &dyn Log, tp: &TopicPartition, task: MakeTask<'_>) {
+    let records = read(log, tp);
+    [1, 7, 4096].into_iter().for_each(|size| check_in_batches(&records, size, tp, task));
+}
+
 /// A task is cut again and again, and collected while it goes on; a task restored from any cut gives what it gave.
-fn check_task(logs: &Logs, role: Role, tp: &TopicPartition, size: usize) {
-    let records = logs.read(tp);
+fn check_in_batches(records: &[InRecord], size: usize, tp: &TopicPartition, task: MakeTask<'_>) {
     let batches: Vec<&[InRecord]> = records.chunks(size).collect();
-    let mut live = logs.task(role, tp);
+    let mut live = task();
     live.state().unwrap().track();
     let (mut outputs, mut changes, mut cuts): (Vec<_>, Vec<Changes>, Vec<Taken>) = Default::default();
     let mut open: Option<Taken> = None;
@@ -158,7 +164,7 @@ fn check_task(logs: &Logs, role: Role, tp: &TopicPartition, size: usize) {
         changes[..cut.changes].iter().for_each(|changes| merged.add(&changes.bytes).unwrap());
         assert_eq!(changes[cut.changes - 1].sum, cut.hash, "the sum that was kept is that of the state");
         merged.verify(cut.hash).unwrap();
-        let mut again = logs.task(role, tp);
+        let mut again = task();
         let from = merged.restore(&cut.blob, again.state().unwrap()).unwrap();
         assert_eq!(again.state().unwrap().hash(), cut.hash);
         let position = batches[..cut.batches].iter().map(|batch| batch.len()).sum::<usize>();
@@ -177,9 +183,7 @@ fn check_tasks(ordering: &str) {
     let logs = Logs::new(ordering);
     for (role, log) in Featurizer::roles(&logs.deployment.context) {
         for partition in 0..2 {
-            for size in [1, 7, 4096] {
-                check_task(&logs, role, &TopicPartition::new(log.as_str(), partition), size);
-            }
+            logs.check(role, &TopicPartition::new(log.as_str(), partition));
         }
     }
 }
@@ -192,91 +196,4 @@ fn state_taken_up_at_any_point_changes_nothing_in_arrival_order() {
 #[test]
 fn state_taken_up_at_any_point_changes_nothing_in_event_time_order() {
     check_tasks("event_time");
-}
-
-/// A stage that reads its log from the start, snapshots taken at every poll.
-struct Stage<'a> {
-    logs: &'a Logs,
-    log: String,
-    vault: Vault,
-    service: Featurizer,
-}
-
-impl<'a> Stage<'a> {
-    fn new(logs: &'a Logs, store: Store) -> Self {
-        let context = &logs.deployment.context;
-        let (role, log) = Featurizer::roles(context).remove(0);
-        Stage { logs, log, vault: Vault::new(store), service: Featurizer::new(context.clone(), role) }
-    }
-
-    /// A session that has joined; no record was handled yet.
-    fn join(&self) -> Worker {
-        let options = shell::Options {
-            poll_wait: Duration::from_millis(100),
-            poll_records_max: 3,
-            snapshots: Some(Settings { vault: self.vault.clone(), interval: Duration::ZERO }),
-            ..shell::Options::new("test.stage", GROUP, vec![self.log.clone()])
-        };
-        Worker::join(&*self.logs.deployment.context.log, &options).unwrap()
-    }
-
-    /// Polls until all is read, committing every time; gives the records that were read.
-    fn drain(&mut self, worker: &mut Worker) -> usize {
-        let (mut read, mut idle) = (0, 0);
-        // The last snapshot takes a few polls more.
-        while idle < 5 || worker.slots().is_empty() {
-            let records = worker.step(&mut self.service).unwrap();
-            worker.commit().unwrap();
-            read += records;
-            idle = if records == 0 { idle + 1 } else { 0 };
-        }
-        read
-    }
-
-    fn owner(&self, partition: i32) -> Owner {
-        Owner { group: GROUP.to_owned(), log: self.log.clone(), partition }
-    }
-
-    fn records(&self) -> usize {
-        let log = &self.logs.deployment.context.log;
-        (0..4)
-            .map(|partition| log.watermarks(&TopicPartition::new(self.log.as_str(), partition)).unwrap().1 as usize)
-            .sum()
-    }
-}
-
-#[test]
-fn a_restart_reads_from_the_snapshot_and_a_damaged_one_gives_way_to_the_one_before() {
-    let logs = Logs::new("arrival");
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::local(dir.path()).unwrap();
-    let mut stage = Stage::new(&logs, store.clone());
-    let mut worker = stage.join();
-    let all = stage.drain(&mut worker);
-    assert_eq!(all, stage.records());
-    // Dropped as a process that was killed: nothing more is committed.
-    drop(worker);
-
-    let mut worker = stage.join();
-    let read = stage.drain(&mut worker);
-    assert!(read * 4 < all, "{read} of {all} records were read again after a restart");
-    drop(worker);
-
-    // The newest snapshot of a partition is damaged: a few records more.
-    let owner = stage.owner(0);
-    let names = stage.vault.list(&owner).unwrap();
-    assert!(names.len() >= 2, "there is a snapshot before the newest");
-    let folder = format!("snapshots/{GROUP}/{}/0", stage.log);
-    store.put(&format!("{folder}/{}.json", names[0]), b"{}").unwrap();
-    let mut worker = stage.join();
-    let read_before = stage.drain(&mut worker);
-    assert!(read_before >= read && read_before * 2 < all, "{read_before} of {all} records");
-    drop(worker);
-
-    // Everything is gone: the log from its start.
-    for key in store.list("snapshots").unwrap() {
-        store.delete(&key).unwrap();
-    }
-    let mut worker = stage.join();
-    assert_eq!(stage.drain(&mut worker), all, "without a snapshot everything is read again");
 }

@@ -73,9 +73,13 @@ fn options(environment: &Environment, name: &str, group: &str, log: &str) -> she
     let context = &environment.context;
     let transactional = context.plan.transactional(group, context.pipeline.delivery);
     let options = shell::Options::new(name, group, vec![log.to_owned()]).transactional(transactional);
+    shell::Options { poll_floor: environment.gather, snapshots: snapshots(environment), ..options }
+}
+
+/// Where tasks keep their state.
+fn snapshots(environment: &Environment) -> Option<Settings> {
     let vault = Vault::new(environment.store.clone());
-    let snapshots = Some(Settings { vault, interval: environment.snapshot_interval });
-    shell::Options { poll_floor: environment.gather, snapshots, ..options }
+    Some(Settings { vault, interval: environment.snapshot_interval, in_turn: false })
 }
 
 fn validator(environment: &Environment) -> Result<Vec<Job>, Error> {
@@ -84,6 +88,7 @@ fn validator(environment: &Environment) -> Result<Vec<Job>, Error> {
     let options = validator::Options {
         idle_timeout: environment.idle_timeout,
         gather: environment.gather,
+        snapshots: snapshots(environment),
         ..validator::Options::new(&context.pipeline)
     };
     let task = context.plan.tasks_of(Service::Validator).next();

@@ -20,12 +20,15 @@ const LOOK_MS: u64 = 200;
 /// How much longer than the idle timeout everything must be read and committed before the pipeline counts as drained:
 /// several commit intervals, so that a mark just written has reached the last log.
 const DRAINED_MS: u64 = 3_000;
+/// Longest that services may take to stop: to commit what they handled, and to save their state.
+const STOP_MS_MAX: u64 = 60_000;
 
 /// What is remembered of a job that runs.
 struct Known {
     name: String,
     finite: bool,
     stats: Option<Arc<Stats>>,
+    running: bool,
 }
 
 type Ended = (usize, Result<(), Error>);
@@ -33,8 +36,9 @@ type Ended = (usize, Result<(), Error>);
 /// Runs all jobs, each on a thread of its own. The first error stops the others and is returned; with `drain` they are
 /// also stopped once everything published has gone through.
 pub fn run(environment: &Environment, jobs: Vec<Job>, drain: bool) -> Result<(), Error> {
-    let names: Vec<Known> =
-        jobs.iter().map(|job| Known { name: job.name.clone(), finite: job.finite, stats: job.stats.clone() }).collect();
+    let known =
+        |job: &Job| Known { name: job.name.clone(), finite: job.finite, stats: job.stats.clone(), running: true };
+    let mut names: Vec<Known> = jobs.iter().map(known).collect();
     let reads: Vec<_> = jobs.iter().flat_map(|job| job.reads.clone()).collect();
     let publishing = jobs.iter().filter(|job| job.finite).count();
     let mut drained = drain.then(|| Drained::new(environment, &reads, publishing));
@@ -44,11 +48,18 @@ pub fn run(environment: &Environment, jobs: Vec<Job>, drain: bool) -> Result<(),
     let stop = environment.signals.stop();
     let mut running = names.len();
     let mut first: Option<Error> = None;
+    let mut stopping: Option<Instant> = None;
     while running > 0 {
+        if stop.load(Ordering::Relaxed)
+            && stopping.get_or_insert_with(Instant::now).elapsed() >= Duration::from_millis(STOP_MS_MAX)
+        {
+            return Err(first.unwrap_or_else(|| late(&names)));
+        }
         match ended.recv_timeout(Duration::from_millis(LOOK_MS)) {
             Ok((at, result)) => {
                 running -= 1;
-                let Known { name, finite, stats } = &names[at];
+                names[at].running = false;
+                let Known { name, finite, stats, .. } = &names[at];
                 if let Some(stats) = stats {
                     debug!(service = %name, counters = ?stats.values(), "counted");
                 }
@@ -79,6 +90,16 @@ pub fn run(environment: &Environment, jobs: Vec<Job>, drain: bool) -> Result<(),
         Some(error) => Err(error),
         None => environment.signals.check(),
     }
+}
+
+/// Who did not stop in time. Nothing of theirs is lost: what they did not commit is done again.
+fn late(names: &[Known]) -> Error {
+    let late: Vec<&str> = names.iter().filter(|known| known.running).map(|known| &*known.name).collect();
+    Error::Failed(format!(
+        "{} did not stop within {} s, and will do again what was not committed; see the log above for what they wait for",
+        late.join(", "),
+        STOP_MS_MAX / 1_000
+    ))
 }
 
 fn finished(name: &str, result: Result<(), Error>, stopping: bool, first: &mut Option<Error>) {

@@ -19,6 +19,7 @@ use registry::decisions::Decisions;
 use runtime::context::{self, Context};
 use runtime::log;
 use runtime::shell::{self, Stats};
+use runtime::snapshot::Settings;
 
 pub use progress::Writer as ProgressWriter;
 pub use published::Published;
@@ -66,6 +67,8 @@ pub struct Options {
     pub durable: bool,
     /// Shortest time between two polls.
     pub gather: Duration,
+    /// Where state goes that is too long for a commit; without it such state stops the service.
+    pub snapshots: Option<Settings>,
     /// What time it is.
     pub clock: Clock,
     /// Counters for the metrics page.
@@ -81,6 +84,7 @@ impl Options {
             dead_letters_max: validation::breaker::CONSECUTIVE_MAX,
             durable: false,
             gather: Duration::from_millis(runtime::shell::GATHER_MS),
+            snapshots: None,
             clock: Clock::system(),
             stats: Arc::new(Stats::new(validation::dead::SERVICE)),
         }

@@ -63,6 +63,7 @@ pub(crate) fn shell_options(context: &Context, options: &Options) -> shell::Opti
         durable: options.durable,
         poll_floor: options.gather,
         stats: options.stats.clone(),
+        snapshots: options.snapshots.clone(),
         poll_wait: shell::Options::new(name, "", Vec::new()).poll_wait.min(options.idle_timeout),
         ..shell::Options::new(name, plan.group(Role::Validator), topics)
     }

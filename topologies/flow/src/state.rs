@@ -5,6 +5,7 @@ use crate::names::Names;
 use crate::reader::{Reader, Trigger};
 use crate::snapshot::taken;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// Longest blob carried inline. Kafka refuses metadata of 4,096 characters.
@@ -71,6 +72,12 @@ pub struct TaskState {
     /// Schema ids this partition has accepted (validators).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schemas: Vec<u32>,
+    /// SHA-256 of the whole blob where this is only its [`head`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<String>,
+    /// Where the shell keeps the whole blob of a task that has no other state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Pointer>,
     /// The newest snapshot, which the shell adds: see [`with_pointer`]. It stays last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Pointer>,
@@ -83,6 +90,25 @@ pub struct Pointer {
     pub position: i64,
     /// SHA-256 of its manifest.
     pub digest: String,
+}
+
+/// What a commit carries of a blob: all of it, or its head where it is longer than [`INLINE_CHARS_MAX`].
+pub fn inline(text: String) -> String {
+    if text.len() <= INLINE_CHARS_MAX { text } else { head(&text, None) }
+}
+
+/// What stands for a blob that is too long: fence and digests. The numbers are found again by restoring the task, and
+/// compared by the digest of the whole; or they are where the blob is kept.
+pub fn head(text: &str, kept: Option<Pointer>) -> String {
+    let state: TaskState = serde_json::from_str(text).unwrap_or_default();
+    let whole = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    TaskState { fence: state.fence, whole: Some(whole), kept, ..TaskState::new(&state.digest) }.text()
+}
+
+/// The digest of the whole blob and where that is kept, if the text is only a [`head`].
+pub fn headed(text: &str) -> Option<(String, Option<Pointer>)> {
+    let state: TaskState = serde_json::from_str(text).ok()?;
+    Some((state.whole?, state.kept))
 }
 
 /// What stands before a pointer in a blob's text. No name in the text has a quotation mark.
@@ -183,5 +209,32 @@ mod tests {
         assert_eq!(TaskState::read(&text, "abc").unwrap(), TaskState { snapshot: Some(pointer), ..state.clone() });
         state.v = 9;
         assert!(matches!(TaskState::read(&state.text(), "abc"), Err(Error::Version { found: 9 })));
+    }
+
+    #[test]
+    fn a_blob_is_cut_to_its_head_above_the_limit_only() {
+        let mut state = TaskState { fence: 7, ..TaskState::new("abc") };
+        let fill = |chars: usize| "x".repeat(chars);
+        state.out.insert(fill(INLINE_CHARS_MAX - state.text().len() - ",\"\":[1]".len() + 1), vec![1]);
+        let text = state.text();
+        assert_eq!((text.len(), inline(text.clone())), (INLINE_CHARS_MAX, text));
+        let trigger = Trigger { offset: 1_000_000, item: 2_047, index: 0 };
+        let parent = |partition| ("a.transactions.events.v1".to_owned(), partition, 123_456_789, trigger);
+        for partitions in [64, 1_024] {
+            let state = TaskState { taken: (0..partitions).map(parent).collect(), fence: 7, ..TaskState::new("abc") };
+            let short = inline(state.text());
+            assert!(state.text().len() > INLINE_CHARS_MAX && short.len() < 300, "{short}");
+            let read = TaskState::read(&short, "abc").unwrap();
+            assert_eq!((read.fence, read.taken.len()), (7, 0));
+            assert_eq!(headed(&short), Some((read.whole.unwrap(), None)));
+            let more = TaskState { fence: 7, ..state.clone() };
+            assert_eq!(inline(more.text()), short, "it depends on nothing but the blob");
+            let other = TaskState { taken: state.taken[1..].to_vec(), ..state };
+            assert_ne!(inline(other.text()), short);
+        }
+        let pointer = Pointer { position: 9, digest: fill(64) };
+        let kept = head("not even a state", Some(pointer.clone()));
+        assert_eq!(headed(&kept).unwrap().1, Some(pointer));
+        assert_eq!(headed(&state.text()), None);
     }
 }

@@ -7,12 +7,19 @@
 //! handed everything from there to the committed offset with its outputs suppressed; its numbers must then be those of
 //! the commit's metadata, or the shell stops. A task whose whole state is its metadata (the validator) just goes on.
 //!
+//! # Stop
+//!
+//! A shell that is asked to stop commits what it handled, takes a last snapshot of its tasks for at most
+//! [`STOP_SNAPSHOTS_MS_MAX`], commits where that is, and leaves its group. So does one that gives partitions away, for at
+//! most [`HANDED_OVER_MS_MAX`]. Who goes on with them reads next to nothing of their log.
+//!
 //! # Failure
 //!
 //! A refused commit means that somebody else owns the partition: all tasks are forgotten and the session joins again. The
 //! outside world failing is tried again, [`ATTEMPTS_MAX`] times in a row, and then ends the shell with nothing
 //! committed. A task that stops ends it at once.
 
+mod keeping;
 mod run;
 mod slot;
 mod snapshots;
@@ -70,6 +77,11 @@ pub const GATHER_MS: u64 = 10;
 pub const TRANSACTION_INTERVAL_MS: u64 = 100;
 /// Outputs since the last commit from which on it does not wait for its time.
 const TRANSACTION_RECORDS_MAX: usize = 50_000;
+
+/// Longest that a stop waits for the last snapshots. Everything is committed before.
+pub const STOP_SNAPSHOTS_MS_MAX: u64 = 10_000;
+/// The same where partitions are given away: their next owner waits meanwhile.
+pub const HANDED_OVER_MS_MAX: u64 = 3_000;
 
 /// How a shell is to run.
 #[derive(Debug, Clone)]
@@ -144,6 +156,24 @@ pub enum Error {
         tp: TopicPartition,
         /// The committed offset.
         offset: i64,
+    },
+    /// A commit's state is in a store that this process does not know.
+    #[error("{tp} was committed at {offset} with its state in the store, and this process has none")]
+    NoStore {
+        /// The partition.
+        tp: TopicPartition,
+        /// The committed offset.
+        offset: i64,
+    },
+    /// A commit's state cannot be written to the store, or read from it.
+    #[error("the state of {tp} at {offset} is too long for a commit and is kept in the store: {source}")]
+    Kept {
+        /// The partition.
+        tp: TopicPartition,
+        /// The committed offset.
+        offset: i64,
+        /// Why.
+        source: snapshot::Error,
     },
     /// The log no longer holds what a restore needs: its newest snapshot is older, or there is none.
     #[error(

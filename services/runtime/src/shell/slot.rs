@@ -1,10 +1,11 @@
 //! One partition in a shell: its task, how far it is, and what is to be committed.
 
+use super::keeping::Keeping;
 use super::snapshots::Progress;
 use super::{Error, Opened, Restore};
-use crate::log::{Assigned, Commit, Header, METADATA_BYTES_MAX, Publish, Record, Session, TopicPartition};
-use flow::processor::{InRecord, OutRecord, Stop, Task};
-use flow::state::{split_pointer, with_pointer};
+use crate::log::{Assigned, Commit, Header, Publish, Record, Session, TopicPartition};
+use flow::processor::{InRecord, OutRecord, Task};
+use flow::state::{INLINE_CHARS_MAX, head, headed, inline, split_pointer, with_pointer};
 
 /// Bytes handed to a task at once, the last record not counted: what is decoded from them shall stay in the caches.
 const HANDLE_BYTES_MAX: usize = 256 * 1024;
@@ -20,8 +21,11 @@ pub struct Slot {
     pub task: Box<dyn Task>,
     next: i64,
     dirty: bool,
+    restore: Restore,
     restoring: Option<(i64, String)>,
     pub(super) snapshots: Option<Progress>,
+    /// Where its blob goes when it is too long for a commit and all of its state.
+    pub(super) keeping: Option<Keeping>,
 }
 
 impl Slot {
@@ -40,6 +44,9 @@ impl Slot {
             if committed.metadata.is_empty() && committed.offset > 0 {
                 return Err(Error::NoState { tp, offset: committed.offset });
             }
+            if opened.restore == Restore::Metadata && headed(&committed.metadata).is_some() {
+                return Err(Error::NoStore { tp, offset: committed.offset });
+            }
             if opened.restore == Restore::Replay && committed.offset > 0 {
                 let needed = from.unwrap_or(0);
                 if start > needed {
@@ -50,7 +57,8 @@ impl Slot {
                 restoring = Some((committed.offset, committed.metadata));
             }
         }
-        let mut slot = Slot { tp, task: opened.task, next, dirty: false, restoring, snapshots: None };
+        let Opened { task, restore } = opened;
+        let mut slot = Slot { tp, task, next, dirty: false, restore, restoring, snapshots: None, keeping: None };
         slot.verify_reached(next)?;
         Ok(slot)
     }
@@ -99,7 +107,10 @@ impl Slot {
         if found == committed {
             return Ok(());
         }
-        Err(Error::Restored { tp: self.tp.clone(), offset, found, committed })
+        match inline(found) {
+            found if found == committed => Ok(()),
+            found => Err(Error::Restored { tp: self.tp.clone(), offset, found, committed }),
+        }
     }
 
     /// Marks the slot as having something to commit although no record came, such as a raised mark.
@@ -108,19 +119,33 @@ impl Slot {
     }
 
     /// What to commit now, if anything: pending marks go to `out` first.
-    pub fn pending(&mut self, out: &mut Vec<OutRecord>) -> Result<Option<Commit>, Stop> {
+    pub fn pending(&mut self, out: &mut Vec<OutRecord>) -> Result<Option<Commit>, Error> {
         if !self.dirty || self.restoring() {
             return Ok(None);
         }
         self.task.resume(out)?;
         self.dirty = false;
-        let mut metadata = self.task.metadata();
-        if let Some(pointer) = self.snapshots.as_ref().and_then(|progress| progress.pointer.as_ref()) {
-            // Without room for it, the snapshot is still found by listing.
-            let pointed = with_pointer(&metadata, pointer);
-            metadata = if pointed.len() <= METADATA_BYTES_MAX { pointed } else { metadata };
-        }
-        Ok(Some(Commit { tp: self.tp.clone(), offset: self.next, metadata }))
+        self.commit().map(Some)
+    }
+
+    /// A commit of what was handled. It carries the task's blob, or the head of one that is too long, and where the newest
+    /// snapshot is.
+    pub fn commit(&mut self) -> Result<Commit, Error> {
+        let (tp, offset, text) = (self.tp.clone(), self.next, self.task.metadata());
+        let metadata = match (self.restore, &mut self.keeping) {
+            (Restore::Replay, _) => inline(text),
+            (Restore::Metadata, Some(keeping)) if text.len() > INLINE_CHARS_MAX => {
+                let kept = keeping.keep(offset, &text);
+                head(&text, Some(kept.map_err(|source| Error::Kept { tp: tp.clone(), offset, source })?))
+            }
+            (Restore::Metadata, _) => text,
+        };
+        let pointer = self.snapshots.as_ref().and_then(|progress| progress.pointer.as_ref());
+        let metadata = match pointer {
+            Some(pointer) => with_pointer(&metadata, pointer),
+            None => metadata,
+        };
+        Ok(Commit { tp, offset, metadata })
     }
 }
 

@@ -3,12 +3,13 @@
 //! Between two polls a task's state is cut, or a bounded number of its changed entries is collected; all the rest happens
 //! in a thread of its own. The pointer goes into the first commit after the snapshot is written.
 
+use super::keeping::Keeping;
 use super::slot::Slot;
-use super::{Error, Options, Service};
+use super::{Error, Options, Restore, Service};
 use crate::log::{Assigned, Committed, Session};
-use crate::snapshot::{Cut, Loaded, Name, Owner, Settings, Writer};
+use crate::snapshot::{Cut, Done, Loaded, Name, Owner, Settings, Writer};
 use flow::processor::Stop;
-use flow::state::{Pointer, split_pointer};
+use flow::state::{Pointer, headed, split_pointer};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
@@ -50,7 +51,9 @@ impl Snapshots {
     /// Snapshots as the options want them.
     pub(super) fn start(options: &Options) -> Result<Option<Self>, Error> {
         let Some(settings) = options.snapshots.clone() else { return Ok(None) };
-        let writer = Writer::start(settings.vault.clone())
+        let (vault, in_turn) = (settings.vault.clone(), settings.in_turn);
+        let writer = if in_turn { Ok(Writer::in_turn(vault)) } else { Writer::start(vault) };
+        let writer = writer
             .map_err(|error| Stop::Other(format!("the thread that writes snapshots cannot be started: {error}")))?;
         Ok(Some(Snapshots { settings, group: options.group.clone(), writer }))
     }
@@ -62,12 +65,17 @@ impl Snapshots {
         service: &mut dyn Service,
         session: &mut dyn Session,
     ) -> Result<Slot, Error> {
+        let mut assigned = assigned;
+        let (log, partition) = (assigned.tp.topic.to_string(), assigned.tp.partition);
+        let owner = Owner { group: self.group.clone(), log, partition };
+        let kept = self.whole(&owner, &mut assigned)?;
         let mut opened = service.open(&assigned.tp, assigned.committed.as_ref())?;
         if opened.task.state().is_none() {
-            return Slot::open(assigned, opened, None, session);
+            let is_kept = opened.restore == Restore::Metadata;
+            let mut slot = Slot::open(assigned, opened, None, session)?;
+            slot.keeping = is_kept.then(|| Keeping::new(self.settings.vault.clone(), owner, kept));
+            return Ok(slot);
         }
-        let tp = &assigned.tp;
-        let owner = Owner { group: self.group.clone(), log: tp.topic.to_string(), partition: tp.partition };
         let mut restored = None;
         for name in self.candidates(&owner, assigned.committed.as_ref()) {
             let Some(state) = opened.task.state() else { break };
@@ -102,6 +110,16 @@ impl Snapshots {
         Ok(slot)
     }
 
+    /// Puts a commit's whole blob in the place of its head, where the store keeps it, and says where.
+    fn whole(&self, owner: &Owner, assigned: &mut Assigned) -> Result<Option<Pointer>, Error> {
+        let Some(committed) = &mut assigned.committed else { return Ok(None) };
+        let Some((_, Some(pointer))) = headed(&committed.metadata) else { return Ok(None) };
+        let (tp, offset) = (assigned.tp.clone(), committed.offset);
+        let kept = self.settings.vault.kept(owner, &pointer);
+        committed.metadata = kept.map_err(|source| Error::Kept { tp, offset, source })?;
+        Ok(Some(pointer))
+    }
+
     /// Snapshots at or below the committed offset, the newest first.
     fn candidates(&self, owner: &Owner, committed: Option<&Committed>) -> Vec<Name> {
         let Some(committed) = committed.filter(|committed| committed.offset > 0) else { return Vec::new() };
@@ -133,52 +151,92 @@ impl Snapshots {
 
     /// Goes on with the snapshots of all slots.
     pub(super) fn step(&self, slots: &mut [Slot]) {
-        for done in self.writer.done() {
-            let slot = slots.iter_mut().find(|slot| slot.snapshots.as_ref().is_some_and(|own| own.owner == done.owner));
-            let Some(slot) = slot else { continue };
-            if let Some(progress) = &mut slot.snapshots {
-                progress.phase = Phase::Idle;
-                if done.pointer.is_some() {
-                    progress.pointer = done.pointer;
-                    slot.touch();
-                }
+        self.writer.done().for_each(|done| take(done, slots));
+        for slot in slots {
+            self.advance(slot, |progress, next, noted_bytes| self.is_due(progress, next, noted_bytes));
+        }
+    }
+
+    /// Takes a last snapshot of the slots that are meant, where something came since the one before. What is not written
+    /// in time is read again from the log.
+    pub(super) fn finish(&self, slots: &mut [Slot], meant: impl Fn(&Slot) -> bool, until: Instant) {
+        loop {
+            self.writer.done().for_each(|done| take(done, slots));
+            let (mut collecting, mut unwritten) = (false, 0);
+            for slot in slots.iter_mut().filter(|slot| meant(slot)) {
+                self.advance(slot, |progress, next, _| next > progress.position);
+                let phase = slot.snapshots.as_ref().map_or(&Phase::Idle, |progress| &progress.phase);
+                collecting |= matches!(phase, Phase::Collecting(..));
+                unwritten += usize::from(!matches!(phase, Phase::Idle));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if unwritten == 0 {
+                return;
+            }
+            let done = if collecting || left.is_zero() { None } else { self.writer.wait(left) };
+            match done {
+                Some(done) => take(done, slots),
+                None if collecting && !left.is_zero() => {}
+                None => return warn!(group = %self.group, unwritten, "no time is left for the last snapshots"),
             }
         }
-        for slot in slots {
-            let next = slot.next();
-            let Slot { task, snapshots: Some(progress), .. } = slot else { continue };
-            let Some(state) = task.state() else { continue };
-            if matches!(progress.phase, Phase::Idle) && self.is_due(progress, next, state.noted_bytes()) {
-                progress.begun = Instant::now();
-                progress.position = next;
-                progress.phase = Phase::Collecting(next, state.cut());
-                progress.busy = progress.begun.elapsed();
-            } else if let Phase::Collecting(position, blob) = &mut progress.phase {
-                let started = Instant::now();
-                if let Some(changes) = state.collect(COLLECTED_MAX) {
-                    let (owner, layout, blob) = (progress.owner.clone(), state.layout(), std::mem::take(blob));
-                    self.writer.write(Cut { owner, position: *position, layout, blob, changes });
-                    progress.phase = Phase::Writing;
-                }
-                progress.busy += started.elapsed();
+    }
+
+    /// Begins with a snapshot of the slot if one is due, or goes on with the one that was begun.
+    fn advance(&self, slot: &mut Slot, is_due: impl Fn(&Progress, i64, usize) -> bool) {
+        let next = slot.next();
+        let Slot { task, snapshots: Some(progress), .. } = slot else { return };
+        let Some(state) = task.state() else { return };
+        if matches!(progress.phase, Phase::Idle) && is_due(progress, next, state.noted_bytes()) {
+            progress.begun = Instant::now();
+            progress.position = next;
+            progress.phase = Phase::Collecting(next, state.cut());
+            progress.busy = progress.begun.elapsed();
+        } else if let Phase::Collecting(position, blob) = &mut progress.phase {
+            let started = Instant::now();
+            if let Some(changes) = state.collect(COLLECTED_MAX) {
+                let (owner, layout, blob) = (progress.owner.clone(), state.layout(), std::mem::take(blob));
+                self.writer.write(Cut { owner, position: *position, layout, blob, changes });
+                progress.phase = Phase::Writing;
             }
+            progress.busy += started.elapsed();
         }
     }
 
     fn is_due(&self, progress: &Progress, next: i64, noted_bytes: usize) -> bool {
         let pause = self.settings.interval.max(progress.busy * PAUSE_FACTOR);
-        next > progress.position && (progress.begun.elapsed() >= pause || noted_bytes >= NOTED_BYTES_MAX)
+        let is_time = progress.begun.elapsed() >= pause || noted_bytes >= NOTED_BYTES_MAX;
+        next > progress.position && (self.settings.in_turn || is_time)
     }
 
     /// Tells the writer which pointers were committed.
     pub(super) fn committed(&self, slots: &mut [Slot]) {
         for slot in slots {
+            if let Some(keeping) = &mut slot.keeping {
+                let gone = keeping.committed();
+                if !gone.is_empty() {
+                    self.writer.gone(keeping.owner.clone(), gone);
+                }
+            }
             let restoring = slot.restoring();
             let Some(progress) = slot.snapshots.as_mut().filter(|_| !restoring) else { continue };
             if let Some(pointer) = progress.pointer.as_ref().filter(|_| progress.pointer != progress.committed) {
                 self.writer.committed(progress.owner.clone(), pointer.clone());
                 progress.committed = progress.pointer.clone();
             }
+        }
+    }
+}
+
+/// Notes what came of a cut; the pointer goes into the next commit.
+fn take(done: Done, slots: &mut [Slot]) {
+    let slot = slots.iter_mut().find(|slot| slot.snapshots.as_ref().is_some_and(|own| own.owner == done.owner));
+    let Some(slot) = slot else { return };
+    if let Some(progress) = &mut slot.snapshots {
+        progress.phase = Phase::Idle;
+        if done.pointer.is_some() {
+            progress.pointer = done.pointer;
+            slot.touch();
         }
     }
 }

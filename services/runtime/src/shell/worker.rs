@@ -3,9 +3,10 @@
 
 use super::slot::{Slot, outgoing};
 use super::snapshots::Snapshots;
-use super::{Error, Options, Service, TRANSACTION_RECORDS_MAX};
+use super::{Error, HANDED_OVER_MS_MAX, Options, STOP_SNAPSHOTS_MS_MAX, Service, TRANSACTION_RECORDS_MAX};
 use crate::log::{Commit, Input, Log, Poll, Revoked, Session, SessionOptions};
 use flow::processor::OutRecord;
+use std::time::{Duration, Instant};
 use tracing::info;
 
 /// A session with the tasks of the partitions that its group gave it.
@@ -75,10 +76,18 @@ impl Worker {
         Ok(())
     }
 
-    /// Commits and leaves the group.
+    /// Commits, takes the last snapshots, and leaves the group.
     pub fn close(mut self) -> Result<(), Error> {
         self.commit()?;
+        self.last_snapshots(|_| true, STOP_SNAPSHOTS_MS_MAX)?;
         Ok(self.session.close()?)
+    }
+
+    /// Takes last snapshots of the slots that are meant, and commits where they are. All else is committed before.
+    fn last_snapshots(&mut self, meant: impl Fn(&Slot) -> bool, longest_ms: u64) -> Result<(), Error> {
+        let Some(snapshots) = &self.snapshots else { return Ok(()) };
+        snapshots.finish(&mut self.slots, meant, Instant::now() + Duration::from_millis(longest_ms));
+        self.commit()
     }
 
     fn take(&mut self, poll: Poll, service: &mut dyn Service) -> Result<(), Error> {
@@ -128,6 +137,7 @@ impl Worker {
         }
         // Together with those that stay: outputs that wait for their commit come from all of them.
         self.commit()?;
+        self.last_snapshots(|slot| is_revoked(slot, false), HANDED_OVER_MS_MAX)?;
         let name = &self.options.name;
         self.slots.retain(|slot| {
             let is_given = is_revoked(slot, false);

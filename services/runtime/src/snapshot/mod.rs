@@ -37,6 +37,9 @@ pub struct Settings {
     pub vault: Vault,
     /// Time between two snapshots of a task.
     pub interval: Duration,
+    /// Everything happens in the shell's own thread, as soon as it can and whatever the clock says: what a simulation
+    /// wants, whose seeds repeat a history.
+    pub in_turn: bool,
 }
 
 /// Why a snapshot cannot be had.

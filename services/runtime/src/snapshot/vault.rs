@@ -3,7 +3,7 @@
 use super::manifest::{self, FileRef, Manifest};
 use super::{Error, Pointer, file};
 use bytes::Bytes;
-use flow::snapshot::{Merged, State};
+use flow::snapshot::{Blob, Header, Merged, State};
 use registry::store::{self, Store, escape};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,6 +12,8 @@ use std::fmt;
 const OLDER_KEPT: usize = 2;
 /// Digits of a position in a name, so that names sort like positions.
 const POSITION_DIGITS: usize = 20;
+/// Layout of a blob that was too long for its commit.
+const KEPT: &str = "kept";
 
 /// Whose snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -174,6 +176,27 @@ impl Vault {
         let pointer = Pointer { position: manifest.position, digest: file::digest(text.as_bytes()) };
         self.create(&owner.manifest(&Name::from(&pointer)), text.as_bytes())?;
         Ok(pointer)
+    }
+
+    /// Keeps a task's blob that is too long for the commit at this position.
+    pub fn keep(&self, owner: &Owner, position: i64, text: &str) -> Result<Pointer, Error> {
+        let state = serde_json::from_str(text).unwrap_or_default();
+        let blob = Blob { header: Header { position, state, ..Header::default() }, own: text }.text();
+        let (group, log, layout) = (owner.group.clone(), owner.log.clone(), KEPT.to_owned());
+        let (v, partition, sum) = (manifest::VERSION, owner.partition, format!("{:032x}", 0));
+        self.put_manifest(owner, &Manifest { v, group, log, partition, position, layout, sum, files: Vec::new(), blob })
+    }
+
+    /// A blob that was kept.
+    pub fn kept(&self, owner: &Owner, pointer: &Pointer) -> Result<String, Error> {
+        let manifest = self.manifest(owner, &pointer.into())?;
+        let blob = Blob::<String>::read(&manifest.blob);
+        blob.map(|blob| blob.own).map_err(|source| Error::State { position: pointer.position, source })
+    }
+
+    /// Deletes a manifest that has no files.
+    pub(super) fn forget(&self, owner: &Owner, pointer: &Pointer) -> Result<(), Error> {
+        Ok(self.store.delete(&owner.manifest(&pointer.into()))?)
     }
 
     /// What is there already has this content, for its name says so.

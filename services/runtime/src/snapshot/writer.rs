@@ -5,7 +5,9 @@ use bytes::Bytes;
 use flow::snapshot::{Changes, Merged};
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tracing::{debug, error, warn};
 
 /// Most files of a snapshot; more are merged.
@@ -13,6 +15,10 @@ const FILES_MAX: usize = 64;
 /// Most bytes of changes kept while the store cannot be written. Beyond that there are no more snapshots of the task
 /// until it is opened again, and its next restart reads more of its log.
 const UNWRITTEN_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Longest that the thread's owner waits for its end.
+const END_MS_MAX: u64 = 5_000;
+/// Time between two looks at whether it ended.
+const END_LOOK_MS: u64 = 2;
 
 /// State that was cut.
 #[derive(Debug)]
@@ -44,14 +50,19 @@ enum Message {
     Write(Cut),
     /// The pointer was committed: what is older is not needed.
     Committed(Owner, Pointer),
+    /// Blobs that were kept for commits, and that no commit names any more.
+    Gone(Owner, Vec<Pointer>),
 }
 
-/// A thread that writes snapshots. It ends when this is dropped, after what was handed over.
+/// A thread that writes snapshots. It ends when this is dropped, after what was handed over; one that takes too
+/// long for that is left to itself.
 #[derive(Debug)]
 pub struct Writer {
     messages: Option<Sender<Message>>,
     done: Receiver<Done>,
     thread: Option<JoinHandle<()>>,
+    /// What does the work instead of the thread.
+    in_turn: Option<Mutex<(Chains, Sender<Done>)>>,
 }
 
 impl Writer {
@@ -67,7 +78,14 @@ impl Writer {
                 }
             }
         })?;
-        Ok(Writer { messages: Some(messages), done, thread: Some(thread) })
+        Ok(Writer { messages: Some(messages), done, thread: Some(thread), in_turn: None })
+    }
+
+    /// Writes in the thread that hands over, which waits for it.
+    pub fn in_turn(vault: Vault) -> Self {
+        let (outbox, done) = channel();
+        let chains = Chains { vault, chains: HashMap::new() };
+        Writer { messages: None, done, thread: None, in_turn: Some(Mutex::new((chains, outbox))) }
     }
 
     /// A task begins with the files of the snapshot that it was restored from, or with none.
@@ -85,12 +103,27 @@ impl Writer {
         self.send(Message::Committed(owner, pointer));
     }
 
+    /// Says that no commit names these blobs any more.
+    pub fn gone(&self, owner: Owner, pointers: Vec<Pointer>) {
+        self.send(Message::Gone(owner, pointers));
+    }
+
     /// What came of earlier cuts, if it is there.
     pub fn done(&self) -> impl Iterator<Item = Done> {
         self.done.try_iter()
     }
 
+    /// What comes next of earlier cuts; none when it takes too long, or when nothing comes any more.
+    pub fn wait(&self, longest: Duration) -> Option<Done> {
+        self.done.recv_timeout(longest).ok()
+    }
+
     fn send(&self, message: Message) {
+        if let Some(in_turn) = &self.in_turn {
+            let (chains, outbox) = &mut *in_turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = chains.handle(message).map(|done| outbox.send(done));
+            return;
+        }
         // The thread ends before this does only when it panicked; then there are no snapshots, and nothing else is amiss.
         if let Some(messages) = &self.messages {
             let _ = messages.send(message);
@@ -101,14 +134,19 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.messages = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        let Some(thread) = self.thread.take() else { return };
+        let started = Instant::now();
+        while !thread.is_finished() {
+            if started.elapsed() >= Duration::from_millis(END_MS_MAX) {
+                return warn!("the store does not answer; a snapshot that was begun may stay without its manifest");
+            }
+            std::thread::sleep(Duration::from_millis(END_LOOK_MS));
         }
     }
 }
 
 /// What the thread knows of a task.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Chain {
     files: Vec<FileRef>,
     /// Changes of cuts that could not be written; they come first in the next file.
@@ -116,6 +154,7 @@ struct Chain {
     broken: bool,
 }
 
+#[derive(Debug)]
 struct Chains {
     vault: Vault,
     chains: HashMap<Owner, Chain>,
@@ -136,6 +175,12 @@ impl Chains {
             Message::Committed(owner, pointer) => {
                 if let Err(error) = self.vault.clean(&owner, &pointer) {
                     debug!(%owner, %error, "old snapshots stay");
+                }
+                None
+            }
+            Message::Gone(owner, pointers) => {
+                if let Err(error) = pointers.iter().try_for_each(|pointer| self.vault.forget(&owner, pointer)) {
+                    debug!(%owner, %error, "blobs of old commits stay");
                 }
                 None
             }

@@ -1,6 +1,7 @@
 //! The command line as a user meets it: the built binary, its exit codes, and a whole run on the embedded log.
 
 mod demo;
+mod ledger;
 mod models;
 mod promotion;
 mod readme;
@@ -223,6 +224,10 @@ fn commands_reach_a_running_up_and_ctrl_c_ends_it_cleanly() {
     assert!(said.contains("stopped; everything is committed"), "{said}");
     assert!(!address.exists(), "nobody is sent to a gateway that is gone");
     check(dir.path(), &["topics"], 0, &["fraud.features.log.f1.g1"]);
+    // It stopped before a snapshot was due, and took one all the same.
+    let logs = ["fraud.customer.log", "fraud.terminal.log", "fraud.features.log", "fraud.journal.log"];
+    check(dir.path(), &["snapshot", "list"], 0, &logs);
+    check(dir.path(), &["snapshot", "verify"], 0, &[]);
 }
 
 #[test]

@@ -21,7 +21,7 @@ const REPORT_MS: u64 = 1_000;
 
 impl ValidatorService {
     /// Looks after quiet partitions and those that run ahead, if it is time to.
-    pub(super) fn look(&mut self, slots: &[Slot], session: &mut dyn Session) -> Result<(), shell::Error> {
+    pub(super) fn look(&mut self, slots: &mut [Slot], session: &mut dyn Session) -> Result<(), shell::Error> {
         let every = Duration::from_millis(LOOK_MS).min(self.options.idle_timeout / 2);
         let now = self.options.clock.now();
         if self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < every) {
@@ -74,7 +74,7 @@ impl ValidatorService {
     /// Raises the marks of quiet partitions: first committed under the group's generation, then written.
     fn raise(
         &mut self,
-        slots: &[Slot],
+        slots: &mut [Slot],
         idle: &BTreeMap<TopicPartition, bool>,
         all: &[Seen],
         session: &mut dyn Session,
@@ -83,14 +83,14 @@ impl ValidatorService {
         let mut raised: Vec<Shared> = Vec::new();
         let mut commits: Vec<Commit> = Vec::new();
         let mut out: Vec<OutRecord> = Vec::new();
-        for slot in slots.iter().filter(|slot| idle.get(&slot.tp) == Some(&true)) {
+        for slot in slots.iter_mut().filter(|slot| idle.get(&slot.tp) == Some(&true)) {
             let Some(own) = self.own.get(&slot.tp) else { continue };
-            let mut task = own.task.get();
             // Marks that rose with the events are flushed like items before this commit, as before any other.
-            task.resume(&mut out)?;
-            if task.raise_mark(mark_us) {
+            own.task.get().resume(&mut out)?;
+            let is_raised = own.task.get().raise_mark(mark_us);
+            if is_raised {
                 info!(tp = %slot.tp, mark_us, "quiet; its mark follows the others");
-                commits.push(Commit { tp: slot.tp.clone(), offset: slot.next(), metadata: task.metadata() });
+                commits.push(slot.commit()?);
                 raised.push(own.task.clone());
             }
         }
