@@ -208,6 +208,7 @@ fn a_tap_shows_records_and_items_as_they_come() {
     assert_eq!(status, 202, "all may be left out: {request}");
     let rule = served.deployment.context.pipeline.retraining.clone().unwrap();
     assert_eq!(request["data_to"], TIME_US - rule.label_delay_us - rule.holdout_us, "event time counts");
+    assert_eq!(request["requested_time"], TIME_US, "and so it does for which labels are known");
     assert_eq!(request["reason"], "asked for through the gateway");
     assert_eq!(validator.stop(), Vec::<String>::new());
     served.stop();

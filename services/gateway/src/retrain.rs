@@ -13,10 +13,8 @@ use serde_json::{Value, json};
 
 use crate::answer::{self, Answer, Problem, blocking};
 use crate::newest::newest_us;
-use crate::state::{self, Shared, now_ms};
+use crate::state::{self, Shared};
 
-/// Microseconds in a millisecond.
-const US_PER_MS: i64 = 1_000;
 const SHAPE: &str = r#"{"model":"NAME","reason":"why","data_from":"2026-01-01T00:00:00Z","data_to":"2026-02-01T00:00:00Z"}; all may be left out, and the times are then those of the newest labelled events"#;
 
 #[derive(Debug, Default, Deserialize)]
@@ -66,11 +64,11 @@ fn filled(state: &state::State, wanted: Wanted) -> Answer<Value> {
         Some(rule) => (rule.train_window_us, rule.label_delay_us.saturating_add(rule.holdout_us)),
         None => (model.training.window_us, model.training.delay_us),
     };
-    let now_us = now_ms().saturating_mul(US_PER_MS);
+    let newest_us = newest_us(&state.context)?;
     let to = wanted.data_to.map(|value| time_us("data_to", &value)).transpose()?;
     let to = match to {
         Some(to) => to,
-        None => newest_us(&state.context)?.ok_or_else(no_event)?.saturating_sub(delay_us),
+        None => newest_us.ok_or_else(no_event)?.saturating_sub(delay_us),
     };
     let from = wanted.data_from.map(|value| time_us("data_from", &value)).transpose()?;
     let from = from.unwrap_or_else(|| to.saturating_sub(span_us));
@@ -86,7 +84,7 @@ fn filled(state: &state::State, wanted: Wanted) -> Answer<Value> {
         "reason": wanted.reason.unwrap_or_else(|| "asked for through the gateway".to_owned()),
         "data_from": from,
         "data_to": to,
-        "requested_time": now_us,
+        "requested_time": newest_us.unwrap_or(to),
     }))
 }
 
