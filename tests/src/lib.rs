@@ -7,3 +7,4 @@ pub mod models;
 pub mod pipeline;
 mod process;
 pub mod python;
+pub mod s3;

@@ -20,6 +20,7 @@ mod outcomes;
 mod promotion;
 mod registry;
 mod restarts;
+mod s3;
 mod simulation;
 mod snapshots;
 mod streaming;

@@ -1,11 +1,15 @@
-//! A blocking object store: keys to bytes, with create-if-absent, in a local directory or behind `object_store`.
+//! A blocking object store: keys to bytes, with create-if-absent, in a local directory, behind the S3 interface, or in
+//! memory.
 
 mod key;
 mod local;
 mod remote;
+mod s3;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +21,7 @@ use object_store::memory::InMemory;
 pub use key::{KEY_BYTES_MAX, SEGMENT_BYTES_MAX, escape, unescape};
 use local::Local;
 use remote::Remote;
+use s3::S3;
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +62,16 @@ pub enum Error {
         /// What came back.
         detail: String,
     },
+    /// The URL of a store cannot be used.
+    #[error(
+        "`{url}` cannot be used as a store: {detail}; write s3://BUCKET/PREFIX, and give key, region and endpoint by the AWS_… variables"
+    )]
+    Url {
+        /// The URL.
+        url: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// The directory of a local store cannot be used.
     #[error("cannot use {} as a store: {detail}; name a directory that this user may write to", .path.display())]
     Directory {
@@ -66,6 +81,9 @@ pub enum Error {
         detail: String,
     },
 }
+
+/// Key, region and endpoint of an S3 store, by the names of AWS's variables.
+pub type S3Settings = BTreeMap<String, String>;
 
 /// Result of this module.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -84,10 +102,26 @@ pub struct Store {
 #[derive(Debug)]
 enum Backend {
     Local(Local),
+    S3(S3),
     Remote(Remote),
 }
 
 impl Store {
+    /// The store at an `s3://BUCKET/PREFIX`, with key, region and endpoint as AWS's own tools take them from the
+    /// environment, or in the directory of this path.
+    pub fn open(place: &str) -> Result<Self> {
+        if !S3::is_url(place) {
+            return Self::local(Path::new(place));
+        }
+        let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        Self::s3(place, &std::env::vars_os().filter_map(text).collect())
+    }
+
+    /// The store at an `s3://BUCKET/PREFIX` with these settings.
+    pub fn s3(url: &str, settings: &S3Settings) -> Result<Self> {
+        Ok(Self::new(Backend::S3(S3::open(url, settings)?)))
+    }
+
     /// A store in a local directory, created if it is not there. Several processes may use it at once.
     pub fn local(dir: &Path) -> Result<Self> {
         Ok(Self::new(Backend::Local(Local::open(dir)?)))
@@ -111,6 +145,7 @@ impl Store {
     pub fn place(&self) -> String {
         match &*self.backend {
             Backend::Local(local) => local.place(),
+            Backend::S3(s3) => s3.place(),
             Backend::Remote(remote) => remote.place(),
         }
     }
@@ -119,7 +154,7 @@ impl Store {
     pub fn local_dir(&self) -> Option<&Path> {
         match &*self.backend {
             Backend::Local(local) => Some(local.root()),
-            Backend::Remote(_) => None,
+            Backend::S3(_) | Backend::Remote(_) => None,
         }
     }
 
@@ -133,6 +168,7 @@ impl Store {
         key::check(key)?;
         match &*self.backend {
             Backend::Local(local) => local.find(key),
+            Backend::S3(s3) => s3.find(key),
             Backend::Remote(remote) => remote.find(key),
         }
     }
@@ -142,6 +178,7 @@ impl Store {
         key::check(key)?;
         match &*self.backend {
             Backend::Local(local) => local.get_range(key, range),
+            Backend::S3(s3) => s3.get_range(key, range),
             Backend::Remote(remote) => remote.get_range(key, range),
         }
     }
@@ -151,6 +188,7 @@ impl Store {
         key::check(key)?;
         match &*self.backend {
             Backend::Local(local) => local.size(key),
+            Backend::S3(s3) => s3.size(key),
             Backend::Remote(remote) => remote.size(key),
         }
     }
@@ -161,6 +199,7 @@ impl Store {
         key::check(key)?;
         match &*self.backend {
             Backend::Local(local) => local.put_create(key, bytes),
+            Backend::S3(s3) => s3.put_create(key, bytes),
             Backend::Remote(remote) => remote.put_create(key, bytes),
         }
     }
@@ -170,6 +209,7 @@ impl Store {
         key::check(key)?;
         match &*self.backend {
             Backend::Local(local) => local.put(key, bytes),
+            Backend::S3(s3) => s3.put(key, bytes),
             Backend::Remote(remote) => remote.put(key, bytes),
         }
     }
@@ -180,7 +220,7 @@ impl Store {
         key::check(key)?;
         match &*self.backend {
             Backend::Local(local) => local.settle(key),
-            Backend::Remote(_) => Ok(()),
+            Backend::S3(_) | Backend::Remote(_) => Ok(()),
         }
     }
 
@@ -189,6 +229,7 @@ impl Store {
         key::check_prefix(prefix)?;
         let mut keys = match &*self.backend {
             Backend::Local(local) => local.list(prefix)?,
+            Backend::S3(s3) => s3.list(prefix)?,
             Backend::Remote(remote) => remote.list(prefix)?,
         };
         keys.sort_unstable();
@@ -200,6 +241,7 @@ impl Store {
         key::check_prefix(prefix)?;
         let mut names = match &*self.backend {
             Backend::Local(local) => local.children(prefix)?,
+            Backend::S3(s3) => s3.children(prefix)?,
             Backend::Remote(remote) => remote.children(prefix)?,
         };
         names.sort_unstable();
@@ -212,6 +254,7 @@ impl Store {
         key::check(key)?;
         match &*self.backend {
             Backend::Local(local) => local.delete(key),
+            Backend::S3(s3) => s3.delete(key),
             Backend::Remote(remote) => remote.delete(key),
         }
     }

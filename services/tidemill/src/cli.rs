@@ -36,6 +36,10 @@ pub struct Global {
     /// Where the embedded log (`log/`) and the store (`store/`) lie.
     #[arg(long, global = true, value_name = "DIR", default_value = ".tidemill", env = "TIDEMILL_DATA")]
     pub data: PathBuf,
+    /// Where the store lies if not in --data: s3://BUCKET/PREFIX, with key, region and endpoint from the variables
+    /// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL; or a folder.
+    #[arg(long, global = true, value_name = "URL", env = "TIDEMILL_STORE")]
+    pub store: Option<String>,
     /// Kafka brokers as HOST:PORT,…; without them the embedded log is used.
     #[arg(long, global = true, value_name = "HOST:PORT,…", env = "TIDEMILL_BROKERS")]
     pub brokers: Option<String>,

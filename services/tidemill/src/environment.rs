@@ -143,9 +143,13 @@ impl Environment {
         if let Some(remote) = &self.remote {
             return format!("the gateway at {}", remote.address());
         }
+        let usual = self.data.join(STORE_DIR);
+        let is_usual = self.store.local_dir().is_some_and(|dir| usual.canonicalize().is_ok_and(|usual| usual == dir));
+        let store = if is_usual { usual.display().to_string() } else { self.store.place() };
         match &self.brokers {
-            Some(brokers) => format!("Kafka at {brokers}, store in {}", self.data.join(STORE_DIR).display()),
-            None => format!("embedded log and store in {}", self.data.display()),
+            Some(brokers) => format!("Kafka at {brokers}, store in {store}"),
+            None if is_usual => format!("embedded log and store in {}", self.data.display()),
+            None => format!("embedded log in {}, store in {store}", self.data.display()),
         }
     }
 }
@@ -199,7 +203,10 @@ fn has_log(global: &Global) -> bool {
 
 /// The store alone, for commands that need no log.
 pub fn open_store(global: &Global) -> Result<Store, Error> {
-    Ok(Store::local(&global.data.join(STORE_DIR))?)
+    Ok(match &global.store {
+        Some(place) => Store::open(place)?,
+        None => Store::local(&global.data.join(STORE_DIR))?,
+    })
 }
 
 fn open_log(global: &Global) -> Result<Arc<dyn Log>, Error> {

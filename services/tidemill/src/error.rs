@@ -228,7 +228,9 @@ fn of_validator(error: &validator::Error) -> Exit {
 fn of_store(error: &registry::store::Error) -> Exit {
     match error {
         registry::store::Error::Unavailable { .. } => Exit::Unavailable,
-        registry::store::Error::NotFound { .. } | registry::store::Error::Directory { .. } => Exit::Input,
+        registry::store::Error::NotFound { .. }
+        | registry::store::Error::Directory { .. }
+        | registry::store::Error::Url { .. } => Exit::Input,
         _ => Exit::Failed,
     }
 }

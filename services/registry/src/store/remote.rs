@@ -1,4 +1,4 @@
-//! The store behind `object_store`: memory today, S3 and its like when a credential is given.
+//! The store behind any `object_store`: memory, for tests.
 
 use std::future::Future;
 use std::ops::Range;

@@ -63,6 +63,7 @@ pub fn run(global: &Global, output: Output, options: &Demo) -> Result<(), Error>
     let global = Global {
         pipeline: Some(PIPELINE.to_owned()),
         data: folder.path.clone(),
+        store: None,
         brokers: None,
         schema_registry: None,
         idle_timeout: idle,

@@ -5,6 +5,7 @@ mod ledger;
 mod models;
 mod promotion;
 mod readme;
+mod s3;
 mod schema_registry;
 
 use std::io::Read;
@@ -20,8 +21,18 @@ use serde_json::Value;
 fn command(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
     command.current_dir(dir).args(args).env_remove("RUST_LOG");
-    let names =
-        ["PIPELINE", "DATA", "BROKERS", "KAFKA", "SCHEMA_REGISTRY", "GATEWAY", "OUTPUT", "IDLE_TIMEOUT", "LOG_FORMAT"];
+    let names = [
+        "PIPELINE",
+        "DATA",
+        "STORE",
+        "BROKERS",
+        "KAFKA",
+        "SCHEMA_REGISTRY",
+        "GATEWAY",
+        "OUTPUT",
+        "IDLE_TIMEOUT",
+        "LOG_FORMAT",
+    ];
     names.iter().for_each(|name| {
         command.env_remove(format!("TIDEMILL_{name}"));
     });

@@ -39,6 +39,7 @@ impl Place {
         let name = format!("{declared}-bench-{:x}-{:x}", std::process::id(), now_ms);
         let global = Global {
             data: folder.path().to_owned(),
+            store: None,
             // Schemas lie in the folder: nobody's registry is filled with names that live for a minute.
             schema_registry: None,
             gateway: None,
