@@ -32,6 +32,9 @@ pub(crate) struct SavedWatch {
     pub(crate) current: Option<usize>,
 }
 
+/// What a partition of a log counted in one window.
+pub(crate) type SavedPart = (Source, u16, Sketch);
+
 /// What one judge knows.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SavedJudge {
@@ -40,7 +43,7 @@ pub(crate) struct SavedJudge {
     /// How far each partition has closed its windows.
     pub(crate) closed: Vec<(Source, u16, i64)>,
     /// Windows that wait for some partition, by their start.
-    pub(crate) windows: Vec<(i64, Vec<(Source, u16, Sketch)>)>,
+    pub(crate) windows: Vec<(i64, Vec<SavedPart>)>,
     /// The incidents.
     pub(crate) incidents: Incidents,
 }

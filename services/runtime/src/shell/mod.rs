@@ -173,7 +173,7 @@ pub enum Error {
         /// The committed offset.
         offset: i64,
         /// Why.
-        source: snapshot::Error,
+        source: Box<snapshot::Error>,
     },
     /// The log no longer holds what a restore needs: its newest snapshot is older, or there is none.
     #[error(

@@ -135,7 +135,7 @@ impl Slot {
         let metadata = match (self.restore, &mut self.keeping) {
             (Restore::Replay, _) => inline(text),
             (Restore::Metadata, Some(keeping)) if text.len() > INLINE_CHARS_MAX => {
-                let kept = keeping.keep(offset, &text);
+                let kept = keeping.keep(offset, &text).map_err(Box::new);
                 head(&text, Some(kept.map_err(|source| Error::Kept { tp: tp.clone(), offset, source })?))
             }
             (Restore::Metadata, _) => text,

@@ -115,7 +115,7 @@ impl Snapshots {
         let Some(committed) = &mut assigned.committed else { return Ok(None) };
         let Some((_, Some(pointer))) = headed(&committed.metadata) else { return Ok(None) };
         let (tp, offset) = (assigned.tp.clone(), committed.offset);
-        let kept = self.settings.vault.kept(owner, &pointer);
+        let kept = self.settings.vault.kept(owner, &pointer).map_err(Box::new);
         committed.metadata = kept.map_err(|source| Error::Kept { tp, offset, source })?;
         Ok(Some(pointer))
     }
