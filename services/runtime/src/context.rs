@@ -4,14 +4,15 @@ use crate::log::{self, Log, TopicPartition, TopicSpec};
 use crate::patience::{Patience, Stopped};
 use flow::config::Pipeline;
 use flow::names::Names;
-use flow::plan::{Plan, Topic, schema_text};
+use flow::plan::{Plan, SchemaRef, Topic, schema_text};
 use flow::task::SchemaSource;
 use flow::wire::{LogReader, LogWriter};
 use schemas::codec::Encoder;
 use schemas::registry::{SchemaRegistry, value_subject};
 use serde_json::Value;
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What services wait for when a schema is wanted.
 const REGISTRY: &str = "the schema registry";
@@ -29,8 +30,17 @@ pub struct Context {
     pub plan: Arc<Plan>,
     /// Topics by number.
     pub names: Arc<Names>,
+    /// What is made of the plan's schemas, for all tasks.
+    pub rendered: Arc<Rendered>,
     /// Set to end the services; it also ends their waiting for a registry that is down.
     pub stop: Arc<AtomicBool>,
+}
+
+/// Schemas of a plan's topics, made when they are first wanted: that takes longer than all else about a task.
+#[derive(Debug, Default)]
+pub struct Rendered {
+    texts: Mutex<HashMap<String, Arc<str>>>,
+    arrow: Mutex<HashMap<String, SchemaRef>>,
 }
 
 /// Why a service cannot be set up.
@@ -80,7 +90,7 @@ impl Context {
     pub fn new(log: Arc<dyn Log>, schemas: Arc<dyn SchemaRegistry>, pipeline: Pipeline, plan: Plan) -> Self {
         let names = plan.numbered();
         let (pipeline, plan, names) = (Arc::new(pipeline), Arc::new(plan), Arc::new(names));
-        Context { log, schemas, pipeline, plan, names, stop: Arc::default() }
+        Context { log, schemas, pipeline, plan, names, rendered: Arc::default(), stop: Arc::default() }
     }
 
     /// The same surroundings for services that this flag ends.
@@ -115,8 +125,29 @@ impl Context {
 
     /// The text of a topic's planned schema.
     pub fn schema(&self, name: &str) -> Result<String, Error> {
+        Ok(self.text(name)?.to_string())
+    }
+
+    fn text(&self, name: &str) -> Result<Arc<str>, Error> {
+        let mut known = self.rendered.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = known.get(name) {
+            return Ok(text.clone());
+        }
         let unregistered = || Error::Unregistered { topic: name.to_owned() };
-        Ok(schema_text(self.topic(name)?.schema.as_ref().ok_or_else(unregistered)?))
+        let text: Arc<str> = schema_text(self.topic(name)?.schema.as_ref().ok_or_else(unregistered)?).into();
+        known.insert(name.to_owned(), text.clone());
+        Ok(text)
+    }
+
+    fn arrow_schema(&self, name: &str) -> Result<SchemaRef, Error> {
+        let text = self.text(name)?;
+        let mut known = self.rendered.arrow.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(schema) = known.get(name) {
+            return Ok(schema.clone());
+        }
+        let schema = schemas::codec::arrow_schema(&text)?;
+        known.insert(name.to_owned(), schema.clone());
+        Ok(schema)
     }
 
     /// The id under which the topic's planned schema was registered. Services look up, only `apply` registers.
@@ -128,8 +159,8 @@ impl Context {
     pub fn own_schema_id(&self, name: &str) -> Result<u32, Error> {
         let (id, text) = self.registered(name)?;
         let planned = self.topic(name)?.schema.as_ref();
-        let same = serde_json::from_str::<Value>(&text).is_ok_and(|found| Some(&found) == planned);
-        if same { Ok(id) } else { Err(Error::Foreign { topic: name.to_owned() }) }
+        let parsed = || serde_json::from_str::<Value>(&text).is_ok_and(|found| Some(&found) == planned);
+        if text == self.text(name)? || parsed() { Ok(id) } else { Err(Error::Foreign { topic: name.to_owned() }) }
     }
 
     fn registered(&self, name: &str) -> Result<(u32, Arc<str>), Error> {
@@ -141,18 +172,19 @@ impl Context {
 
     /// A reader of an internal log.
     pub fn reader(&self, name: &str) -> Result<LogReader, Error> {
-        Ok(LogReader::new(&self.schema(name)?, self.names.clone())?)
+        Ok(LogReader::new(&self.text(name)?, self.names.clone())?)
     }
 
     /// A writer of an internal log.
     pub fn writer(&self, name: &str) -> Result<LogWriter, Error> {
-        Ok(LogWriter::new(&self.schema(name)?, self.own_schema_id(name)?, self.names.clone())?)
+        let id = self.own_schema_id(name)?;
+        Ok(LogWriter::with(self.arrow_schema(name)?, id, self.names.clone())?)
     }
 
     /// An encoder for a public topic's records.
     pub fn encoder(&self, name: &str) -> Result<Encoder, Error> {
-        let schema = schemas::codec::arrow_schema(&self.schema(name)?)?;
-        Ok(Encoder::new(&schema, self.own_schema_id(name)?)?)
+        let id = self.own_schema_id(name)?;
+        Ok(Encoder::new(&self.arrow_schema(name)?, id)?)
     }
 
     /// Schemas by id, waiting for a registry that is down. Once the services are to end it knows no id any more, so

@@ -14,3 +14,4 @@ pub mod patience;
 pub mod shell;
 pub mod simulated;
 pub mod snapshot;
+mod transaction;

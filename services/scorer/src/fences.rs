@@ -2,6 +2,7 @@
 //! later knows who switched where.
 
 use flow::fence::{Fences, Outcome};
+use flow::flaw::{Flaw, made};
 use flow::processor::Stop;
 use registry::decisions::{self, Decisions, FenceOutcome};
 use registry::store;
@@ -67,6 +68,9 @@ impl Fences for RegistryFences {
                     "{place}: no task recorded yet how fence {number} ended; replay up to it, or after it was taken"
                 ))
             });
+        }
+        if made(Flaw::FenceUnrecorded) {
+            return Ok(Outcome::Taken);
         }
         let (key, number) = (self.log(log), number.unsigned_abs());
         let taken = || self.decisions.fence_outcome(number, &key, i32::from(partition), FenceOutcome::Taken);

@@ -4,6 +4,7 @@
 pub mod config;
 pub mod emit;
 pub mod fence;
+pub mod flaw;
 pub mod hold;
 pub mod items;
 pub mod marks;

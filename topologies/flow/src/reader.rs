@@ -1,6 +1,7 @@
 //! Emission numbers as a reader checks them: the next number is taken, a repeat is dropped, a gap or a divergence stops
 //! the task. This is what makes zombies, restarts and other batch boundaries harmless.
 
+use crate::flaw::{Flaw, made};
 use crate::names::Place;
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +48,7 @@ pub struct Reader {
 impl Reader {
     /// Judges one item: `Ok(true)` takes it, `Ok(false)` drops a repeat.
     pub fn take(&mut self, place: Place, number: i64, trigger: Trigger) -> Result<bool, Refusal> {
-        let Some(last) = self.last.iter_mut().find(|last| last.place == place) else {
+        let Some(last) = self.last.iter_mut().find(|last| last.place == place || made(Flaw::ParentIgnored)) else {
             if number != 1 {
                 return Err(Refusal::Gap { expected: 1 });
             }
@@ -55,8 +56,11 @@ impl Reader {
             return Ok(true);
         };
         let diverged = Refusal::Divergence { last: (last.number, last.trigger) };
+        if made(Flaw::TriggerIgnored) && number <= last.number {
+            return Ok(false);
+        }
         if number == last.number + 1 {
-            if trigger <= last.trigger {
+            if trigger <= last.trigger && !made(Flaw::TriggerIgnored) {
                 return Err(diverged);
             }
             last.number = number;

@@ -2,6 +2,7 @@
 //! marks after the items of their record, and hold items back until the watermark when the pipeline orders by event time.
 
 use crate::fence::{Control, Fences, Outcome};
+use crate::flaw::{Flaw, made};
 use crate::hold::Hold;
 use crate::items::{Fence, Head, Items, LogBatch};
 use crate::marks::Marks;
@@ -88,6 +89,9 @@ impl Sequencer {
             self.take_items(head, &batch.items, &mut numbers, &mut each)?;
             self.take_marks(head, &mut each)?;
         }
+            if made(Flaw::MarksBeforeItems) {
+                self.take_marks(head, &mut each)?;
+            }
         Ok(())
     }
 
@@ -190,7 +194,7 @@ impl Sequencer {
         let Some(watermark_us) = self.marks.advance() else { return Ok(()) };
         let position = Position { offset: head.offset, item: head.items.len() as i32 };
         if let Some(hold) = &mut self.hold {
-            for held in hold.release(watermark_us) {
+            for held in hold.release(watermark_us + i64::from(made(Flaw::ReleasedAtMark))) {
                 each(position, Step::Item(&held.items, held.row()))?;
             }
         }

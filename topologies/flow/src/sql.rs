@@ -9,7 +9,10 @@ use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::logical_expr::{Expr, Volatility};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// All functions by name. Making it takes longer than all compiling.
+static ENGINE: LazyLock<SessionContext> = LazyLock::new(SessionContext::new);
 
 /// Why a piece of SQL cannot be used, or failed on a batch.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -47,15 +50,14 @@ pub struct Expression {
 impl Expression {
     /// Compiles SQL over the columns of a schema. Volatile functions are refused: a replay could not repeat them.
     pub fn compile(sql: &str, schema: &SchemaRef) -> Result<Self, Error> {
-        let context = SessionContext::new();
         let columns = DFSchema::try_from(schema.as_ref().clone())?;
-        let logical = context.parse_sql_expr(sql, &columns)?;
+        let logical = ENGINE.parse_sql_expr(sql, &columns)?;
         if !repeatable(&logical)? {
             return Err(Error {
                 detail: format!("`{sql}` calls a function whose result is not the same at every run"),
             });
         }
-        let physical = context.create_physical_expr(logical, &columns)?;
+        let physical = ENGINE.create_physical_expr(logical, &columns)?;
         let returns = physical.data_type(schema)?;
         Ok(Expression { physical, returns })
     }

@@ -9,6 +9,7 @@ use crate::table::Table;
 use arrow::array::{ArrayRef, Float64Array, StructArray, TimestampMicrosecondArray};
 use arrow::datatypes::DataType;
 use flow::emit::Emitter;
+use flow::flaw::{Flaw, made};
 use flow::items::{Items, LogBatch};
 use flow::names::{Names, Place};
 use flow::processor::{Outbox, Processor, Stop};
@@ -60,7 +61,7 @@ pub struct Journal {
 impl Journal {
     /// A journal at its log's start.
     pub fn new(own: Place, names: Arc<Names>, settings: Settings) -> Self {
-        let sequencer = Sequencer::new(own, names, settings.holds);
+        let sequencer = Sequencer::new(own, names, settings.holds && !made(Flaw::JournalNotHeld));
         Journal { sequencer, pairing: Pairing::new(own, settings) }
     }
 
@@ -187,7 +188,8 @@ impl Pairing {
         self.ledger.emitted += 2 + waited;
         let trigger = self.emitter.trigger(position);
         self.outcomes.push(trigger, id, (event, label, prediction));
-        let time_us = label.known_us.max(event.time_us);
+        let known_us = label.known_us;
+        let time_us = if made(Flaw::LabelTimeAlone) { known_us } else { known_us.max(event.time_us) };
         for target in &self.settings.targets {
             let Some(key) = event.keys.iter().nth(target.key).flatten() else { continue };
             let partition = log_partition(key, u32::from(target.partitions)) as u16;

@@ -1,6 +1,8 @@
 //! What validators conclude from each other's progress: how far a quiet partition's mark may rise, and which partitions
 //! run ahead too far. The clock that finds a partition quiet is the service's.
 
+use flow::flaw::{Flaw, made};
+
 /// Progress of one source partition, of events or labels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Seen {
@@ -17,7 +19,7 @@ pub struct Seen {
 pub fn idle_mark(all: &[Seen]) -> Option<i64> {
     let mut active = all.iter().filter(|seen| !seen.idle).peekable();
     if active.peek().is_none() {
-        return all.iter().filter_map(|seen| seen.max_us).max()?.checked_add(1);
+        return all.iter().filter_map(|seen| seen.max_us).max()?.checked_add(i64::from(!made(Flaw::QuietAtMax)));
     }
     // An active partition without a mark promises nothing yet.
     active.map(|seen| seen.mark_us).min().flatten()

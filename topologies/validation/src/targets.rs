@@ -4,6 +4,7 @@ use arrow::array::{Array, ArrayRef, StringArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
 use flow::emit::{ENVELOPE_BYTES, Fill};
+use flow::flaw::{Flaw, made};
 use flow::items::Parent;
 use flow::names::{Names, Place};
 use flow::processor::{OutRecord, Stop};
@@ -105,6 +106,9 @@ impl Output {
         let saved = state.out.get(&**names.topic(self.target.topic));
         for (number, saved) in self.numbers.iter_mut().zip(saved.into_iter().flatten()) {
             *number = *saved;
+        }
+        if made(Flaw::MarkNotResent) {
+            self.marked.fill(state.mark);
         }
     }
 

@@ -12,14 +12,15 @@ use super::commit::{commit, generation};
 use super::context::{ConsumerSide, Rebalance};
 use super::message::Collector;
 use super::owned::{After, Owned, check_range, judge, take};
-use super::publisher::Publisher;
-use super::transaction::{Member, Transactions};
+use super::publisher::{Publisher, check_size};
+use super::transaction::Client;
 use super::{Cluster, REQUEST_WAIT_MS, committed, fault, list, ms};
 use crate::failpoint;
 use crate::log::{
     Assigned, Commit, Committed, Error, Input, METADATA_BYTES_MAX, Poll, Publish, Result, Revoked, Session,
     SessionOptions, TopicPartition,
 };
+use crate::transaction::{Offsets, Transactions, slots};
 
 /// Stands for a generation that is over; no group is in it.
 const FENCED: i32 = -2;
@@ -38,7 +39,7 @@ pub(super) struct KafkaSession {
     // The publisher goes first: its outputs must not outlive the session's place in the group.
     publisher: Option<Publisher>,
     /// The producer of the transactional topics, if there are any.
-    transactions: Option<Transactions>,
+    transactions: Option<Transactions<Publisher>>,
     consumer: Option<BaseConsumer<ConsumerSide>>,
     cluster: Arc<Cluster>,
     options: SessionOptions,
@@ -56,7 +57,7 @@ impl KafkaSession {
         let transactions = (!options.transactional.is_empty()).then(|| {
             // Replaced by the slots of the partitions when the session gets some. One without a group has none, and what
             // it leaves open ends with its time.
-            Transactions::new(cluster.clone(), &options, unique(&options.client_id))
+            Transactions::new(unique(&options.client_id))
         });
         let mut session = Self {
             publisher: None,
@@ -162,7 +163,9 @@ impl KafkaSession {
                 let generation = generation(consumer);
                 if let (Some(transactions), Input::Group { group, .. }) = (&mut self.transactions, &self.options.input)
                 {
-                    transactions.take_over(slots(group, &partitions))?;
+                    let (cluster, options) = (&self.cluster, &self.options);
+                    let mut client = Client { cluster, options, consumer: Some(consumer) };
+                    transactions.take_over(&mut client, slots(group, &partitions))?;
                 }
                 let assigned = self.positions(consumer, partitions)?;
                 let next =
@@ -270,14 +273,6 @@ fn unique(client_id: &str) -> String {
     format!("{client_id}.{}.{}.{number}", std::process::id(), since.as_nanos())
 }
 
-/// The transactional ids of a member: one per partition that it owns, so no two living members have one in common, and
-/// the next owner of a partition ends what the last one left open. It works with the first.
-fn slots(group: &str, partitions: &[TopicPartition]) -> Vec<String> {
-    let mut partitions: Vec<&TopicPartition> = partitions.iter().collect();
-    partitions.sort_unstable();
-    partitions.into_iter().map(|tp| format!("{group}.{}.{}", tp.topic, tp.partition)).collect()
-}
-
 /// The next full millisecond, at most a second: with a fraction left over at the end of its waits rdkafka spins.
 fn whole_ms(wait: Duration) -> Duration {
     const CONSUMER_WAIT_MAX_MS: u128 = 1_000;
@@ -310,7 +305,9 @@ impl Session for KafkaSession {
         if let Some(transactions) = &mut self.transactions
             && self.options.transactional.iter().any(|topic| **topic == *record.topic)
         {
-            return transactions.keep(record);
+            check_size(&record)?;
+            transactions.keep(record);
+            return Ok(());
         }
         let publisher = match &mut self.publisher {
             Some(publisher) => publisher,
@@ -326,7 +323,8 @@ impl Session for KafkaSession {
         self.publisher.as_ref().map_or(Ok(()), Publisher::flush)?;
         match &mut self.transactions {
             Some(transactions) if !matches!(self.options.input, Input::Group { .. }) && !transactions.is_empty() => {
-                transactions.commit(None)
+                transactions
+                    .commit(&mut Client { cluster: &self.cluster, options: &self.options, consumer: None }, None)
             }
             _ => Ok(()),
         }
@@ -364,7 +362,9 @@ impl Session for KafkaSession {
                     self.owned.iter().find(|owned| owned.tp == *tp).and_then(|owned| owned.committed.clone())
                 };
                 let previous = commits.iter().map(|commit| at(&commit.tp)).collect();
-                transactions.commit(Some(&Member { consumer, group, commits, previous }))
+                let (cluster, options) = (&self.cluster, &self.options);
+                let mut client = Client { cluster, options, consumer: Some(consumer) };
+                transactions.commit(&mut client, Some(&Offsets { group, commits, previous }))
             }
             _ => commit(consumer, group, commits),
         };

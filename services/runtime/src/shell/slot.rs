@@ -4,6 +4,7 @@ use super::keeping::Keeping;
 use super::snapshots::Progress;
 use super::{Error, Opened, Restore};
 use crate::log::{Assigned, Commit, Header, Publish, Record, Session, TopicPartition};
+use flow::flaw::{Flaw, made};
 use flow::processor::{InRecord, OutRecord, Task};
 use flow::state::{INLINE_CHARS_MAX, head, headed, inline, split_pointer, with_pointer};
 
@@ -78,7 +79,7 @@ impl Slot {
         let mut records: Vec<InRecord> = records.into_iter().map(incoming).collect();
         if let Some(until) = self.restoring.as_ref().map(|(until, _)| *until) {
             let live = records.split_off(records.partition_point(|record| record.offset < until));
-            self.give(&records, true, publish)?;
+            self.give(&records, !made(Flaw::OutputsUnsuppressed), publish)?;
             self.verify_reached(live.first().map_or(self.next, |record| record.offset))?;
             records = live;
         }
@@ -125,7 +126,8 @@ impl Slot {
         }
         self.task.resume(out)?;
         self.dirty = false;
-        self.commit().map(Some)
+        let commit = self.commit()?;
+        Ok(Some(Commit { offset: commit.offset - i64::from(made(Flaw::OffsetOfLast)), ..commit }))
     }
 
     /// A commit of what was handled. It carries the task's blob, or the head of one that is too long, and where the newest

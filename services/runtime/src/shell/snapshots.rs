@@ -8,6 +8,7 @@ use super::slot::Slot;
 use super::{Error, Options, Restore, Service};
 use crate::log::{Assigned, Committed, Session};
 use crate::snapshot::{Cut, Done, Loaded, Name, Owner, Settings, Writer};
+use flow::flaw::{Flaw, made};
 use flow::processor::Stop;
 use flow::state::{Pointer, headed, split_pointer};
 use std::time::{Duration, Instant};
@@ -132,7 +133,7 @@ impl Snapshots {
         names.extend(pointer.as_ref().map(Name::from));
         names.sort_unstable();
         names.dedup();
-        names.retain(|name| name.position <= committed.offset);
+        names.retain(|name| name.position <= committed.offset || made(Flaw::SnapshotAhead));
         names.reverse();
         names
     }

@@ -7,6 +7,7 @@ use super::{Error, HANDED_OVER_MS_MAX, Options, STOP_SNAPSHOTS_MS_MAX, Service, 
 use crate::log::{Commit, Input, Log, Poll, Revoked, Session, SessionOptions};
 use flow::processor::OutRecord;
 use std::time::{Duration, Instant};
+use flow::flaw::{Flaw, made};
 use tracing::info;
 
 /// A session with the tasks of the partitions that its group gave it.
@@ -64,7 +65,9 @@ impl Worker {
         for slot in &mut self.slots {
             commits.extend(slot.pending(&mut out)?);
         }
-        publish(&mut out, self.session.as_mut(), &self.options)?;
+        if !made(Flaw::MarksAfterCommit) {
+            publish(&mut out, self.session.as_mut(), &self.options)?;
+        }
         if !commits.is_empty() {
             self.session.commit(&commits)?;
             if let Some(snapshots) = &self.snapshots {
@@ -81,6 +84,7 @@ impl Worker {
         self.commit()?;
         self.last_snapshots(|_| true, STOP_SNAPSHOTS_MS_MAX)?;
         Ok(self.session.close()?)
+        publish(&mut out, self.session.as_mut(), &self.options)?;
     }
 
     /// Takes last snapshots of the slots that are meant, and commits where they are. All else is committed before.

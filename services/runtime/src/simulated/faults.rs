@@ -13,6 +13,12 @@ pub struct Faults {
     pub commit_unanswered: u32,
     /// A commit that fails without having had an effect.
     pub commit_failed: u32,
+    /// The end of a transaction that stays on its way, its answer given up.
+    pub end_delayed: u32,
+    /// A member that is expelled while it commits.
+    pub expelled_in_commit: u32,
+    /// A producer that had some trouble during a transaction that went well.
+    pub troubled: u32,
     /// A crashed member stays in its group until its session times out.
     pub lingers: u32,
     /// Polls after which a member that was expelled has learned of it, at most.
@@ -30,6 +36,9 @@ impl Faults {
             posthumous: 0,
             commit_unanswered: 0,
             commit_failed: 0,
+            end_delayed: 0,
+            expelled_in_commit: 0,
+            troubled: 0,
             lingers: 0,
             unaware_polls_max: 0,
             cut_polls: false,
@@ -44,6 +53,9 @@ impl Faults {
             posthumous: 70,
             commit_unanswered: 5,
             commit_failed: 5,
+            end_delayed: 5,
+            expelled_in_commit: 2,
+            troubled: 10,
             lingers: 50,
             unaware_polls_max: 6,
             cut_polls: true,

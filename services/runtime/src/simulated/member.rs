@@ -1,8 +1,11 @@
 //! A session as a member of its group: what it is given, what is taken from it, and how it learns that it was expelled.
 
 use super::session::{Position, SimulatedSession};
+use super::transaction::Client;
 use super::world::World;
 use crate::log::{Assigned, Poll, Result, Revoked, TopicPartition};
+use crate::transaction::{Transactions, slots};
+use flow::flaw::{Flaw, made};
 
 /// A session's part in its group.
 pub(super) struct Membership {
@@ -42,27 +45,68 @@ impl SimulatedSession {
                 *left -= 1;
                 return Ok(poll);
             }
-            let lost = std::mem::take(&mut self.positions).into_iter();
-            poll.revoked = lost.map(|position| Revoked { tp: position.tp, lost: true }).collect();
+            poll.revoked = self.lose();
             self.revoking.clear();
-            self.held.clear();
             self.join(world);
             return Ok(poll);
         }
         let group = world.group(&name);
         group.polled(id, now_ms);
+        if self.transactions.is_some() {
+            return self.change_all(world, &name, id);
+        }
         self.revoking = group.to_revoke(id);
         let free = group.take_free(id);
         self.positions.retain(|position| !self.revoking.contains(&position.tp));
         poll.revoked = self.revoking.iter().map(|tp| Revoked { tp: tp.clone(), lost: false }).collect();
-        for tp in free {
-            let committed = world.group(&name).committed.get(&tp).cloned();
+        self.place(world, &name, free, &mut poll)?;
+        Ok(poll)
+    }
+
+    /// What changed where records wait for their commit: a change takes everything away first, with what was not
+    /// committed, since that came from all partitions together.
+    fn change_all(&mut self, world: &mut World, name: &str, id: u64) -> Result<Poll> {
+        let mut poll = Poll::default();
+        let group = world.group(name);
+        let free = group.take_free(id);
+        if free.is_empty() && group.to_revoke(id).is_empty() {
+            return Ok(poll);
+        }
+        let mut all: Vec<TopicPartition> = self.positions.iter().map(|position| position.tp.clone()).collect();
+        poll.revoked = self.lose();
+        all.extend(free.iter().cloned());
+        let is_whole = world.group(name).to_revoke(id).is_empty();
+        if is_whole && let Some(transactions) = &mut self.transactions {
+            let drawn = made(Flaw::TransactionalIdDrawn);
+            let ids = if drawn { vec![world.id().to_string()] } else { slots(name, &all) };
+            transactions.take_over(&mut Client { world, process: self.log.process, member: None }, ids)?;
+        }
+        // Somebody's open transaction may yet commit an offset: where to begin is not known before it has ended.
+        if !is_whole || all.iter().any(|tp| world.is_unstable(name, tp)) {
+            all.iter().for_each(|tp| world.group(name).release(id, tp));
+            return Ok(poll);
+        }
+        self.place(world, name, all, &mut poll)?;
+        Ok(poll)
+    }
+
+    /// Drops everything owned, and what was not committed with it.
+    fn lose(&mut self) -> Vec<Revoked> {
+        self.transactions.iter_mut().for_each(Transactions::forget);
+        self.positions.drain(..).map(|position| Revoked { tp: position.tp, lost: true }).collect()
+    }
+
+    /// Begins to read partitions at their commits.
+    fn place(&mut self, world: &mut World, name: &str, tps: Vec<TopicPartition>, poll: &mut Poll) -> Result<()> {
+        for tp in tps {
+            let committed = world.group(name).committed.get(&tp).cloned();
             let next = committed.as_ref().map_or(0, |committed| committed.offset);
-            let end = world.partition(&tp)?.end();
-            self.positions.push(Position { tp: tp.clone(), next, paused: false });
+            let end = world.partition(&tp)?.reached();
+            let before = committed.clone();
+            self.positions.push(Position { tp: tp.clone(), next, paused: false, committed: before });
             poll.assigned.push(Assigned { tp, committed, start: 0, end });
         }
-        Ok(poll)
+        Ok(())
     }
 
     /// Gives back what the last poll revoked.

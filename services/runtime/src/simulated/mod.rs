@@ -5,8 +5,8 @@
 //!
 //! What can go wrong is in [`Faults`], and is what Kafka allows with an idempotent producer: records arrive late, or
 //! after their process died; answers are lost; members are expelled and do not know it yet; partitions change hands at
-//! any time; commits fail with and without effect. Records are never lost once acknowledged, never doubled, and never
-//! reordered within one session and partition.
+//! any time; commits fail with and without effect; transactions stay open, and their ends arrive late. Records are never
+//! lost once acknowledged, never doubled, and never reordered within one session and partition.
 
 mod faults;
 mod group;
@@ -16,6 +16,7 @@ mod random;
 mod session;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod world;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +25,7 @@ use std::time::Duration;
 use self::session::SimulatedSession;
 use self::world::{Partition, World};
 use crate::embedded::check_spec;
-use crate::log::{Commit, Committed, Error, Log, Result, Session, SessionOptions, TopicPartition, TopicSpec};
+use crate::log::{Commit, Committed, Error, Log, Record, Result, Session, SessionOptions, TopicPartition, TopicSpec};
 
 pub use faults::Faults;
 pub use random::Random;
@@ -94,6 +95,28 @@ impl Simulated {
         self.world().turn();
     }
 
+    /// What readers get of a partition from an offset on, all at once.
+    pub fn read(&self, tp: &TopicPartition, from: i64) -> Result<Vec<Record>> {
+        Ok(self.world().partition(tp)?.read(from).cloned().collect())
+    }
+
+    /// The offset that a group committed; 0 before its first commit.
+    pub fn committed_offset(&self, group: &str, tp: &TopicPartition) -> i64 {
+        let world = self.world();
+        let committed = world.groups.get(group).and_then(|group| group.committed.get(tp));
+        committed.map_or(0, |committed| committed.offset)
+    }
+
+    /// How many transactions are open.
+    pub fn open_transactions(&self) -> usize {
+        self.world().holders.values().filter(|holder| holder.open.is_some()).count()
+    }
+
+    /// How many transactions nobody ended before their time was over.
+    pub fn expired(&self) -> usize {
+        self.world().expired
+    }
+
     /// How many records are on their way.
     pub fn in_flight(&self) -> usize {
         self.world().network.len()
@@ -143,7 +166,7 @@ impl Log for Simulated {
     }
 
     fn watermarks(&self, tp: &TopicPartition) -> Result<(i64, i64)> {
-        Ok((0, self.world().partition(tp)?.end()))
+        Ok((0, self.world().partition(tp)?.reached()))
     }
 
     fn offset_at(&self, tp: &TopicPartition, time_ms: i64) -> Result<Option<i64>> {

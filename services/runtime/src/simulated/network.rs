@@ -2,7 +2,9 @@
 //! log takes the next number only. So records arrive late, twice, and after their process is gone, yet each is appended
 //! once and in order, as with Kafka's idempotent producer.
 
-use super::world::World;
+use std::sync::Arc;
+
+use super::world::{Hidden, World};
 use crate::log::{Record, TopicPartition};
 
 /// A record on its way.
@@ -12,18 +14,27 @@ pub(super) struct Request {
     pub sequence: u64,
     /// Offset and time are the log's to fill in.
     pub record: Record,
+    /// The transaction it belongs to: id and epoch.
+    pub transaction: Option<(Arc<str>, u64)>,
     /// Whoever sent it is gone: nobody sends it again, nobody waits for an answer.
     pub orphan: bool,
 }
 
 impl World {
     /// A producer sends a record.
-    pub fn send(&mut self, producer: u64, tp: TopicPartition, sequence: u64, record: Record) {
-        self.network.push(Request { producer, tp, sequence, record, orphan: false });
+    pub fn send(
+        &mut self,
+        producer: u64,
+        (tp, sequence): (TopicPartition, u64),
+        record: Record,
+        transaction: Option<(Arc<str>, u64)>,
+    ) {
+        self.network.push(Request { producer, tp, sequence, record, transaction, orphan: false });
     }
 
     /// Some requests arrive, in any order; all of them while nothing goes wrong.
     pub fn turn(&mut self) {
+        self.turn_transactions();
         if self.faults.delayed == 0 {
             while !self.network.is_empty() {
                 self.arrive(0);
@@ -49,8 +60,18 @@ impl World {
     /// A request arrives. It stays on its way when its turn has not come yet, or when the answer is lost.
     fn arrive(&mut self, at: usize) {
         let now_ms = self.now_ms;
-        let Request { producer, tp, sequence, record, orphan } = &self.network[at];
+        let Request { producer, tp, sequence, record, transaction, orphan } = &self.network[at];
         let (producer, sequence, orphan) = (*producer, *sequence, *orphan);
+        // Whoever holds the id by now keeps late requests out, and so does the end of the transaction.
+        let mut open = None;
+        if let Some((id, epoch)) = transaction {
+            let holder = self.holders.get_mut(&**id).filter(|holder| holder.epoch == *epoch);
+            let Some(found) = holder.and_then(|holder| holder.open.as_mut()) else {
+                self.network.remove(at);
+                return;
+            };
+            open = Some(found);
+        }
         let partition =
             self.topics.get_mut(&tp.topic).and_then(|all| all.get_mut(tp.partition.unsigned_abs() as usize));
         let Some(partition) = partition else { return };
@@ -62,7 +83,12 @@ impl World {
             *next += 1;
             let newest_ms = partition.records.last().map_or(0, |last| last.append_time_ms);
             let append_time_ms = now_ms.max(newest_ms);
-            partition.records.push(Record { offset: partition.end(), append_time_ms, ..record.clone() });
+            let offset = partition.end();
+            partition.records.push(Record { offset, append_time_ms, ..record.clone() });
+            if let Some(open) = open {
+                partition.hidden.insert(offset, Hidden::Open);
+                open.records.push((tp.clone(), offset));
+            }
         }
         if orphan || !self.random.percent(self.faults.answer_lost) {
             self.network.remove(at);

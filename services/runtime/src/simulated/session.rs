@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use super::Simulated;
 use super::member::Membership;
+use super::transaction::{Client, Producer};
 use super::world::World;
 use crate::log::{
     Commit, Committed, Error, Input, METADATA_BYTES_MAX, Poll, Publish, RECORD_BYTES_MAX, Record, Result, Session,
     SessionOptions, TopicPartition, partition_of_key, partition_of_null,
 };
+use crate::transaction::{Offsets, Transactions};
 
 /// How far time goes at once while a poll waits.
 const WAIT_MS: i64 = 10;
@@ -22,6 +24,8 @@ pub(super) struct Position {
     pub tp: TopicPartition,
     pub next: i64,
     pub paused: bool,
+    /// What the group committed last.
+    pub committed: Option<Committed>,
 }
 
 /// See the module.
@@ -31,7 +35,7 @@ pub(super) struct SimulatedSession {
     producer: u64,
     sequences: BTreeMap<TopicPartition, u64>,
     /// Records of transactional topics, which go out with a commit only.
-    pub held: Vec<Publish>,
+    pub transactions: Option<Transactions<Producer>>,
     pub membership: Option<Membership>,
     pub positions: Vec<Position>,
     /// Returned as revoked by the last poll, and given back by the next.
@@ -59,12 +63,14 @@ impl SimulatedSession {
             Input::Assigned(partitions) => {
                 for (tp, next) in partitions {
                     world.check_range(tp, *next)?;
-                    positions.push(Position { tp: tp.clone(), next: *next, paused: false });
+                    positions.push(Position { tp: tp.clone(), next: *next, paused: false, committed: None });
                 }
             }
         }
-        let (producer, sequences, held, revoking) = (world.id(), BTreeMap::new(), Vec::new(), Vec::new());
-        let mut session = Self { log, options, producer, sequences, held, membership, positions, revoking };
+        let (producer, sequences, revoking) = (world.id(), BTreeMap::new(), Vec::new());
+        let slot = || Transactions::new(format!("{}.{producer}", options.client_id));
+        let transactions = (!options.transactional.is_empty()).then(slot);
+        let mut session = Self { log, options, producer, sequences, transactions, membership, positions, revoking };
         session.join(world);
         Ok(session)
     }
@@ -83,8 +89,9 @@ impl SimulatedSession {
             if cut {
                 share = 1 + world.random.below(left);
             }
-            let records: Vec<Record> = world.partition(&position.tp)?.records[position.next as usize..]
-                .iter()
+            let records: Vec<Record> = world
+                .partition(&position.tp)?
+                .read(position.next)
                 .take(share.min(left))
                 .take_while(|record| {
                     let fits = bytes < self.options.poll_bytes_max;
@@ -119,26 +126,47 @@ impl SimulatedSession {
     }
 
     fn send(&mut self, world: &mut World, record: Publish) -> Result<()> {
-        let count = world.partitions(&record.topic)?.len() as i32;
-        let partition = match (record.partition, &record.key) {
-            (Some(partition), _) => partition,
-            (None, Some(key)) => partition_of_key(key, count),
-            (None, None) => partition_of_null(world.random.number(), count),
-        };
+        let partition = partition_of(world, &record)?;
         let Publish { topic, key, value, headers, .. } = record;
         let tp = TopicPartition { topic, partition };
-        world.partition(&tp)?;
         let record = Record { offset: 0, append_time_ms: 0, key, value, headers };
         let sequence = self.sequences.entry(tp.clone()).or_default();
-        world.send(self.producer, tp, *sequence, record);
+        world.send(self.producer, (tp, *sequence), record, None);
         *sequence += 1;
         Ok(())
     }
 
-    /// Sends what was held back; whoever holds the world lets nobody in between.
-    fn send_held(&mut self, world: &mut World) -> Result<()> {
-        std::mem::take(&mut self.held).into_iter().try_for_each(|record| self.send(world, record))
+    /// Commits kept records and offsets at once, as a member of its group.
+    fn commit_kept(&mut self, world: &mut World, commits: &[Commit]) -> Result<()> {
+        let (Some(transactions), Some(member)) = (&mut self.transactions, &self.membership) else { return Ok(()) };
+        let positions = &self.positions;
+        let before = |commit: &Commit| {
+            positions.iter().find(|position| position.tp == commit.tp).and_then(|position| position.committed.clone())
+        };
+        let offsets = Offsets { group: &member.group, commits, previous: commits.iter().map(before).collect() };
+        let mut client = Client { world, process: self.log.process, member: Some(member) };
+        transactions.commit(&mut client, Some(&offsets))
     }
+
+    fn note(&mut self, commits: &[Commit]) {
+        for Commit { tp, offset, metadata } in commits {
+            if let Some(position) = self.positions.iter_mut().find(|position| position.tp == *tp) {
+                position.committed = Some(Committed { offset: *offset, metadata: metadata.clone() });
+            }
+        }
+    }
+}
+
+/// Where a record goes.
+pub(super) fn partition_of(world: &mut World, record: &Publish) -> Result<i32> {
+    let count = world.partitions(&record.topic)?.len() as i32;
+    let partition = match (record.partition, &record.key) {
+        (Some(partition), _) => partition,
+        (None, Some(key)) => partition_of_key(key, count),
+        (None, None) => partition_of_null(world.random.number(), count),
+    };
+    world.partition(&TopicPartition { topic: record.topic.clone(), partition })?;
+    Ok(partition)
 }
 
 impl Session for SimulatedSession {
@@ -178,8 +206,10 @@ impl Session for SimulatedSession {
         if bytes > RECORD_BYTES_MAX {
             return Err(Error::RecordTooLarge { topic: record.topic.to_string(), bytes, bytes_max: RECORD_BYTES_MAX });
         }
-        if self.options.transactional.iter().any(|topic| **topic == *record.topic) {
-            self.held.push(record);
+        if let Some(transactions) = &mut self.transactions
+            && self.options.transactional.iter().any(|topic| **topic == *record.topic)
+        {
+            transactions.keep(record);
             return Ok(());
         }
         self.send(world, record)
@@ -189,11 +219,13 @@ impl Session for SimulatedSession {
         let log = self.log.clone();
         let world = &mut *log.world();
         world.act(log.process)?;
-        if self.membership.is_none() {
-            self.send_held(world)?;
-        }
         world.flush(self.producer);
-        Ok(())
+        match &mut self.transactions {
+            Some(transactions) if self.membership.is_none() && !transactions.is_empty() => {
+                transactions.commit(&mut Client { world, process: log.process, member: None }, None)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn commit(&mut self, commits: &[Commit]) -> Result<()> {
@@ -210,19 +242,24 @@ impl Session for SimulatedSession {
         let log = self.log.clone();
         let world = &mut *log.world();
         world.act(log.process)?;
+        if commits.is_empty() {
+            return Ok(());
+        }
+        if self.transactions.as_ref().is_some_and(|transactions| !transactions.is_empty()) {
+            self.commit_kept(world, commits)?;
+            self.note(commits);
+            return Ok(());
+        }
         let unanswered = |doing: &str| Error::Unavailable { doing: doing.into(), detail: "no answer came".into() };
         if world.random.percent(world.faults.commit_failed) {
             return Err(unanswered("a commit that was never received"));
         }
         let Some(member) = &self.membership else { return Ok(()) };
-        let (name, group) = (member.group.clone(), world.group(&member.group));
+        let group = world.group(&member.group);
         if let Some(lost) = commits.iter().find(|commit| !group.owns(member.id, &commit.tp)) {
             let detail = format!("{} is not this member's any more", lost.tp);
             return Err(Error::Fenced { group: member.group.clone(), detail });
         }
-        self.send_held(world)?;
-        world.flush(self.producer);
-        let group = world.group(&name);
         for Commit { tp, offset, metadata } in commits {
             let committed = Committed { offset: *offset, metadata: metadata.clone() };
             group.committed.insert(tp.clone(), committed);
@@ -230,6 +267,7 @@ impl Session for SimulatedSession {
         if world.random.percent(world.faults.commit_unanswered) {
             return Err(unanswered("a commit that took effect"));
         }
+        self.note(commits);
         // A process may also die between the effect and the answer.
         world.act(log.process)
     }
@@ -250,7 +288,7 @@ impl Session for SimulatedSession {
     }
 
     fn watermarks(&mut self, tp: &TopicPartition) -> Result<(i64, i64)> {
-        Ok((0, self.log.world().partition(tp)?.end()))
+        Ok((0, self.log.world().partition(tp)?.reached()))
     }
 
     fn close(mut self: Box<Self>) -> Result<()> {

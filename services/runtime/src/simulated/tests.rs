@@ -133,3 +133,72 @@ fn a_crashed_member_goes_at_once_or_with_its_session_timeout() {
     }
     assert_eq!(waited_ms, BTreeSet::from([0, 10]));
 }
+
+/// A member hands on what it reads: one poll with its commit.
+fn hand_on(process: &Simulated, session: &mut Option<Box<dyn Session>>) -> Result<()> {
+    let session = match session {
+        Some(session) => session,
+        none => {
+            let group = SessionOptions::group("m", "g", ["t"]);
+            none.insert(process.session(SessionOptions { transactional: vec!["results".into()], ..group })?)
+        }
+    };
+    let mut commits = Vec::new();
+    for (tp, records) in session.poll(Duration::ZERO)?.records {
+        for Record { value, .. } in &records {
+            session.publish(Publish { value: value.clone(), ..Publish::batch(results(tp.partition), Bytes::new()) })?;
+        }
+        let offset = records.last().unwrap().offset + 1;
+        commits.push(Commit { tp, offset, metadata: "state".into() });
+    }
+    if commits.is_empty() { Ok(()) } else { session.commit(&commits) }
+}
+
+fn results(partition: i32) -> TopicPartition {
+    TopicPartition::new("results", partition)
+}
+
+#[test]
+fn results_are_seen_once_with_their_offsets_whatever_becomes_of_their_transactions() {
+    const ACTS: usize = 400;
+    const RECORDS: u64 = 30;
+    let mut hidden = 0;
+    for seed in 0..SEEDS {
+        let (log, mut random) = (cluster(seed, Faults::all()), Random::new(seed));
+        log.create_topics(&[TopicSpec::new("results", 2)]).unwrap();
+        let mut source = log.session(SessionOptions::publisher("source")).unwrap();
+        (0..RECORDS).for_each(|number| publish(source.as_mut(), (number % 2) as i32, number / 2).unwrap());
+        source.flush().unwrap();
+        let mut members: Vec<_> = (0..2).map(|_| (log.process(), None)).collect();
+        for act in 0..ACTS {
+            let (process, session) = &mut members[random.below(2)];
+            match act * 2 < ACTS {
+                true if random.percent(10) => process.crash_after(random.below(12) as u64),
+                true if random.percent(10) => process.expel(),
+                true => {}
+                false => log.set_faults(Faults::none()),
+            }
+            if hand_on(process, session).is_err() {
+                *session = None;
+                *process = if process.crashed() { log.process() } else { process.clone() };
+            }
+            log.advance(100);
+            for partition in 0..2 {
+                let seen = log.read(&results(partition), 0).unwrap().len() as i64;
+                let committed = log.committed_offset("g", &tp(partition));
+                // Behind the records of an open transaction readers wait even for what is committed.
+                let is_waiting = seen < committed && log.open_transactions() > 0;
+                assert!(seen == committed || is_waiting, "seed {seed}, act {act}: {seen} and not {committed}");
+            }
+        }
+        for partition in 0..2 {
+            let found = log.read(&results(partition), 0).unwrap();
+            let numbers: Vec<_> = found.iter().map(|record| record.value.clone().unwrap()).collect();
+            let expected: Vec<_> = (0..RECORDS / 2).map(|number| Bytes::from(number.to_string())).collect();
+            assert_eq!(numbers, expected, "seed {seed}");
+            hidden += log.world().partition(&results(partition)).unwrap().hidden.len();
+        }
+        assert_eq!(log.expired(), 0, "seed {seed}");
+    }
+    assert!(hidden > 100, "transactions are aborted now and then: {hidden} records");
+}

@@ -7,22 +7,56 @@ use super::faults::Faults;
 use super::group::Group;
 use super::network::Request;
 use super::random::Random;
+use super::transaction::{End, Holder};
 use crate::log::{Error, Record, Result, TopicPartition};
 
 /// When a simulation begins, in milliseconds since the Unix epoch: 2026-01-01.
 const BEGIN_MS: i64 = 1_767_225_600_000;
 
+/// Why readers do not get a record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hidden {
+    /// Its transaction is open: readers wait at it.
+    Open,
+    /// Its transaction was aborted: readers pass it over.
+    Aborted,
+}
+
 /// One partition.
 #[derive(Default)]
 pub(super) struct Partition {
     pub records: Vec<Record>,
+    /// Offsets that readers do not get.
+    pub hidden: BTreeMap<i64, Hidden>,
     /// The number of the next record of each producer.
     pub sequences: BTreeMap<u64, u64>,
 }
 
 impl Partition {
+    /// Where the next record goes.
     pub fn end(&self) -> i64 {
         self.records.len() as i64
+    }
+
+    /// Where readers wait: at the first open transaction.
+    pub fn stable(&self) -> i64 {
+        let open = self.hidden.iter().find(|(_, why)| **why == Hidden::Open);
+        open.map_or(self.end(), |(offset, _)| *offset)
+    }
+
+    /// Behind the last record that readers get.
+    pub fn reached(&self) -> i64 {
+        let mut end = self.stable();
+        while end > 0 && self.hidden.contains_key(&(end - 1)) {
+            end -= 1;
+        }
+        end
+    }
+
+    /// What readers get from an offset on.
+    pub fn read(&self, from: i64) -> impl Iterator<Item = &Record> {
+        let all = self.records.get(from as usize..self.stable() as usize).unwrap_or_default().iter();
+        all.filter(|record| self.hidden.is_empty() || !self.hidden.contains_key(&record.offset))
     }
 }
 
@@ -41,6 +75,12 @@ pub(super) struct World {
     pub topics: BTreeMap<Arc<str>, Vec<Partition>>,
     pub groups: BTreeMap<String, Group>,
     pub network: Vec<Request>,
+    /// Transactional ids.
+    pub holders: BTreeMap<String, Holder>,
+    /// Ends of transactions on their way.
+    pub ends: Vec<End>,
+    /// Transactions that were ended by their timeout.
+    pub expired: usize,
     pub lives: BTreeMap<u64, Life>,
     ids: u64,
 }
@@ -54,6 +94,9 @@ impl World {
             topics: BTreeMap::new(),
             groups: BTreeMap::new(),
             network: Vec::new(),
+            holders: BTreeMap::new(),
+            ends: Vec::new(),
+            expired: 0,
             lives: BTreeMap::new(),
             ids: 0,
         }

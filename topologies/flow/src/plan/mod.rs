@@ -10,6 +10,7 @@ mod tasks;
 mod tests;
 mod topics;
 
+pub use arrow::datatypes::SchemaRef;
 pub use lookup::{Error, number};
 pub use names::Names;
 pub use render::schema_text;

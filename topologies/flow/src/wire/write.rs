@@ -89,7 +89,11 @@ pub struct LogWriter {
 impl LogWriter {
     /// A writer of the log with the given Avro schema, registered under `id`.
     pub fn new(schema: &str, id: u32, names: Arc<Names>) -> Result<Self, Error> {
-        let schema = schemas::codec::arrow_schema(schema)?;
+        LogWriter::with(schemas::codec::arrow_schema(schema)?, id, names)
+    }
+
+    /// The same, of a schema that was parsed before.
+    pub fn with(schema: SchemaRef, id: u32, names: Arc<Names>) -> Result<Self, Error> {
         Ok(LogWriter { encoder: Encoder::new(&schema, id)?, schema, names })
     }
 
