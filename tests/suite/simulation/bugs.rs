@@ -1,183 +1,122 @@
-//! Sessions that misbehave on purpose, to see that the simulation notices: each of them is a bug that somebody could
-//! write into a session or a shell.
+//! Bugs put in on purpose, to see that the simulation notices each of them: those of [`super::sessions`], which are
+//! between a process and its log, and those of [`flow::flaw`], which are in the code itself and among them the ways in
+//! which the design was once misread. A row says which invariant is broken, and whose word it is that says so: a checker
+//! of the simulation, or a task that stops.
 
-use bytes::Bytes;
-use runtime::log::{
-    Commit, Committed, Error, Log, Poll, Publish, Result, Session, SessionOptions, TopicPartition, TopicSpec,
-};
-use runtime::simulated::{Random, Simulated};
-use std::sync::Arc;
-use std::time::Duration;
+use super::check::Reference;
+use super::cluster::Wrap;
+use super::outcome;
+use super::plot::{Plot, Theme};
+use super::sessions::Bug;
+use flow::flaw::Flaw;
 
-/// What is wrong with a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bug {
-    /// Offsets are committed first, and outputs published after that.
-    CommitsBeforePublishing,
-    /// The offset of a commit is one too high.
-    CommitsOneTooFar,
-    /// A commit's metadata is left out.
-    DropsMetadata,
-    /// A commit that the group refuses because another member owns the partition takes effect all the same.
-    CommitsForOthers,
-    /// Now and then a record is said to be published and is not.
-    LosesARecord,
-    /// Now and then two records of one partition change places.
-    SwapsRecords,
-    /// Now and then a byte of what is published changes.
-    ChangesAnItem,
-    /// After a restart a partition is read from the committed offset, whatever the shell seeks.
-    IgnoresSeek,
+/// Histories within which a bug must show.
+const SEEDS: u64 = 150;
+
+// What the checkers say.
+const STOPS_AT_GAP: &str = "missing; an item was lost";
+const STOPS_AT_DIVERGENCE: &str = "a process with other code or rules wrote it";
+const UNREADABLE: &str = "which the pipeline does not know";
+const STOPS_AT_RESTORE: &str = "differs from what was committed there";
+const WRITTEN: &str = "what was written is what the task's log gives";
+const PEACE: &str = "validators write the same whatever happens";
+const ORDER: &str = "order of arrival changes nothing";
+const NUMBERS: &str = ": Divergence";
+const GAP: &str = ": Gap";
+const FALLING: &str = "the committed offset fell";
+const STUCK: &str = "not drained";
+const ONCE: &str = "a result is seen twice";
+const EARLY: &str = "is seen before its offset is committed";
+const MISSING: &str = "results and not";
+const EXPIRED: &str = "left to their timeout";
+const ONE_END: &str = "has not one end";
+
+/// Makes a test of each row: name, ordering, themes, what is wrong, the invariant, and the checkers of which one must
+/// speak first.
+macro_rules! bugs {
+    ($($name:ident: $ordering:literal, [$($theme:ident),*], $kind:ident[$($what:ident),*], $invariant:literal, [$($said:expr),*];)*) => {
+        $(#[test]
+        fn $name() {
+            found($ordering, &[$(Theme::$theme),*], bugs!(@ $kind $($what)*), $invariant, &[$($said),*]);
+        })*
+    };
+    (@ session $bug:ident) => { (Wrap(Some(Bug::$bug)), &[]) };
+    (@ code $($flaw:ident)*) => { (Wrap(None), &[$(Flaw::$flaw),*]) };
 }
 
-/// In so many of a hundred cases.
-const NOW_AND_THEN: u32 = 2;
-
-/// A log whose sessions have a bug.
-pub struct Buggy {
-    pub log: Simulated,
-    pub bug: Bug,
-    pub salt: u64,
+bugs! {
+    commits_before_publishing: "event_time", [], session[CommitsBeforePublishing],
+        "a committed offset has its outputs", [MISSING, WRITTEN, STOPS_AT_GAP];
+    commits_one_too_far: "event_time", [], session[CommitsOneTooFar],
+        "every record is handled", [STOPS_AT_RESTORE, STOPS_AT_GAP];
+    commits_without_their_state: "event_time", [], session[DropsMetadata],
+        "a commit carries the state", ["without its state"];
+    commits_for_partitions_of_others: "event_time", [], session[CommitsForOthers],
+        "a zombie commits nothing", [FALLING];
+    a_lost_record: "event_time", [], session[LosesARecord],
+        "nothing is lost", [STOPS_AT_GAP, WRITTEN];
+    swapped_records: "event_time", [], session[SwapsRecords],
+        "numbers rise", [STOPS_AT_GAP, GAP, ORDER];
+    a_changed_item: "event_time", [], session[ChangesAnItem],
+        "an item says what its task made", [UNREADABLE, WRITTEN];
+    a_restore_that_skips_the_log: "event_time", [], session[IgnoresSeek],
+        "state is a function of the log", [STOPS_AT_RESTORE];
+    an_offset_without_the_plus_one: "event_time", [], code[OffsetOfLast],
+        "an offset is that of the next record", [STOPS_AT_RESTORE];
+    a_number_without_its_trigger: "arrival", [LateSchema], code[TriggerIgnored, VerdictUnrecorded],
+        "a repeat is the same item", [NUMBERS];
+    a_repeat_dropped_whoever_its_parent_is: "event_time", [], code[ParentIgnored],
+        "numbers are dense per parent", [STOPS_AT_DIVERGENCE, STOPS_AT_GAP];
+    items_released_at_the_mark: "event_time", [], code[ReleasedAtMark],
+        "a mark promises nothing at its time", [MISSING, WRITTEN];
+    quiet_marks_at_the_greatest_time: "event_time", [], code[QuietAtMax],
+        "the last events come out", [ORDER, STUCK];
+    marks_before_the_items_of_their_record: "event_time", [], code[MarksBeforeItems],
+        "a mark comes after its record's items", [STOPS_AT_DIVERGENCE];
+    marks_after_their_commit: "event_time", [], code[MarksAfterCommit, MarkNotResent],
+        "a committed mark was written", [ORDER];
+    a_mark_that_is_not_written_again: "event_time", [], code[MarkNotResent],
+        "a new owner writes its mark", [ORDER, STUCK];
+    a_greatest_time_from_the_mark: "event_time", [], code[MaxFromMark],
+        "lateness is judged by the greatest time", [ORDER, PEACE, STOPS_AT_DIVERGENCE];
+    a_journal_that_does_not_hold: "event_time", [], code[JournalNotHeld],
+        "the journal waits for the watermark", [MISSING, WRITTEN];
+    a_label_with_the_time_of_its_knowledge: "event_time", [], code[LabelTimeAlone],
+        "a labelled event is not before its event", [MISSING, WRITTEN];
+    a_watermark_by_the_clock: "event_time", [Hasty], code[],
+        "time is in the log", [ORDER];
+    a_verdict_that_nobody_recorded: "arrival", [LateSchema], code[VerdictUnrecorded],
+        "the first verdict is final", [STOPS_AT_DIVERGENCE, ONE_END];
+    rules_that_nobody_recorded: "arrival", [NewRules], code[RulesUnrecorded],
+        "whoever opens a bucket fixes its rules", [STOPS_AT_DIVERGENCE, PEACE];
+    a_fence_that_nobody_recorded: "arrival", [Promotions], code[FenceUnrecorded],
+        "a fence's outcome is final", [STOPS_AT_RESTORE, WRITTEN];
+    outputs_of_a_restore: "event_time", [ExactlyOnce], code[OutputsUnsuppressed],
+        "a restored task writes nothing", [ONCE];
+    a_snapshot_ahead_of_the_commit: "event_time", [Snapshots], code[SnapshotAhead],
+        "a restore ends at the commit", [STOPS_AT_RESTORE];
+    transactional_ids_drawn: "event_time", [ExactlyOnce], code[TransactionalIdDrawn],
+        "an heir ends what was left open", [EXPIRED, MISSING];
+    an_abort_that_is_skipped: "event_time", [ExactlyOnce], code[AbortSkipped],
+        "what was aborted is not seen", [ONCE];
+    outputs_dropped_after_an_abort: "event_time", [ExactlyOnce], code[AbortedOutputsDropped],
+        "aborted outputs are sent again", [MISSING];
+    an_unknown_end_sent_again: "event_time", [ExactlyOnce], code[UnknownIsAborted],
+        "the committed offset tells which way", [ONCE];
+    an_unknown_end_dropped: "event_time", [ExactlyOnce], code[UnknownIsCommitted],
+        "the committed offset tells which way", [MISSING];
+    outputs_kept_after_a_revoke: "event_time", [ExactlyOnce], code[LostOutputsKept],
+        "a revoke takes outputs along", [ONCE, EARLY];
 }
 
-impl Log for Buggy {
-    fn create_topics(&self, specs: &[TopicSpec]) -> Result<()> {
-        self.log.create_topics(specs)
-    }
-
-    fn partitions(&self, topic: &str) -> Result<Option<i32>> {
-        self.log.partitions(topic)
-    }
-
-    fn topics(&self) -> Result<Vec<String>> {
-        self.log.topics()
-    }
-
-    fn watermarks(&self, tp: &TopicPartition) -> Result<(i64, i64)> {
-        self.log.watermarks(tp)
-    }
-
-    fn offset_at(&self, tp: &TopicPartition, time_ms: i64) -> Result<Option<i64>> {
-        self.log.offset_at(tp, time_ms)
-    }
-
-    fn committed(&self, group: &str, tps: &[TopicPartition]) -> Result<Vec<Option<Committed>>> {
-        self.log.committed(group, tps)
-    }
-
-    fn session(&self, options: SessionOptions) -> Result<Box<dyn Session>> {
-        let (log, bug, random) = (self.log.clone(), self.bug, Random::new(self.salt));
-        Ok(Box::new(Misbehaving { session: self.log.session(options)?, log, bug, random, held: Vec::new() }))
-    }
-}
-
-struct Misbehaving {
-    session: Box<dyn Session>,
-    log: Simulated,
-    bug: Bug,
-    random: Random,
-    /// What is published later than it should be.
-    held: Vec<Publish>,
-}
-
-impl Misbehaving {
-    fn release(&mut self) -> Result<()> {
-        self.held.drain(..).try_for_each(|record| self.session.publish(record))
-    }
-
-    /// Only internal logs promise that nothing of this goes unnoticed.
-    fn struck(&mut self, record: &Publish) -> bool {
-        record.topic.contains(".log.") && self.random.percent(NOW_AND_THEN)
-    }
-}
-
-impl Session for Misbehaving {
-    fn poll(&mut self, wait: Duration) -> Result<Poll> {
-        if self.bug != Bug::SwapsRecords {
-            self.release()?;
-        }
-        self.session.poll(wait)
-    }
-
-    fn publish(&mut self, mut record: Publish) -> Result<()> {
-        let bug = self.bug;
-        match bug {
-            Bug::CommitsBeforePublishing => {
-                self.held.push(record);
-                return Ok(());
-            }
-            Bug::LosesARecord if self.struck(&record) => return Ok(()),
-            Bug::SwapsRecords => {
-                let same = |other: &Publish| (&other.topic, other.partition) == (&record.topic, record.partition);
-                if self.held.iter().any(same) {
-                    self.session.publish(record)?;
-                    return self.release();
-                }
-                if self.struck(&record) {
-                    self.held.push(record);
-                    return Ok(());
-                }
-            }
-            Bug::ChangesAnItem if self.struck(&record) => {
-                let mut value = record.value.take().unwrap_or_default().to_vec();
-                // A digit of an id or a key: everything else stays readable.
-                if let Some(digit) = value.iter().rposition(u8::is_ascii_digit) {
-                    value[digit] ^= 1;
-                }
-                record.value = Some(Bytes::from(value));
-            }
-            _ => {}
-        }
-        self.session.publish(record)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        if self.bug != Bug::CommitsBeforePublishing {
-            self.release()?;
-        }
-        self.session.flush()
-    }
-
-    fn commit(&mut self, commits: &[Commit]) -> Result<()> {
-        let mut commits = commits.to_vec();
-        match self.bug {
-            Bug::CommitsOneTooFar => commits.iter_mut().for_each(|commit| commit.offset += 1),
-            Bug::DropsMetadata => commits.iter_mut().for_each(|commit| commit.metadata.clear()),
-            Bug::CommitsBeforePublishing => {}
-            _ => self.release()?,
-        }
-        match self.session.commit(&commits) {
-            Err(Error::Fenced { group, .. }) if self.bug == Bug::CommitsForOthers => {
-                self.log.overrule(&group, &commits);
-                Ok(())
-            }
-            outcome => outcome,
-        }
-    }
-
-    fn seek(&mut self, tp: &TopicPartition, offset: i64) -> Result<()> {
-        if self.bug == Bug::IgnoresSeek { Ok(()) } else { self.session.seek(tp, offset) }
-    }
-
-    fn pause(&mut self, tps: &[TopicPartition]) -> Result<()> {
-        self.session.pause(tps)
-    }
-
-    fn resume(&mut self, tps: &[TopicPartition]) -> Result<()> {
-        self.session.resume(tps)
-    }
-
-    fn watermarks(&mut self, tp: &TopicPartition) -> Result<(i64, i64)> {
-        self.session.watermarks(tp)
-    }
-
-    fn close(mut self: Box<Self>) -> Result<()> {
-        self.release()?;
-        self.session.close()
-    }
-}
-
-/// A log with a bug for each process.
-pub fn with(bug: Bug, log: Simulated, salt: u64) -> Arc<dyn Log> {
-    Arc::new(Buggy { log, bug, salt })
+#[track_caller]
+fn found(ordering: &str, themes: &[Theme], (wrap, flaws): (Wrap, &[Flaw]), invariant: &str, said: &[&str]) {
+    let reference = Reference::of(ordering);
+    let found = (0..SEEDS).find_map(|seed| {
+        let error = outcome(reference, Plot::of(seed, themes), wrap, flaws).err()?;
+        Some((seed, error))
+    });
+    let (seed, error) = found.unwrap_or_else(|| panic!("nobody notices the bug; broken is: {invariant}"));
+    let is_named = said.iter().any(|said| error.contains(said));
+    assert!(is_named, "broken is: {invariant}; seed {seed} is found for another reason: {error}");
 }

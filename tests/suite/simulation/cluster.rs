@@ -1,182 +1,153 @@
 //! Processes of all services over a simulated log, one step at a time, in an order that a seed decides.
 
+use super::check::Reference;
+use super::contents::partitions;
+use super::exact::Exact;
 use super::pipeline;
-use featurizer::{Featurizer, Role};
-use flow::plan::Service as Task;
+use super::plot::{Plot, Theme};
+use super::process::{Kind, Process, Role, Stepped};
+use super::schemas::Learning;
+use super::sessions::Bug;
+use flow::fence::ModelRef;
 use registry::decisions::Decisions;
 use registry::store::Store;
 use runtime::context::Context;
 use runtime::log::{Input, Log, Publish, Session, SessionOptions, TopicPartition};
-use runtime::shell::{self, Options, Service, Worker};
 use runtime::simulated::{Faults, Random, Simulated};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use validator::{Clock, ProgressWriter, Published, ValidatorService};
+use std::time::Instant;
+use validator::{ProgressWriter, Published};
 
-/// How a test may put something between a process and its log.
-pub type Wrap = fn(Simulated, u64) -> Arc<dyn Log>;
-
-/// Longest wait of a poll, in simulated time.
-const POLL_WAIT: Duration = Duration::from_millis(20);
-/// Silence that no simulation sees the end of: publishers say when they are done.
-const NEVER: Duration = Duration::from_secs(36_000);
 /// Rounds without any change after which everything has come out.
-const QUIET_ROUNDS: usize = 5;
+const QUIET_ROUNDS: usize = 3;
 /// Rounds after which something hangs.
-const ROUNDS_MAX: usize = 500;
+const ROUNDS_MAX: usize = 400;
 
-/// One service's task: what it is, and which group and topics it reads.
+/// What is between processes and their log.
+#[derive(Debug, Clone, Copy)]
+pub struct Wrap(pub Option<Bug>);
+
+/// What all processes of a history share beside the log.
 #[derive(Clone)]
-struct Kind {
-    role: Option<Role>,
-    group: String,
-    topics: Vec<String>,
-}
-
-struct Process {
-    kind: usize,
-    log: Simulated,
-    service: Option<Box<dyn Service>>,
-    worker: Option<Worker>,
+pub struct Shared {
+    pub plot: Arc<Plot>,
+    pub decisions: Decisions,
+    pub models: Arc<dyn scoring::Models>,
+    /// Models that can be loaded.
+    pub good: Vec<ModelRef>,
+    /// Where snapshots are, if they are taken.
+    pub snapshots: Option<Store>,
+    /// The beginning, by the computer's clock and by the simulated one.
+    pub begin: (Instant, i64),
 }
 
 /// The cluster with its processes.
 pub struct Cluster {
     pub context: Context,
-    log: Simulated,
-    decisions: Decisions,
-    kinds: Vec<Kind>,
+    pub shared: Shared,
+    pub kinds: Vec<Kind>,
+    pub log: Simulated,
+    pub random: Random,
+    pub exact: Option<Exact>,
+    /// What processes start with once there are new rules.
+    later: Option<Context>,
+    learning: Arc<Learning>,
     processes: Vec<Process>,
     publisher: Box<dyn Session>,
     unpublished: std::vec::IntoIter<Publish>,
-    said: bool,
-    committed: BTreeMap<(String, TopicPartition), i64>,
-    random: Random,
+    /// Source partitions that get no more records, as everybody was told.
+    said: BTreeSet<TopicPartition>,
+    committed: BTreeMap<(usize, TopicPartition), i64>,
     wrap: Wrap,
-    begin: (Instant, i64),
 }
 
 impl Cluster {
     /// Topics, first fences, and so many processes of each service; nothing is published yet.
-    pub fn new(base: &Context, log: Simulated, seed: u64, count: usize, wrap: Wrap) -> Self {
-        let context = Context { log: Arc::new(log.clone()), ..base.clone() };
+    pub fn new(reference: &Reference, log: Simulated, plot: Plot, wrap: Wrap) -> Self {
+        let exactly_once = plot.has(Theme::ExactlyOnce);
+        let [base, later] = reference.contexts(exactly_once);
+        let learning = Learning::new(base.schemas.clone(), reference.later_schema, !plot.has(Theme::LateSchema));
+        let learning = Arc::new(learning);
+        let of = |base: &Context| Context { log: Arc::new(log.clone()), schemas: learning.clone(), ..base.clone() };
+        let (context, later) = (of(base), plot.has(Theme::NewRules).then(|| of(later)));
         runtime::apply::apply(&context).unwrap();
-        let plan = &context.plan;
-        let validators = plan.tasks_of(Task::Validator).next().unwrap().group_id.clone();
-        let mut kinds = vec![Kind { role: None, group: validators, topics: plan.names.sources().cloned().collect() }];
-        for (at, (role, reads)) in Featurizer::roles(&context).into_iter().enumerate() {
-            kinds.push(Kind { role: Some(role), group: format!("t.featurizer.{at}"), topics: vec![reads] });
-        }
-        let publisher = log.session(SessionOptions::new("publisher", Input::None)).unwrap();
-        let mut cluster = Cluster {
+        let kinds = Kind::all(&context, plot.has(Theme::Promotions));
+        let count = kinds.len() * plot.processes;
+        let shared = Shared {
             decisions: Decisions::new(Store::memory()),
-            processes: Vec::new(),
-            unpublished: Vec::new().into_iter(),
-            said: false,
-            committed: BTreeMap::new(),
-            random: Random::new(seed),
+            models: reference.models.clone(),
+            good: reference.good.clone(),
+            snapshots: plot.has(Theme::Snapshots).then(Store::memory),
             begin: (Instant::now(), log.now_ms()),
-            publisher,
+            plot: Arc::new(plot),
+        };
+        Cluster {
+            processes: (0..count).map(|at| Process::new(at % kinds.len(), log.process())).collect(),
+            unpublished: reference.records(&context, shared.plot.input).into_iter(),
+            publisher: log.session(SessionOptions::new("publisher", Input::None)).unwrap(),
+            exact: exactly_once.then(|| Exact::new(&kinds)),
+            random: Random::new(shared.plot.seed),
+            said: BTreeSet::new(),
+            committed: BTreeMap::new(),
             context,
-            log,
+            later,
+            learning,
+            shared,
             kinds,
+            log,
             wrap,
-        };
-        for kind in 0..cluster.kinds.len() {
-            (0..count).for_each(|_| cluster.start(kind));
         }
-        cluster
     }
 
-    /// What is to be published, bit by bit.
-    pub fn publish(&mut self, records: Vec<Publish>) {
-        self.unpublished = records.into_iter();
-    }
-
-    fn start(&mut self, kind: usize) {
-        self.processes.push(Process { kind, log: self.log.process(), service: None, worker: None });
-    }
-
-    /// The service of a process, made when it is first needed; a crash may prevent it.
-    fn service(&mut self, at: usize) -> Result<Box<dyn Service>, String> {
-        let log = self.processes[at].log.clone();
-        let salt = self.random.number();
-        let context = Context { log: (self.wrap)(log.clone(), salt), ..self.context.clone() };
-        let Some(role) = self.kinds[self.processes[at].kind].role else {
-            let (instant, begin_ms) = self.begin;
-            let clock = Clock::new(move || instant + Duration::from_millis((log.now_ms() - begin_ms).unsigned_abs()));
-            let options =
-                validator::Options { idle_timeout: NEVER, clock, ..validator::Options::new(&context.pipeline) };
-            let service = ValidatorService::new(context, self.decisions.clone(), options);
-            return service.map(|service| Box::new(service) as Box<dyn Service>).map_err(|error| error.to_string());
-        };
-        Ok(Box::new(Featurizer::new(context, role)))
-    }
-
-    /// One step of a process: it starts, joins, or polls; with `commit` it commits.
     fn step(&mut self, at: usize, commit: bool) -> Result<(), String> {
-        if self.processes[at].service.is_none() {
-            match self.service(at) {
-                Ok(service) => self.processes[at].service = Some(service),
-                Err(_) if self.processes[at].log.crashed() => return self.crash(at),
-                Err(error) => return Err(error),
-            }
-        }
-        let salt = self.random.number();
+        let salts = [self.random.number(), self.random.number()];
         let process = &mut self.processes[at];
-        let Some(service) = process.service.as_mut() else { return Ok(()) };
-        let outcome = match &mut process.worker {
-            Some(worker) if commit => worker.commit(),
-            Some(worker) => worker.step(service.as_mut()).map(|_| ()),
-            none => {
-                let Kind { group, topics, .. } = &self.kinds[process.kind];
-                let options = Options { poll_wait: POLL_WAIT, ..Options::new("simulated", group, topics.clone()) };
-                let log = (self.wrap)(process.log.clone(), salt);
-                Worker::join(&*log, &options).map(|worker| *none = Some(worker))
-            }
-        };
-        match outcome {
-            Ok(()) => Ok(()),
-            Err(_) if process.log.crashed() => self.crash(at),
-            // As the shell's loop does: the same process joins again.
-            Err(shell::Error::Log(error)) if error.is_retriable() || error.is_fenced() => {
-                process.worker = None;
+        let kind = &self.kinds[process.kind];
+        // Rules are for buckets that nobody opened; here every partition has but one.
+        let mut opened = self.committed.iter().filter(|((kind, _), _)| *kind == 0).peekable();
+        let is_later = opened.peek().is_some() && opened.all(|(_, offset)| *offset > 0);
+        let later =
+            self.later.as_ref().filter(|_| is_later && kind.role == Role::Validator && salts[0].is_multiple_of(2));
+        let context = later.unwrap_or(&self.context);
+        match process.step(kind, (context, &self.shared), (self.wrap, salts), commit)? {
+            Stepped::Fine => Ok(()),
+            Stepped::Crashed => {
+                self.crash(at);
                 Ok(())
             }
-            Err(error) => Err(error.to_string()),
+            Stepped::Fenced(number, partition) => self.void(number.unsigned_abs(), partition),
         }
     }
 
     /// A process dies, and another one takes its place.
-    fn crash(&mut self, at: usize) -> Result<(), String> {
-        let log = self.log.process();
-        let process = &mut self.processes[at];
-        process.log.crash_after(0);
-        process.worker = None;
-        process.service = None;
-        process.log = log;
-        Ok(())
+    fn crash(&mut self, at: usize) {
+        self.processes[at].log.crash_after(0);
+        self.processes[at] = Process::new(self.processes[at].kind, self.log.process());
     }
 
     fn publish_some(&mut self, count: usize) {
         for record in self.unpublished.by_ref().take(count) {
             self.publisher.publish(record).unwrap();
         }
-        if self.unpublished.len() == 0 && !self.said {
-            self.said = true;
-            self.publisher.flush().unwrap();
-            let mut writer = ProgressWriter::open(&self.context).unwrap();
-            for topic in self.context.plan.names.sources() {
-                for partition in 0..pipeline::PARTITIONS {
-                    let tp = TopicPartition::new(topic.as_str(), partition);
-                    let (_, to) = self.log.watermarks(&tp).unwrap();
-                    let word = writer.done(&tp, Published { from: 0, to, records: to }).unwrap();
-                    self.publisher.publish(word).unwrap();
-                }
-            }
-            self.publisher.flush().unwrap();
+        let awaits = |tp: &TopicPartition| {
+            let mut left = self.unpublished.as_slice().iter();
+            left.any(|record| record.topic == tp.topic && record.partition == Some(tp.partition))
+        };
+        let sources = self.context.plan.names.sources().flat_map(|topic| partitions(topic));
+        let done: Vec<_> = sources.filter(|tp| !self.said.contains(tp) && !awaits(tp)).collect();
+        if done.is_empty() {
+            return;
         }
+        self.publisher.flush().unwrap();
+        let mut writer = ProgressWriter::open(&self.context).unwrap();
+        for tp in done {
+            let (_, to) = self.log.watermarks(&tp).unwrap();
+            let word = writer.done(&tp, Published { from: 0, to, records: to }).unwrap();
+            self.publisher.publish(word).unwrap();
+            self.said.insert(tp);
+        }
+        self.publisher.flush().unwrap();
     }
 
     /// Something happens.
@@ -188,48 +159,85 @@ impl Cluster {
                 let count = 1 + self.random.below(20);
                 self.publish_some(count);
             }
-            8..70 => self.step(at, false)?,
-            70..86 => self.step(at, true)?,
-            86..89 => self.crash(at)?,
-            89..92 => self.processes[at].log.crash_after(self.random.below(25) as u64),
-            92..95 => self.processes[at].log.expel(),
-            95..96 => self.processes[at].worker = None,
+            8..66 => self.step(at, false)?,
+            66..82 => self.step(at, true)?,
+            82..85 => self.crash(at),
+            85..88 => self.processes[at].log.crash_after(self.random.below(25) as u64),
+            88..91 => self.processes[at].log.expel(),
+            91..92 => self.processes[at].leave(),
+            92..97 => self.turn_of_events()?,
             _ => self.log.turn(),
         }
-        self.commits_never_fall()
+        self.look()
     }
 
-    fn commits_never_fall(&mut self) -> Result<(), String> {
-        for (name, tp) in self.inputs() {
-            let Some(found) = self.log.committed(&name, std::slice::from_ref(&tp)).unwrap().remove(0) else { continue };
-            let last = self.committed.entry((name, tp.clone())).or_insert(0);
-            if found.offset < *last {
-                return Err(format!("{tp}: the committed offset fell from {last} to {}", found.offset));
+    /// What comes from outside.
+    fn turn_of_events(&mut self) -> Result<(), String> {
+        let has = |theme| self.shared.plot.has(theme);
+        match self.random.below(4) {
+            0 if has(Theme::Promotions) => self.promote()?,
+            1 if has(Theme::Promotions) => {
+                let (number, partition) = (1 + self.random.below(3), self.random.below(pipeline::PARTITIONS as usize));
+                self.void(number as u64, partition as i32)?;
             }
-            *last = found.offset;
+            2 if has(Theme::LateSchema) && self.random.percent(40) => self.learning.learn(),
+            3 => self.damage(),
+            _ => {}
         }
         Ok(())
     }
 
-    /// Every group with every partition it reads.
-    fn inputs(&self) -> Vec<(String, TopicPartition)> {
-        let partitions = |kind: &Kind| {
-            let group = kind.group.clone();
-            let topics = kind.topics.clone().into_iter();
-            topics.flat_map(move |topic| {
-                let group = group.clone();
-                (0..pipeline::PARTITIONS)
-                    .map(move |number| (group.clone(), TopicPartition::new(topic.as_str(), number)))
-            })
-        };
-        self.kinds.iter().flat_map(partitions).collect()
+    /// An object of the snapshots is lost, torn, or changed.
+    fn damage(&mut self) {
+        let Some(store) = &self.shared.snapshots else { return };
+        let keys = store.list("snapshots").unwrap();
+        if keys.is_empty() {
+            return;
+        }
+        let key = &keys[self.random.below(keys.len())];
+        let mut bytes = store.get(key).unwrap().to_vec();
+        let at = self.random.below(bytes.len());
+        match self.random.below(3) {
+            0 => return store.delete(key).unwrap(),
+            1 => bytes.truncate(at),
+            _ => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1),
+        }
+        store.put(key, &bytes).unwrap();
+    }
+
+    /// Every group, by its kind, with every partition it reads.
+    pub fn inputs(&self) -> Vec<(usize, TopicPartition)> {
+        let topics =
+            self.kinds.iter().enumerate().flat_map(|(at, kind)| kind.topics.iter().map(move |topic| (at, topic)));
+        let all = topics.flat_map(|(at, topic)| {
+            (0..pipeline::PARTITIONS).map(move |number| (at, TopicPartition::new(topic.as_str(), number)))
+        });
+        all.collect()
+    }
+
+    /// What must hold at any moment.
+    fn look(&mut self) -> Result<(), String> {
+        for (kind, tp) in self.inputs() {
+            let found = self.log.committed_offset(&self.kinds[kind].group, &tp);
+            let last = self.committed.entry((kind, tp.clone())).or_insert(0);
+            if found < *last {
+                return Err(format!("{tp}: the committed offset fell from {last} to {found}"));
+            }
+            *last = found;
+        }
+        self.exact.as_mut().map_or(Ok(()), |exact| exact.look(&self.log))
     }
 
     /// Nothing goes wrong any more: everybody works until nothing is left to do.
     pub fn drain(&mut self) -> Result<(), String> {
         self.log.set_faults(Faults::none());
+        self.learning.learn();
         self.log.turn();
         self.publish_some(usize::MAX);
+        if self.shared.plot.has(Theme::Promotions) {
+            self.promote_at_last()?;
+        }
+        let inputs = self.inputs();
         let (mut last, mut quiet) = (Vec::new(), 0);
         for _ in 0..ROUNDS_MAX {
             for at in 0..self.processes.len() {
@@ -237,16 +245,12 @@ impl Cluster {
                 self.step(at, true)?;
             }
             self.log.advance(2_000);
-            let ends: Vec<i64> = self.inputs().iter().map(|(_, tp)| self.log.watermarks(tp).unwrap().1).collect();
-            let committed: Vec<i64> = self
-                .inputs()
-                .iter()
-                .map(|(group, tp)| {
-                    let found = self.log.committed(group, std::slice::from_ref(tp)).unwrap().remove(0);
-                    found.map_or(0, |committed| committed.offset)
-                })
-                .collect();
-            quiet = if ends == committed && ends == last { quiet + 1 } else { 0 };
+            self.look()?;
+            let ends: Vec<i64> = inputs.iter().map(|(_, tp)| self.log.watermarks(tp).unwrap().1).collect();
+            let offset = |(kind, tp): &(usize, TopicPartition)| self.log.committed_offset(&self.kinds[*kind].group, tp);
+            let committed: Vec<i64> = inputs.iter().map(offset).collect();
+            let is_quiet = ends == committed && ends == last && self.log.open_transactions() == 0;
+            quiet = if is_quiet { quiet + 1 } else { 0 };
             if quiet == QUIET_ROUNDS {
                 return Ok(());
             }

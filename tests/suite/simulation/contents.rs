@@ -1,64 +1,54 @@
 //! What a simulated cluster holds once repeats are dropped as every reader drops them, and what its logs say it must.
 
+use super::cluster::Cluster;
 use super::pipeline::PARTITIONS;
+use super::process::{Kind, Role};
+use super::snapshots::Saved;
 use arrow::array::Array;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use featurizer::{Featurizer, Role};
 use flow::names::Place;
-use flow::processor::{InRecord, OutRecord};
+use flow::processor::{InRecord, OutRecord, Task};
 use flow::public::EMISSION_HEADER;
 use flow::reader::{Reader, Trigger};
 use flow::wire::{LogReader, Raw};
 use runtime::context::Context;
-use runtime::log::{Record, SessionOptions, TopicPartition};
-use runtime::shell::Service;
+use runtime::log::{Header, Record, TopicPartition};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-/// One item or public record: what released it, and all that it says.
+/// One item or public record: what released it, its event, and all that it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    pub trigger: String,
+    pub trigger: Trigger,
+    pub id: String,
     pub text: String,
 }
 
 /// Entries by partition and the partition whose task wrote them, in the order of their numbers.
 pub type Contents = BTreeMap<(TopicPartition, String), Vec<Entry>>;
 
-/// All records of a partition.
-pub fn records(context: &Context, tp: &TopicPartition) -> Vec<Record> {
-    let (_, end) = context.log.watermarks(tp).unwrap();
-    let mut session = context.log.session(SessionOptions::assigned("contents", vec![(tp.clone(), 0)])).unwrap();
-    let mut found: Vec<Record> = Vec::new();
-    while (found.len() as i64) < end {
-        found.extend(session.poll(Duration::ZERO).unwrap().records.into_iter().flat_map(|(_, records)| records));
-    }
-    found
-}
-
-/// Everything that tasks wrote to internal logs and to the public topic of outcomes.
-pub fn written(context: &Context) -> Result<Contents, String> {
+/// Everything that tasks wrote to internal logs and to public topics of results.
+pub fn written(cluster: &Cluster) -> Result<Contents, String> {
+    let context = &cluster.context;
     let names = &context.plan.names;
     let logs = names.entity_logs.iter().chain([&names.features_log, &names.journal_log]);
     let mut contents = Contents::new();
-    for tp in logs.chain([&names.outcomes]).flat_map(|topic| partitions(topic)) {
-        collect(context, &tp, &records(context, &tp), &mut contents)?;
+    for tp in logs.chain([&names.outcomes, &names.predictions]).flat_map(|topic| partitions(topic)) {
+        collect(context, &tp, &records(cluster, &tp)?, &mut contents)?;
     }
     Ok(contents)
 }
 
-/// What each task of the featurizer must have written, computed anew from the log it reads.
-pub fn recomputed(context: &Context) -> Result<Contents, String> {
-    let mut contents = Contents::new();
-    for (role, log) in Featurizer::roles(context) {
+/// What each task must have written, computed anew from the log it reads. On the way its state is compared with that of
+/// every snapshot.
+pub fn recomputed(cluster: &Cluster) -> Result<Contents, String> {
+    let (context, mut contents) = (&cluster.context, Contents::new());
+    for kind in cluster.kinds.iter().filter(|kind| kind.role != Role::Validator) {
         let mut to: BTreeMap<TopicPartition, Vec<Record>> = BTreeMap::new();
-        for tp in partitions(&log) {
-            let out = outputs(context, role, &tp)?;
-            for record in out {
+        for tp in kind.topics.iter().flat_map(|log| partitions(log)) {
+            for record in outputs(cluster, kind, &tp)? {
                 let partition = record.partition.map_or_else(|| public(record.key.as_ref()), i32::from);
                 let into = to.entry(TopicPartition { topic: record.topic.clone(), partition }).or_default();
-                let headers = record.headers.into_iter();
-                let headers = headers.map(|(name, value)| runtime::log::Header { name, value }).collect();
+                let headers = record.headers.into_iter().map(|(name, value)| Header { name, value }).collect();
                 let (offset, append_time_ms) = (into.len() as i64, 0);
                 into.push(Record { offset, append_time_ms, key: record.key, value: record.value, headers });
             }
@@ -70,37 +60,55 @@ pub fn recomputed(context: &Context) -> Result<Contents, String> {
     Ok(contents)
 }
 
+/// All records of a partition.
+pub fn records(cluster: &Cluster, tp: &TopicPartition) -> Result<Vec<Record>, String> {
+    cluster.log.read(tp, 0).map_err(|error| error.to_string())
+}
+
+/// The partitions of a topic.
+pub fn partitions(topic: &str) -> impl Iterator<Item = TopicPartition> + use<> {
+    let topic: std::sync::Arc<str> = topic.into();
+    (0..PARTITIONS).map(move |partition| TopicPartition::new(topic.clone(), partition))
+}
+
 fn public(key: Option<&bytes::Bytes>) -> i32 {
     runtime::log::partition_of_key(key.map_or(&[], |key| key), PARTITIONS)
 }
 
-fn outputs(context: &Context, role: Role, tp: &TopicPartition) -> Result<Vec<OutRecord>, String> {
-    let mut task = Featurizer::new(context.clone(), role).open(tp, None).map_err(|stop| stop.to_string())?.task;
-    let records: Vec<InRecord> = records(context, tp)
+fn outputs(cluster: &Cluster, kind: &Kind, tp: &TopicPartition) -> Result<Vec<OutRecord>, String> {
+    let opened = kind.open(&cluster.context, &cluster.shared, tp, true).map_err(|stop| stop.to_string())?;
+    let mut task = opened.task;
+    let records: Vec<InRecord> = records(cluster, tp)?
         .into_iter()
         .map(|Record { offset, append_time_ms, key, value, headers }| {
             let headers = headers.into_iter().map(|header| (header.name, header.value)).collect();
             InRecord { offset, append_time_ms, key, value, headers }
         })
         .collect();
-    let mut out = Vec::new();
-    task.handle(&records, false, &mut out).map_err(|stop| stop.to_string())?;
+    let (mut out, mut rest) = (Vec::new(), &records[..]);
+    let mut give = |task: &mut dyn Task, records: &[InRecord]| {
+        let given = if records.is_empty() { Ok(()) } else { task.handle(records, false, &mut out) };
+        given.map_err(|stop| stop.to_string())
+    };
+    for saved in Saved::of(cluster, kind, tp)? {
+        let (before, after) = rest.split_at(rest.partition_point(|record| record.offset < saved.position));
+        give(task.as_mut(), before)?;
+        saved.verify(task.as_mut())?;
+        rest = after;
+    }
+    give(task.as_mut(), rest)?;
     Ok(out)
 }
 
-fn partitions(topic: &str) -> impl Iterator<Item = TopicPartition> + use<> {
-    let topic: std::sync::Arc<str> = topic.into();
-    (0..PARTITIONS).map(move |partition| TopicPartition::new(topic.clone(), partition))
-}
-
 fn collect(context: &Context, tp: &TopicPartition, records: &[Record], into: &mut Contents) -> Result<(), String> {
-    if *tp.topic == *context.plan.names.outcomes {
+    let names = &context.plan.names;
+    if *tp.topic == *names.outcomes || *tp.topic == *names.predictions {
         return public_entries(tp, records, into);
     }
     let mut reader = context.reader(&tp.topic).map_err(|error| error.to_string())?;
     let mut numbers = Reader::default();
     for record in records {
-        items(context, tp, &mut reader, &mut numbers, record, into)?;
+        items(context, tp, (&mut reader, &mut numbers), record, into)?;
     }
     Ok(())
 }
@@ -109,8 +117,7 @@ fn collect(context: &Context, tp: &TopicPartition, records: &[Record], into: &mu
 fn items(
     context: &Context,
     tp: &TopicPartition,
-    reader: &mut LogReader,
-    numbers: &mut Reader,
+    (reader, numbers): (&mut LogReader, &mut Reader),
     record: &Record,
     into: &mut Contents,
 ) -> Result<(), String> {
@@ -132,8 +139,8 @@ fn items(
         let refused =
             |refusal| format!("{tp}@{}: number {number} of {}: {refusal:?}", record.offset, show(context, place));
         if taken.map_err(refused)? {
-            let Trigger { offset, item, index } = trigger;
-            let entry = Entry { trigger: format!("{offset}.{item}.{index}"), text: text(&batch.items, row) };
+            let id = batch.items.ids().value(row).to_owned();
+            let entry = Entry { trigger, id, text: text(&batch.items, row) };
             into.entry((tp.clone(), show(context, place))).or_default().push(entry);
         }
     }
@@ -158,19 +165,25 @@ fn text(items: &flow::items::Items, row: usize) -> String {
     text
 }
 
+/// Which task emitted a public record, and what released it.
+pub fn trigger_of(record: &Record) -> Result<(String, Trigger), String> {
+    let emission = record.header(EMISSION_HEADER).and_then(|header| header.text()).ok_or("no emission")?;
+    let (parent, trigger) = emission.split_once('@').ok_or("no trigger")?;
+    let parts: Vec<i64> = trigger.split('.').filter_map(|part| part.parse().ok()).collect();
+    let &[offset, item, index] = &parts[..] else { return Err(format!("no trigger: {emission}")) };
+    Ok((parent.to_owned(), Trigger { offset, item: item as i32, index: index as i32 }))
+}
+
 /// Public records, without those that a reader of ours has seen already.
 fn public_entries(tp: &TopicPartition, records: &[Record], into: &mut Contents) -> Result<(), String> {
-    let mut seen: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    let mut seen: BTreeMap<String, Trigger> = BTreeMap::new();
     for record in records {
-        let emission = record.header(EMISSION_HEADER).and_then(|header| header.text()).ok_or("no emission")?;
-        let (parent, trigger) = emission.split_once('@').ok_or("no trigger")?;
-        let position: Vec<i64> = trigger.split('.').map(|part| part.parse().unwrap()).collect();
-        let last = seen.entry(parent.to_owned()).or_default();
-        if position > *last {
-            *last = position;
-            let text = format!("{:?} {:?} {:?}", record.key, record.value, record.header("ce_id"));
-            let entry = Entry { trigger: trigger.to_owned(), text };
-            into.entry((tp.clone(), parent.to_owned())).or_default().push(entry);
+        let (parent, trigger) = trigger_of(record)?;
+        if seen.get(&parent).is_none_or(|last| trigger > *last) {
+            seen.insert(parent.clone(), trigger);
+            let id = record.header("ce_id").and_then(|id| id.text()).ok_or("no id")?.to_owned();
+            let text = format!("{:?} {:?}", record.key, record.value);
+            into.entry((tp.clone(), parent)).or_default().push(Entry { trigger, id, text });
         }
     }
     Ok(())

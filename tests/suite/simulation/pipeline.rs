@@ -6,7 +6,7 @@ use runtime::context::Context;
 use runtime::log::{Publish, TopicPartition};
 use runtime::simulated::Random;
 use schemas::json::JsonWriter;
-use schemas::registry::value_subject;
+use schemas::registry::{SchemaRegistry, value_subject};
 use serde_json::json;
 
 const EVENT: &str = r#"{"type":"record","name":"Event","namespace":"t","fields":[
@@ -15,12 +15,21 @@ const EVENT: &str = r#"{"type":"record","name":"Event","namespace":"t","fields":
     {"name":"customer","type":["null","string"],"default":null},
     {"name":"terminal","type":"string"},
     {"name":"amount","type":"double"}]}"#;
+/// The same with a field more, which no service reads.
+const LATER_EVENT: &str = r#"{"type":"record","name":"Event","namespace":"t","fields":[
+    {"name":"id","type":"string"},
+    {"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}},
+    {"name":"customer","type":["null","string"],"default":null},
+    {"name":"terminal","type":"string"},
+    {"name":"amount","type":"double"},
+    {"name":"note","type":["null","string"],"default":null}]}"#;
 const LABEL: &str = r#"{"type":"record","name":"Mark","namespace":"t","fields":[
     {"name":"id","type":"string"},{"name":"bad","type":"boolean"},
     {"name":"known","type":{"type":"long","logicalType":"timestamp-millis"}}]}"#;
 const PIPELINE: &str = "
 pipeline: t
 ordering: ORDERING
+delivery: DELIVERY
 lateness: 10m
 partitions: 2
 sources:
@@ -31,13 +40,15 @@ sources:
     event_time: at
     dedupe_horizon: 1d
     max_future: 36500d
-    rules: { paid: { check: amount >= 0, on_fail: reject } }
+    rules: { paid: { check: amount >= LEAST, on_fail: reject } }
   marks: { topic: t.marks.events.v1, schema: Mark, labels: events, target: bad, known_time: known, horizon: 90d }
 features:
   version: 1
   entities:
     customer: { key: customer, windows: [10m, 1h], aggregates: { n: count(), mean: avg(amount) } }
     terminal: { key: terminal, windows: [10m, 1h], delay: 20m, aggregates: { n: count(), risk: 'coalesce(avg(bad), 0)' } }
+models:
+  fraud: { target: bad, inputs: [amount], network: { mlp: [4] } }
 ";
 
 /// Partitions of every topic.
@@ -50,19 +61,33 @@ const EVENTS: i64 = 60;
 const SHUFFLE_MS: i64 = 4 * MINUTE_MS;
 /// Between an event and its label.
 const LABEL_MS: i64 = 25 * MINUTE_MS;
+/// The least amount that is accepted, by the first rule and by the one that comes later.
+const LEAST: [&str; 2] = ["0", "500"];
+/// An amount that any rule accepts.
+const AMPLE: f64 = 600.0;
+/// What ids of events begin with that are written with the later schema.
+pub const LATER: char = 'x';
 
-/// The pipeline in one of its orderings.
-pub fn pipeline(ordering: &str) -> Pipeline {
+/// The pipeline in one of its orderings, with the first rule or the one that comes later.
+pub fn pipeline(ordering: &str, exactly_once: bool, is_later: bool) -> Pipeline {
     let resolve = |path: &str| Ok(if path == "Event" { EVENT } else { LABEL }.to_owned());
-    let text = PIPELINE.replace("ORDERING", ordering);
+    let text = PIPELINE.replace("ORDERING", ordering).replace("LEAST", LEAST[usize::from(is_later)]);
+    let text = text.replace("DELIVERY", if exactly_once { "exactly_once" } else { "low_latency" });
     config::parse(&text, &resolve).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
-/// Everything that is published, in its order: most events once, some twice, some with a fault, most with a label.
+/// The id of the schema that comes later.
+pub fn later_schema(registry: &dyn SchemaRegistry) -> u32 {
+    registry.register("later", LATER_EVENT).unwrap()
+}
+
+/// Everything that is published, in its order: most events once, some twice, some with a fault, most with a label, some
+/// with the later schema. Those change nothing for the others, whether they are accepted or not.
 pub fn records(context: &Context, seed: u64) -> Vec<Publish> {
     let names = &context.plan.names;
     let (events, labels) = (&names.events, names.labels.as_ref().unwrap());
     let (event, label) = (JsonWriter::new(EVENT).unwrap(), JsonWriter::new(LABEL).unwrap());
+    let (later, later_id) = (JsonWriter::new(LATER_EVENT).unwrap(), later_schema(&*context.schemas));
     let id = |topic: &str| context.schemas.latest(&value_subject(topic)).unwrap().unwrap().0;
     let (event_id, label_id) = (id(events), id(labels));
     let mut random = Random::new(seed);
@@ -80,9 +105,17 @@ pub fn records(context: &Context, seed: u64) -> Vec<Publish> {
             let partition = random.below(PARTITIONS as usize) as i32;
             let arrival = at + random.below(SHUFFLE_MS as usize) as i64 + late_ms;
             arrivals.push((arrival, Publish::batch(TopicPartition::new(events.as_str(), partition), value.clone())));
+            if amount >= AMPLE && random.percent(20) {
+                let name = format!("{LATER}{}", arrivals.len());
+                let row =
+                    json!({"id": name, "at": at, "customer": "x", "terminal": "x", "amount": amount, "note": "x"});
+                let value: Bytes = later.framed(later_id, &row).unwrap().into();
+                arrivals.push((arrival, Publish::batch(TopicPartition::new(events.as_str(), partition), value)));
+            }
         }
         if random.percent(80) {
-            let known = at + LABEL_MS;
+            // Clocks differ: some labels are known before their events happen.
+            let known = at + if random.percent(15) { -2 * MINUTE_MS } else { LABEL_MS };
             let row = json!({"id": name, "bad": random.percent(40), "known": known});
             let value: Bytes = label.framed(label_id, &row).unwrap().into();
             let partition = random.below(PARTITIONS as usize) as i32;

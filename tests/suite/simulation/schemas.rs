@@ -1,9 +1,10 @@
-//! A schema registry that answers from memory: a simulation asks thousands of times.
+//! Schema registries that answer from memory: a simulation asks thousands of times.
 
 use registry::schemas::FileRegistry;
 use registry::store::Store;
 use schemas::registry::{RegisterError, SchemaRegistry, Unavailable};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 type Known<K, V> = Mutex<BTreeMap<K, V>>;
@@ -51,5 +52,37 @@ impl SchemaRegistry for Remembering {
         let id = self.registry.register(subject, schema)?;
         self.registered.lock().unwrap().insert(key, id);
         Ok(id)
+    }
+}
+
+/// A registry that learns of one schema in the middle of a history.
+pub struct Learning {
+    registry: Arc<dyn SchemaRegistry>,
+    id: u32,
+    learned: AtomicBool,
+}
+
+impl Learning {
+    pub fn new(registry: Arc<dyn SchemaRegistry>, id: u32, learned: bool) -> Self {
+        Learning { registry, id, learned: AtomicBool::new(learned) }
+    }
+
+    /// Now it knows.
+    pub fn learn(&self) {
+        self.learned.store(true, Ordering::Relaxed);
+    }
+}
+
+impl SchemaRegistry for Learning {
+    fn by_id(&self, id: u32) -> Result<Option<Arc<str>>, Unavailable> {
+        if id == self.id && !self.learned.load(Ordering::Relaxed) { Ok(None) } else { self.registry.by_id(id) }
+    }
+
+    fn latest(&self, subject: &str) -> Result<Option<(u32, Arc<str>)>, Unavailable> {
+        self.registry.latest(subject)
+    }
+
+    fn register(&self, subject: &str, schema: &str) -> Result<u32, RegisterError> {
+        self.registry.register(subject, schema)
     }
 }
