@@ -11,6 +11,7 @@ use registry::decisions::Decisions;
 use registry::schemas::FileRegistry;
 use registry::store::Store;
 use runtime::context::Context;
+use runtime::ledger::Target;
 use runtime::log::{Input, Log, Publish, SessionOptions, TopicPartition};
 use runtime::shell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,7 +89,8 @@ impl Deployment {
                 let group = task.map(|task| task.group_id.clone()).ok_or("the plan has no such task")?;
                 let transactional = context.plan.transactional(&group, context.pipeline.delivery);
                 let options = shell::Options::new(format!("featurizer.{at}"), group, vec![reads]);
-                let options = shell::Options { commit_interval, ..options.transactional(transactional) };
+                let ledger = Some(Target::of(&context).map_err(|error| error.to_string())?);
+                let options = shell::Options { commit_interval, ledger, ..options.transactional(transactional) };
                 let log = context.log.clone();
                 let mut service = featurizer::Featurizer::new(context, role);
                 shell::run(&*log, &options, &mut service, &stop).map_err(|error| error.to_string())
@@ -134,8 +136,9 @@ impl Deployment {
 
     fn serve(&self, options: shell::Options, mut service: impl shell::Service + 'static, running: &mut Running) {
         let transactional = self.context.plan.transactional(&options.group, self.context.pipeline.delivery);
+        let ledger = Some(Target::of(&self.context).unwrap_or_else(|error| panic!("{error}")));
         let options =
-            shell::Options { commit_interval: options.commit_interval, ..options.transactional(transactional) };
+            shell::Options { commit_interval: options.commit_interval, ledger, ..options.transactional(transactional) };
         let (log, stop) = (self.context.log.clone(), running.stop.clone());
         running.spawn(move || shell::run(&*log, &options, &mut service, &stop).map_err(|error| error.to_string()));
     }
@@ -231,7 +234,7 @@ impl Deployment {
                 }
                 let batch = reader.decode(&raw).unwrap_or_else(|error| panic!("{tp}: {error}"));
                 let Some(sequencer) = sequencers.get_mut(&tp.partition) else { continue };
-                let run = sequencer.run(&batch, |_, step| {
+                let run = sequencer.run(&batch, |_, step, _| {
                     if let Step::Item(items, row) = step {
                         let features = items.features().map(|features| {
                             let value = |column: &arrow::array::ArrayRef| {

@@ -12,6 +12,7 @@ mod delivery;
 mod features_offline;
 mod gateway;
 mod large;
+mod ledger;
 mod loop_;
 mod metadata;
 mod monitor;

@@ -9,6 +9,7 @@ pub mod context;
 pub mod embedded;
 pub mod failpoint;
 pub mod kafka;
+pub mod ledger;
 pub mod log;
 pub mod patience;
 pub mod shell;

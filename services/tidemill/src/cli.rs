@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod ledger;
 pub mod rows;
 
 use std::ops::RangeInclusive;
@@ -141,6 +142,9 @@ pub enum Command {
     /// Snapshots of the tasks' state, from which services go on after a restart.
     #[command(subcommand)]
     Snapshot(Snapshot),
+    /// What crossed each edge of the graph, counted at both ends.
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
     /// Measure what the pipeline costs on this machine.
     #[command(subcommand)]
     Bench(Bench),

@@ -6,6 +6,7 @@ mod dataset;
 mod evaluate;
 mod features;
 mod graph;
+mod ledger;
 mod model;
 mod publish;
 mod run;
@@ -41,6 +42,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Score(options) => score::run(global, output, options),
         Command::Model(command) => model::run(global, output, command),
         Command::Snapshot(command) => snapshot::run(global, output, command),
+        Command::Ledger(command) => ledger::run(global, output, command),
         Command::Bench(command) => bench::run(global, output, command),
     }
 }

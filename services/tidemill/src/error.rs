@@ -71,6 +71,12 @@ pub enum Error {
     /// Features of a table.
     #[error(transparent)]
     Features(#[from] features::offline::Error),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] runtime::ledger::Error),
+    /// The ledger's sides differ.
+    #[error("{0}")]
+    Differs(String),
     /// One service among several ended the process.
     #[error("{service}: {source}")]
     Service {
@@ -126,6 +132,12 @@ impl Error {
                 _ => Exit::Failed,
             },
             Self::Promote(error) => of_promote(error),
+            Self::Ledger(error) => match error {
+                runtime::ledger::Error::Log(error) => of_log(error),
+                runtime::ledger::Error::Context(error) => of_context(error),
+                _ => Exit::Failed,
+            },
+            Self::Differs(_) => Exit::Differs,
             Self::Service { source, .. } => source.exit(),
             Self::Interrupted => Exit::Interrupted,
             Self::Closed => Exit::Ok,

@@ -17,6 +17,8 @@ pub enum Exit {
     /// A service stopped itself because going on would be wrong: a gap or divergence in a log, too many dead letters,
     /// state of a foreign configuration. A person must look.
     Stopped,
+    /// The ledger's sides differ for good: something was lost, doubled or changed.
+    Differs,
     /// Ended by Ctrl-C, cleanly.
     Interrupted,
 }
@@ -30,6 +32,7 @@ impl Exit {
             Self::Input => 2,
             Self::Unavailable => 3,
             Self::Stopped => 4,
+            Self::Differs => 5,
             Self::Interrupted => 130,
         }
     }
@@ -42,6 +45,7 @@ impl Exit {
             Self::Input => "input",
             Self::Unavailable => "unavailable",
             Self::Stopped => "stopped",
+            Self::Differs => "differs",
             Self::Interrupted => "interrupted",
         }
     }
@@ -56,4 +60,4 @@ impl From<Exit> for ExitCode {
 /// What `--help` says about them.
 pub const HELP: &str = "\
 Exit codes: 0 done, 1 failed, 2 unusable input or configuration, 3 the outside world is unavailable (no broker, log in \
-use), 4 a service stopped itself (gap, divergence, too many dead letters), 130 Ctrl-C.";
+use), 4 a service stopped itself (gap, divergence, too many dead letters), 5 `ledger verify` found a difference, 130 Ctrl-C.";

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use featurizer::{Featurizer, Role};
 use flow::plan::Service;
+use runtime::ledger::Target;
 use runtime::shell::{self, Stats};
 use runtime::snapshot::{Settings, Vault};
 use scorer::{RegistryFences, RegistryModels, Scorer};
@@ -69,11 +70,12 @@ pub fn jobs(environment: &Environment, names: &[String]) -> Result<Vec<Job>, Err
 }
 
 /// How a shell runs a service that reads one log.
-fn options(environment: &Environment, name: &str, group: &str, log: &str) -> shell::Options {
+fn options(environment: &Environment, name: &str, group: &str, log: &str) -> Result<shell::Options, Error> {
     let context = &environment.context;
     let transactional = context.plan.transactional(group, context.pipeline.delivery);
     let options = shell::Options::new(name, group, vec![log.to_owned()]).transactional(transactional);
-    shell::Options { poll_floor: environment.gather, snapshots: snapshots(environment), ..options }
+    let (snapshots, ledger) = (snapshots(environment), Some(Target::of(context)?));
+    Ok(shell::Options { poll_floor: environment.gather, snapshots, ledger, ..options })
 }
 
 /// Where tasks keep their state.
@@ -111,7 +113,7 @@ fn featurizer(environment: &Environment) -> Result<Vec<Job>, Error> {
             Role::Stage(at) => format!("featurizer.{}", context.plan.stages[at].entity),
             Role::Journal => "featurizer.journal".to_owned(),
         };
-        let options = options(environment, &name, &task.group_id, &log);
+        let options = options(environment, &name, &task.group_id, &log)?;
         let context = context.clone();
         jobs.push(Job {
             name,
@@ -133,7 +135,7 @@ fn scorer(environment: &Environment) -> Result<Vec<Job>, Error> {
         return Ok(Vec::new());
     }
     let (group, log) = (scorer::group(&context), context.plan.names.features_log.clone());
-    let options = options(environment, "scorer", &group, &log);
+    let options = options(environment, "scorer", &group, &log)?;
     let models = Arc::new(RegistryModels::new(environment.models()));
     let decisions = environment.decisions.clone();
     Ok(vec![Job {
@@ -157,8 +159,11 @@ fn monitor(environment: &Environment) -> Result<Vec<Job>, Error> {
         let profiles = Arc::new(monitor::ModelProfiles::new(models.clone()));
         let fences = fences.clone();
         let name = format!("monitor.{}", role.name());
-        let options = options(environment, &name, &group, &log);
-        Job {
+        let options = options(environment, &name, &group, &log)?;
+        // What judges have no source records.
+        let ledger = options.ledger.clone().filter(|_| role != monitor::Role::Judge);
+        let options = shell::Options { ledger, ..options };
+        Ok(Job {
             name,
             stats: Some(options.stats.clone()),
             reads: vec![(group, vec![log])],
@@ -167,9 +172,9 @@ fn monitor(environment: &Environment) -> Result<Vec<Job>, Error> {
                 let mut service = monitor::Monitor::new(context.clone(), profiles, fences, role);
                 Ok(shell::run(&*context.log, &options, &mut service, stop)?)
             }),
-        }
+        })
     };
-    Ok(monitor::Monitor::roles(&environment.context).into_iter().map(job).collect())
+    monitor::Monitor::roles(&environment.context).into_iter().map(job).collect()
 }
 
 fn trainer(environment: &Environment) -> Result<Vec<Job>, Error> {

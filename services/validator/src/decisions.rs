@@ -1,6 +1,7 @@
 //! Decisions as the core asks for them, from a registry that may be down for a while.
 
 use flow::flaw::{Flaw, made};
+use flow::ledger::BUCKET_OFFSETS;
 use flow::processor::Stop;
 use registry::decisions::{self, Decisions};
 use registry::store::{self, escape};
@@ -8,7 +9,7 @@ use runtime::patience::{Patience, Stopped};
 use schemas::reject::{Code, Reject};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use validation::{RuleSet, Verdict, Verdicts, ledger};
+use validation::{RuleSet, Verdict, Verdicts};
 
 /// Longest detail of a recorded verdict; the rest is cut at a character's edge.
 const DETAIL_CHARS_MAX: usize = 1_000;
@@ -84,7 +85,7 @@ impl Verdicts for Recorded {
         if made(Flaw::RulesUnrecorded) {
             return Ok(proposal.to_owned());
         }
-        let offset = bucket * ledger::BUCKET_OFFSETS;
+        let offset = bucket * BUCKET_OFFSETS;
         self.ask(|| self.decisions.rule_version(topic, i32::from(partition), offset, proposal))
     }
 

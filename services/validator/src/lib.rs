@@ -114,7 +114,7 @@ pub enum Error {
 /// Runs the validator until it is stopped ([`Context::stop`]) or something ends it.
 pub fn run(context: Context, decisions: Decisions, options: Options) -> Result<(), Error> {
     let (log, stop) = (context.log.clone(), context.stop.clone());
-    let shell = service::shell_options(&context, &options);
-    let mut service = ValidatorService::new(context, decisions, options)?;
+    let mut service = ValidatorService::new(context.clone(), decisions, options.clone())?;
+    let shell = service::shell_options(&context, &options)?;
     Ok(shell::run(&*log, &shell, &mut service, &stop)?)
 }

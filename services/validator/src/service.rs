@@ -12,6 +12,7 @@ use flow::processor::Stop;
 use flow::wire::LogWriter;
 use registry::decisions::Decisions;
 use runtime::context::Context;
+use runtime::ledger::Target as LedgerTarget;
 use runtime::log::{Committed, Session, TopicPartition};
 use runtime::shell::{self, Opened, Restore, Service, Slot};
 use serde_json::Value;
@@ -56,17 +57,18 @@ pub struct ValidatorService {
 }
 
 /// How the shell is to run this service.
-pub(crate) fn shell_options(context: &Context, options: &Options) -> shell::Options {
+pub(crate) fn shell_options(context: &Context, options: &Options) -> Result<shell::Options, Error> {
     let (plan, name) = (&context.plan, validation::dead::SERVICE);
     let topics = plan.names.sources().cloned().collect();
-    shell::Options {
+    Ok(shell::Options {
         durable: options.durable,
+        ledger: Some(LedgerTarget::of(context)?),
         poll_floor: options.gather,
         stats: options.stats.clone(),
         snapshots: options.snapshots.clone(),
         poll_wait: shell::Options::new(name, "", Vec::new()).poll_wait.min(options.idle_timeout),
         ..shell::Options::new(name, plan.group(Role::Validator), topics)
-    }
+    })
 }
 
 impl ValidatorService {

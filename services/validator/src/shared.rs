@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use flow::ledger::Row;
 use flow::processor::{InRecord, OutRecord, Stop, Task};
 use validation::Validator;
 
@@ -28,6 +29,10 @@ impl Task for Shared {
 
     fn metadata(&self) -> String {
         self.get().metadata()
+    }
+
+    fn ledger(&mut self) -> Vec<Row> {
+        self.get().ledger()
     }
 
     fn resume(&mut self, out: &mut Vec<OutRecord>) -> Result<(), Stop> {

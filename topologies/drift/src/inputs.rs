@@ -12,6 +12,7 @@ use arrow::datatypes::{
 use flow::config::Monitor;
 use flow::fence::{Control, Fences};
 use flow::items::{Items, LogBatch};
+use flow::ledger::{Edges, End};
 use flow::names::Names;
 use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Sequencer, Step};
@@ -81,18 +82,18 @@ impl Processor for Inputs {
         let items = &batch.items;
         watches.iter_mut().for_each(|watch| watch.find(items));
         let mut run: Vec<usize> = Vec::new();
-        sequencer.run(batch, |position, step| {
+        sequencer.run(batch, |position, step, edges| {
             match step {
                 Step::Item(_, row) => {
                     run.push(row);
                     return Ok(());
                 }
                 Step::Mark(watermark_us) => {
-                    fold(watches, items, &mut run, ledger);
+                    fold(watches, items, &mut run, (&mut *ledger, edges));
                     watches.iter_mut().for_each(|watch| output.close(&mut watch.windows, watermark_us, position));
                 }
                 Step::Offer(number, control) => {
-                    fold(watches, items, &mut run, ledger);
+                    fold(watches, items, &mut run, (&mut *ledger, edges));
                     for watch in watches.iter_mut() {
                         let next = watch.reference(control, &**profiles, items);
                         watch.next = next.map_err(|reason| Stop::Fenced { log: names.show(own), number, reason })?;
@@ -102,7 +103,7 @@ impl Processor for Inputs {
             }
             Ok(())
         })?;
-        fold(watches, items, &mut run, ledger);
+        fold(watches, items, &mut run, (ledger, sequencer.edges()));
         output.flush(out)
     }
 
@@ -116,16 +117,23 @@ impl Processor for Inputs {
     fn state(&mut self) -> Option<&mut dyn State> {
         Some(self)
     }
+
+    fn edges(&mut self) -> Option<&mut Edges> {
+        Some(self.sequencer.edges())
+    }
 }
 
 /// Folds a run of items into the windows of every monitor and forgets it. An item that no monitor counted, because there
 /// is no model yet or its window is closed, is filtered.
-fn fold(watches: &mut [Watch], items: &Items, run: &mut Vec<usize>, ledger: &mut Outcomes) {
+fn fold(watches: &mut [Watch], items: &Items, run: &mut Vec<usize>, (ledger, edges): (&mut Outcomes, &mut Edges)) {
     if run.is_empty() {
         return;
     }
     let mut counted = vec![false; run.len()];
     watches.iter_mut().for_each(|watch| watch.fold(items, run, &mut counted));
+    for (row, counted) in run.iter().zip(&counted) {
+        edges.ended(items.spot(*row), if *counted { End::Emitted } else { End::Filtered });
+    }
     let emitted = counted.iter().filter(|counted| **counted).count() as u64;
     ledger.emitted += emitted;
     ledger.filtered += run.len() as u64 - emitted;

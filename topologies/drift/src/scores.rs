@@ -13,6 +13,7 @@ use arrow::datatypes::{Fields, Float64Type};
 use flow::config::Monitor;
 use flow::fence::{Control, ModelRef};
 use flow::items::{Items, LogBatch};
+use flow::ledger::{Edges, End};
 use flow::marks::Marks;
 use flow::names::{Names, Place};
 use flow::processor::{Outbox, Processor, Stop};
@@ -112,8 +113,8 @@ impl Processor for Scores {
         for head in &batch.records {
             let one = LogBatch { records: vec![head.clone()], items: batch.items.clone() };
             let Scores { sequencer, marks, counting, .. } = self;
-            sequencer.run(&one, |_, step| match step {
-                Step::Item(items, row) => counting.item(items, row),
+            sequencer.run(&one, |_, step, edges| match step {
+                Step::Item(items, row) => counting.item(items, row, edges),
                 Step::Fence(control) => {
                     counting.declare(control, marks);
                     Ok(())
@@ -141,6 +142,10 @@ impl Processor for Scores {
     fn state(&mut self) -> Option<&mut dyn State> {
         Some(self)
     }
+
+    fn edges(&mut self) -> Option<&mut Edges> {
+        Some(self.sequencer.edges())
+    }
 }
 
 impl Counting {
@@ -153,7 +158,7 @@ impl Counting {
     }
 
     /// Counts a prediction; events and labels, and predictions for a closed window, are filtered.
-    fn item(&mut self, items: &Items, row: usize) -> Result<(), Stop> {
+    fn item(&mut self, items: &Items, row: usize, edges: &mut Edges) -> Result<(), Stop> {
         if self.places.is_none() {
             self.places = Places::of(items);
         }
@@ -165,6 +170,7 @@ impl Counting {
         }
         let ledger = &mut self.ledger;
         *if counted { &mut ledger.emitted } else { &mut ledger.filtered } += 1;
+        edges.ended(items.spot(row), if counted { End::Emitted } else { End::Filtered });
         Ok(())
     }
 }

@@ -1,9 +1,11 @@
 //! Items of an internal log, by column. One decoded poll of a log partition is a [`LogBatch`]: the heads of its records
 //! and all their items as one Arrow struct.
 
+use crate::ledger::Spot;
 use crate::names::Place;
 use crate::reader::Trigger;
 use crate::sizes::Sizes;
+use crate::wire::Origin;
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray, StructArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use std::ops::Range;
@@ -60,6 +62,7 @@ pub struct LogBatch {
 pub struct Items {
     columns: StructArray,
     origin_topics: Vec<u16>,
+    parent_topics: Vec<u16>,
     event_sizes: Sizes,
 }
 
@@ -90,7 +93,7 @@ impl Envelope<'_> {
 }
 
 /// Column positions of an item, as `schemas::log::log_schema` lays them out.
-const PARENT: usize = 0;
+pub(crate) const PARENT: usize = 0;
 const TRIGGER_OFFSET: usize = 1;
 const TRIGGER_ITEM: usize = 2;
 const INDEX: usize = 3;
@@ -102,10 +105,10 @@ const ID: usize = 8;
 const KEY: usize = 9;
 
 impl Items {
-    /// Wraps the struct column of items; `origin_topics` holds each item's source topic by name number.
-    pub(crate) fn new(columns: StructArray, origin_topics: Vec<u16>) -> Self {
+    /// Wraps the struct column of items; the others hold each item's source topic and its parent's, by name number.
+    pub(crate) fn new(columns: StructArray, origin_topics: Vec<u16>, parent_topics: Vec<u16>) -> Self {
         let event = columns.column_by_name("event").map(|column| column.as_struct());
-        Items { event_sizes: Sizes::of(event), columns, origin_topics }
+        Items { event_sizes: Sizes::of(event), columns, origin_topics, parent_topics }
     }
 
     /// How many items there are.
@@ -142,6 +145,17 @@ impl Items {
     /// Source topic of a row's origin, by name number.
     pub fn origin_topic(&self, row: usize) -> u16 {
         self.origin_topics[row]
+    }
+
+    /// Where the event of a row came from.
+    pub fn origin(&self, row: usize) -> Origin {
+        let partition = self.ints(ORIGIN_PARTITION)[row] as u16;
+        Origin { place: Place { topic: self.origin_topics[row], partition }, offset: self.longs(ORIGIN_OFFSET)[row] }
+    }
+
+    /// Where the ledger counts a row.
+    pub fn spot(&self, row: usize) -> Spot {
+        Spot::of(self.parent_topics[row], self.origin(row))
     }
 
     /// Event ids.

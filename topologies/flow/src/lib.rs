@@ -7,6 +7,7 @@ pub mod fence;
 pub mod flaw;
 pub mod hold;
 pub mod items;
+pub mod ledger;
 pub mod marks;
 pub mod names;
 pub mod plan;

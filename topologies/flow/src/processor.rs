@@ -2,6 +2,7 @@
 //! to publish. It reads no clock and does no IO, so the same task runs in a service, in the test driver and in a replay.
 
 use crate::items::LogBatch;
+use crate::ledger::{Edges, Row};
 use crate::names::{Names, Place};
 use crate::reader::{Refusal, Trigger};
 use crate::snapshot::State;
@@ -189,6 +190,11 @@ pub trait Processor: Send {
         None
     }
 
+    /// What was counted for the ledger; none where nothing is.
+    fn edges(&mut self) -> Option<&mut Edges> {
+        None
+    }
+
     /// Writes what must not wait longer than the next commit: marks that no item carried along.
     fn resume(&mut self, out: &mut Outbox) {
         let _ = out;
@@ -213,6 +219,11 @@ pub trait Task: Send {
     /// The state as snapshots have it; none where it comes back by replay alone.
     fn state(&mut self) -> Option<&mut dyn State> {
         None
+    }
+
+    /// Rows of the ledger that changed since the last call, which says that the rows before are acknowledged.
+    fn ledger(&mut self) -> Vec<Row> {
+        Vec::new()
     }
 
     /// Writes what must not wait longer than the next commit: marks that no item carried along. The shell calls it

@@ -5,6 +5,7 @@ use crate::fence::{Control, Fences, Outcome};
 use crate::flaw::{Flaw, made};
 use crate::hold::Hold;
 use crate::items::{Fence, Head, Items, LogBatch};
+use crate::ledger::Edges;
 use crate::marks::Marks;
 use crate::names::{Names, Place};
 use crate::processor::Stop;
@@ -53,6 +54,7 @@ pub struct Sequencer {
     behind: u64,
     next: i64,
     refill: Option<Refill>,
+    edges: Edges,
 }
 
 impl Sequencer {
@@ -61,7 +63,8 @@ impl Sequencer {
         let hold = holds.then(Hold::default);
         let (reader, marks) = (Reader::default(), Marks::default());
         let (parents, fences, refill) = (Vec::new(), None, None);
-        Sequencer { own, names, reader, marks, hold, fences, fence: -1, parents, behind: 0, next: 0, refill }
+        let edges = Edges::new(names.clone());
+        Sequencer { own, names, reader, marks, hold, fences, fence: -1, parents, behind: 0, next: 0, refill, edges }
     }
 
     /// Goes by the outcomes kept here: one that was declared void is passed over, any other recorded as taken before it
@@ -70,10 +73,10 @@ impl Sequencer {
         Sequencer { fences: Some(fences), ..self }
     }
 
-    /// Runs decoded records through `each`, in order.
+    /// Runs decoded records through `each`, in order. Items are counted as taken; `each` says how they end.
     pub fn run<F>(&mut self, batch: &LogBatch, mut each: F) -> Result<(), Stop>
     where
-        F: FnMut(Position, Step<'_>) -> Result<(), Stop>,
+        F: FnMut(Position, Step<'_>, &mut Edges) -> Result<(), Stop>,
     {
         let mut numbers = Vec::new();
         for head in &batch.records {
@@ -86,18 +89,18 @@ impl Sequencer {
             }
             numbers.clear();
             numbers.extend(head.parents.iter().map(|parent| parent.first));
-            self.take_items(head, &batch.items, &mut numbers, &mut each)?;
-            self.take_marks(head, &mut each)?;
-        }
             if made(Flaw::MarksBeforeItems) {
                 self.take_marks(head, &mut each)?;
             }
+            self.take_items(head, &batch.items, &mut numbers, &mut each)?;
+            self.take_marks(head, &mut each)?;
+        }
         Ok(())
     }
 
     fn take_fence<F>(&mut self, offset: i64, fence: &Fence, each: &mut F) -> Result<(), Stop>
     where
-        F: FnMut(Position, Step<'_>) -> Result<(), Stop>,
+        F: FnMut(Position, Step<'_>, &mut Edges) -> Result<(), Stop>,
     {
         let number = fence.number;
         if number <= self.fence {
@@ -113,7 +116,7 @@ impl Sequencer {
         let control = Control::read(fence)?;
         let parents = self.parents_of(&control, offset)?;
         let position = Position { offset, item: 0 };
-        each(position, Step::Offer(number, &control))?;
+        each(position, Step::Offer(number, &control), &mut self.edges)?;
         // Only what can be honoured is taken, and only what is taken takes effect.
         if let Some(fences) = &decided
             && fences.take(&log, partition, number)? == Outcome::Void
@@ -129,7 +132,7 @@ impl Sequencer {
             }
         }
         self.fence = number;
-        each(position, Step::Fence(&control))
+        each(position, Step::Fence(&control), &mut self.edges)
     }
 
     /// The parents' partitions, each with whether it gives marks.
@@ -147,7 +150,7 @@ impl Sequencer {
 
     fn take_items<F>(&mut self, head: &Head, items: &Arc<Items>, numbers: &mut [i64], each: &mut F) -> Result<(), Stop>
     where
-        F: FnMut(Position, Step<'_>) -> Result<(), Stop>,
+        F: FnMut(Position, Step<'_>, &mut Edges) -> Result<(), Stop>,
     {
         let envelope = items.envelope();
         let prediction = items.prediction();
@@ -171,6 +174,7 @@ impl Sequencer {
             if !taken {
                 continue;
             }
+            self.edges.took(place.topic, items.origin(row));
             if let Some(hold) = self.hold.as_mut().filter(|_| !prediction.is_some_and(|part| part.is_valid(row))) {
                 let time_us = envelope.time_us[row];
                 if time_us >= self.marks.watermark_us() {
@@ -179,14 +183,14 @@ impl Sequencer {
                 }
                 self.behind += 1;
             }
-            each(Position { offset: head.offset, item: item as i32 }, Step::Item(items, row))?;
+            each(Position { offset: head.offset, item: item as i32 }, Step::Item(items, row), &mut self.edges)?;
         }
         Ok(())
     }
 
     fn take_marks<F>(&mut self, head: &Head, each: &mut F) -> Result<(), Stop>
     where
-        F: FnMut(Position, Step<'_>) -> Result<(), Stop>,
+        F: FnMut(Position, Step<'_>, &mut Edges) -> Result<(), Stop>,
     {
         for (place, mark_us) in &head.marks {
             self.marks.raise(*place, *mark_us);
@@ -195,10 +199,10 @@ impl Sequencer {
         let position = Position { offset: head.offset, item: head.items.len() as i32 };
         if let Some(hold) = &mut self.hold {
             for held in hold.release(watermark_us + i64::from(made(Flaw::ReleasedAtMark))) {
-                each(position, Step::Item(&held.items, held.row()))?;
+                each(position, Step::Item(&held.items, held.row()), &mut self.edges)?;
             }
         }
-        each(position, Step::Mark(watermark_us))
+        each(position, Step::Mark(watermark_us), &mut self.edges)
     }
 
     /// The partition this task reads.
@@ -209,6 +213,11 @@ impl Sequencer {
     /// The names that places refer to.
     pub fn names(&self) -> &Arc<Names> {
         &self.names
+    }
+
+    /// What was counted for the ledger.
+    pub fn edges(&mut self) -> &mut Edges {
+        &mut self.edges
     }
 
     /// The fence in force; -1 before the first.

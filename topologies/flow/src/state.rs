@@ -1,6 +1,7 @@
 //! Task state as it travels in an offset commit's metadata: one versioned blob, compact JSON, at most
 //! [`INLINE_CHARS_MAX`] characters inline.
 
+use crate::ledger::SavedSums;
 use crate::names::Names;
 use crate::reader::{Reader, Trigger};
 use crate::snapshot::taken;
@@ -66,9 +67,9 @@ pub struct TaskState {
     /// Ledger counters.
     #[serde(default)]
     pub ledger: Outcomes,
-    /// Order-free digest of origins per open bucket of source offsets (validators): bucket, count, sum of hashes.
+    /// What was counted for the ledger in the newest buckets of source offsets (validators).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub buckets: Vec<(i64, u64, String)>,
+    pub sums: Vec<SavedSums>,
     /// Schema ids this partition has accepted (validators).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schemas: Vec<u32>,

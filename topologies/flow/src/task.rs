@@ -1,6 +1,7 @@
 //! A processor with its codecs: the [`Task`] that a shell, the test driver, or a replay runs over one partition of an
 //! internal log.
 
+use crate::ledger::Row;
 use crate::names::{Names, Place};
 use crate::processor::{InRecord, OutRecord, Outbox, Processor, Stop, Task};
 use crate::public;
@@ -111,6 +112,11 @@ impl<P: Processor> Task for LogTask<P> {
 
     fn state(&mut self) -> Option<&mut dyn State> {
         self.processor.state()
+    }
+
+    fn ledger(&mut self) -> Vec<Row> {
+        let own = self.own.topic;
+        self.processor.edges().map_or_else(Vec::new, |edges| edges.rows(own))
     }
 
     fn resume(&mut self, out: &mut Vec<OutRecord>) -> Result<(), Stop> {

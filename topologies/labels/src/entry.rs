@@ -2,19 +2,21 @@
 //!
 //! ```text
 //! entry      := kind:u8 time_us:i64 rest
-//! rest       := fingerprint:u64 keys prediction?         an event that waits
+//! rest       := fingerprint:u64 spot keys prediction?    an event that waits
 //!             | value:f64 origin prediction?             a label that waits
 //!             | prediction                               a prediction alone
 //!             | fingerprint:u64                          event and label were there
 //! keys       := length:u16 bytes
 //! origin     := topic:u16 partition:u16 offset:i64
-//! prediction := time_us:i64 score:f64 threshold:f64 decision:u8 route:u32
+//! prediction := time_us:i64 score:f64 threshold:f64 decision:u8 route:u32 spot
+//! spot       := parent:u16 topic:u16 partition:u16 bucket:u32
 //! ```
 //!
 //! Numbers are little-endian; the kind says whether there is a prediction.
 
 use crate::keys::Keys;
 use crate::pairing::{Event, Known, Label, Prediction};
+use flow::ledger::Spot;
 use flow::names::Place;
 use flow::wire::Origin;
 
@@ -59,6 +61,7 @@ impl Packed {
         match known {
             Known::Event(event, _) => {
                 out.extend_from_slice(&event.fingerprint.to_le_bytes());
+                pack_spot(event.spot, out);
                 let keys = event.keys.bytes();
                 out.extend_from_slice(&(keys.len() as u16).to_le_bytes());
                 out.extend_from_slice(keys);
@@ -78,8 +81,16 @@ impl Packed {
             out.extend_from_slice(&prediction.threshold.to_bits().to_le_bytes());
             out.push(u8::from(prediction.decision));
             out.extend_from_slice(&prediction.route.to_le_bytes());
+            pack_spot(prediction.spot, out);
         }
     }
+}
+
+fn pack_spot(Spot { parent, source, bucket }: Spot, out: &mut Vec<u8>) {
+    for number in [parent, source.topic, source.partition] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    out.extend_from_slice(&bucket.to_le_bytes());
 }
 
 /// What is known, from an entry's value; none when nobody packed it.
@@ -91,11 +102,11 @@ pub(crate) fn unpack(value: &[u8]) -> Option<Known> {
         DONE => Known::Done { time_us, fingerprint: reader.u64()? },
         PREDICTION => Known::Prediction(reader.prediction()?),
         _ if kind % SCORED == EVENT => {
-            let fingerprint = reader.u64()?;
+            let (fingerprint, spot) = (reader.u64()?, reader.spot()?);
             let length = usize::from(reader.u16()?);
             let (keys, rest) = reader.0.split_at_checked(length)?;
             reader.0 = rest;
-            let event = Event { time_us, fingerprint, keys: Keys::from_bytes(keys)? };
+            let event = Event { time_us, fingerprint, keys: Keys::from_bytes(keys)?, spot };
             Known::Event(event, reader.scored(kind)?)
         }
         _ if kind % SCORED == LABEL => {
@@ -135,7 +146,13 @@ impl Reader<'_> {
         let (score, threshold) = (f64::from_bits(self.u64()?), f64::from_bits(self.u64()?));
         let [decision] = self.take()?;
         let route = self.take().map(u32::from_le_bytes)?;
-        Some(Prediction { time_us, score, threshold, decision: decision == 1, route })
+        Some(Prediction { time_us, score, threshold, decision: decision == 1, route, spot: self.spot()? })
+    }
+
+    fn spot(&mut self) -> Option<Spot> {
+        let parent = self.u16()?;
+        let source = Place { topic: self.u16()?, partition: self.u16()? };
+        Some(Spot { parent, source, bucket: self.take().map(u32::from_le_bytes)? })
     }
 
     /// The prediction that the kind says is there; none of them when it is cut off.
@@ -167,10 +184,11 @@ mod tests {
     #[test]
     fn entries_come_back_and_damaged_ones_do_no_harm() {
         let keys = Keys::pack([Some("7"), None].into_iter(), &mut Vec::new());
-        let event = Event { time_us: -5, fingerprint: 9, keys };
-        let origin = Origin { place: Place { topic: 3, partition: 1 }, offset: 77 };
+        let origin = Origin { place: Place { topic: 3, partition: 1 }, offset: 77 << 16 };
+        let spot = Spot::of(8, origin);
+        let event = Event { time_us: -5, fingerprint: 9, keys, spot };
         let label = Label { known_us: 12, value: 0.5, origin };
-        let prediction = Prediction { time_us: 4, score: 0.25, threshold: 0.5, decision: true, route: 2 };
+        let prediction = Prediction { time_us: 4, score: 0.25, threshold: 0.5, decision: true, route: 2, spot };
         check(&Known::Event(event.clone(), None));
         check(&Known::Event(event, Some(prediction)));
         check(&Known::Label(label, None));

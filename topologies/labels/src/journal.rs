@@ -11,6 +11,7 @@ use arrow::datatypes::DataType;
 use flow::emit::Emitter;
 use flow::flaw::{Flaw, made};
 use flow::items::{Items, LogBatch};
+use flow::ledger::{Edges, End, Spot};
 use flow::names::{Names, Place};
 use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Position, Sequencer, Step};
@@ -75,7 +76,7 @@ impl Journal {
 impl Processor for Journal {
     fn process(&mut self, batch: &LogBatch, out: &mut Outbox) -> Result<(), Stop> {
         let Journal { sequencer, pairing } = self;
-        sequencer.run(batch, |position, step| pairing.step(position, step))?;
+        sequencer.run(batch, |position, step, edges| pairing.step(position, step, edges))?;
         pairing.flush(out)
     }
 
@@ -89,6 +90,10 @@ impl Processor for Journal {
 
     fn state(&mut self) -> Option<&mut dyn State> {
         Some(self)
+    }
+
+    fn edges(&mut self) -> Option<&mut Edges> {
+        Some(self.sequencer.edges())
     }
 }
 
@@ -127,12 +132,12 @@ impl Pairing {
         }
     }
 
-    fn step(&mut self, position: Position, step: Step<'_>) -> Result<(), Stop> {
+    fn step(&mut self, position: Position, step: Step<'_>, edges: &mut Edges) -> Result<(), Stop> {
         match step {
-            Step::Item(items, row) => self.item(position, items, row)?,
+            Step::Item(items, row) => self.item(position, (items, row), edges)?,
             Step::Mark(watermark_us) => {
                 self.mark(watermark_us);
-                let forgotten = self.table.forget(watermark_us);
+                let forgotten = self.table.forget(watermark_us, |spot| edges.ended(spot, End::Filtered));
                 self.counts.waiting -= forgotten;
                 self.counts.forgotten += forgotten;
                 self.ledger.filtered += forgotten;
@@ -153,7 +158,7 @@ impl Pairing {
         }
     }
 
-    fn item(&mut self, position: Position, items: &Items, row: usize) -> Result<(), Stop> {
+    fn item(&mut self, position: Position, (items, row): (&Items, usize), edges: &mut Edges) -> Result<(), Stop> {
         let layout = match &mut self.layout {
             Some(layout) => layout,
             none => none.insert(Layout::of(items, &self.settings.keys)?),
@@ -165,22 +170,34 @@ impl Pairing {
             Met::Copy { conflict } => {
                 self.ledger.duplicate += 1;
                 self.ledger.conflict += u64::from(conflict);
+                edges.ended(items.spot(row), End::Duplicate);
             }
             Met::SecondLabel => {
                 self.ledger.duplicate += 1;
                 self.counts.second_labels += 1;
+                edges.ended(items.spot(row), End::Duplicate);
             }
             Met::AfterOutcome => {
                 self.ledger.filtered += 1;
                 self.counts.predictions_after += 1;
+                edges.ended(items.spot(row), End::Filtered);
             }
-            Met::Pair(event, label, prediction) => self.pair(position, id, &event, &label, prediction),
+            Met::Pair(event, label, prediction) => {
+                let spots: [Option<Spot>; 3] = [Some(event.spot), Some(label.spot()), prediction.map(|one| one.spot)];
+                spots.into_iter().flatten().for_each(|spot| edges.ended(spot, End::Emitted));
+                self.pair((position, id), (&event, &label, prediction), edges);
+            }
         }
         Ok(())
     }
 
     /// Writes the outcome, then the labelled event to each entity that wants it and whose key it has.
-    fn pair(&mut self, position: Position, id: &str, event: &Event, label: &Label, prediction: Option<Prediction>) {
+    fn pair(
+        &mut self,
+        (position, id): (Position, &str),
+        (event, label, prediction): (&Event, &Label, Option<Prediction>),
+        edges: &mut Edges,
+    ) {
         let waited = u64::from(prediction.is_some());
         self.counts.waiting -= 1 + waited;
         self.counts.outcomes += 1;
@@ -188,6 +205,7 @@ impl Pairing {
         self.ledger.emitted += 2 + waited;
         let trigger = self.emitter.trigger(position);
         self.outcomes.push(trigger, id, (event, label, prediction));
+        edges.wrote(self.settings.outcomes, label.origin);
         let known_us = label.known_us;
         let time_us = if made(Flaw::LabelTimeAlone) { known_us } else { known_us.max(event.time_us) };
         for target in &self.settings.targets {
@@ -195,6 +213,7 @@ impl Pairing {
             let partition = log_partition(key, u32::from(target.partitions)) as u16;
             let place = Place { topic: target.log, partition };
             let trigger = self.emitter.trigger(position);
+            edges.wrote(target.log, label.origin);
             let parts = self.emitter.item(place, trigger, label.origin, (time_us, id, key), LABEL_BYTES);
             parts.values.push(label.value);
             parts.event_time_us.push(event.time_us);

@@ -7,9 +7,7 @@ use crate::predictions::{PredictionColumns, Routes};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Float64Type};
 use flow::items::Items;
-use flow::names::Place;
 use flow::processor::Stop;
-use flow::wire::Origin;
 use schemas::key::key_text;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -57,19 +55,15 @@ impl Layout {
     /// Reads an item.
     pub(crate) fn read(&self, items: &Items, row: usize, routes: &mut Routes, scratch: &mut Scratch) -> Input {
         let columns = items.columns();
-        let envelope = items.envelope();
-        let time_us = envelope.time_us[row];
+        let time_us = items.envelope().time_us[row];
         if let Some((at, prediction)) = &self.prediction
             && columns.column(*at).is_valid(row)
         {
-            return Input::Prediction(prediction.read(columns.column(*at).as_struct(), row, time_us, routes));
+            return Input::Prediction(prediction.read(columns.column(*at).as_struct(), row, (time_us, items.spot(row)), routes));
         }
         if let Some(label) = self.label.map(|at| columns.column(at)).filter(|label| label.is_valid(row)) {
             let value = label.as_struct().column(0).as_primitive::<Float64Type>().value(row);
-            let partition = envelope.origin_partition[row] as u16;
-            let place = Place { topic: items.origin_topic(row), partition };
-            let origin = Origin { place, offset: envelope.origin_offset[row] };
-            return Input::Label(Label { known_us: time_us, value, origin });
+            return Input::Label(Label { known_us: time_us, value, origin: items.origin(row) });
         }
         Input::Event(self.event(items, row, time_us, scratch))
     }
@@ -92,6 +86,6 @@ impl Layout {
         let keys = Keys::pack(keys, packed);
         // What was packed is still in the buffer.
         packed.extend_from_slice(&time_us.to_le_bytes());
-        Event { time_us, fingerprint: xxh3_64(packed), keys }
+        Event { time_us, fingerprint: xxh3_64(packed), keys, spot: items.spot(row) }
     }
 }

@@ -1,6 +1,7 @@
 //! How events, labels and predictions of one id meet, in whatever order they come.
 
 use crate::keys::Keys;
+use flow::ledger::Spot;
 use flow::wire::Origin;
 
 /// An event as far as the journal needs it.
@@ -12,6 +13,8 @@ pub(crate) struct Event {
     pub(crate) fingerprint: u64,
     /// Keys of the entities that want labelled events.
     pub(crate) keys: Keys,
+    /// Where the ledger counts it.
+    pub(crate) spot: Spot,
 }
 
 /// A label.
@@ -23,6 +26,13 @@ pub(crate) struct Label {
     pub(crate) value: f64,
     /// Where it came from.
     pub(crate) origin: Origin,
+}
+
+impl Label {
+    /// Where the ledger counts it: its parent is the validator of the partition that it came from.
+    pub(crate) fn spot(&self) -> Spot {
+        Spot::of(self.origin.place.topic, self.origin)
+    }
 }
 
 /// What a scorer said about an event.
@@ -38,6 +48,8 @@ pub(crate) struct Prediction {
     pub(crate) decision: bool,
     /// Number of the model and route, see [`crate::predictions::Routes`].
     pub(crate) route: u32,
+    /// Where the ledger counts it.
+    pub(crate) spot: Spot,
 }
 
 /// What is known of an id.
@@ -78,13 +90,14 @@ impl Known {
         }
     }
 
-    /// How many items wait in it.
-    pub(crate) fn waiting(&self) -> u64 {
-        match self {
-            Known::Event(_, prediction) | Known::Label(_, prediction) => 1 + u64::from(prediction.is_some()),
-            Known::Prediction(_) => 1,
-            Known::Done { .. } => 0,
-        }
+    /// The items that wait in it, where the ledger counts them.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = Spot> + use<> {
+        let first = match self {
+            Known::Event(event, _) => Some(event.spot),
+            Known::Label(label, _) => Some(label.spot()),
+            Known::Prediction(_) | Known::Done { .. } => None,
+        };
+        first.into_iter().chain(self.prediction().map(|prediction| prediction.spot))
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::pairing::Prediction;
 use arrow::array::{AsArray, StructArray};
 use arrow::datatypes::{Fields, Float64Type, Int32Type};
+use flow::ledger::Spot;
 use serde::{Deserialize, Serialize};
 
 /// Names of the texts that a prediction carries, in the order of [`Route::texts`].
@@ -80,12 +81,19 @@ impl PredictionColumns {
     }
 
     /// Reads the prediction at a row.
-    pub(crate) fn read(&self, part: &StructArray, row: usize, time_us: i64, routes: &mut Routes) -> Prediction {
+    pub(crate) fn read(
+        &self,
+        part: &StructArray,
+        row: usize,
+        (time_us, spot): (i64, Spot),
+        routes: &mut Routes,
+    ) -> Prediction {
         let number = |at: usize| part.column(at).as_primitive::<Float64Type>().value(row);
         let text = |at: Option<usize>| at.map_or("", |at| part.column(at).as_string::<i32>().value(row));
         let schema_id = self.schema_id.map_or(0, |at| part.column(at).as_primitive::<Int32Type>().value(row));
         Prediction {
             time_us,
+            spot,
             score: number(self.score),
             threshold: self.threshold.map_or(f64::NAN, number),
             decision: part.column(self.decision).as_boolean().value(row),

@@ -9,6 +9,7 @@
 use crate::entry::{PART, Packed};
 use crate::pairing::Known;
 use crate::slab::Slab;
+use flow::ledger::Spot;
 use flow::snapshot::{Entry as Saved, Error, Notes, entry_hash};
 use hashbrown::HashTable;
 use std::collections::BTreeMap;
@@ -156,8 +157,8 @@ impl Table {
         };
     }
 
-    /// Forgets what lies a horizon behind the watermark; gives the number of input items that waited in vain.
-    pub(crate) fn forget(&mut self, watermark_us: i64) -> u64 {
+    /// Forgets what lies a horizon behind the watermark; tells each input item that waited in vain, and gives their number.
+    pub(crate) fn forget(&mut self, watermark_us: i64, mut each: impl FnMut(Spot)) -> u64 {
         let mut vain = 0;
         while let Some(first) = self.by_step.first_entry() {
             let step = *first.key();
@@ -169,7 +170,10 @@ impl Table {
                 // An id whose time has changed stands in two steps, and what it was is gone from the earlier one.
                 if self.entries[at].time_us.div_euclid(self.step_us) <= step {
                     let known = self.take(at);
-                    vain += known.waiting();
+                    known.waiting().for_each(|spot| {
+                        vain += 1;
+                        each(spot);
+                    });
                     if self.notes.on() {
                         self.packed[0].pack(&known);
                         self.packed[1].clear();

@@ -6,12 +6,13 @@ use crate::settings::Settings;
 use flow::emit::Emitter;
 use flow::fence::{Control, Fences};
 use flow::items::{Items, LogBatch};
+use flow::ledger::{Edges, End};
 use flow::names::{Names, Place};
 use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Position, Sequencer, Step};
 use flow::snapshot::State;
 use flow::state::{Outcomes, TaskState};
-use flow::wire::{Draft, Error as WireError, Origin};
+use flow::wire::{Draft, Error as WireError};
 use schemas::key::{key_text, log_partition};
 use std::sync::Arc;
 
@@ -64,13 +65,13 @@ impl Processor for Scorer {
         let Scorer { sequencer, scoring } = self;
         let items = &batch.items;
         scoring.suppressed = out.suppressed;
-        sequencer.run(batch, |position, step| match step {
+        sequencer.run(batch, |position, step, edges| match step {
             Step::Item(_, row) => {
                 scoring.run.push((position, row));
                 Ok(())
             }
             Step::Offer(number, control) => {
-                scoring.score(items)?;
+                scoring.score(items, edges)?;
                 scoring.prepare(number, control)
             }
             Step::Fence(control) => {
@@ -83,7 +84,7 @@ impl Processor for Scorer {
                 Ok(())
             }
         })?;
-        scoring.score(items)?;
+        scoring.score(items, sequencer.edges())?;
         scoring.flush(out)
     }
 
@@ -101,6 +102,10 @@ impl Processor for Scorer {
 
     fn state(&mut self) -> Option<&mut dyn State> {
         Some(self)
+    }
+
+    fn edges(&mut self) -> Option<&mut Edges> {
+        Some(self.sequencer.edges())
     }
 }
 
@@ -148,13 +153,14 @@ impl Scoring {
     }
 
     /// Scores the run of items since the last fence and forgets it.
-    fn score(&mut self, items: &Items) -> Result<(), Stop> {
+    fn score(&mut self, items: &Items, edges: &mut Edges) -> Result<(), Stop> {
         let run = std::mem::take(&mut self.run);
         if run.is_empty() {
             return Ok(());
         }
         let Some(champion) = self.champion.clone() else {
             self.ledger.filtered += run.len() as u64;
+            run.iter().for_each(|(_, row)| edges.ended(items.spot(*row), End::Filtered));
             return Ok(());
         };
         let scores = if self.suppressed {
@@ -167,6 +173,12 @@ impl Scoring {
             scores.map_err(|error| Stop::Other(format!("model {} cannot score: {error}", champion.name)))?
         };
         self.emit(&run, items, &scores, &champion);
+        for (_, row) in &run {
+            let origin = items.origin(*row);
+            edges.ended(items.spot(*row), End::Emitted);
+            edges.wrote(self.settings.journal, origin);
+            edges.wrote(self.settings.predictions, origin);
+        }
         self.ledger.emitted += run.len() as u64;
         self.run = run;
         self.run.clear();
@@ -179,8 +191,7 @@ impl Scoring {
         let keys = self.settings.key.as_ref().and_then(|key| items.event_column(key));
         for ((position, row), score) in run.iter().copied().zip(scores.iter().copied().map(f64::from)) {
             let (time_us, id) = (envelope.time_us[row], ids.value(row));
-            let place = Place { topic: items.origin_topic(row), partition: envelope.origin_partition[row] as u16 };
-            let origin = Origin { place, offset: envelope.origin_offset[row] };
+            let origin = items.origin(row);
             let partition = log_partition(id, u32::from(self.settings.journal_partitions)) as u16;
             let target = Place { topic: self.settings.journal, partition };
             let trigger = self.emitter.trigger(position);

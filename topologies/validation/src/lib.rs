@@ -10,7 +10,6 @@ pub mod dead;
 pub mod faults;
 pub mod idle;
 pub mod ingest;
-pub mod ledger;
 pub mod rules;
 pub mod source;
 pub mod verdict;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray};
 use arrow::datatypes::DataType;
+use flow::ledger::{Buckets, Counts, Fate, OUTSIDE, OriginHash, Row, Side, bucket};
 use flow::names::{Names, Place};
 use flow::processor::{InRecord, OutRecord, Stop, Task};
 use flow::state::{self, Outcomes, TaskState};
@@ -17,7 +18,6 @@ use crate::checks::Judged;
 use crate::clock::Clock;
 use crate::dead;
 use crate::intake::{Intake, Reader, size_bytes};
-use crate::ledger::{Buckets, OriginHash, bucket};
 use crate::opened::Opened;
 use crate::rules::Rulebook;
 use crate::source::{Error, Source};
@@ -104,7 +104,7 @@ impl Validator {
         let state = TaskState::read(metadata, &self.digest)?;
         let unreadable =
             || state::Error::Unreadable { text: metadata.chars().take(80).collect(), detail: "bucket sum".into() };
-        self.buckets = Buckets::restore(&state.buckets).ok_or_else(unreadable)?;
+        self.buckets = Buckets::restore(&state.sums).ok_or_else(unreadable)?;
         self.outputs.iter_mut().for_each(|output| output.restore(&state, &self.names));
         self.reader.restore(&state.schemas);
         self.clock = Clock::restore(state.max, state.mark);
@@ -142,6 +142,7 @@ impl Validator {
         let faults = std::mem::take(&mut judged.faults).into_rejects();
         let sorted = self.sort(&indices, records, &judged.times_us, &faults, checks.lateness_us());
         let dead = merge(rejected, faults.into_iter().map(|(row, reject)| (indices[row], reject)));
+        dead.iter().for_each(|(index, _)| self.note(records[*index].offset, Fate::Dead));
         self.count(records.len(), &sorted, &dead)?;
         let log_out = (!suppressed).then_some(&mut *out);
         let rows = Rows { batch: &batch, bodies: bodies.as_deref(), indices: &indices, records };
@@ -172,15 +173,20 @@ impl Validator {
             let good = faulty.next_if_eq(&row).is_none();
             if good && !never_late && self.clock.is_late(*time_us, lateness_us) {
                 sorted.late.push(*index);
+                self.note(records[*index].offset, Fate::Late);
             } else if good {
                 self.clock.accept(*time_us, lateness_us);
                 let offset = records[*index].offset;
-                self.buckets.add(offset, self.hash.of(offset));
+                self.note(offset, Fate::Accepted);
                 sorted.rows.push(row as u32);
             }
             sorted.marks_us.push(self.clock.shown_us().unwrap_or(i64::MIN));
         }
         sorted
+    }
+
+    fn note(&mut self, offset: i64, fate: Fate) {
+        self.buckets.add(bucket(offset), fate, self.hash.of(offset));
     }
 
     /// Counts every record once, and stops when too many are rejected.
@@ -273,9 +279,39 @@ impl Task for Validator {
         let Progress { max_us, mark_us } = self.clock.progress();
         (state.max, state.mark) = (max_us, mark_us);
         state.ledger = self.outcomes;
-        state.buckets = self.buckets.save();
+        state.sums = self.buckets.save();
         state.schemas = self.reader.accepted();
         state.text()
+    }
+
+    fn ledger(&mut self) -> Vec<Row> {
+        let (source, names) = (self.source.clone(), self.names.clone());
+        let topics: Vec<u16> = self.outputs.iter().map(Output::topic).collect();
+        let mut rows = Vec::new();
+        for (sums, closed) in self.buckets.changed() {
+            let mut row = |side: Side, (from, to): (&Arc<str>, &Arc<str>), counts: Counts| {
+                if counts.total() > 0 {
+                    let (from, to, source) = (from.clone(), to.clone(), source.topic.clone());
+                    let (source_partition, bucket) = (self.own.partition, sums.bucket);
+                    rows.push(Row { side, from, to, source, source_partition, bucket, counts, closed });
+                }
+            };
+            let [accepted, late, dead] = std::array::from_fn(|fate| Counts {
+                emitted: sums.counts[fate],
+                digest: sums.digests[fate],
+                ..Counts::default()
+            });
+            let mut read = accepted;
+            (read.late, read.dead) = (late.emitted, dead.emitted);
+            read.digest = sums.digests.iter().fold(0, |all, one| all.wrapping_add(*one));
+            row(Side::Read, (&OUTSIDE.into(), &source.topic), read);
+            for topic in &topics {
+                row(Side::Written, (&source.topic, names.topic(*topic)), accepted);
+            }
+            row(Side::Written, (&source.topic, &source.late), late);
+            row(Side::Written, (&source.topic, &source.dead), dead);
+        }
+        rows
     }
 
     /// Writes the mark to every target partition that has not had it yet.

@@ -63,6 +63,8 @@ fn of_batch(at: &Position<'_>, mut batch: Map<String, Value>, marks: bool) -> Ve
     };
     let (sources, parents, items) = (taken("sources"), taken("parents"), taken("items"));
     let written = taken("marks");
+    let first = |parent: &Value| parent.get("first").and_then(Value::as_i64).unwrap_or_default();
+    let mut numbers: Vec<i64> = parents.iter().map(first).collect();
     let mut lines: Vec<Value> = items
         .into_iter()
         .enumerate()
@@ -70,6 +72,11 @@ fn of_batch(at: &Position<'_>, mut batch: Map<String, Value>, marks: bool) -> Ve
             let mut line = head(at);
             line.insert("item".into(), json!(number));
             if let Value::Object(item) = item {
+                let parent = item.get("parent").and_then(Value::as_u64).and_then(|at| usize::try_from(at).ok());
+                if let Some(next) = parent.and_then(|at| numbers.get_mut(at)) {
+                    line.insert("number".into(), json!(*next));
+                    *next += 1;
+                }
                 line.extend(named(item, &sources, &parents));
             }
             Value::Object(line)

@@ -54,8 +54,8 @@ fn a_batch_is_a_line_for_each_item() {
         batch(),
         false,
         expect![[r#"
-            {"append_time":"1970-01-01T00:00:01.500Z","event":{"amount":1},"id":"a","item":0,"key":"k","offset":7,"origin":"s/3@9","partition":2,"time":"t","trigger":"p/3@5.0.1"}
-            {"append_time":"1970-01-01T00:00:01.500Z","event":{"amount":1},"id":"b","item":1,"key":"k","offset":7,"origin":"s/3@9","partition":2,"time":"t","trigger":"p/3@5.0.1"}
+            {"append_time":"1970-01-01T00:00:01.500Z","event":{"amount":1},"id":"a","item":0,"key":"k","number":4,"offset":7,"origin":"s/3@9","partition":2,"time":"t","trigger":"p/3@5.0.1"}
+            {"append_time":"1970-01-01T00:00:01.500Z","event":{"amount":1},"id":"b","item":1,"key":"k","number":5,"offset":7,"origin":"s/3@9","partition":2,"time":"t","trigger":"p/3@5.0.1"}
         "#]],
     );
 }

@@ -24,13 +24,16 @@ mod run;
 mod slot;
 mod snapshots;
 mod stats;
+mod telling;
 mod worker;
 
 pub use run::run;
 pub use slot::{Slot, outgoing};
 pub use stats::Stats;
+pub use telling::LEDGER_INTERVAL_MS;
 pub use worker::Worker;
 
+use crate::ledger;
 use crate::log::{self, Committed, Session, TopicPartition};
 use crate::snapshot;
 use flow::processor::{Stop, Task};
@@ -108,6 +111,8 @@ pub struct Options {
     pub stats: Arc<Stats>,
     /// Where snapshots of tasks are kept; none takes none, and restores by replay from the log's start.
     pub snapshots: Option<snapshot::Settings>,
+    /// Where rows of the ledger go; none writes none.
+    pub ledger: Option<ledger::Target>,
 }
 
 impl Options {
@@ -125,6 +130,7 @@ impl Options {
             poll_records_max: 16_384,
             durable: false,
             snapshots: None,
+            ledger: None,
             transactional: Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 
 use super::slot::{Slot, outgoing};
 use super::snapshots::Snapshots;
+use super::telling::Telling;
 use super::{Error, HANDED_OVER_MS_MAX, Options, STOP_SNAPSHOTS_MS_MAX, Service, TRANSACTION_RECORDS_MAX};
 use crate::log::{Commit, Input, Log, Poll, Revoked, Session, SessionOptions};
 use flow::processor::OutRecord;
@@ -18,6 +19,7 @@ pub struct Worker {
     /// Outputs since the last commit.
     published: usize,
     snapshots: Option<Snapshots>,
+    telling: Option<Telling>,
 }
 
 impl Worker {
@@ -31,7 +33,8 @@ impl Worker {
             ..SessionOptions::new(options.name.clone(), input)
         })?;
         let snapshots = Snapshots::start(options)?;
-        Ok(Worker { options: options.clone(), session, slots: Vec::new(), published: 0, snapshots })
+        let telling = Telling::start(options);
+        Ok(Worker { options: options.clone(), session, slots: Vec::new(), published: 0, snapshots, telling })
     }
 
     /// The partitions it owns, with their tasks.
@@ -76,15 +79,28 @@ impl Worker {
             self.options.stats.committed();
         }
         self.published = 0;
-        Ok(())
+        self.tell(commits.is_empty(), false)
     }
 
     /// Commits, takes the last snapshots, and leaves the group.
     pub fn close(mut self) -> Result<(), Error> {
         self.commit()?;
         self.last_snapshots(|_| true, STOP_SNAPSHOTS_MS_MAX)?;
+        self.tell(true, true)?;
         Ok(self.session.close()?)
-        publish(&mut out, self.session.as_mut(), &self.options)?;
+    }
+
+    /// Writes the ledger when it is due, or now. Everything is committed; what was told before is acknowledged, too, or
+    /// is flushed first.
+    fn tell(&mut self, flush: bool, now: bool) -> Result<(), Error> {
+        let Worker { telling: Some(telling), slots, session, .. } = self else { return Ok(()) };
+        if !now && !telling.is_due() {
+            return Ok(());
+        }
+        if flush {
+            session.flush()?;
+        }
+        telling.tell(slots, session.as_mut())
     }
 
     /// Takes last snapshots of the slots that are meant, and commits where they are. All else is committed before.
@@ -98,7 +114,7 @@ impl Worker {
         if !poll.revoked.is_empty() {
             self.give_away(&poll.revoked)?;
         }
-        let Worker { options, session, slots, published, snapshots } = self;
+        let Worker { options, session, slots, published, snapshots, .. } = self;
         for assigned in poll.assigned {
             info!(service = %options.name, tp = %assigned.tp, committed = ?assigned.committed.as_ref().map(|at| at.offset), end = assigned.end, "partition taken");
             let mut slot = match snapshots {

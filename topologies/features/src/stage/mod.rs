@@ -17,6 +17,7 @@ use build::{Parts, Source};
 use flow::config::{Entity, Ordering, Pipeline};
 use flow::emit::{Emitter, FEATURE_BYTES};
 use flow::items::{Items, LogBatch};
+use flow::ledger::{Edges, End};
 use flow::names::{Names, Place};
 use flow::plan::Plan;
 use flow::processor::{Outbox, Processor, Stop};
@@ -24,7 +25,7 @@ use flow::sequencer::{Position, Sequencer, Step};
 use flow::snapshot::{Changes, State};
 use flow::sql::Expression;
 use flow::state::{Outcomes, TaskState};
-use flow::wire::{Draft, Origin};
+use flow::wire::Draft;
 use schemas::key::{key_text, log_partition};
 use seen::Seen;
 use std::sync::Arc;
@@ -149,7 +150,7 @@ impl Stage {
     fn collect(&mut self, batch: &LogBatch) -> Result<Work, Stop> {
         let mut work = Work::default();
         let Stage { sequencer, seen, ledger, .. } = self;
-        sequencer.run(batch, |position, step| {
+        sequencer.run(batch, |position, step, edges| {
             match step {
                 Step::Item(items, row) => {
                     let label = items.label().and_then(|labels| labels.get(row));
@@ -158,8 +159,11 @@ impl Stage {
                         && seen.as_mut().is_some_and(|seen| seen.repeats(items.ids().value(row), time_us))
                     {
                         ledger.duplicate += 1;
+                        edges.ended(items.spot(row), End::Duplicate);
                         return Ok(());
                     }
+                    let end = if label.is_some() { End::Filtered } else { End::Emitted };
+                    edges.ended(items.spot(row), end);
                     let source = work.source(items);
                     work.steps.push(Apply { source, row, position, time_us, label });
                 }
@@ -206,7 +210,8 @@ impl Stage {
             let target = Place { topic: self.next.topic, partition: partition as u16 };
             let trigger = self.emitter.trigger(step.position);
             let bytes = items.event_bytes(step.row) + feature_bytes[step.source];
-            let (origin, named) = (origin(items, step.row), (step.time_us, id, key.as_str()));
+            let (origin, named) = (items.origin(step.row), (step.time_us, id, key.as_str()));
+            self.sequencer.edges().wrote(target.topic, origin);
             let parts = self.emitter.item(target, trigger, origin, named, bytes);
             parts.from.push((step.source, step.row));
             parts.computed.extend_from_slice(&features[event * width..(event + 1) * width]);
@@ -271,6 +276,10 @@ impl Processor for Stage {
         Some(self)
     }
 
+    fn edges(&mut self) -> Option<&mut Edges> {
+        Some(self.sequencer.edges())
+    }
+
     fn resume(&mut self, out: &mut Outbox) {
         let (Some(mark_us), false) = (self.mark_us, self.marked) else { return };
         let own = self.emitter.own();
@@ -322,8 +331,3 @@ impl Work {
     }
 }
 
-fn origin(items: &Items, row: usize) -> Origin {
-    let envelope = items.envelope();
-    let partition = envelope.origin_partition[row] as u16;
-    Origin { place: Place { topic: items.origin_topic(row), partition }, offset: envelope.origin_offset[row] }
-}

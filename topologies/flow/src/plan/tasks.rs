@@ -58,15 +58,15 @@ fn monitors(pipeline: &Pipeline, names: &Names) -> Vec<Task> {
     if pipeline.monitors.is_empty() {
         return Vec::new();
     }
-    let Names { sketches, drift, alerts, retraining, .. } = names.clone();
+    let Names { sketches, drift, alerts, retraining, ledger, .. } = names.clone();
     let mut verdicts = vec![drift, alerts];
     verdicts.extend(pipeline.retraining.is_some().then_some(retraining));
     let task = |name: &str, reads: &String, writes: Vec<String>| {
         task(pipeline, Service::Monitor, Some(name), vec![reads.clone()], writes)
     };
     vec![
-        task(FEATURES_TASK, &names.features_log, vec![sketches.clone()]),
-        task(SCORES_TASK, &names.journal_log, vec![sketches.clone()]),
+        task(FEATURES_TASK, &names.features_log, vec![sketches.clone(), ledger.clone()]),
+        task(SCORES_TASK, &names.journal_log, vec![sketches.clone(), ledger]),
         task(JUDGE_TASK, &sketches, verdicts),
     ]
 }

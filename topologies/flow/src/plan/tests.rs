@@ -134,9 +134,11 @@ fn tasks_of_the_fraud_pipeline() {
         fraud.monitor.features
           reads fraud.features.log.f1.g1
           writes fraud.sketches.log.f1.g1
+          writes fraud.ledger.v1
         fraud.monitor.scores
           reads fraud.journal.log.g1
           writes fraud.sketches.log.f1.g1
+          writes fraud.ledger.v1
         fraud.monitor.judge
           reads fraud.sketches.log.f1.g1
           writes fraud.drift.v1

@@ -25,7 +25,7 @@ impl Sequencer {
     /// What the layout of saved state says about the reading side.
     pub fn layout(&self) -> String {
         let order = if self.hold.is_some() { "held" } else { "arrival" };
-        format!("{order}:{}", names_layout(&self.names))
+        format!("{order}:counted:{}", names_layout(&self.names))
     }
 
     /// The reading side as it is now; `state` is the task's metadata.
@@ -43,6 +43,7 @@ impl Sequencer {
             marks: self.marks.save().into_iter().map(mark).collect(),
             watermark: self.marks.watermark(),
             held,
+            ledger: self.edges.save(),
             state,
         };
         if let Some(hold) = &mut self.hold {
@@ -63,6 +64,8 @@ impl Sequencer {
         self.fence = header.state.fence;
         self.behind = header.state.ledger.behind;
         self.next = header.position;
+        let refused = || Error::Blob("its ledger counts are none of ours".to_owned());
+        self.edges.restore(&header.ledger).ok_or_else(refused)?;
         let Some(hold) = &mut self.hold else { return Ok(self.next) };
         let Some((offset, numbers)) = &header.held else {
             hold.cut(self.next, last);

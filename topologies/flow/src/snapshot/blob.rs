@@ -1,6 +1,7 @@
 //! The blob of a snapshot: what the sequencer and the emitter of every task hold, and what the task adds.
 
 use super::Error;
+use crate::ledger::Saved;
 use crate::names::{Names, Place};
 use crate::reader::Trigger;
 use crate::state::{Taken, TaskState};
@@ -23,6 +24,9 @@ pub struct Header {
     /// Where held items begin: from which offset they are read again, and the numbers taken before it. None is held
     /// without it.
     pub held: Option<(i64, Vec<Taken>)>,
+    /// What was counted for the ledger; topics by number.
+    #[serde(default)]
+    pub ledger: Vec<Saved>,
 }
 
 /// The whole blob; `T` is the task's own.

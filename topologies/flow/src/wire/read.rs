@@ -1,7 +1,7 @@
 //! Decoding a poll of an internal log.
 
 use super::Error;
-use crate::items::{Fence, Head, Items, LogBatch, ORIGIN_SOURCE, Parent};
+use crate::items::{Fence, Head, Items, LogBatch, ORIGIN_SOURCE, PARENT, Parent};
 use crate::names::{Names, Place};
 use arrow::array::{Array, AsArray, ListArray, RecordBatch, StructArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
@@ -62,28 +62,34 @@ impl LogReader {
         let lists = Lists::of(batch);
         let columns = lists.items.values().as_struct().clone();
         let sources = columns.column(ORIGIN_SOURCE).as_primitive::<Int32Type>().values().clone();
+        let parent = columns.column(PARENT).as_primitive::<Int32Type>().values().clone();
         let mut origin_topics = vec![0; columns.len()];
+        let mut parent_topics = vec![u16::MAX; columns.len()];
         let mut heads = Vec::with_capacity(records.len());
         for (row, record) in records.iter().enumerate() {
             let offset = record.offset;
             let items = range(lists.items, row);
             let topics = self.topics(lists.sources, row, offset)?;
+            let parents = self.parents(lists.parents, row, offset)?;
             for at in items.clone() {
                 let index = sources[at];
                 let topic = usize::try_from(index).ok().and_then(|index| topics.get(index));
                 let missing = || Error::Dangling { offset, item: at - items.start, index, len: topics.len() };
                 origin_topics[at] = *topic.ok_or_else(missing)?;
+                if let Some(parent) = parents.get(parent[at] as usize) {
+                    parent_topics[at] = parent.place.topic;
+                }
             }
             heads.push(Head {
                 offset,
                 append_time_ms: record.append_time_ms,
-                parents: self.parents(lists.parents, row, offset)?,
+                parents,
                 marks: self.marks(lists.marks, row, offset)?,
                 fence: fence(lists.fence, row),
                 items,
             });
         }
-        Ok(LogBatch { records: heads, items: Arc::new(Items::new(columns, origin_topics)) })
+        Ok(LogBatch { records: heads, items: Arc::new(Items::new(columns, origin_topics, parent_topics)) })
     }
 
     fn number(&self, log: &str, offset: i64) -> Result<u16, Error> {

@@ -1,0 +1,82 @@
+//! The ledger's topic: what shells write to it, and comparing what it says while they do.
+
+mod follow;
+mod recount;
+mod verify;
+
+pub use follow::Follower;
+pub use recount::{Difference, Marked, differences, recount};
+pub use verify::{Verified, settle, verify};
+
+use crate::context::{self, Context};
+use crate::log::{self, Publish};
+use bytes::Bytes;
+use flow::ledger::{Entry, Sample, Writer};
+use flow::plan::{Plan, Service};
+use flow::processor::Stop;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Why the ledger cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Topic or schema.
+    #[error(transparent)]
+    Context(#[from] context::Error),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] log::Error),
+    /// A record that no task of ours wrote.
+    #[error("{topic} offset {offset} is none of ours: {detail}; somebody else writes to that topic")]
+    Foreign {
+        /// The topic.
+        topic: Arc<str>,
+        /// The offset.
+        offset: i64,
+        /// What is wrong.
+        detail: String,
+    },
+    /// An internal log that is to be counted does not decode.
+    #[error(transparent)]
+    Stop(#[from] Stop),
+}
+
+/// Where a shell's rows go.
+#[derive(Debug, Clone)]
+pub struct Target {
+    topic: Arc<str>,
+    writer: Writer,
+}
+
+impl Target {
+    /// The ledger of the pipeline.
+    pub fn of(context: &Context) -> Result<Self, context::Error> {
+        let topic = context.plan.names.ledger.as_str();
+        Ok(Target { topic: topic.into(), writer: Writer::new(context.own_schema_id(topic)?) })
+    }
+
+    /// An entry as it is published.
+    pub(crate) fn record(&self, entry: &Entry) -> Publish {
+        let (key, value) = self.writer.encode(entry);
+        Publish::keyed(self.topic.clone(), Bytes::from(key), Bytes::from(value))
+    }
+}
+
+/// How far the validator of a source partition is.
+pub fn judged(plan: &Plan, sample: &Sample, topic: &str, partition: u16) -> i64 {
+    let task = plan.tasks_of(Service::Validator).next();
+    task.map_or(0, |task| sample.position(&task.group_id, topic, partition))
+}
+
+/// Where the partitions of sources and internal logs end.
+pub fn ends(context: &Context) -> Result<BTreeMap<(String, u16), i64>, Error> {
+    let names = &context.plan.names;
+    let logs = names.entity_logs.iter().chain([&names.features_log, &names.journal_log]);
+    let mut ends = BTreeMap::new();
+    for topic in names.sources().chain(logs) {
+        for (tp, _, end) in context.bounds(topic)? {
+            ends.insert((topic.clone(), tp.partition as u16), end);
+        }
+    }
+    Ok(ends)
+}

@@ -1,0 +1,240 @@
+//! Counting what is in the logs themselves, and comparing it with what tasks said of them.
+
+use super::{Error, Verified, judged};
+use crate::context::{self, Context};
+use crate::log::{Header, Record, SessionOptions, TopicPartition};
+use flow::ledger::{Counts, OUTSIDE, Oddity, OriginHash, Recount, Sample, named};
+use flow::names::{Names, Place};
+use flow::plan::Kind;
+use flow::processor::Stop;
+use flow::public::{EMISSION_HEADER, ORIGIN_HEADER};
+use flow::reader::Trigger;
+use flow::wire::{self, Origin, Raw};
+use schemas::framing;
+use schemas::reject::names::IDENTITY;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest wait for records that are there.
+const POLL_MS: u64 = 200;
+
+/// Counts sources, logs, predictions, outcomes, dead letters and late records, up to where they end now. `sample` says
+/// how far readers are.
+pub fn recount(context: &Context, sample: &Sample) -> Result<Recount, Error> {
+    let mut recount = Recount::new(context.names.clone());
+    for topic in &context.plan.topics {
+        for (tp, start, end) in context.bounds(&topic.name)? {
+            if start > 0 {
+                recount.cut(place(&context.names, &tp));
+            }
+            match topic.kind {
+                Kind::Log => log(context, sample, &tp, (start, end), &mut recount)?,
+                Kind::Source => {
+                    let position = judged(&context.plan, sample, &tp.topic, tp.partition as u16);
+                    let place = place(&context.names, &tp);
+                    read(context, &tp, (start, end.min(position)), |records| {
+                        let offsets = records.iter().map(|record| record.offset);
+                        offsets.for_each(|offset| recount.source(Origin { place, offset }));
+                        Ok(())
+                    })?;
+                }
+                Kind::Predictions | Kind::Outcomes | Kind::Dlq | Kind::Late => {
+                    read(context, &tp, (start, end), |records| {
+                        records.iter().try_for_each(|record| marked(context, &tp, (topic.kind, record), &mut recount))
+                    })?;
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(recount)
+}
+
+fn place(names: &Names, tp: &TopicPartition) -> Place {
+    Place { topic: names.number(&tp.topic).unwrap_or(u16::MAX), partition: tp.partition as u16 }
+}
+
+/// Reads a partition from one offset to another.
+fn read(
+    context: &Context,
+    tp: &TopicPartition,
+    (start, end): (i64, i64),
+    mut each: impl FnMut(&[Record]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut next = start;
+    if next >= end {
+        return Ok(());
+    }
+    let mut session = context.log.session(SessionOptions::assigned("tidemill.recount", vec![(tp.clone(), start)]))?;
+    while next < end {
+        for (_, records) in session.poll(Duration::from_millis(POLL_MS))?.records {
+            let below = records.partition_point(|record| record.offset < end);
+            each(&records[..below])?;
+            next = records.last().map_or(next, |record| record.offset + 1);
+        }
+    }
+    Ok(session.close()?)
+}
+
+fn log(
+    context: &Context,
+    sample: &Sample,
+    tp: &TopicPartition,
+    bounds: (i64, i64),
+    recount: &mut Recount,
+) -> Result<(), Error> {
+    let readers = context.plan.tasks.iter().filter(|task| task.reads.iter().any(|topic| **topic == *tp.topic));
+    let position = |group: &str| sample.position(group, &tp.topic, tp.partition as u16);
+    let readers: Vec<(Arc<str>, i64)> =
+        readers.map(|task| (Arc::from(task.group_id.as_str()), position(&task.group_id))).collect();
+    let (mut reader, schemas) = (context.reader(&tp.topic)?, context.schema_source());
+    let own = place(&context.names, tp);
+    read(context, tp, bounds, |records| {
+        let mut raw = Vec::with_capacity(records.len());
+        for record in records {
+            let damaged = |detail: String| Stop::from(wire::Error::Damaged { offset: record.offset, detail });
+            let headers = record.headers.iter().map(|header| (&*header.name, header.value.as_deref()));
+            let framed =
+                framing::split(record.value.as_deref(), headers).map_err(|reject| damaged(reject.to_string()))?;
+            if !reader.knows(framed.id) {
+                let unknown = || damaged(format!("schema id {} is not in the registry", framed.id));
+                let schema = schemas.schema(framed.id).ok_or_else(unknown)?;
+                reader.add_writer(framed.id, &schema).map_err(context::Error::from)?;
+            }
+            raw.push(Raw { offset: record.offset, append_time_ms: record.append_time_ms, framed });
+        }
+        let batch = reader.decode(&raw).map_err(context::Error::from)?;
+        recount.batch(own, &batch, &readers);
+        Ok(())
+    })
+}
+
+fn marked(
+    context: &Context,
+    tp: &TopicPartition,
+    (kind, record): (Kind, &Record),
+    recount: &mut Recount,
+) -> Result<(), Error> {
+    let header = |name: &str| record.headers.iter().rfind(|header| header.name == name).and_then(Header::text);
+    let marked = Marked::of(&context.names, kind, header).ok_or_else(|| Error::Foreign {
+        topic: tp.topic.clone(),
+        offset: record.offset,
+        detail: "its headers do not say where it came from".to_owned(),
+    })?;
+    marked.count(place(&context.names, tp), recount);
+    Ok(())
+}
+
+/// `topic/partition@rest`.
+fn position<'a>(names: &Names, text: &'a str) -> Option<(Place, &'a str)> {
+    let (place, rest) = text.split_once('@')?;
+    let (topic, partition) = place.rsplit_once('/')?;
+    Some((Place { topic: names.number(topic)?, partition: partition.parse().ok()? }, rest))
+}
+
+/// What the headers of a public record, a dead letter or a late record say of where it came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Marked {
+    emission: Option<(Place, Trigger)>,
+    origin: Origin,
+}
+
+impl Marked {
+    /// Reads the headers, the last one of each name; `None` when what a record of this kind needs is missing.
+    pub fn of<'a>(names: &Names, kind: Kind, header: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
+        let origin = || {
+            let (place, offset) = position(names, header(ORIGIN_HEADER)?)?;
+            Some(Origin { place, offset: offset.parse().ok()? })
+        };
+        let identity = || {
+            // Topic, partition, offset, service.
+            let mut parts = header(IDENTITY)?.rsplitn(4, '/').skip(1);
+            let (offset, partition) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+            Some(Origin { place: Place { topic: names.number(parts.next()?)?, partition }, offset })
+        };
+        let emission = || {
+            let (parent, at) = position(names, header(EMISSION_HEADER)?)?;
+            let mut parts = at.split('.');
+            let offset = parts.next()?.parse().ok()?;
+            let (item, index) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+            Some((parent, Trigger { offset, item, index }))
+        };
+        match kind {
+            Kind::Dlq => Some(Marked { emission: None, origin: identity()? }),
+            Kind::Late => Some(Marked { emission: None, origin: origin()? }),
+            _ => Some(Marked { emission: Some(emission()?), origin: origin()? }),
+        }
+    }
+
+    /// Counts the record in the topic's partition.
+    pub fn count(self, own: Place, recount: &mut Recount) {
+        match self.emission {
+            Some((parent, trigger)) => recount.public(own, parent, trigger, self.origin),
+            None => recount.letter(own.topic, self.origin),
+        }
+    }
+}
+
+/// What is in a log or topic, and what a task said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// What the writer reads.
+    pub from: String,
+    /// What it writes.
+    pub to: String,
+    /// Who said it: the consumer group.
+    pub who: String,
+    /// Source topic, partition and bucket.
+    pub bucket: (String, u16, i64),
+    /// What it said.
+    pub said: Counts,
+    /// What there is.
+    pub found: Counts,
+    /// The source record that makes up the difference, if it is one.
+    pub record: Option<i64>,
+}
+
+/// Where logs and topics hold something else than tasks said, as far as that is certain, and what stops readers.
+pub fn differences(recount: &Recount, verified: &Verified) -> (Vec<Difference>, Vec<Oddity>) {
+    let mut found = Vec::new();
+    let mut differ = |(from, to): (&str, &str),
+                      who: &str,
+                      (topic, partition, bucket): &(Arc<str>, u16, i64),
+                      said: Counts,
+                      there: Counts| {
+        let record = named(&there, &said, OriginHash::new(topic, *partition), *bucket);
+        let (from, to, who) = (from.to_owned(), to.to_owned(), who.to_owned());
+        let bucket = (topic.to_string(), *partition, *bucket);
+        found.push(Difference { from, to, who, bucket, said, found: there, record });
+    };
+    for standing in &verified.standings {
+        let edge = &verified.edges[standing.edge];
+        if recount.is_cut(&edge.to) {
+            continue;
+        }
+        let (ends, bucket) = ((edge.from.as_str(), edge.to.as_str()), &standing.bucket);
+        let at = (&*bucket.0, bucket.1, bucket.2);
+        let there = recount.all(ends.0, ends.1, at);
+        let certain = standing.settled || there.total() < standing.written.total();
+        if certain && !there.agrees(&standing.written) {
+            differ(ends, &edge.writer, bucket, standing.written, there);
+        }
+        if let Some(reader) = &standing.reader {
+            let taken = recount.taken(reader, ends.0, ends.1, at);
+            if !taken.agrees(&standing.read) {
+                differ(ends, reader, bucket, standing.read, taken);
+            }
+        }
+    }
+    let sources = verified.sample.rows().filter(|(_, row)| *row.from == *OUTSIDE && !recount.is_cut(&row.to));
+    for (task, row) in sources {
+        let bucket = (row.source.clone(), row.source_partition, row.bucket);
+        let there = recount.all(OUTSIDE, &row.to, (&*row.source, row.source_partition, row.bucket));
+        if !there.agrees(&row.counts) {
+            differ((OUTSIDE, &*row.to), task, &bucket, row.counts, there);
+        }
+    }
+    found.sort_by(|left, right| (&left.to, &left.bucket, &left.who).cmp(&(&right.to, &right.bucket, &right.who)));
+    found.dedup();
+    (found, recount.oddities.clone())
+}

@@ -1,0 +1,188 @@
+//! The ledger and the logs as the archive has them.
+
+use std::sync::Arc;
+
+use archiver::{HEADERS, NUMBER, ORIGIN_TOPIC, PARENT_PARTITION, PARENT_TOPIC};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
+use flow::ledger::{Item, Recount, Sample, decode};
+use flow::names::{Names, Place};
+use flow::plan::{Kind, Plan, Topic};
+use flow::reader::Trigger;
+use flow::wire::Origin;
+use offline::archive::{Archive, OFFSET, Selection};
+use registry::store::Store;
+use runtime::ledger::{Marked, judged};
+
+use crate::error::Error;
+
+/// The archive of a pipeline.
+pub struct Offline<'a> {
+    plan: &'a Plan,
+    names: Arc<Names>,
+    archive: Archive,
+}
+
+impl<'a> Offline<'a> {
+    /// The archive in this store.
+    pub fn new(plan: &'a Plan, store: Store) -> Self {
+        Self { plan, names: Arc::new(plan.numbered()), archive: Archive::new(store) }
+    }
+
+    /// What the ledger says as far as it is archived, and where archived logs end.
+    pub fn sample(&self) -> Result<Sample, Error> {
+        let mut sample = Sample::default();
+        self.read(&self.plan.names.ledger, |_, rows| {
+            let entries = decode(rows).map_err(|error| unreadable(&self.plan.names.ledger, &error.to_string()))?;
+            entries.into_iter().for_each(|entry| sample.take(entry));
+            Ok(())
+        })?;
+        for topic in self.plan.topics.iter().filter(|topic| matches!(topic.kind, Kind::Source | Kind::Log)) {
+            for file in self.archive.files(&topic.name).map_err(failed)? {
+                let end = sample.ends.entry((topic.name.clone(), file.partition as u16)).or_default();
+                *end = file.end.max(*end);
+            }
+        }
+        Ok(sample)
+    }
+
+    /// Counts what is archived.
+    pub fn recount(&self, sample: &Sample) -> Result<Recount, Error> {
+        let mut recount = Recount::new(self.names.clone());
+        for topic in &self.plan.topics {
+            let Some(number) = self.names.number(&topic.name) else { continue };
+            if !matches!(
+                topic.kind,
+                Kind::Source | Kind::Log | Kind::Predictions | Kind::Outcomes | Kind::Dlq | Kind::Late
+            ) {
+                continue;
+            }
+            self.cut(topic, number, &mut recount)?;
+            self.read(&topic.name, |partition, rows| {
+                let own = Place { topic: number, partition };
+                match topic.kind {
+                    Kind::Source => self.source(own, rows, sample, &mut recount),
+                    Kind::Log => self.items(topic, own, rows, sample, &mut recount),
+                    _ => self.marked(topic, own, rows, &mut recount),
+                }
+            })?;
+        }
+        Ok(recount)
+    }
+
+    /// Notes partitions whose beginning is not archived.
+    fn cut(&self, topic: &Topic, number: u16, recount: &mut Recount) -> Result<(), Error> {
+        for partition in self.archive.partitions(&topic.name).map_err(failed)? {
+            let files = self.archive.partition_files(&topic.name, partition).map_err(failed)?;
+            if files.first().is_some_and(|file| file.start > 0) {
+                recount.cut(Place { topic: number, partition: partition as u16 });
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, topic: &str, mut each: impl FnMut(u16, &RecordBatch) -> Result<(), Error>) -> Result<(), Error> {
+        for part in self.archive.read(topic, &Selection::default()).map_err(failed)? {
+            let part = part.map_err(failed)?;
+            each(part.partition as u16, &part.rows)?;
+        }
+        Ok(())
+    }
+
+    fn source(&self, own: Place, rows: &RecordBatch, sample: &Sample, recount: &mut Recount) -> Result<(), Error> {
+        let topic = self.names.topic(own.topic);
+        let position = judged(self.plan, sample, topic, own.partition);
+        let offsets = Columns { topic, rows }.numbers(OFFSET)?;
+        let offsets = offsets.as_primitive::<Int64Type>().values().iter().copied();
+        offsets.filter(|offset| *offset < position).for_each(|offset| recount.source(Origin { place: own, offset }));
+        Ok(())
+    }
+
+    fn items(
+        &self,
+        topic: &Topic,
+        own: Place,
+        rows: &RecordBatch,
+        sample: &Sample,
+        recount: &mut Recount,
+    ) -> Result<(), Error> {
+        let readers = self.plan.tasks.iter().filter(|task| task.reads.contains(&topic.name));
+        let readers: Vec<(Arc<str>, i64)> = readers
+            .map(|task| (task.group_id.as_str().into(), sample.position(&task.group_id, &topic.name, own.partition)))
+            .collect();
+        let columns = Columns { topic: &topic.name, rows };
+        let named = [OFFSET, PARENT_PARTITION, NUMBER, "trigger_offset", "trigger_item", "index"];
+        let numbers = named.iter().map(|name| columns.numbers(name)).collect::<Result<Vec<_>, _>>()?;
+        let origins = [columns.numbers("origin_partition")?, columns.numbers("origin_offset")?];
+        let [parents, sources, ids] =
+            [columns.texts(PARENT_TOPIC)?, columns.texts(ORIGIN_TOPIC)?, columns.texts("id")?];
+        let number = |column: &ArrayRef, row: usize| column.as_primitive::<Int64Type>().value(row);
+        let place = |topics: &ArrayRef, partition: i64, row: usize| {
+            let topic = self.names.number(topics.as_string::<i32>().value(row))?;
+            Some(Place { topic, partition: partition as u16 })
+        };
+        // A row without a parent is no item but what its record says besides.
+        for row in (0..rows.num_rows()).filter(|row| parents.is_valid(*row)) {
+            let at = |which: usize| number(&numbers[which], row);
+            let (parent, source) = (place(&parents, at(1), row), place(&sources, number(&origins[0], row), row));
+            let (Some(parent), Some(source)) = (parent, source) else { continue };
+            let item = Item {
+                offset: at(0),
+                parent,
+                number: at(2),
+                trigger: Trigger { offset: at(3), item: at(4) as i32, index: at(5) as i32 },
+                origin: Origin { place: source, offset: number(&origins[1], row) },
+                id: ids.as_string::<i32>().value(row),
+            };
+            recount.item(own, item, &readers);
+        }
+        Ok(())
+    }
+
+    fn marked(&self, topic: &Topic, own: Place, rows: &RecordBatch, recount: &mut Recount) -> Result<(), Error> {
+        let columns = Columns { topic: &topic.name, rows };
+        let (offsets, headers) = (columns.numbers(OFFSET)?, columns.texts(HEADERS)?);
+        for row in 0..rows.num_rows() {
+            let texts = headers.is_valid(row).then(|| headers.as_string::<i32>().value(row)).unwrap_or("[]");
+            let pairs: Vec<(String, Option<String>)> = serde_json::from_str(texts).unwrap_or_default();
+            let marked = Marked::of(&self.names, topic.kind, |name| {
+                pairs.iter().rfind(|(known, _)| known == name).and_then(|(_, value)| value.as_deref())
+            });
+            let offset = offsets.as_primitive::<Int64Type>().value(row);
+            let foreign = || unreadable(&topic.name, &format!("the record at offset {offset} has no origin of ours"));
+            marked.ok_or_else(foreign)?.count(own, recount);
+        }
+        Ok(())
+    }
+}
+
+/// Columns of an archived topic by name.
+struct Columns<'a> {
+    topic: &'a str,
+    rows: &'a RecordBatch,
+}
+
+impl Columns<'_> {
+    fn numbers(&self, name: &str) -> Result<ArrayRef, Error> {
+        self.column(name, &DataType::Int64)
+    }
+
+    fn texts(&self, name: &str) -> Result<ArrayRef, Error> {
+        self.column(name, &DataType::Utf8)
+    }
+
+    fn column(&self, name: &str, to: &DataType) -> Result<ArrayRef, Error> {
+        let found = self.rows.column_by_name(name);
+        let found = found.ok_or_else(|| unreadable(self.topic, &format!("there is no column {name}")))?;
+        cast(found, to).map_err(|error| unreadable(self.topic, &error.to_string()))
+    }
+}
+
+fn unreadable(topic: &str, detail: &str) -> Error {
+    Error::Failed(format!("the archive of {topic} is not as this version writes it: {detail}"))
+}
+
+fn failed(error: offline::archive::Error) -> Error {
+    Error::Archiver(archiver::Error::Archive(error))
+}

@@ -1,0 +1,63 @@
+//! The edges over which source records go.
+
+use crate::plan::{Kind, Names, Plan, Service};
+
+/// An edge of the graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// What the writer reads.
+    pub from: String,
+    /// What it writes.
+    pub to: String,
+    /// Consumer group of the writer.
+    pub writer: String,
+    /// Consumer groups that read it and count; none of a public topic.
+    pub readers: Vec<String>,
+    /// Source topic of all that goes over it.
+    pub source: String,
+    /// Whether the writer emits each of its items once over this edge, or not at all.
+    pub whole: bool,
+}
+
+/// All edges of a plan.
+pub fn edges(plan: &Plan) -> Vec<Edge> {
+    let names = &plan.names;
+    let kind = |topic: &String| plan.topic(topic).map(|topic| topic.kind);
+    let counts = |service: Service| !matches!(service, Service::Archiver | Service::Trainer);
+    let mut found = Vec::new();
+    for task in plan.tasks.iter().filter(|task| counts(task.service)) {
+        for from in &task.reads {
+            for to in &task.writes {
+                let journal = *from == names.journal_log;
+                let source = match task.service {
+                    Service::Validator => Some(from.clone()),
+                    _ if journal => names.labels.clone(),
+                    _ => Some(names.events.clone()),
+                };
+                let of_events = *from == names.events || *to == names.journal_log;
+                let beside = [Names::dead_letters(from), Names::late(from)];
+                let goes = match kind(to) {
+                    Some(Kind::Log) => task.service != Service::Validator || of_events,
+                    Some(Kind::Dlq | Kind::Late) => beside.contains(to),
+                    Some(Kind::Predictions | Kind::Outcomes) => true,
+                    _ => false,
+                };
+                let Some(source) = source.filter(|_| goes) else { continue };
+                let readers = plan.tasks.iter().filter(|reader| counts(reader.service) && reader.reads.contains(to));
+                let readers = readers.filter(|_| kind(to) == Some(Kind::Log)).map(|reader| reader.group_id.clone());
+                found.push(Edge {
+                    from: from.clone(),
+                    to: to.clone(),
+                    writer: task.group_id.clone(),
+                    readers: readers.collect(),
+                    source,
+                    whole: match kind(to) {
+                        Some(Kind::Dlq | Kind::Late) => false,
+                        to => !journal || to == Some(Kind::Outcomes),
+                    },
+                });
+            }
+        }
+    }
+    found
+}
