@@ -23,6 +23,7 @@ fn the_ledger_agrees_tells_an_event_and_finds_what_differs() {
 
     check(dir.path(), &["ledger", "verify"], 0, &["everything agrees", "fraud.featurizer.terminal"]);
     check(dir.path(), &["ledger", "verify", "--recount"], 0, &["everything agrees, logs counted"]);
+    check(dir.path(), &["ledger", "verify", "--offline"], 0, &["everything agrees, logs counted"]);
     let json = check(dir.path(), &["ledger", "verify", "--recount", "--output", "json"], 0, &[]);
     let told = &lines(&json)[0];
     assert_eq!((&told["agrees"], &told["behind"]), (&true.into(), &0.into()));
