@@ -144,7 +144,7 @@ impl<'a> Offline<'a> {
         let columns = Columns { topic: &topic.name, rows };
         let (offsets, headers) = (columns.numbers(OFFSET)?, columns.texts(HEADERS)?);
         for row in 0..rows.num_rows() {
-            let texts = headers.is_valid(row).then(|| headers.as_string::<i32>().value(row)).unwrap_or("[]");
+            let texts = if headers.is_valid(row) { headers.as_string::<i32>().value(row) } else { "[]" };
             let pairs: Vec<(String, Option<String>)> = serde_json::from_str(texts).unwrap_or_default();
             let marked = Marked::of(&self.names, topic.kind, |name| {
                 pairs.iter().rfind(|(known, _)| known == name).and_then(|(_, value)| value.as_deref())
