@@ -77,6 +77,29 @@ pub(super) fn an_assigned_partition_waits_for_a_seek(log: &dyn Log, prefix: &str
     assert_eq!(values(&records), numbered(0..10));
 }
 
+pub(super) fn an_assigned_partition_is_not_paused(log: &dyn Log, prefix: &str) {
+    let topic = topic(log, prefix, 2);
+    let tps = [tp(&topic, 0), tp(&topic, 1)];
+    let mut first = member(log, prefix, &topic);
+    await_partitions(first.as_mut(), 2);
+    assert!(poll(first.as_mut()).records.is_empty());
+    first.pause(&tps).expect("paused");
+    // Another member comes, and goes.
+    let mut second = member(log, prefix, &topic);
+    let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS);
+    while poll(second.as_mut()).assigned.is_empty() {
+        assert!(Instant::now() < deadline, "the second member gets a partition");
+        poll(first.as_mut());
+    }
+    second.close().expect("closed");
+    let back = await_partitions(first.as_mut(), 1);
+    tps.iter().for_each(|tp| fill(log, tp, 0..3));
+    let all = |seen: &Seen, tp: &TopicPartition| seen.records.iter().filter(|(from, _)| from == tp).count() == 3;
+    poll_until(first.as_mut(), "records of what came back", |seen| {
+        back.assigned.iter().all(|assigned| all(seen, &assigned.tp))
+    });
+}
+
 /// Two members, what each owns, and how far each partition was processed by anyone.
 #[derive(Default)]
 struct Ledger {

@@ -37,6 +37,7 @@ pub const SUITE: &[(&str, Case)] = &[
     ("a_commit_comes_back_with_its_metadata", groups::a_commit_comes_back_with_its_metadata),
     ("a_commit_flushes_first", groups::a_commit_flushes_first),
     ("an_assigned_partition_waits_for_a_seek", groups::an_assigned_partition_waits_for_a_seek),
+    ("an_assigned_partition_is_not_paused", groups::an_assigned_partition_is_not_paused),
     ("partitions_are_handed_over_with_their_commits", groups::partitions_are_handed_over_with_their_commits),
     ("a_lost_partition_cannot_be_committed", groups::a_lost_partition_cannot_be_committed),
     ("a_silent_member_is_fenced", groups::a_silent_member_is_fenced),

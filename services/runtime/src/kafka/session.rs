@@ -114,7 +114,14 @@ impl KafkaSession {
             list.add_partition_offset(&tp.topic, tp.partition, Offset::Offset(*next))
                 .map_err(|error| fault::error(format!("reading {tp} from {next}"), &error))?;
         }
-        consumer.assign(&list).map_err(|error| fault::error("taking over partitions", &error))
+        consumer.assign(&list).map_err(|error| fault::error("taking over partitions", &error))?;
+        // librdkafka goes on pausing what was paused when it was last assigned, and pauses nothing before it is.
+        let [paused, read] = [true, false].map(|paused| {
+            let these = self.owned.iter().filter(|owned| owned.paused == paused);
+            super::list(these.map(|owned| &owned.tp))
+        });
+        consumer.pause(&paused).map_err(|error| fault::error("pausing", &error))?;
+        consumer.resume(&read).map_err(|error| fault::error("resuming", &error))
     }
 
     /// Carries out what the last poll announced.
