@@ -129,7 +129,7 @@ fn the_word_may_change_on_kafka_and_processes_die_at_every_step_of_a_commit() {
 
     let scorer = scorer::group(&exact.context);
     let journal = format!("{}.featurizer.journal", exact.context.pipeline.name);
-    let deaths = failpoint::PLACES.iter().flat_map(|place| [(place, &scorer), (place, &journal)]);
+    let deaths = failpoint::TRANSACTION.iter().flat_map(|place| [(place, &scorer), (place, &journal)]);
     for (day, (place, group)) in (1..).zip(deaths) {
         let child = Process::start(kafka.brokers(), dir.path(), &format!("{place} {group}"));
         count += publish(&exact, day..day + 1);
@@ -167,7 +167,8 @@ fn fails(place: &str, of: &str) -> bool {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let fate = FATE.get_or_init(|| std::env::var(CHILD_FATE).unwrap());
     if fate == LOSES {
-        return place != failpoint::FLUSHED && LOST.contains(&(CALLS.fetch_add(1, Ordering::Relaxed) % STEPS));
+        let may = [failpoint::SENT, failpoint::COMMITTED].contains(&place);
+        return may && LOST.contains(&(CALLS.fetch_add(1, Ordering::Relaxed) % STEPS));
     }
     let (at, group) = fate.split_once(' ').unwrap();
     if place == at && of.starts_with(group) {

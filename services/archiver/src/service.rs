@@ -6,6 +6,7 @@ use flow::plan::{Kind, Service};
 use offline::archive::Archive;
 use registry::store::Store;
 use runtime::context::Context;
+use runtime::failpoint;
 use runtime::log::{Assigned, Commit, Poll, Revoked, Session, SessionOptions, TopicPartition};
 use runtime::patience::start_over;
 use std::collections::BTreeMap;
@@ -67,9 +68,10 @@ fn serve(
     stop: &AtomicBool,
     progress: &mut bool,
 ) -> Result<(), Error> {
+    let own = group(context);
     let session = context.log.session(SessionOptions {
         poll_records_max: POLL_RECORDS_MAX,
-        ..SessionOptions::group(format!("{}.archiver", context.pipeline.name), group(context), topics(context))
+        ..SessionOptions::group(format!("{}.archiver", context.pipeline.name), own.clone(), topics(context))
     })?;
     let mut archiving = Archiving {
         context,
@@ -95,9 +97,13 @@ fn serve(
         }
         let wait = Duration::from_millis(POLL_WAIT_MS).min(options.flush_interval.max(Duration::from_millis(1)));
         let poll = archiving.session.poll(wait)?;
+        if !poll.records.is_empty() {
+            failpoint::pass(failpoint::POLLED, &own);
+        }
         archiving.take(poll)?;
         if flushed.elapsed() >= options.flush_interval {
             archiving.flush()?;
+            failpoint::pass(failpoint::ARCHIVED, &own);
             flushed = Instant::now();
             *progress = true;
         }
@@ -172,6 +178,7 @@ impl Archiving<'_> {
             self.partitions.iter().filter(moved).map(|(tp, partition)| commit(tp, partition)).collect();
         if !moved.is_empty() {
             self.session.commit(&moved)?;
+            failpoint::pass(failpoint::STORED, &group(self.context));
             self.committed.extend(moved.into_iter().map(|commit| (commit.tp, commit.offset)));
         }
         Ok(())

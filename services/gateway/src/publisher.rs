@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use runtime::failpoint;
 use runtime::log::{self, Log, Publish, Session, SessionOptions};
 use tokio::sync::oneshot;
 use tracing::warn;
@@ -115,7 +116,9 @@ impl Thread {
         for record in records {
             session.publish(record)?;
         }
-        session.flush()
+        session.flush()?;
+        failpoint::pass(failpoint::INGESTED, &self.client);
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ use crate::commands::bench::Bench;
 use crate::output::Format;
 use crate::{demo, exit, services};
 use rows::{RowsArgs, Versioned, WindowArgs};
+use runtime::shell::POLL_RECORDS_MAX;
 use scorer::Readiness;
 
 /// Machine learning on event streams: validate, compute features, score, watch, retrain; every step a topic.
@@ -60,9 +61,15 @@ pub struct Global {
     /// How long services gather records between two polls, such as 1ms: less is lower latency under load, more is less CPU.
     #[arg(long, global = true, value_name = "TIME", default_value = "10ms", env = "TIDEMILL_GATHER", value_parser = duration)]
     pub gather: Duration,
+    /// Most records of its log that a task takes at once; 1 makes a batch of each.
+    #[arg(long, global = true, value_name = "N", default_value_t = POLL_RECORDS_MAX, env = "TIDEMILL_POLL_RECORDS", value_parser = at_least_one)]
+    pub poll_records: usize,
     /// Time between two snapshots of a task's state: a restart reads about so much of its log again.
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", env = "TIDEMILL_SNAPSHOT_INTERVAL", value_parser = duration)]
     pub snapshot_interval: Duration,
+    /// Longest that a record waits to be in a file of the archive: less are more and smaller files.
+    #[arg(long, global = true, value_name = "TIME", default_value = "30s", env = "TIDEMILL_ARCHIVE_INTERVAL", value_parser = duration)]
+    pub archive_interval: Duration,
     /// What results are written as.
     #[arg(long, global = true, value_enum, default_value = "text", env = "TIDEMILL_OUTPUT")]
     pub output: Format,
@@ -430,6 +437,10 @@ fn days(text: &str) -> Result<RangeInclusive<u32>, String> {
         .ok_or_else(|| {
             format!("`{text}` are no days; write the first and the last, from 1 to {}: 1-45", demo::DAYS_MAX)
         })
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| format!("`{text}` is not a whole number above zero"))
 }
 
 pub(crate) fn positive(text: &str) -> Result<f64, String> {

@@ -45,6 +45,8 @@ pub struct Environment {
     pub idle_timeout: Duration,
     /// Shortest time between two polls of a service.
     pub gather: Duration,
+    /// Most records that a task takes at once.
+    pub poll_records_max: usize,
     /// Time between two snapshots of a task.
     pub snapshot_interval: Duration,
     /// Longest that a record waits to be in the offline store.
@@ -117,8 +119,9 @@ impl Environment {
             brokers: global.brokers.clone(),
             idle_timeout: global.idle_timeout.unwrap_or(idle_timeout),
             gather: global.gather,
+            poll_records_max: global.poll_records,
             snapshot_interval: global.snapshot_interval,
-            archive_interval: archiver::Options::default().flush_interval,
+            archive_interval: global.archive_interval,
             remote,
             signals,
         })

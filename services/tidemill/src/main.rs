@@ -14,6 +14,7 @@ mod logging;
 mod measures;
 mod output;
 mod publish;
+mod rehearsal;
 mod remote;
 mod rows;
 mod services;

@@ -74,8 +74,9 @@ fn options(environment: &Environment, name: &str, group: &str, log: &str) -> Res
     let context = &environment.context;
     let transactional = context.plan.transactional(group, context.pipeline.delivery);
     let options = shell::Options::new(name, group, vec![log.to_owned()]).transactional(transactional);
+    let poll_records_max = environment.poll_records_max;
     let (snapshots, ledger) = (snapshots(environment), Some(Target::of(context)?));
-    Ok(shell::Options { poll_floor: environment.gather, snapshots, ledger, ..options })
+    Ok(shell::Options { poll_floor: environment.gather, poll_records_max, snapshots, ledger, ..options })
 }
 
 /// Where tasks keep their state.
@@ -90,6 +91,7 @@ fn validator(environment: &Environment) -> Result<Vec<Job>, Error> {
     let options = validator::Options {
         idle_timeout: environment.idle_timeout,
         gather: environment.gather,
+        poll_records_max: environment.poll_records_max,
         snapshots: snapshots(environment),
         ..validator::Options::new(&context.pipeline)
     };

@@ -67,6 +67,8 @@ pub struct Options {
     pub durable: bool,
     /// Shortest time between two polls.
     pub gather: Duration,
+    /// Most records of one poll.
+    pub poll_records_max: usize,
     /// Where state goes that is too long for a commit; without it such state stops the service.
     pub snapshots: Option<Settings>,
     /// What time it is.
@@ -84,6 +86,7 @@ impl Options {
             dead_letters_max: validation::breaker::CONSECUTIVE_MAX,
             durable: false,
             gather: Duration::from_millis(runtime::shell::GATHER_MS),
+            poll_records_max: runtime::shell::POLL_RECORDS_MAX,
             snapshots: None,
             clock: Clock::system(),
             stats: Arc::new(Stats::new(validation::dead::SERVICE)),

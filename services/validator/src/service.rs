@@ -64,6 +64,7 @@ pub(crate) fn shell_options(context: &Context, options: &Options) -> Result<shel
         durable: options.durable,
         ledger: Some(LedgerTarget::of(context)?),
         poll_floor: options.gather,
+        poll_records_max: options.poll_records_max,
         stats: options.stats.clone(),
         snapshots: options.snapshots.clone(),
         poll_wait: shell::Options::new(name, "", Vec::new()).poll_wait.min(options.idle_timeout),

@@ -76,6 +76,9 @@ pub trait Service: Send {
 /// in it; an event that comes alone does not wait for it.
 pub const GATHER_MS: u64 = 10;
 
+/// Usual limit on the records of one poll.
+pub const POLL_RECORDS_MAX: usize = 16_384;
+
 /// Longest time between commits where results wait for them.
 pub const TRANSACTION_INTERVAL_MS: u64 = 100;
 /// Outputs since the last commit from which on it does not wait for its time.
@@ -127,7 +130,7 @@ impl Options {
             poll_wait: Duration::from_millis(500),
             poll_floor: Duration::from_millis(GATHER_MS),
             commit_interval: Duration::from_millis(1_000),
-            poll_records_max: 16_384,
+            poll_records_max: POLL_RECORDS_MAX,
             durable: false,
             snapshots: None,
             ledger: None,

@@ -5,10 +5,11 @@ use super::slot::{Slot, outgoing};
 use super::snapshots::Snapshots;
 use super::telling::Telling;
 use super::{Error, HANDED_OVER_MS_MAX, Options, STOP_SNAPSHOTS_MS_MAX, Service, TRANSACTION_RECORDS_MAX};
+use crate::failpoint::{self, COMMITTING, POLLED, PROCESSED, PUBLISHED, RESTORED, STORED};
 use crate::log::{Commit, Input, Log, Poll, Revoked, Session, SessionOptions};
+use flow::flaw::{Flaw, made};
 use flow::processor::OutRecord;
 use std::time::{Duration, Instant};
-use flow::flaw::{Flaw, made};
 use tracing::info;
 
 /// A session with the tasks of the partitions that its group gave it.
@@ -48,6 +49,9 @@ impl Worker {
         let poll = self.session.poll(self.options.poll_wait)?;
         let records = poll.records.iter().map(|(_, records)| records.len()).sum::<usize>();
         self.options.stats.polled(records);
+        if records > 0 {
+            failpoint::pass(POLLED, &self.options.group);
+        }
         self.take(poll, service)?;
         service.tick(&mut self.slots, self.session.as_mut())?;
         if let Some(snapshots) = &self.snapshots {
@@ -72,12 +76,15 @@ impl Worker {
             publish(&mut out, self.session.as_mut(), &self.options)?;
         }
         if !commits.is_empty() {
+            failpoint::pass(COMMITTING, &self.options.group);
             self.session.commit(&commits)?;
+            failpoint::pass(STORED, &self.options.group);
             if let Some(snapshots) = &self.snapshots {
                 snapshots.committed(&mut self.slots);
             }
             self.options.stats.committed();
         }
+        publish(&mut out, self.session.as_mut(), &self.options)?;
         self.published = 0;
         self.tell(commits.is_empty(), false)
     }
@@ -124,6 +131,7 @@ impl Worker {
                     Slot::open(assigned, opened, None, session.as_mut())?
                 }
             };
+            failpoint::pass(RESTORED, &options.group);
             let mut out = Vec::new();
             slot.task.resume(&mut out)?;
             publish(&mut out, session.as_mut(), options)?;
@@ -171,9 +179,14 @@ impl Worker {
 }
 
 fn publish(out: &mut Vec<OutRecord>, session: &mut dyn Session, options: &Options) -> Result<(), Error> {
+    if out.is_empty() {
+        return Ok(());
+    }
     options.stats.published(out.len());
+    failpoint::pass(PROCESSED, &options.group);
     for record in out.drain(..) {
         session.publish(outgoing(record))?;
     }
+    failpoint::pass(PUBLISHED, &options.group);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Writing snapshots in a thread of its own, so that no record waits for the store.
 
 use super::{Error, FileRef, Manifest, Owner, Pointer, Vault, manifest};
+use crate::failpoint::{self, SNAPSHOT_FILES, SNAPSHOT_TAKEN};
 use bytes::Bytes;
 use flow::snapshot::{Changes, Merged};
 use std::collections::HashMap;
@@ -198,12 +199,14 @@ impl Chains {
         changes.sum = sum;
         match chain.files_with(&self.vault, &owner, &changes) {
             Ok(files) => {
+                failpoint::pass(SNAPSHOT_FILES, &owner.group);
                 let (group, log) = (owner.group.clone(), owner.log.clone());
                 let sum = format!("{sum:032x}");
                 let (v, partition, files) = (manifest::VERSION, owner.partition, files);
                 let manifest = Manifest { v, group, log, partition, position, layout, sum, files, blob };
                 match self.vault.put_manifest(&owner, &manifest) {
                     Ok(pointer) => {
+                        failpoint::pass(SNAPSHOT_TAKEN, &owner.group);
                         debug!(%owner, position, files = manifest.files.len(), bytes = manifest.bytes(), "snapshot taken");
                         chain.files = manifest.files;
                         return Some(pointer);

@@ -10,6 +10,7 @@ use crate::commands::publish;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::{Output, note};
+use crate::rehearsal;
 use crate::services::{self, Job};
 use crate::supervisor;
 
@@ -33,6 +34,7 @@ pub fn run(global: &Global, output: Output, options: &Up) -> Result<(), Error> {
 
 /// The environment of services; those that are to end once all is done close their files soon.
 pub fn opened(global: &Global, drain: bool) -> Result<Environment, Error> {
+    rehearsal::arm()?;
     let environment = Environment::open(global)?;
     let archive_interval = if drain { DRAIN_ARCHIVE_INTERVAL } else { environment.archive_interval };
     Ok(Environment { archive_interval, ..environment })
