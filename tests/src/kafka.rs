@@ -35,7 +35,7 @@ pub fn kafka() -> Option<&'static Kafka> {
             let jars = jars()?;
             // SAFETY: the handler is a plain function that lives as long as the process.
             unsafe { libc::atexit(stop_shared) };
-            Some(Kafka::start_from(&jars))
+            Some(Kafka::start_from(&jars, None))
         })
         .as_ref()
 }
@@ -49,13 +49,24 @@ extern "C" fn stop_shared() {
 /// A running broker. Dropping it ends it and removes its data.
 pub struct Kafka {
     brokers: String,
+    behind: SocketAddr,
     keeper: Mutex<Option<Keeper>>,
 }
 
 impl Kafka {
     /// Starts a broker of one's own, for tests that stop it; `None` when this machine cannot have one.
     pub fn start() -> Option<Self> {
-        Some(Self::start_from(&jars()?))
+        Some(Self::start_from(&jars()?, None))
+    }
+
+    /// The same, with a second listener that tells its clients to go through a proxy on this port.
+    pub fn start_behind(proxy_port: u16) -> Option<Self> {
+        Some(Self::start_from(&jars()?, Some(proxy_port)))
+    }
+
+    /// Where that listener is, for the proxy.
+    pub fn behind(&self) -> SocketAddr {
+        self.behind
     }
 
     /// Its address.
@@ -82,20 +93,21 @@ impl Kafka {
         }
     }
 
-    fn start_from(jars: &Path) -> Self {
+    fn start_from(jars: &Path, proxy_port: Option<u16>) -> Self {
         for _ in 1..STARTS_MAX {
-            match Self::try_start(jars) {
+            match Self::try_start(jars, proxy_port) {
                 Ok(kafka) => return kafka,
                 Err(why) => say(&format!("the test broker did not start and is tried again: {why}")),
             }
         }
-        Self::try_start(jars).unwrap_or_else(|why| panic!("the test broker did not start: {why}"))
+        Self::try_start(jars, proxy_port).unwrap_or_else(|why| panic!("the test broker did not start: {why}"))
     }
 
-    fn try_start(jars: &Path) -> Result<Self, String> {
+    fn try_start(jars: &Path, proxy_port: Option<u16>) -> Result<Self, String> {
         let dir = Dir::new("kafka")?;
-        let [port, controller] = free_ports().map_err(|error| format!("no free port: {error}"))?;
-        let config = configure(&dir, port, controller).map_err(|error| format!("no configuration: {error}"))?;
+        let ports = free_ports().map_err(|error| format!("no free port: {error}"))?;
+        let [port, _, behind] = ports;
+        let config = configure(&dir, ports, proxy_port).map_err(|error| format!("no configuration: {error}"))?;
         let jars = jars.to_path_buf();
         let spawn = move |dir: &Dir| {
             let started = format_storage(&jars, dir, &config);
@@ -106,7 +118,8 @@ impl Kafka {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let listens = move || TcpStream::connect_timeout(&address, Duration::from_millis(KNOCK_MS)).is_ok();
         let keeper = Keeper::start(dir, spawn, listens)?;
-        Ok(Self { brokers: format!("127.0.0.1:{port}"), keeper: Mutex::new(Some(keeper)) })
+        let behind = SocketAddr::from(([127, 0, 0, 1], behind));
+        Ok(Self { brokers: format!("127.0.0.1:{port}"), behind, keeper: Mutex::new(Some(keeper)) })
     }
 }
 
@@ -129,22 +142,33 @@ fn jars() -> Option<PathBuf> {
     .clone()
 }
 
-fn free_ports() -> io::Result<[u16; 2]> {
-    let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    Ok([listeners[0].local_addr()?.port(), listeners[1].local_addr()?.port()])
+fn free_ports() -> io::Result<[u16; 3]> {
+    let bind = || TcpListener::bind("127.0.0.1:0");
+    let listeners = [bind()?, bind()?, bind()?];
+    let port = |at: usize| listeners[at].local_addr().map(|address| address.port());
+    Ok([port(0)?, port(1)?, port(2)?])
 }
 
-fn configure(dir: &Dir, port: u16, controller: u16) -> io::Result<PathBuf> {
+fn configure(dir: &Dir, ports: [u16; 3], proxy_port: Option<u16>) -> io::Result<PathBuf> {
     let data = dir.path().join("data");
+    let [port, controller, behind] = ports;
+    let (listener, advertised, protocol) = match proxy_port {
+        None => Default::default(),
+        Some(proxy) => (
+            format!(",PROXIED://127.0.0.1:{behind}"),
+            format!(",PROXIED://127.0.0.1:{proxy}"),
+            ",PROXIED:PLAINTEXT".to_owned(),
+        ),
+    };
     let properties = format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listener}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocol}
 log.dirs={}
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1

@@ -6,5 +6,7 @@ pub mod kafka;
 pub mod models;
 pub mod pipeline;
 mod process;
+pub mod proxy;
 pub mod python;
 pub mod s3;
+pub mod service;

@@ -23,13 +23,19 @@ use std::time::{Duration, Instant};
 /// Longest a pipeline may take to bring out what was published, in milliseconds. A limit on hanging, no timing.
 const DRAIN_MS_MAX: u64 = 600_000;
 
-/// The shipped fraud pipeline with some of its text replaced.
-pub fn fraud(replace: &[(&str, &str)]) -> Pipeline {
+/// The text of the shipped fraud pipeline with some of it replaced.
+pub fn fraud_text(replace: &[(&str, &str)]) -> String {
     let mut text = include_str!("../../topologies/pipelines/fraud.yaml").to_owned();
     for (from, to) in replace {
         assert!(text.contains(from), "fraud.yaml says {from:?}");
         text = text.replace(from, to);
     }
+    text
+}
+
+/// The shipped fraud pipeline with some of its text replaced.
+pub fn fraud(replace: &[(&str, &str)]) -> Pipeline {
+    let text = fraud_text(replace);
     let resolve = |path: &str| schemas::contracts::avro(path).map(str::to_owned).ok_or_else(|| "no such schema".into());
     flow::config::parse(&text, &resolve).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }

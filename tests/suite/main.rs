@@ -10,6 +10,7 @@ mod archiver;
 mod conformance;
 mod delivery;
 mod features_offline;
+mod fire;
 mod gateway;
 mod large;
 mod ledger;

@@ -56,7 +56,7 @@ fn compare(ours: &Features, rows: &Transactions, folder: &Path) {
 }
 
 /// What is published and when: arrival time, row, partition, and whether it is the label.
-fn arrivals(rows: &Transactions) -> Vec<(i64, usize, i32, bool)> {
+pub(crate) fn arrivals(rows: &Transactions) -> Vec<(i64, usize, i32, bool)> {
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     let mut arrivals = Vec::new();
     for (row, time) in rows.time_ms.iter().enumerate() {
@@ -86,7 +86,7 @@ fn publish(deployment: &Deployment, rows: &Transactions) {
     }
 }
 
-fn deployment_records(
+pub(crate) fn deployment_records(
     deployment: &Deployment,
     rows: &Transactions,
     order: &[(usize, i32)],

@@ -1,0 +1,141 @@
+//! The built binary's services as processes of their own, to be killed, stopped and woken. What they print goes to files.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Lines of its output that are shown when a process ended by itself.
+const TAIL_LINES: usize = 30;
+
+static PROCESSES: AtomicU64 = AtomicU64::new(0);
+
+/// The binary as cargo built it for this test run.
+fn binary() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_else(|error| panic!("{error}"));
+    let folder = own.parent().and_then(Path::parent).unwrap_or_else(|| panic!("{} lies in a folder", own.display()));
+    let binary = folder.join("tidemill");
+    assert!(binary.is_file(), "{} is missing; `cargo test --workspace` builds it", binary.display());
+    binary
+}
+
+/// Where services find everything, and what they are all told.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The data directory, with `pipeline.yaml` in it.
+    pub dir: PathBuf,
+    /// The brokers.
+    pub brokers: String,
+    /// Arguments for all of them.
+    pub arguments: Vec<String>,
+}
+
+/// What a process is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It runs.
+    Runs,
+    /// It was stopped, and may be woken.
+    Stopped,
+    /// It was killed.
+    Killed,
+    /// It ended by itself.
+    Ended(ExitStatus),
+}
+
+/// A process with services. It is killed when dropped, and ends with the thread that started it.
+#[derive(Debug)]
+pub struct Process {
+    /// What it runs.
+    pub name: String,
+    child: Child,
+    output: PathBuf,
+}
+
+impl Place {
+    /// Starts `tidemill run NAME` with more arguments, and a failpoint if there is one.
+    pub fn start(&self, name: &str, arguments: &[&str], failpoint: Option<&str>) -> Process {
+        let number = PROCESSES.fetch_add(1, Ordering::Relaxed);
+        let output = self.dir.join(format!("{name}-{number}.log"));
+        let child = self.spawn(name, arguments, failpoint, &output);
+        let child = child.unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        Process { name: name.to_owned(), child, output }
+    }
+
+    fn spawn(&self, name: &str, arguments: &[&str], failpoint: Option<&str>, output: &Path) -> io::Result<Child> {
+        let file = File::create(output)?;
+        let mut command = Command::new(binary());
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("TIDEMILL_") {
+                command.env_remove(variable);
+            }
+        }
+        command.args(["run", name, "--brokers", &self.brokers, "--pipeline", "pipeline.yaml", "--data", "."]);
+        command.args(&self.arguments).args(arguments).env("RUST_LOG", "info");
+        if let Some(failpoint) = failpoint {
+            command.env("TIDEMILL_FAILPOINT", failpoint);
+        }
+        command.current_dir(&self.dir).stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        // SAFETY: prctl is safe between fork and exec.
+        unsafe {
+            command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            });
+        }
+        command.spawn()
+    }
+}
+
+impl Process {
+    /// What it is doing.
+    pub fn state(&mut self) -> State {
+        let ended = self.child.try_wait().unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        match ended {
+            Some(status) if status.signal() == Some(libc::SIGKILL) => State::Killed,
+            Some(status) => State::Ended(status),
+            None if self.is_stopped() => State::Stopped,
+            None => State::Runs,
+        }
+    }
+
+    /// The letter behind the name in parentheses; see `man 5 proc_pid_stat`.
+    fn is_stopped(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    }
+
+    /// Wakes it after it was stopped.
+    pub fn wake(&self) {
+        // SAFETY: the process is our child and was not waited for, so the number is still its.
+        let woken = unsafe { libc::kill(self.child.id().cast_signed(), libc::SIGCONT) };
+        assert_eq!(woken, 0, "{} was there to be woken", self.name);
+    }
+
+    /// Kills it.
+    pub fn kill(&mut self) {
+        let killed = self.child.kill().and_then(|()| self.child.wait());
+        killed.unwrap_or_else(|error| panic!("{} could not be killed: {error}", self.name));
+    }
+
+    /// What it printed so far.
+    pub fn said(&self) -> String {
+        fs::read_to_string(&self.output).unwrap_or_default()
+    }
+
+    /// The end of that, for a failed test.
+    pub fn tail(&self) -> String {
+        let said = self.said();
+        let lines: Vec<&str> = said.lines().collect();
+        format!("{}:\n{}", self.name, lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
