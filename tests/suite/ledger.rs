@@ -198,6 +198,9 @@ fn copy(world: &World, replaced: &TopicPartition, offset: i64, by: &Publish) -> 
     (copied, dir)
 }
 
+/// Which rows of a record there are afterwards, in which order.
+type Change<'a> = &'a dyn Fn(Vec<u32>) -> Vec<u32>;
+
 fn an_altered_item_is_found(world: &World) {
     let context = world.context();
     let topic = context.plan.names.features_log.clone();
@@ -214,8 +217,7 @@ fn an_altered_item_is_found(world: &World) {
         order.swap(1, 2);
         order
     };
-    let changes: [(&str, &dyn Fn(Vec<u32>) -> Vec<u32>); 3] =
-        [("deleted", &deleted), ("doubled", &doubled), ("swapped", &swapped)];
+    let changes: [(&str, Change<'_>); 3] = [("deleted", &deleted), ("doubled", &doubled), ("swapped", &swapped)];
     for (what, change) in changes {
         let (publish, batch) = altered(context, &topic, &record, change);
         let (copied, _dir) = copy(world, &tp, record.offset, &publish);
