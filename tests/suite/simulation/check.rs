@@ -1,7 +1,7 @@
 //! One simulated history: run it, let it drain, and compare what came out.
 
 use super::cluster::{Cluster, Wrap};
-use super::contents::{Contents, Entry, partitions, recomputed, records, written};
+use super::contents::{Contents, Output, Readers, partitions, recomputed, records, written};
 use super::pipeline::{self, LATER};
 use super::plot::{INPUTS, Plot, Theme};
 use super::schemas::Remembering;
@@ -86,8 +86,9 @@ impl Reference {
         (0..acts).try_for_each(|_| cluster.act())?;
         cluster.drain()?;
         drop(made);
-        let contents = written(&cluster)?;
-        let again = recomputed(&cluster)?;
+        let mut readers = Readers::default();
+        let contents = written(&cluster, &mut readers)?;
+        let again = recomputed(&cluster, &mut readers)?;
         cluster.exact.as_ref().map_or(Ok(()), |exact| exact.verify(&again, &cluster.log))?;
         same("what was written is what the task's log gives", &of_parents(&contents, ".log."), &again)?;
         if cluster.shared.plot.has(Theme::Promotions) {
@@ -192,7 +193,7 @@ fn same(what: &str, found: &Contents, expected: &Contents) -> Result<(), String>
         let [left, right] = [found, expected].map(|contents| contents.get(key).map_or(&[][..], Vec::as_slice));
         if let Some(at) = (0..left.len().max(right.len())).find(|at| left.get(*at) != right.get(*at)) {
             let (tp, parent) = key;
-            let [left, right]: [Option<&Entry>; 2] = [left.get(at), right.get(at)];
+            let [left, right]: [Option<&Output>; 2] = [left.get(at), right.get(at)];
             return Err(format!("{what}: {tp}, output {at} of {parent} is\n  {left:?} and not\n  {right:?}"));
         }
     }

@@ -14,33 +14,38 @@ use flow::wire::{LogReader, Raw};
 use runtime::context::Context;
 use runtime::log::{Header, Record, TopicPartition};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// One item or public record: what released it, its event, and all that it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct Output {
     pub trigger: Trigger,
     pub id: String,
     pub text: String,
 }
 
-/// Entries by partition and the partition whose task wrote them, in the order of their numbers.
-pub type Contents = BTreeMap<(TopicPartition, String), Vec<Entry>>;
+/// Outputs by partition and the partition whose task wrote them, in the order of their numbers.
+pub type Contents = BTreeMap<(TopicPartition, String), Vec<Output>>;
+
+/// Readers of internal logs by topic. Making one takes longer than reading with it.
+#[derive(Default)]
+pub struct Readers(BTreeMap<std::sync::Arc<str>, LogReader>);
 
 /// Everything that tasks wrote to internal logs and to public topics of results.
-pub fn written(cluster: &Cluster) -> Result<Contents, String> {
+pub fn written(cluster: &Cluster, readers: &mut Readers) -> Result<Contents, String> {
     let context = &cluster.context;
     let names = &context.plan.names;
     let logs = names.entity_logs.iter().chain([&names.features_log, &names.journal_log]);
     let mut contents = Contents::new();
     for tp in logs.chain([&names.outcomes, &names.predictions]).flat_map(|topic| partitions(topic)) {
-        collect(context, &tp, &records(cluster, &tp)?, &mut contents)?;
+        collect(context, &tp, &records(cluster, &tp)?, readers, &mut contents)?;
     }
     Ok(contents)
 }
 
 /// What each task must have written, computed anew from the log it reads. On the way its state is compared with that of
 /// every snapshot.
-pub fn recomputed(cluster: &Cluster) -> Result<Contents, String> {
+pub fn recomputed(cluster: &Cluster, readers: &mut Readers) -> Result<Contents, String> {
     let (context, mut contents) = (&cluster.context, Contents::new());
     for kind in cluster.kinds.iter().filter(|kind| kind.role != Role::Validator) {
         let mut to: BTreeMap<TopicPartition, Vec<Record>> = BTreeMap::new();
@@ -54,7 +59,7 @@ pub fn recomputed(cluster: &Cluster) -> Result<Contents, String> {
             }
         }
         for (tp, records) in to {
-            collect(context, &tp, &records, &mut contents)?;
+            collect(context, &tp, &records, readers, &mut contents)?;
         }
     }
     Ok(contents)
@@ -100,15 +105,24 @@ fn outputs(cluster: &Cluster, kind: &Kind, tp: &TopicPartition) -> Result<Vec<Ou
     Ok(out)
 }
 
-fn collect(context: &Context, tp: &TopicPartition, records: &[Record], into: &mut Contents) -> Result<(), String> {
+fn collect(
+    context: &Context,
+    tp: &TopicPartition,
+    records: &[Record],
+    Readers(readers): &mut Readers,
+    into: &mut Contents,
+) -> Result<(), String> {
     let names = &context.plan.names;
     if *tp.topic == *names.outcomes || *tp.topic == *names.predictions {
         return public_entries(tp, records, into);
     }
-    let mut reader = context.reader(&tp.topic).map_err(|error| error.to_string())?;
+    let reader = match readers.entry(tp.topic.clone()) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(unknown) => unknown.insert(context.reader(&tp.topic).map_err(|error| error.to_string())?),
+    };
     let mut numbers = Reader::default();
     for record in records {
-        items(context, tp, (&mut reader, &mut numbers), record, into)?;
+        items(context, tp, (reader, &mut numbers), record, into)?;
     }
     Ok(())
 }
@@ -140,7 +154,7 @@ fn items(
             |refusal| format!("{tp}@{}: number {number} of {}: {refusal:?}", record.offset, show(context, place));
         if taken.map_err(refused)? {
             let id = batch.items.ids().value(row).to_owned();
-            let entry = Entry { trigger, id, text: text(&batch.items, row) };
+            let entry = Output { trigger, id, text: text(&batch.items, row) };
             into.entry((tp.clone(), show(context, place))).or_default().push(entry);
         }
     }
@@ -183,7 +197,7 @@ fn public_entries(tp: &TopicPartition, records: &[Record], into: &mut Contents) 
             seen.insert(parent.clone(), trigger);
             let id = record.header("ce_id").and_then(|id| id.text()).ok_or("no id")?.to_owned();
             let text = format!("{:?} {:?}", record.key, record.value);
-            into.entry((tp.clone(), parent)).or_default().push(Entry { trigger, id, text });
+            into.entry((tp.clone(), parent)).or_default().push(Output { trigger, id, text });
         }
     }
     Ok(())

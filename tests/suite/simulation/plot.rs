@@ -5,8 +5,8 @@ use runtime::simulated::Random;
 /// Sets of events and labels that histories draw from.
 pub const INPUTS: usize = 3;
 /// How much happens before the faults stop.
-const ACTS_MIN: usize = 120;
-const ACTS_SPREAD: usize = 400;
+const ACTS_MIN: usize = 80;
+const ACTS_SPREAD: usize = 300;
 
 /// What may be in a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
