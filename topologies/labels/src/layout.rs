@@ -59,7 +59,12 @@ impl Layout {
         if let Some((at, prediction)) = &self.prediction
             && columns.column(*at).is_valid(row)
         {
-            return Input::Prediction(prediction.read(columns.column(*at).as_struct(), row, (time_us, items.spot(row)), routes));
+            return Input::Prediction(prediction.read(
+                columns.column(*at).as_struct(),
+                row,
+                (time_us, items.spot(row)),
+                routes,
+            ));
         }
         if let Some(label) = self.label.map(|at| columns.column(at)).filter(|label| label.is_valid(row)) {
             let value = label.as_struct().column(0).as_primitive::<Float64Type>().value(row);
