@@ -17,7 +17,7 @@ use flow::names::Names;
 use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Sequencer, Step};
 use flow::snapshot::{Error, State};
-use flow::state::{Outcomes, TaskState};
+use flow::state::TaskState;
 use model::Column;
 use std::sync::Arc;
 
@@ -27,7 +27,6 @@ pub struct Inputs {
     names: Arc<Names>,
     pub(crate) profiles: Arc<dyn Profiles>,
     pub(crate) watches: Vec<Watch>,
-    pub(crate) ledger: Outcomes,
     output: Output,
     pub(crate) digest: String,
 }
@@ -61,7 +60,6 @@ impl Inputs {
         Inputs {
             sequencer: setup.sequencer(),
             watches: setup.windows(Source::Inputs).map(watch).collect(),
-            ledger: Outcomes::default(),
             output: setup.output(),
             digest: setup.digest.to_owned(),
             names: setup.names,
@@ -77,7 +75,7 @@ impl Inputs {
 
 impl Processor for Inputs {
     fn process(&mut self, batch: &LogBatch, out: &mut Outbox) -> Result<(), Stop> {
-        let Inputs { sequencer, names, profiles, watches, ledger, output, .. } = self;
+        let Inputs { sequencer, names, profiles, watches, output, .. } = self;
         let own = sequencer.own();
         let items = &batch.items;
         watches.iter_mut().for_each(|watch| watch.find(items));
@@ -89,11 +87,11 @@ impl Processor for Inputs {
                     return Ok(());
                 }
                 Step::Mark(watermark_us) => {
-                    fold(watches, items, &mut run, (&mut *ledger, edges));
+                    fold(watches, items, &mut run, edges);
                     watches.iter_mut().for_each(|watch| output.close(&mut watch.windows, watermark_us, position));
                 }
                 Step::Offer(number, control) => {
-                    fold(watches, items, &mut run, (&mut *ledger, edges));
+                    fold(watches, items, &mut run, edges);
                     for watch in watches.iter_mut() {
                         let next = watch.reference(control, &**profiles, items);
                         watch.next = next.map_err(|reason| Stop::Fenced { log: names.show(own), number, reason })?;
@@ -103,13 +101,12 @@ impl Processor for Inputs {
             }
             Ok(())
         })?;
-        fold(watches, items, &mut run, (ledger, sequencer.edges()));
+        fold(watches, items, &mut run, sequencer.edges());
         output.flush(out)
     }
 
     fn save(&self) -> TaskState {
         let mut state = TaskState::new(&self.digest);
-        state.ledger = self.ledger;
         self.sequencer.save(&mut state);
         state
     }
@@ -125,18 +122,14 @@ impl Processor for Inputs {
 
 /// Folds a run of items into the windows of every monitor and forgets it. An item that no monitor counted, because there
 /// is no model yet or its window is closed, is filtered.
-fn fold(watches: &mut [Watch], items: &Items, run: &mut Vec<usize>, (ledger, edges): (&mut Outcomes, &mut Edges)) {
+fn fold(watches: &mut [Watch], items: &Items, run: &mut Vec<usize>, edges: &mut Edges) {
     if run.is_empty() {
         return;
     }
     let mut counted = vec![false; run.len()];
     watches.iter_mut().for_each(|watch| watch.fold(items, run, &mut counted));
-    for (row, counted) in run.iter().zip(&counted) {
-        edges.ended(items.spot(*row), if *counted { End::Emitted } else { End::Filtered });
-    }
-    let emitted = counted.iter().filter(|counted| **counted).count() as u64;
-    ledger.emitted += emitted;
-    ledger.filtered += run.len() as u64 - emitted;
+    let end = |counted: &bool| if *counted { End::Emitted } else { End::Filtered };
+    edges.ended(run.iter().zip(&counted).map(|(row, counted)| (items.spot(*row), end(counted))));
     run.clear();
 }
 

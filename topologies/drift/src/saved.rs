@@ -125,7 +125,6 @@ impl State for Inputs {
         for (watch, saved) in self.watches.iter_mut().zip(own) {
             watch.restore(saved, &*self.profiles)?;
         }
-        self.ledger = header.state.ledger;
         self.sequencer.restore(&header)
     }
 
@@ -174,7 +173,6 @@ impl State for Scores {
         }
         let marks = marks.into_iter().map(|(topic, partition, mark)| (Place { topic, partition }, mark));
         self.marks = Marks::restore(marks.collect(), watermark);
-        self.counting.ledger = header.state.ledger;
         self.sequencer.restore(&header)
     }
 
@@ -214,7 +212,7 @@ impl State for JudgeTask {
         let Blob { header, own } = Blob::<Vec<SavedJudge>>::read(blob)?;
         check(own.iter().map(|saved| saved.monitor.as_str()), self.judges.iter().map(|judge| judge.monitor()))?;
         self.judges.iter_mut().zip(own).for_each(|(judge, saved)| judge.restore(saved));
-        self.taken = header.state.ledger.emitted;
+        self.taken = header.state.asides.sketches;
         self.next = header.position;
         Ok(self.next)
     }

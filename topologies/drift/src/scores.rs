@@ -19,8 +19,9 @@ use flow::names::{Names, Place};
 use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Position, Sequencer, Step};
 use flow::snapshot::{Error, State};
-use flow::state::{Outcomes, TaskState};
+use flow::state::TaskState;
 use model::profile::SCORE;
+use std::iter::once;
 use std::sync::Arc;
 
 /// The step-one task of one partition of the journal, for all monitors of a pipeline.
@@ -36,7 +37,6 @@ pub(crate) struct Counting {
     names: Arc<Names>,
     pub(crate) profiles: Arc<dyn Profiles>,
     pub(crate) watches: Vec<Watch>,
-    pub(crate) ledger: Outcomes,
     /// All items of one task have the reader's schema, so positions are looked up once.
     places: Option<Places>,
 }
@@ -101,7 +101,6 @@ impl Scores {
                 names: setup.names,
                 profiles: setup.profiles,
                 watches,
-                ledger: Outcomes::default(),
                 places: None,
             },
         }
@@ -134,7 +133,6 @@ impl Processor for Scores {
 
     fn save(&self) -> TaskState {
         let mut state = TaskState::new(&self.digest);
-        state.ledger = self.counting.ledger;
         self.sequencer.save(&mut state);
         state
     }
@@ -168,9 +166,7 @@ impl Counting {
                 counted |= watch.add(scored, &*self.profiles).map_err(Stop::Other)?;
             }
         }
-        let ledger = &mut self.ledger;
-        *if counted { &mut ledger.emitted } else { &mut ledger.filtered } += 1;
-        edges.ended(items.spot(row), if counted { End::Emitted } else { End::Filtered });
+        edges.ended(once((items.spot(row), if counted { End::Emitted } else { End::Filtered })));
         Ok(())
     }
 }

@@ -92,7 +92,7 @@ impl JudgeTask {
 
     pub(crate) fn save(&self) -> TaskState {
         let mut state = TaskState::new(&self.digest);
-        state.ledger.emitted = self.taken;
+        state.asides.sketches = self.taken;
         state
     }
 

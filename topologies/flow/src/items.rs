@@ -6,8 +6,9 @@ use crate::names::Place;
 use crate::reader::Trigger;
 use crate::sizes::Sizes;
 use crate::wire::Origin;
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringArray, StructArray};
-use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray, StructArray};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -57,13 +58,34 @@ pub struct LogBatch {
     pub items: Arc<Items>,
 }
 
-/// Items as columns. Cheap to clone through its `Arc`; a held item is this and a row number.
+/// Items as columns, each found and typed once. Cheap to clone through its `Arc`; a held item is this and a row number.
 #[derive(Debug, Clone)]
 pub struct Items {
     columns: StructArray,
+    parent: ScalarBuffer<i32>,
+    trigger_offset: ScalarBuffer<i64>,
+    trigger_item: ScalarBuffer<i32>,
+    index: ScalarBuffer<i32>,
+    origin_partition: ScalarBuffer<i32>,
+    origin_offset: ScalarBuffer<i64>,
+    time_us: ScalarBuffer<i64>,
+    ids: StringArray,
+    keys: StringArray,
+    event: Option<usize>,
+    features: Option<usize>,
+    prediction: Option<usize>,
+    label: Option<LabelColumns>,
     origin_topics: Vec<u16>,
     parent_topics: Vec<u16>,
     event_sizes: Sizes,
+}
+
+/// The label part of items, typed.
+#[derive(Debug, Clone)]
+struct LabelColumns {
+    nulls: Option<NullBuffer>,
+    value: ScalarBuffer<f64>,
+    event_time_us: ScalarBuffer<i64>,
 }
 
 /// The envelope columns of [`Items`] as plain slices.
@@ -107,8 +129,34 @@ const KEY: usize = 9;
 impl Items {
     /// Wraps the struct column of items; the others hold each item's source topic and its parent's, by name number.
     pub(crate) fn new(columns: StructArray, origin_topics: Vec<u16>, parent_topics: Vec<u16>) -> Self {
-        let event = columns.column_by_name("event").map(|column| column.as_struct());
-        Items { event_sizes: Sizes::of(event), columns, origin_topics, parent_topics }
+        let ints = |at: usize| columns.column(at).as_primitive::<Int32Type>().values().clone();
+        let longs = |at: usize| columns.column(at).as_primitive::<Int64Type>().values().clone();
+        let part = |name: &str| columns.fields().iter().position(|field| field.name() == name);
+        let event = part("event");
+        let label = part("label").map(|at| columns.column(at).as_struct()).map(|label| LabelColumns {
+            nulls: label.nulls().cloned(),
+            value: label.column(0).as_primitive::<Float64Type>().values().clone(),
+            event_time_us: label.column(1).as_primitive::<TimestampMicrosecondType>().values().clone(),
+        });
+        Items {
+            parent: ints(PARENT),
+            trigger_offset: longs(TRIGGER_OFFSET),
+            trigger_item: ints(TRIGGER_ITEM),
+            index: ints(INDEX),
+            origin_partition: ints(ORIGIN_PARTITION),
+            origin_offset: longs(ORIGIN_OFFSET),
+            time_us: columns.column(TIME).as_primitive::<TimestampMicrosecondType>().values().clone(),
+            ids: columns.column(ID).as_string().clone(),
+            keys: columns.column(KEY).as_string().clone(),
+            event_sizes: Sizes::of(event.map(|at| columns.column(at).as_struct())),
+            features: part("features"),
+            prediction: part("prediction"),
+            event,
+            label,
+            columns,
+            origin_topics,
+            parent_topics,
+        }
     }
 
     /// How many items there are.
@@ -121,24 +169,17 @@ impl Items {
         self.columns.is_empty()
     }
 
-    fn ints(&self, at: usize) -> &[i32] {
-        self.columns.column(at).as_primitive::<Int32Type>().values()
-    }
-
-    fn longs(&self, at: usize) -> &[i64] {
-        self.columns.column(at).as_primitive::<Int64Type>().values()
-    }
-
     /// The envelope columns.
+    #[inline]
     pub fn envelope(&self) -> Envelope<'_> {
         Envelope {
-            parent: self.ints(PARENT),
-            trigger_offset: self.longs(TRIGGER_OFFSET),
-            trigger_item: self.ints(TRIGGER_ITEM),
-            index: self.ints(INDEX),
-            origin_partition: self.ints(ORIGIN_PARTITION),
-            origin_offset: self.longs(ORIGIN_OFFSET),
-            time_us: self.columns.column(TIME).as_primitive::<TimestampMicrosecondType>().values(),
+            parent: &self.parent,
+            trigger_offset: &self.trigger_offset,
+            trigger_item: &self.trigger_item,
+            index: &self.index,
+            origin_partition: &self.origin_partition,
+            origin_offset: &self.origin_offset,
+            time_us: &self.time_us,
         }
     }
 
@@ -148,29 +189,36 @@ impl Items {
     }
 
     /// Where the event of a row came from.
+    #[inline]
     pub fn origin(&self, row: usize) -> Origin {
-        let partition = self.ints(ORIGIN_PARTITION)[row] as u16;
-        Origin { place: Place { topic: self.origin_topics[row], partition }, offset: self.longs(ORIGIN_OFFSET)[row] }
+        let partition = self.origin_partition[row] as u16;
+        Origin { place: Place { topic: self.origin_topics[row], partition }, offset: self.origin_offset[row] }
     }
 
     /// Where the ledger counts a row.
+    #[inline]
     pub fn spot(&self, row: usize) -> Spot {
         Spot::of(self.parent_topics[row], self.origin(row))
     }
 
+    /// Rows as the ledger counts them when they are taken: the parent's topic and the origin.
+    pub(crate) fn taken(&self, rows: Range<usize>) -> impl Iterator<Item = (u16, Origin)> {
+        rows.map(|row| (self.parent_topics[row], self.origin(row)))
+    }
+
     /// Event ids.
     pub fn ids(&self) -> &StringArray {
-        self.columns.column(ID).as_string()
+        &self.ids
     }
 
     /// Canonical texts of the log's entity key; empty where the key is null.
     pub fn keys(&self) -> &StringArray {
-        self.columns.column(KEY).as_string()
+        &self.keys
     }
 
     /// The event record, null for items that are none.
     pub fn event(&self) -> Option<&StructArray> {
-        self.part("event")
+        self.part(self.event)
     }
 
     /// About how many bytes the event of a row takes in a record.
@@ -180,23 +228,22 @@ impl Items {
 
     /// The features computed so far.
     pub fn features(&self) -> Option<&StructArray> {
-        self.part("features")
+        self.part(self.features)
     }
 
     /// The label part: value and event time.
+    #[inline]
     pub fn label(&self) -> Option<Labels<'_>> {
-        let part = self.part("label")?;
-        let value = part.column(0).as_any().downcast_ref::<Float64Array>()?;
-        Some(Labels { part, value, event_time_us: part.column(1).as_primitive::<TimestampMicrosecondType>().values() })
+        self.label.as_ref().map(|columns| Labels { columns })
     }
 
     /// The prediction part.
     pub fn prediction(&self) -> Option<&StructArray> {
-        self.part("prediction")
+        self.part(self.prediction)
     }
 
-    fn part(&self, name: &str) -> Option<&StructArray> {
-        self.columns.column_by_name(name).map(|column| column.as_struct())
+    fn part(&self, at: Option<usize>) -> Option<&StructArray> {
+        at.map(|at| self.columns.column(at).as_struct())
     }
 
     /// One column of the event record.
@@ -213,14 +260,15 @@ impl Items {
 /// The label part of items.
 #[derive(Debug, Clone, Copy)]
 pub struct Labels<'a> {
-    part: &'a StructArray,
-    value: &'a Float64Array,
-    event_time_us: &'a [i64],
+    columns: &'a LabelColumns,
 }
 
 impl Labels<'_> {
     /// Label value and event time of a row; `None` where the item carries no label.
+    #[inline]
     pub fn get(&self, row: usize) -> Option<(f64, i64)> {
-        self.part.is_valid(row).then(|| (self.value.value(row), self.event_time_us[row]))
+        let LabelColumns { nulls, value, event_time_us } = self.columns;
+        let there = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+        there.then(|| (value[row], event_time_us[row]))
     }
 }

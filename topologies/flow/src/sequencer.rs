@@ -154,6 +154,8 @@ impl Sequencer {
     {
         let envelope = items.envelope();
         let prediction = items.prediction();
+        // Repeats are rare, so that the items taken are mostly all there are.
+        let mut fresh = head.items.start;
         for (item, row) in head.items.clone().enumerate() {
             let parent = envelope.parent[row] as usize;
             let (Some(known), Some(number)) = (head.parents.get(parent), numbers.get_mut(parent)) else {
@@ -172,9 +174,10 @@ impl Sequencer {
                 Stop::refused(&self.names, (self.own, head.offset), place, (this, trigger), refusal)
             })?;
             if !taken {
+                self.edges.took(items.taken(fresh..row));
+                fresh = row + 1;
                 continue;
             }
-            self.edges.took(place.topic, items.origin(row));
             if let Some(hold) = self.hold.as_mut().filter(|_| !prediction.is_some_and(|part| part.is_valid(row))) {
                 let time_us = envelope.time_us[row];
                 if time_us >= self.marks.watermark_us() {
@@ -185,6 +188,7 @@ impl Sequencer {
             }
             each(Position { offset: head.offset, item: item as i32 }, Step::Item(items, row), &mut self.edges)?;
         }
+        self.edges.took(items.taken(fresh..head.items.end));
         Ok(())
     }
 
@@ -238,7 +242,7 @@ impl Sequencer {
     /// Notes what a commit's metadata carries of the reading side.
     pub fn save(&self, state: &mut TaskState) {
         state.fence = self.fence;
-        state.ledger.behind = self.behind;
+        state.asides.behind = self.behind;
         state.note_taken(&self.reader, &self.names);
     }
 }

@@ -15,30 +15,24 @@ pub const INLINE_CHARS_MAX: usize = 3_000;
 /// Version of the blob's layout.
 pub const VERSION: u32 = 1;
 
-/// What ended how, cumulative since the task's first record.
+/// What is counted beside the ledger, cumulative since the task's first record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcomes {
-    /// Emitted downstream.
-    #[serde(default)]
-    pub emitted: u64,
-    /// Ignored on purpose.
-    #[serde(default)]
-    pub filtered: u64,
-    /// Copies of an event already seen.
-    #[serde(default)]
-    pub duplicate: u64,
-    /// Too late, written to the late topic.
-    #[serde(default)]
-    pub late: u64,
-    /// Dead-lettered.
-    #[serde(default)]
-    pub dead: u64,
-    /// Behind the watermark when they came, applied at once. A share of `emitted`, not an outcome of its own.
+pub struct Asides {
+    /// Items behind the watermark when they came, applied at once.
     #[serde(default)]
     pub behind: u64,
-    /// Copies of an event that disagree with the first. A share of `duplicate`.
+    /// Copies of an event that disagree with the first.
     #[serde(default)]
     pub conflict: u64,
+    /// Sketches taken (judges of monitors).
+    #[serde(default)]
+    pub sketches: u64,
+}
+
+impl Asides {
+    fn is_none(&self) -> bool {
+        *self == Asides::default()
+    }
 }
 
 /// The last item taken from a parent: topic, partition, number, trigger.
@@ -64,9 +58,9 @@ pub struct TaskState {
     /// The mark written last, kept apart from `max` (validators).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<i64>,
-    /// Ledger counters.
-    #[serde(default)]
-    pub ledger: Outcomes,
+    /// What is counted beside the ledger.
+    #[serde(default, skip_serializing_if = "Asides::is_none")]
+    pub asides: Asides,
     /// What was counted for the ledger in the newest buckets of source offsets (validators).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sums: Vec<SavedSums>,

@@ -16,10 +16,11 @@ use flow::names::{Names, Place};
 use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Position, Sequencer, Step};
 use flow::snapshot::State;
-use flow::state::{Outcomes as Ledger, TaskState};
+use flow::state::TaskState;
 use flow::wire::{Draft, Rows};
 use schemas::key::log_partition;
 use serde::{Deserialize, Serialize};
+use std::iter::once;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -82,7 +83,7 @@ impl Processor for Journal {
 
     fn save(&self) -> TaskState {
         let mut state = TaskState::new(&self.pairing.settings.digest);
-        state.ledger = self.pairing.ledger;
+        state.asides.conflict = self.pairing.conflicts;
         self.pairing.emitter.save(&mut state, self.sequencer.names());
         self.sequencer.save(&mut state);
         state
@@ -110,7 +111,8 @@ pub(crate) struct Pairing {
     pub(crate) forwarded_us: Option<i64>,
     /// A mark that is still to be written.
     mark_us: Option<i64>,
-    pub(crate) ledger: Ledger,
+    /// Copies of events that disagree with the first.
+    pub(crate) conflicts: u64,
     pub(crate) counts: Counts,
     scratch: Scratch,
 }
@@ -126,7 +128,7 @@ impl Pairing {
             outcomes: Outcomes::default(),
             forwarded_us: None,
             mark_us: None,
-            ledger: Ledger::default(),
+            conflicts: 0,
             counts: Counts::default(),
             scratch: Scratch::default(),
         }
@@ -137,10 +139,9 @@ impl Pairing {
             Step::Item(items, row) => self.item(position, (items, row), edges)?,
             Step::Mark(watermark_us) => {
                 self.mark(watermark_us);
-                let forgotten = self.table.forget(watermark_us, |spot| edges.ended(spot, End::Filtered));
+                let forgotten = self.table.forget(watermark_us, |spot| edges.ended(once((spot, End::Filtered))));
                 self.counts.waiting -= forgotten;
                 self.counts.forgotten += forgotten;
-                self.ledger.filtered += forgotten;
             }
             // The journal's control state is its parents, which the sequencer has taken.
             Step::Offer(..) | Step::Fence(_) => {}
@@ -168,23 +169,20 @@ impl Pairing {
         match self.table.update(xxh3_128(id.as_bytes()), |known| meet(known, input)) {
             Met::Waits => self.counts.waiting += 1,
             Met::Copy { conflict } => {
-                self.ledger.duplicate += 1;
-                self.ledger.conflict += u64::from(conflict);
-                edges.ended(items.spot(row), End::Duplicate);
+                self.conflicts += u64::from(conflict);
+                edges.ended(once((items.spot(row), End::Duplicate)));
             }
             Met::SecondLabel => {
-                self.ledger.duplicate += 1;
                 self.counts.second_labels += 1;
-                edges.ended(items.spot(row), End::Duplicate);
+                edges.ended(once((items.spot(row), End::Duplicate)));
             }
             Met::AfterOutcome => {
-                self.ledger.filtered += 1;
                 self.counts.predictions_after += 1;
-                edges.ended(items.spot(row), End::Filtered);
+                edges.ended(once((items.spot(row), End::Filtered)));
             }
             Met::Pair(event, label, prediction) => {
                 let spots: [Option<Spot>; 3] = [Some(event.spot), Some(label.spot()), prediction.map(|one| one.spot)];
-                spots.into_iter().flatten().for_each(|spot| edges.ended(spot, End::Emitted));
+                edges.ended(spots.into_iter().flatten().map(|spot| (spot, End::Emitted)));
                 self.pair((position, id), (&event, &label, prediction), edges);
             }
         }
@@ -202,10 +200,9 @@ impl Pairing {
         self.counts.waiting -= 1 + waited;
         self.counts.outcomes += 1;
         self.counts.scored += waited;
-        self.ledger.emitted += 2 + waited;
         let trigger = self.emitter.trigger(position);
         self.outcomes.push(trigger, id, (event, label, prediction));
-        edges.wrote(self.settings.outcomes, label.origin);
+        edges.wrote(&[self.settings.outcomes], once(label.origin));
         let known_us = label.known_us;
         let time_us = if made(Flaw::LabelTimeAlone) { known_us } else { known_us.max(event.time_us) };
         for target in &self.settings.targets {
@@ -213,7 +210,7 @@ impl Pairing {
             let partition = log_partition(key, u32::from(target.partitions)) as u16;
             let place = Place { topic: target.log, partition };
             let trigger = self.emitter.trigger(position);
-            edges.wrote(target.log, label.origin);
+            edges.wrote(&[target.log], once(label.origin));
             let parts = self.emitter.item(place, trigger, label.origin, (time_us, id, key), LABEL_BYTES);
             parts.values.push(label.value);
             parts.event_time_us.push(event.time_us);

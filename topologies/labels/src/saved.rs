@@ -64,7 +64,7 @@ impl State for Journal {
         pairing.counts = own.counts;
         pairing.forwarded_us = own.mark;
         pairing.routes.restore(own.routes);
-        pairing.ledger = header.state.ledger;
+        pairing.conflicts = header.state.asides.conflict;
         pairing.emitter.restore(&header.state, self.sequencer.names());
         self.sequencer.restore(&header)
     }

@@ -23,34 +23,33 @@ fn check_order(holds: bool, script: &str, expected: &Expect) {
         let mut harness = Harness::new(holds, HORIZON_S);
         let records = harness.records(script);
         let lines = harness.run(&records, size);
-        (lines, harness.state(), harness.counts(), records)
+        (lines, harness.state(), (harness.counts(), harness.ended()), records)
     };
-    let (lines, state, counts, records) = run(1);
+    let (lines, state, (counts, ended), records) = run(1);
     for size in [7, 4096] {
         let (again, saved, counted, _) = run(size);
-        assert_eq!((&again, &saved, counted), (&lines, &state, counts), "in batches of {size}");
+        assert_eq!((&again, &saved, counted), (&lines, &state, (counts, ended)), "in batches of {size}");
     }
     let items = script.lines().flat_map(|line| line.split(" + ")).filter(|part| part.contains('=')).count() as u64;
-    let ledger = state.ledger;
-    assert_eq!(ledger.emitted + ledger.filtered + ledger.duplicate + counts.waiting, items, "the ledger: {ledger:?}");
+    assert_eq!((ended.total(), ended.waiting), (items, counts.waiting), "the ledger: {ended:?}");
     for at in 0..=records.len() {
         let mut harness = Harness::new(holds, HORIZON_S);
         harness.records(script);
         let nothing = harness.feed(&records[..at], 3, true).unwrap();
         assert_eq!(nothing, [""; 0], "a replay writes nothing");
         harness.feed(&records[at..], 3, false).unwrap();
-        assert_eq!(harness.state(), state, "restarted at record {at}");
+        assert_eq!((harness.state(), harness.ended()), (state.clone(), ended), "restarted at record {at}");
     }
     for size in [1, 7, 4096] {
         check_snapshots(holds, script, size);
     }
     let counters = format!(
         "{lines}\nemitted {} filtered {} duplicate {} (conflict {}) behind {} waiting {}\n",
-        ledger.emitted,
-        ledger.filtered,
-        ledger.duplicate,
-        ledger.conflict,
-        ledger.behind,
+        ended.emitted,
+        ended.filtered,
+        ended.duplicate,
+        state.asides.conflict,
+        state.asides.behind,
         counts.waiting,
         lines = lines.join("\n"),
     );
@@ -69,6 +68,7 @@ fn check_snapshots(holds: bool, script: &str, size: usize) {
         let blob = live.saved().cut();
         cuts.push((live.saved().collect(1).unwrap(), blob, live.saved().hash()));
     }
+    let ended = live.ended();
     for at in 1..=cuts.len() {
         let mut merged = Merged::default();
         cuts[..at].iter().for_each(|(changes, ..)| merged.add(&changes.bytes).unwrap());
@@ -85,6 +85,7 @@ fn check_snapshots(holds: bool, script: &str, size: usize) {
             assert_eq!(&again.feed(batch, size, false).unwrap(), output, "restored at batch {at} of {size}");
         }
         assert_eq!((again.state(), again.counts()), (live.state(), live.counts()), "restored at batch {at} of {size}");
+        assert_eq!(again.ended(), ended, "restored at batch {at} of {size}");
         assert_eq!(again.saved().hash(), live.saved().hash());
     }
 }

@@ -44,7 +44,6 @@ impl State for Scorer {
         scoring.prepare(header.state.fence, &control).map_err(|stop| Error::Blob(stop.to_string()))?;
         (scoring.champion, scoring.control) = (scoring.next.take(), control);
         scoring.forwarded_us = forwarded_us;
-        scoring.ledger = header.state.ledger;
         scoring.emitter.restore(&header.state, self.sequencer.names());
         self.sequencer.restore(&header)
     }

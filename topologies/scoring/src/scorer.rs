@@ -11,7 +11,7 @@ use flow::names::{Names, Place};
 use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Position, Sequencer, Step};
 use flow::snapshot::State;
-use flow::state::{Outcomes, TaskState};
+use flow::state::TaskState;
 use flow::wire::{Draft, Error as WireError};
 use schemas::key::{key_text, log_partition};
 use std::sync::Arc;
@@ -44,7 +44,6 @@ impl Scorer {
             next: None,
             emitter: Emitter::new(own),
             predictions: Predictions::default(),
-            ledger: Outcomes::default(),
             forwarded_us: None,
             mark_us: None,
             suppressed: false,
@@ -90,7 +89,6 @@ impl Processor for Scorer {
 
     fn save(&self) -> TaskState {
         let mut state = TaskState::new(&self.scoring.settings.feature_set);
-        state.ledger = self.scoring.ledger;
         self.scoring.emitter.save(&mut state, self.sequencer.names());
         self.sequencer.save(&mut state);
         state
@@ -121,7 +119,6 @@ pub(crate) struct Scoring {
     pub(crate) next: Option<Arc<Champion>>,
     pub(crate) emitter: Emitter<Scored>,
     predictions: Predictions,
-    pub(crate) ledger: Outcomes,
     /// The greatest mark forwarded so far.
     pub(crate) forwarded_us: Option<i64>,
     /// A mark that is still to be written.
@@ -159,8 +156,7 @@ impl Scoring {
             return Ok(());
         }
         let Some(champion) = self.champion.clone() else {
-            self.ledger.filtered += run.len() as u64;
-            run.iter().for_each(|(_, row)| edges.ended(items.spot(*row), End::Filtered));
+            edges.ended(run.iter().map(|(_, row)| (items.spot(*row), End::Filtered)));
             return Ok(());
         };
         let scores = if self.suppressed {
@@ -173,13 +169,9 @@ impl Scoring {
             scores.map_err(|error| Stop::Other(format!("model {} cannot score: {error}", champion.name)))?
         };
         self.emit(&run, items, &scores, &champion);
-        for (_, row) in &run {
-            let origin = items.origin(*row);
-            edges.ended(items.spot(*row), End::Emitted);
-            edges.wrote(self.settings.journal, origin);
-            edges.wrote(self.settings.predictions, origin);
-        }
-        self.ledger.emitted += run.len() as u64;
+        edges.ended(run.iter().map(|(_, row)| (items.spot(*row), End::Emitted)));
+        let topics = [self.settings.journal, self.settings.predictions];
+        edges.wrote(&topics, run.iter().map(|(_, row)| items.origin(*row)));
         self.run = run;
         self.run.clear();
         Ok(())

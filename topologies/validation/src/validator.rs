@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 use flow::ledger::{Buckets, Counts, Fate, OUTSIDE, OriginHash, Row, Side, bucket};
 use flow::names::{Names, Place};
 use flow::processor::{InRecord, OutRecord, Stop, Task};
-use flow::state::{self, Outcomes, TaskState};
+use flow::state::{self, TaskState};
 use flow::task::SchemaSource;
 use schemas::reject::Reject;
 use sha2::{Digest, Sha256};
@@ -67,7 +67,6 @@ pub struct Validator {
     outputs: Vec<Output>,
     opened: Opened,
     clock: Clock,
-    outcomes: Outcomes,
     hash: OriginHash,
     buckets: Buckets,
     breaker: Breaker,
@@ -93,7 +92,6 @@ impl Validator {
             outputs,
             opened: Opened::new(book, own.partition),
             clock: Clock::default(),
-            outcomes: Outcomes::default(),
             buckets: Buckets::default(),
             breaker,
         })
@@ -108,18 +106,12 @@ impl Validator {
         self.outputs.iter_mut().for_each(|output| output.restore(&state, &self.names));
         self.reader.restore(&state.schemas);
         self.clock = Clock::restore(state.max, state.mark);
-        self.outcomes = state.ledger;
         Ok(())
     }
 
     /// How far the partition has come.
     pub fn progress(&self) -> Progress {
         self.clock.progress()
-    }
-
-    /// What became of all records so far.
-    pub fn outcomes(&self) -> Outcomes {
-        self.outcomes
     }
 
     /// Raises the mark of a quiet partition. From now on the metadata carries it; it is written only after
@@ -193,9 +185,6 @@ impl Validator {
     fn count(&mut self, records: usize, sorted: &Sorted, dead: &[(usize, Reject)]) -> Result<(), Stop> {
         let (emitted, late) = (sorted.rows.len(), sorted.late.len());
         assert_eq!(emitted + late + dead.len(), records, "every record ends in exactly one outcome");
-        self.outcomes.emitted += emitted as u64;
-        self.outcomes.late += late as u64;
-        self.outcomes.dead += dead.len() as u64;
         let mut rejected = dead.iter().peekable();
         for index in 0..records {
             let reject = rejected.next_if(|(at, _)| *at == index);
@@ -278,7 +267,6 @@ impl Task for Validator {
         self.outputs.iter().for_each(|output| output.save(&mut state, &self.names));
         let Progress { max_us, mark_us } = self.clock.progress();
         (state.max, state.mark) = (max_us, mark_us);
-        state.ledger = self.outcomes;
         state.sums = self.buckets.save();
         state.schemas = self.reader.accepted();
         state.text()

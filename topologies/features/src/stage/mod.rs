@@ -24,10 +24,11 @@ use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Position, Sequencer, Step};
 use flow::snapshot::{Changes, State};
 use flow::sql::Expression;
-use flow::state::{Outcomes, TaskState};
+use flow::state::TaskState;
 use flow::wire::Draft;
 use schemas::key::{key_text, log_partition};
 use seen::Seen;
+use std::iter::once;
 use std::sync::Arc;
 
 /// Why a stage cannot be built from its pipeline.
@@ -73,7 +74,6 @@ pub struct Stage {
     seen: Option<Seen>,
     next: Next,
     digest: String,
-    ledger: Outcomes,
     mark_us: Option<i64>,
     marked: bool,
     /// Ids noted before the last cut.
@@ -124,7 +124,6 @@ impl Stage {
             seen: first.then(|| Seen::new(pipeline.events.dedupe_horizon_us)),
             next: Next { topic: number(writes)?, partitions, key: next_entity.key.clone() },
             digest: pipeline.features.digest.clone(),
-            ledger: Outcomes::default(),
             mark_us: None,
             marked: true,
             cut: Changes::default(),
@@ -149,7 +148,7 @@ impl Stage {
     /// Collects what to apply, in order: numbers checked, copies dropped.
     fn collect(&mut self, batch: &LogBatch) -> Result<Work, Stop> {
         let mut work = Work::default();
-        let Stage { sequencer, seen, ledger, .. } = self;
+        let Stage { sequencer, seen, .. } = self;
         sequencer.run(batch, |position, step, edges| {
             match step {
                 Step::Item(items, row) => {
@@ -158,12 +157,9 @@ impl Stage {
                     if label.is_none()
                         && seen.as_mut().is_some_and(|seen| seen.repeats(items.ids().value(row), time_us))
                     {
-                        ledger.duplicate += 1;
-                        edges.ended(items.spot(row), End::Duplicate);
+                        edges.ended(once((items.spot(row), End::Duplicate)));
                         return Ok(());
                     }
-                    let end = if label.is_some() { End::Filtered } else { End::Emitted };
-                    edges.ended(items.spot(row), end);
                     let source = work.source(items);
                     work.steps.push(Apply { source, row, position, time_us, label });
                 }
@@ -197,6 +193,7 @@ impl Stage {
         let feature_bytes: Vec<usize> = work.sources.iter().map(known).collect();
         let keys: Vec<Option<&ArrayRef>> =
             work.sources.iter().map(|source| source.items.event_column(&self.next.key)).collect();
+        work.count(self.next.topic, self.sequencer.edges());
         let (mut event, mut key) = (0, String::new());
         for step in work.steps.iter().filter(|step| step.label.is_none()) {
             let items = &work.sources[step.source].items;
@@ -211,13 +208,11 @@ impl Stage {
             let trigger = self.emitter.trigger(step.position);
             let bytes = items.event_bytes(step.row) + feature_bytes[step.source];
             let (origin, named) = (items.origin(step.row), (step.time_us, id, key.as_str()));
-            self.sequencer.edges().wrote(target.topic, origin);
             let parts = self.emitter.item(target, trigger, origin, named, bytes);
             parts.from.push((step.source, step.row));
             parts.computed.extend_from_slice(&features[event * width..(event + 1) * width]);
             event += 1;
         }
-        self.ledger.emitted += event as u64;
     }
 
     /// Finishes the records of this poll; the mark rides on each partition's last one.
@@ -266,7 +261,6 @@ impl Processor for Stage {
 
     fn save(&self) -> TaskState {
         let mut state = TaskState::new(&self.digest);
-        state.ledger = self.ledger;
         self.sequencer.save(&mut state);
         self.emitter.save(&mut state, self.sequencer.names());
         state
@@ -321,6 +315,15 @@ struct Work {
 }
 
 impl Work {
+    /// Counts for the ledger: events go on to the next log, labels end here.
+    fn count(&self, next: u16, edges: &mut Edges) {
+        let items = |step: &Apply| &self.sources[step.source].items;
+        let end = |step: &Apply| if step.label.is_some() { End::Filtered } else { End::Emitted };
+        edges.ended(self.steps.iter().map(|step| (items(step).spot(step.row), end(step))));
+        let events = self.steps.iter().filter(|step| step.label.is_none());
+        edges.wrote(&[next], events.map(|step| items(step).origin(step.row)));
+    }
+
     /// The number of the batch an item is in; held items come from batches of earlier polls.
     fn source(&mut self, items: &Arc<Items>) -> usize {
         let known = self.sources.iter().rposition(|source| Arc::ptr_eq(&source.items, items));

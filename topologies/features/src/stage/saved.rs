@@ -69,7 +69,6 @@ impl State for Stage {
             seen.set_newest(newest);
         }
         (self.mark_us, self.marked) = (own.mark, own.mark.is_none());
-        self.ledger = header.state.ledger;
         let names = self.sequencer.names().clone();
         self.emitter.restore(&header.state, &names);
         self.sequencer.restore(&header)

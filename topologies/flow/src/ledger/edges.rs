@@ -1,4 +1,6 @@
 //! What one task counts on its edges: items as it takes them from its log, how they ended, and items as it writes them.
+//!
+//! Items come in runs: those of one record, mostly, lie in the same bucket. So a cell is looked up once for a run.
 
 use super::{Counts, End, OUTSIDE, OriginHash, Row, Side, Spot};
 use crate::names::{Names, Place};
@@ -24,6 +26,12 @@ struct Key {
 
 impl Key {
     #[inline]
+    fn of(side: Side, topic: u16, origin: Origin) -> Self {
+        let Spot { source, bucket, .. } = Spot::of(topic, origin);
+        Key { side, topic, source, bucket }
+    }
+
+    #[inline]
     fn slot(self) -> usize {
         let side = usize::from(self.side == Side::Written);
         let (topic, source) = (usize::from(self.topic), usize::from(self.source.topic));
@@ -40,6 +48,33 @@ struct Cell {
     changed: bool,
     /// Its row was asked for, and may still be lost.
     sent: bool,
+}
+
+impl Cell {
+    #[inline]
+    fn wrote(&mut self, run: &Run) {
+        self.counts.emitted += run.many;
+        self.counts.digest = self.counts.digest.wrapping_add(run.digest);
+    }
+}
+
+/// Items that follow each other and lie in the same cell.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    key: Key,
+    /// Number of the cell.
+    cell: u32,
+    hash: OriginHash,
+    many: u64,
+    digest: u128,
+}
+
+impl Run {
+    #[inline]
+    fn add(&mut self, offset: i64) {
+        self.many += 1;
+        self.digest = self.digest.wrapping_add(self.hash.of(offset));
+    }
 }
 
 /// A cell in a snapshot: side, topic, source, bucket, counts, and whether its row is still to be written.
@@ -64,38 +99,93 @@ impl Edges {
         Edges { names, cells, index, recent: [NONE; RECENT], changed, sent }
     }
 
-    /// An item was taken; it waits until it has an end.
+    /// Items were taken, each with its parent's topic and its origin. They wait until they have an end; which of both is
+    /// said first does not matter.
     #[inline]
-    pub fn took(&mut self, parent: u16, origin: Origin) {
-        let Spot { parent, source, bucket } = Spot::of(parent, origin);
-        let cell = self.cell(Key { side: Side::Read, topic: parent, source, bucket });
-        cell.counts.waiting += 1;
-        cell.counts.digest = cell.counts.digest.wrapping_add(cell.hash.of(origin.offset));
+    pub fn took(&mut self, items: impl Iterator<Item = (u16, Origin)>) {
+        let mut run: Option<Run> = None;
+        for (topic, origin) in items {
+            let key = Key::of(Side::Read, topic, origin);
+            if run.as_ref().is_none_or(|run| run.key != key) {
+                let next = self.run(key);
+                self.end_taken(run.replace(next));
+            }
+            run.iter_mut().for_each(|run| run.add(origin.offset));
+        }
+        self.end_taken(run);
     }
 
-    /// A taken item ended.
+    /// Taken items ended.
     #[inline]
-    pub fn ended(&mut self, Spot { parent, source, bucket }: Spot, end: End) {
-        let counts = &mut self.cell(Key { side: Side::Read, topic: parent, source, bucket }).counts;
-        counts.waiting = counts.waiting.saturating_sub(1);
-        match end {
-            End::Emitted => counts.emitted += 1,
-            End::Filtered => counts.filtered += 1,
-            End::Duplicate => counts.duplicate += 1,
+    pub fn ended(&mut self, ends: impl Iterator<Item = (Spot, End)>) {
+        let mut run: Option<((Spot, End), u64)> = None;
+        for one in ends {
+            match &mut run {
+                Some((same, many)) if *same == one => *many += 1,
+                _ => self.end_many(run.replace((one, 1))),
+            }
+        }
+        self.end_many(run);
+    }
+
+    /// Items or records go to topics, each to all of these.
+    #[inline]
+    pub fn wrote(&mut self, topics: &[u16], origins: impl Iterator<Item = Origin>) {
+        let Some((first, others)) = topics.split_first() else { return };
+        let mut run: Option<Run> = None;
+        for origin in origins {
+            let key = Key::of(Side::Written, *first, origin);
+            if run.as_ref().is_none_or(|run| run.key != key) {
+                let next = self.run(key);
+                self.end_written(run.replace(next), others);
+            }
+            run.iter_mut().for_each(|run| run.add(origin.offset));
+        }
+        self.end_written(run, others);
+    }
+
+    /// A run of items that are counted in one cell.
+    #[inline]
+    fn run(&mut self, key: Key) -> Run {
+        let cell = self.cell(key);
+        Run { key, cell, hash: self.cells[cell as usize].hash, many: 0, digest: 0 }
+    }
+
+    #[inline]
+    fn end_taken(&mut self, run: Option<Run>) {
+        let Some(run) = run else { return };
+        let counts = &mut self.cells[run.cell as usize].counts;
+        // An end may be said before.
+        counts.waiting = counts.waiting.wrapping_add(run.many);
+        counts.digest = counts.digest.wrapping_add(run.digest);
+    }
+
+    #[inline]
+    fn end_written(&mut self, run: Option<Run>, others: &[u16]) {
+        let Some(run) = run else { return };
+        self.cells[run.cell as usize].wrote(&run);
+        for topic in others {
+            let cell = self.cell(Key { topic: *topic, ..run.key });
+            self.cells[cell as usize].wrote(&run);
         }
     }
 
-    /// An item or record goes to a topic.
     #[inline]
-    pub fn wrote(&mut self, topic: u16, origin: Origin) {
-        let Spot { source, bucket, .. } = Spot::of(topic, origin);
-        let cell = self.cell(Key { side: Side::Written, topic, source, bucket });
-        cell.counts.emitted += 1;
-        cell.counts.digest = cell.counts.digest.wrapping_add(cell.hash.of(origin.offset));
+    fn end_many(&mut self, run: Option<((Spot, End), u64)>) {
+        let Some(((Spot { parent, source, bucket }, end), many)) = run else { return };
+        let cell = self.cell(Key { side: Side::Read, topic: parent, source, bucket });
+        let counts = &mut self.cells[cell as usize].counts;
+        counts.waiting = counts.waiting.wrapping_sub(many);
+        match end {
+            End::Emitted => counts.emitted += many,
+            End::Filtered => counts.filtered += many,
+            End::Duplicate => counts.duplicate += many,
+        }
     }
 
+    /// Number of a cell that is about to change.
     #[inline]
-    fn cell(&mut self, key: Key) -> &mut Cell {
+    fn cell(&mut self, key: Key) -> u32 {
         let slot = key.slot();
         let recent = self.recent[slot];
         let at = match self.cells.get(recent as usize) {
@@ -108,7 +198,7 @@ impl Edges {
             cell.changed = true;
             self.changed.push(at);
         }
-        cell
+        at
     }
 
     fn find(&mut self, key: Key) -> u32 {
@@ -191,6 +281,7 @@ impl Edges {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::iter::once;
 
     const OWN: u16 = 1;
     const NEXT: u16 = 2;
@@ -206,12 +297,12 @@ mod tests {
     fn run(edges: &mut Edges, offsets: impl Iterator<Item = i64>) {
         for offset in offsets {
             let origin = origin((offset % 3) as u16, offset * 1_000);
-            edges.took(0, origin);
+            edges.took(once((0, origin)));
             if offset % 5 == 0 {
-                edges.ended(Spot::of(0, origin), End::Duplicate);
+                edges.ended(once((Spot::of(0, origin), End::Duplicate)));
             } else if offset % 7 != 0 {
-                edges.ended(Spot::of(0, origin), End::Emitted);
-                edges.wrote(NEXT, origin);
+                edges.ended(once((Spot::of(0, origin), End::Emitted)));
+                edges.wrote(&[NEXT], once(origin));
             }
         }
     }
@@ -230,6 +321,33 @@ mod tests {
     }
 
     #[test]
+    fn items_that_come_at_once_count_as_one_by_one_whichever_end_is_said_first() {
+        const PUBLIC: u16 = 3;
+        let names = || Arc::new(Names::new([("source", 0), ("own", 1), ("next", 1), ("public", 1)]));
+        let (mut single, mut whole) = (Edges::new(names()), Edges::new(names()));
+        // Runs of several lengths over partitions and buckets, and some of a single item.
+        let at = |number: i64| origin((number / 7 % 3) as u16, number / 40 * 30_000 + number);
+        let end = |number: i64| if number % 11 < 9 { End::Emitted } else { End::Filtered };
+        for number in 0..900 {
+            let origin = at(number);
+            single.took(once((0, origin)));
+            single.ended(once((Spot::of(0, origin), end(number))));
+            [NEXT, PUBLIC].iter().for_each(|topic| single.wrote(&[*topic], once(origin)));
+        }
+        for first in (0..900).step_by(90) {
+            let numbers = first..first + 90;
+            whole.ended(numbers.clone().map(|number| (Spot::of(0, at(number)), end(number))));
+            whole.wrote(&[NEXT, PUBLIC], numbers.clone().map(at));
+            whole.took(numbers.map(|number| (0, at(number))));
+        }
+        assert_eq!(whole.all(OWN), single.all(OWN));
+        assert_eq!(whole.all(OWN).iter().map(|row| row.counts.waiting).sum::<u64>(), 0);
+        assert_eq!(whole.rows(OWN).len(), whole.all(OWN).len(), "all of them changed");
+        whole.wrote(&[], once(at(0)));
+        assert_eq!(whole.rows(OWN), []);
+    }
+
+    #[test]
     fn rows_are_given_when_they_changed_and_again_after_a_restore_that_may_have_lost_them() {
         let mut edges = edges();
         run(&mut edges, 0..100);
@@ -242,7 +360,7 @@ mod tests {
         assert_eq!(edges.rows(OWN), []);
         again.restore(&edges.save()).unwrap();
         assert_eq!(again.rows(OWN), [], "they arrived");
-        edges.wrote(NEXT, origin(0, 3));
+        edges.wrote(&[NEXT], once(origin(0, 3)));
         let rows = edges.rows(OWN);
         assert_eq!(rows.len(), 1);
         assert_eq!((&*rows[0].from, &*rows[0].to, rows[0].side), ("own", "next", Side::Written));

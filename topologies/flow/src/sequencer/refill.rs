@@ -62,7 +62,7 @@ impl Sequencer {
         let marks = header.marks.iter().map(|(topic, partition, mark)| Ok((place(&names, topic, *partition)?, *mark)));
         self.marks = Marks::restore(marks.collect::<Result<_, Error>>()?, header.watermark);
         self.fence = header.state.fence;
-        self.behind = header.state.ledger.behind;
+        self.behind = header.state.asides.behind;
         self.next = header.position;
         let refused = || Error::Blob("its ledger counts are none of ours".to_owned());
         self.edges.restore(&header.ledger).ok_or_else(refused)?;

@@ -11,6 +11,7 @@
 use crate::{Counts, Journal, Settings, Target};
 use arrow::array::RecordBatch;
 use flow::fence::{Control, ParentLog};
+use flow::ledger::{Counts as Ended, Side};
 use flow::names::{Names, Place};
 use flow::processor::{InRecord, OutRecord, Processor, Stop, Task};
 use flow::snapshot::State;
@@ -193,6 +194,13 @@ impl Harness {
     }
 
     /// The state as snapshots have it.
+    /// How all items ended that were taken, as the ledger is told for the first time.
+    pub(crate) fn ended(&mut self) -> Ended {
+        let mut sum = Ended::default();
+        self.task.ledger().iter().filter(|row| row.side == Side::Read).for_each(|row| sum.add(&row.counts));
+        sum
+    }
+
     pub(crate) fn saved(&mut self) -> &mut dyn State {
         self.task.state().unwrap()
     }

@@ -9,6 +9,7 @@
 use crate::settings::part;
 use crate::{Models, Scorer, Settings};
 use flow::fence::{Control, Fences, ModelRef, Outcome, ParentLog};
+use flow::ledger::{Counts as Ended, Side};
 use flow::names::{Names, Place};
 use flow::processor::{InRecord, OutRecord, Processor, Stop, Task};
 use flow::snapshot::State;
@@ -264,6 +265,13 @@ impl Harness {
     }
 
     /// The state as snapshots have it.
+    /// How all items ended that were taken, as the ledger is told for the first time.
+    pub(crate) fn ended(&mut self) -> Ended {
+        let mut sum = Ended::default();
+        self.task.ledger().iter().filter(|row| row.side == Side::Read).for_each(|row| sum.add(&row.counts));
+        sum
+    }
+
     pub(crate) fn saved(&mut self) -> &mut dyn State {
         self.task.state().unwrap()
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use arrow::array::{Array, ArrayRef};
 use arrow::util::display::array_value_to_string;
 use flow::config::{self, Pipeline};
+use flow::ledger::Side;
 use flow::names::{Names, Place};
 use flow::plan::{self, Plan};
 use flow::processor::{InRecord, OutRecord, Stop, Task};
@@ -322,4 +323,11 @@ pub fn run(world: &World, task: &mut Validator, records: &[InRecord], batch: usi
     let mut out = Vec::new();
     records.chunks(batch).for_each(|records| task.handle(records, false, &mut out).unwrap());
     world.read(&out)
+}
+
+/// How many records a task has accepted, found late and dead-lettered, as its ledger tells it for the first time.
+pub fn fates(task: &mut Validator) -> [u64; 3] {
+    let rows = task.ledger();
+    let read = rows.iter().filter(|row| row.side == Side::Read).map(|row| row.counts);
+    read.fold([0; 3], |[good, late, dead], one| [good + one.emitted, late + one.late, dead + one.dead])
 }

@@ -99,5 +99,5 @@ fn late_events_go_beside_unchanged_and_the_edge_is_not_late() {
     assert!(
         written.others.iter().all(|record| &*record.topic == "t.pay.events.v1.late" && record.partition == Some(1))
     );
-    assert_eq!(task.outcomes().late, 2);
+    assert_eq!(fates(&mut task), [3, 2, 0]);
 }
