@@ -7,4 +7,6 @@ pub mod control;
 pub mod decisions;
 pub mod models;
 pub mod schemas;
+#[cfg(test)]
+mod scripted;
 pub mod store;

@@ -21,7 +21,6 @@ use object_store::memory::InMemory;
 pub use key::{KEY_BYTES_MAX, SEGMENT_BYTES_MAX, escape, unescape};
 use local::Local;
 use remote::Remote;
-use s3::S3;
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +101,6 @@ pub struct Store {
 #[derive(Debug)]
 enum Backend {
     Local(Local),
-    S3(S3),
     Remote(Remote),
 }
 
@@ -110,7 +108,7 @@ impl Store {
     /// The store at an `s3://BUCKET/PREFIX`, with key, region and endpoint as AWS's own tools take them from the
     /// environment, or in the directory of this path.
     pub fn open(place: &str) -> Result<Self> {
-        if !S3::is_url(place) {
+        if !s3::is_url(place) {
             return Self::local(Path::new(place));
         }
         let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
@@ -119,7 +117,7 @@ impl Store {
 
     /// The store at an `s3://BUCKET/PREFIX` with these settings.
     pub fn s3(url: &str, settings: &S3Settings) -> Result<Self> {
-        Ok(Self::new(Backend::S3(S3::open(url, settings)?)))
+        Ok(Self::new(Backend::Remote(s3::open(url, settings)?)))
     }
 
     /// A store in a local directory, created if it is not there. Several processes may use it at once.
@@ -145,7 +143,6 @@ impl Store {
     pub fn place(&self) -> String {
         match &*self.backend {
             Backend::Local(local) => local.place(),
-            Backend::S3(s3) => s3.place(),
             Backend::Remote(remote) => remote.place(),
         }
     }
@@ -154,7 +151,7 @@ impl Store {
     pub fn local_dir(&self) -> Option<&Path> {
         match &*self.backend {
             Backend::Local(local) => Some(local.root()),
-            Backend::S3(_) | Backend::Remote(_) => None,
+            Backend::Remote(_) => None,
         }
     }
 
@@ -168,7 +165,6 @@ impl Store {
         key::check(key)?;
         match &*self.backend {
             Backend::Local(local) => local.find(key),
-            Backend::S3(s3) => s3.find(key),
             Backend::Remote(remote) => remote.find(key),
         }
     }
@@ -178,7 +174,6 @@ impl Store {
         key::check(key)?;
         match &*self.backend {
             Backend::Local(local) => local.get_range(key, range),
-            Backend::S3(s3) => s3.get_range(key, range),
             Backend::Remote(remote) => remote.get_range(key, range),
         }
     }
@@ -188,7 +183,6 @@ impl Store {
         key::check(key)?;
         match &*self.backend {
             Backend::Local(local) => local.size(key),
-            Backend::S3(s3) => s3.size(key),
             Backend::Remote(remote) => remote.size(key),
         }
     }
@@ -199,7 +193,6 @@ impl Store {
         key::check(key)?;
         match &*self.backend {
             Backend::Local(local) => local.put_create(key, bytes),
-            Backend::S3(s3) => s3.put_create(key, bytes),
             Backend::Remote(remote) => remote.put_create(key, bytes),
         }
     }
@@ -209,7 +202,6 @@ impl Store {
         key::check(key)?;
         match &*self.backend {
             Backend::Local(local) => local.put(key, bytes),
-            Backend::S3(s3) => s3.put(key, bytes),
             Backend::Remote(remote) => remote.put(key, bytes),
         }
     }
@@ -220,7 +212,7 @@ impl Store {
         key::check(key)?;
         match &*self.backend {
             Backend::Local(local) => local.settle(key),
-            Backend::S3(_) | Backend::Remote(_) => Ok(()),
+            Backend::Remote(_) => Ok(()),
         }
     }
 
@@ -229,7 +221,6 @@ impl Store {
         key::check_prefix(prefix)?;
         let mut keys = match &*self.backend {
             Backend::Local(local) => local.list(prefix)?,
-            Backend::S3(s3) => s3.list(prefix)?,
             Backend::Remote(remote) => remote.list(prefix)?,
         };
         keys.sort_unstable();
@@ -241,7 +232,6 @@ impl Store {
         key::check_prefix(prefix)?;
         let mut names = match &*self.backend {
             Backend::Local(local) => local.children(prefix)?,
-            Backend::S3(s3) => s3.children(prefix)?,
             Backend::Remote(remote) => remote.children(prefix)?,
         };
         names.sort_unstable();
@@ -254,7 +244,6 @@ impl Store {
         key::check(key)?;
         match &*self.backend {
             Backend::Local(local) => local.delete(key),
-            Backend::S3(s3) => s3.delete(key),
             Backend::Remote(remote) => remote.delete(key),
         }
     }

@@ -16,8 +16,6 @@ use serde_json::json;
 use super::Compatibility;
 use crate::store::escape;
 use http::Http;
-#[cfg(test)]
-pub(super) use http::base64;
 
 /// Environment variable with `user:password`, used when the URL names neither.
 pub const AUTH_VARIABLE: &str = "SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO";

@@ -3,14 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Barrier};
 
 use ::schemas::registry::{RegisterError, SchemaRegistry};
 
 use super::{Compatibility, ConfluentRegistry, FileRegistry};
+use crate::scripted::serve;
 use crate::store::Store;
 
 fn record(fields: &str) -> String {
@@ -114,34 +113,6 @@ fn a_store_that_fails_is_unavailable_not_unknown() {
     assert!(message.contains("not a schema id"), "{message}");
 }
 
-/// Answers one request per entry, in order, and passes on what it was sent.
-fn serve(answers: Vec<(u16, &'static str)>) -> (String, Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        for (status, body) in answers {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let (mut head, mut length) = (String::new(), 0);
-            while !head.ends_with("\r\n\r\n") {
-                let mut line = String::new();
-                reader.read_line(&mut line).unwrap();
-                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-                head += &line;
-            }
-            let mut sent = vec![0; length];
-            reader.read_exact(&mut sent).unwrap();
-            sender.send(head + &String::from_utf8(sent).unwrap()).unwrap();
-            let size = body.len();
-            write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n{body}").unwrap();
-        }
-    });
-    (url, receiver)
-}
-
 #[test]
 fn found_schemas_are_asked_for_once() {
     let (url, requests) = serve(vec![(200, r#"{"schema":"\"long\""}"#)]);
@@ -221,13 +192,5 @@ fn addresses_that_are_none_are_refused() {
     for url in ["localhost:8081", "ftp://x", "http://", "http://u:p@/x", "http://u%zz:p@h"] {
         let refused = ConfluentRegistry::new(url).unwrap_err().to_string();
         assert!(refused.contains("http://user:password@host:8081"), "{refused}");
-    }
-}
-
-#[test]
-fn base64_agrees_with_the_standard() {
-    // The test vectors of RFC 4648, section 10.
-    for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
-        assert_eq!(super::confluent::base64(plain.as_bytes()), coded);
     }
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use ::schemas::registry::Unavailable;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -55,7 +57,7 @@ impl Http {
             .build()
             .new_agent();
         let authorization =
-            user_info.as_deref().or(fallback_auth).map(|auth| format!("Basic {}", base64(auth.as_bytes())));
+            user_info.as_deref().or(fallback_auth).map(|auth| format!("Basic {}", STANDARD.encode(auth.as_bytes())));
         Ok(Self { agent, base, authorization })
     }
 
@@ -168,19 +170,4 @@ fn split(url: &str) -> Result<(String, Option<String>), Error> {
 
 fn decode(text: &str) -> Option<String> {
     crate::store::unescape(text)
-}
-
-/// Base64 with padding, for the one header that needs it.
-pub(in crate::schemas) fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let digit = (group >> (18 - 6 * place)) & 63;
-            let symbol = char::from(ALPHABET[digit as usize]);
-            out.push(if place <= chunk.len() { symbol } else { '=' });
-        }
-    }
-    out
 }
