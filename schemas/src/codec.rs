@@ -8,6 +8,7 @@
 mod decoder;
 mod diagnose;
 mod encoder;
+mod known;
 mod merge;
 mod names;
 mod reshape;
@@ -18,7 +19,7 @@ pub use crate::framing::Framed;
 pub use arrow_avro::writer::EncodedRows;
 pub use decoder::{BATCH_BYTES_MAX, Decoded, Decoder, RECORD_BYTES_MAX};
 pub use encoder::Encoder;
-pub(crate) use schema::parse as parse_schema;
+pub(crate) use known::parse as parse_schema;
 pub use schema::{AVRO_SCHEMA_KEY, arrow_schema};
 
 /// Why a schema or a batch cannot be used. Bad records are not errors, see [`Decoded::rejected`].

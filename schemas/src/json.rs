@@ -28,7 +28,7 @@ pub struct JsonWriter {
 impl JsonWriter {
     /// A writer for this record schema.
     pub fn new(avro_json: &str) -> Result<Self, codec::Error> {
-        let schema = parse_schema(avro_json)?;
+        let schema = parse_schema(avro_json)?.avro.clone();
         let mut named = BTreeMap::new();
         collect_named(&schema, &mut named);
         Ok(JsonWriter { schema, named })

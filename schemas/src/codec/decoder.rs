@@ -1,15 +1,15 @@
 //! Many records of several writer schemas into one batch of the reader schema.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use apache_avro::Schema as Avro;
 use apache_avro::schema_compatibility::SchemaCompatibility;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
+use super::known::{Parsed, parse};
 use super::merge::{self, Place};
 use super::reshape::{bare_fields, conform};
-use super::schema::{arrow_schema, parse};
 use super::writer::{Stopped, Writer};
 use super::{Error, causes};
 use crate::framing::Framed;
@@ -41,7 +41,7 @@ impl Decoded {
 /// Decodes bodies of every added writer schema into batches of one reader schema.
 pub struct Decoder {
     reader_json: String,
-    reader_avro: Avro,
+    reader: Arc<Parsed>,
     schema: SchemaRef,
     writers: Vec<Writer>,
     record_bytes_max: usize,
@@ -50,10 +50,11 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder to this reader schema that knows no writer yet.
     pub fn new(reader_schema_json: &str) -> Result<Self, Error> {
+        let reader = parse(reader_schema_json)?;
         Ok(Decoder {
             reader_json: reader_schema_json.to_owned(),
-            reader_avro: parse(reader_schema_json)?,
-            schema: arrow_schema(reader_schema_json)?,
+            schema: reader.arrow(reader_schema_json)?,
+            reader,
             writers: Vec::new(),
             record_bytes_max: RECORD_BYTES_MAX,
         })
@@ -78,12 +79,13 @@ impl Decoder {
         if let Some(known) = self.writers.iter().find(|writer| writer.id() == id) {
             return if known.json() == writer_json { Ok(()) } else { Err(Error::IdReused { id }) };
         }
-        let avro = parse(writer_json)?;
+        let parsed = parse(writer_json)?;
         let incompatible = |arrow: String| {
-            let detail = SchemaCompatibility::can_read(&avro, &self.reader_avro).err().map_or(arrow, |e| causes(&e));
+            let compatible = SchemaCompatibility::can_read(&parsed.avro, &self.reader.avro);
+            let detail = compatible.err().map_or(arrow, |error| causes(&error));
             Error::Incompatible { id, detail }
         };
-        let writer = Writer::new(id, writer_json, avro.clone(), &self.reader_json)
+        let writer = Writer::new(id, writer_json, parsed.clone(), &self.reader_json)
             .map_err(|error| incompatible(error.to_string()))?;
         // Resolution must end in exactly the reader's columns, or batches of two writers could not be joined.
         if bare_fields(writer.schema().fields()) != *self.schema.fields() {

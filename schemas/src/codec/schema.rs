@@ -6,6 +6,7 @@ use std::sync::{Arc, Once};
 use apache_avro::Schema as Avro;
 use arrow::datatypes::{Schema, SchemaRef};
 
+use super::known::parse;
 use super::reshape::bare_fields;
 use super::writer::build;
 use super::{Error, causes};
@@ -20,15 +21,19 @@ const ALLOCATION_BYTES_MAX: usize = 64 << 20;
 ///
 /// Its fields have no metadata, so schemas built by hand compare equal. The Avro text is kept as metadata, so an [`Encoder`](super::Encoder) made from the result writes exactly it.
 pub fn arrow_schema(avro_json: &str) -> Result<SchemaRef, Error> {
-    parse(avro_json)?;
-    let decoder = build(0, avro_json, None).map_err(|e| Error::Schema { detail: e.to_string() })?;
+    parse(avro_json)?.arrow(avro_json)
+}
+
+/// The Arrow schema of a text that was parsed, or why there is none.
+pub(super) fn to_arrow(avro_json: &str) -> Result<SchemaRef, String> {
+    let decoder = build(0, avro_json, None).map_err(|error| error.to_string())?;
     let fields = bare_fields(decoder.schema().fields());
     let metadata = HashMap::from([(AVRO_SCHEMA_KEY.to_owned(), avro_json.to_owned())]);
     Ok(Arc::new(Schema::new_with_metadata(fields, metadata)))
 }
 
 /// Parses the text and refuses what could be used to exhaust memory or hide a record's end.
-pub(crate) fn parse(avro_json: &str) -> Result<Avro, Error> {
+pub(super) fn parse_anew(avro_json: &str) -> Result<Avro, Error> {
     static LIMITED: Once = Once::new();
     LIMITED.call_once(|| {
         apache_avro::util::max_allocation_bytes(ALLOCATION_BYTES_MAX);

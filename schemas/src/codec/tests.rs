@@ -95,7 +95,7 @@ fn encoded(batch: &arrow::record_batch::RecordBatch, schema: &arrow::datatypes::
 fn apache(writer: &str, reader: &str, body: &[u8]) -> Option<Vec<u8>> {
     let (writer, reader) = (parse_schema(writer).unwrap(), parse_schema(reader).unwrap());
     let mut left = body;
-    let read = GenericDatumReader::builder(&writer).reader_schema(&reader).build().unwrap();
+    let read = GenericDatumReader::builder(&writer.avro).reader_schema(&reader.avro).build().unwrap();
     let value = read.read_value(&mut left).ok().filter(|_| left.is_empty())?;
-    Some(GenericDatumWriter::builder(&reader).build().unwrap().write_value_to_vec(value).unwrap())
+    Some(GenericDatumWriter::builder(&reader.avro).build().unwrap().write_value_to_vec(value).unwrap())
 }

@@ -1,6 +1,7 @@
 //! One writer schema's decoder: feeds bodies to arrow-avro and knows when its state can no longer be trusted.
 
-use apache_avro::Schema as Avro;
+use std::sync::Arc;
+
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
@@ -10,6 +11,7 @@ use arrow_avro::schema::{AvroSchema, Fingerprint, FingerprintAlgorithm, SchemaSt
 use serde_json::Value;
 
 use super::diagnose;
+use super::known::Parsed;
 use super::names::unqualified;
 use crate::framing::{self, PREFIX_BYTES};
 use crate::reject::{Code, Reject};
@@ -43,17 +45,17 @@ pub(super) struct Writer {
     /// What the decoder is built from: the writer's schema and the reader's. There is no reader's when the two are
     /// the same: arrow-avro is faster without resolution.
     resolved: (String, Option<String>),
-    avro: Avro,
+    parsed: Arc<Parsed>,
     prefix: [u8; PREFIX_BYTES],
     inner: Decoder,
 }
 
 impl Writer {
-    pub(super) fn new(id: u32, json: &str, avro: Avro, reader_json: &str) -> Result<Self, ArrowError> {
+    pub(super) fn new(id: u32, json: &str, parsed: Arc<Parsed>, reader_json: &str) -> Result<Self, ArrowError> {
         let prefix = framing::prefix(id);
         if same(json, reader_json) {
             let inner = build(id, json, None)?;
-            return Ok(Writer { id, json: json.to_owned(), resolved: (json.to_owned(), None), avro, prefix, inner });
+            return Ok(Writer { id, json: json.to_owned(), resolved: (json.to_owned(), None), parsed, prefix, inner });
         }
         let build_from = |writer: String, reader: String| {
             let inner = build(id, &writer, Some(&reader))?;
@@ -63,7 +65,7 @@ impl Writer {
             let short = unqualified(json).zip(unqualified(reader_json));
             short.and_then(|(writer, reader)| build_from(writer, reader).ok()).ok_or(error)
         })?;
-        Ok(Writer { id, json: json.to_owned(), resolved, avro, prefix, inner })
+        Ok(Writer { id, json: json.to_owned(), resolved, parsed, prefix, inner })
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -74,7 +76,7 @@ impl Writer {
         &self.json
     }
 
-    pub(super) fn schema(&self) -> std::sync::Arc<Schema> {
+    pub(super) fn schema(&self) -> Arc<Schema> {
         self.inner.schema()
     }
 
@@ -98,7 +100,7 @@ impl Writer {
 
     /// What to tell about a body that alone made its columns invalid.
     pub(super) fn explain(&self, body: &[u8], arrow_says: &str) -> Reject {
-        diagnose::explain(&self.avro, body, arrow_says)
+        diagnose::explain(&self.parsed.avro, body, arrow_says)
     }
 
     /// Feeds one body; after an error the decoder's columns are no longer of one length.
@@ -116,10 +118,10 @@ impl Writer {
                 false => Ok(()),
             },
             Ok(consumed) if rows == 1 => Err(trailing(consumed, body.len())),
-            Ok(_) if rows == 0 => Err(diagnose::truncated(&self.avro, body)),
+            Ok(_) if rows == 0 => Err(diagnose::truncated(&self.parsed.avro, body)),
             Ok(_) => Err(trailing(0, body.len())),
             Err(_) if rows > 0 => Err(trailing(0, body.len())),
-            Err(error) => Err(diagnose::explain(&self.avro, body, &error.to_string())),
+            Err(error) => Err(diagnose::explain(&self.parsed.avro, body, &error.to_string())),
         }
     }
 

@@ -148,8 +148,8 @@ fn valid_examples_go_through_both_codecs_unchanged() {
             assert_eq!(decoded.rejected, [], "{}", file.display());
             let rows = Encoder::new(decoder.schema(), ID).unwrap().encode(&decoded.batch).unwrap();
             assert_eq!(rows.row(0).unwrap(), value, "{}", file.display());
-            let read = GenericDatumReader::builder(&avro).build().unwrap().read_value(&mut &*framed.body).unwrap();
-            let again = GenericDatumWriter::builder(&avro).build().unwrap().write_value_to_vec(read).unwrap();
+            let read = GenericDatumReader::builder(&avro.avro).build().unwrap().read_value(&mut &*framed.body).unwrap();
+            let again = GenericDatumWriter::builder(&avro.avro).build().unwrap().write_value_to_vec(read).unwrap();
             assert_eq!(again, framed.body, "{}", file.display());
         }
     }

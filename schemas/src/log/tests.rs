@@ -145,7 +145,7 @@ fn a_new_feature_is_a_compatible_change_both_ways() {
         let features: Vec<String> = features.iter().map(|name| (*name).to_owned()).collect();
         parse_schema(&log_schema("L", "n", Some(&event()), &features, false, false).to_string()).unwrap()
     };
-    let verdict = SchemaCompatibility::mutual_read(&schema(&["a"]), &schema(&["a", "b"]));
+    let verdict = SchemaCompatibility::mutual_read(&schema(&["a"]).avro, &schema(&["a", "b"]).avro);
     assert_eq!(verdict.unwrap(), Compatibility::Full);
 }
 

@@ -30,18 +30,15 @@ pub struct Context {
     pub plan: Arc<Plan>,
     /// Topics by number.
     pub names: Arc<Names>,
-    /// What is made of the plan's schemas, for all tasks.
+    /// Texts of the plan's schemas, for all tasks.
     pub rendered: Arc<Rendered>,
     /// Set to end the services; it also ends their waiting for a registry that is down.
     pub stop: Arc<AtomicBool>,
 }
 
-/// Schemas of a plan's topics, made when they are first wanted: that takes longer than all else about a task.
+/// Texts of the schemas of a plan's topics, made when they are first wanted.
 #[derive(Debug, Default)]
-pub struct Rendered {
-    texts: Mutex<HashMap<String, Arc<str>>>,
-    arrow: Mutex<HashMap<String, SchemaRef>>,
-}
+pub struct Rendered(Mutex<HashMap<String, Arc<str>>>);
 
 /// Why a service cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +126,7 @@ impl Context {
     }
 
     fn text(&self, name: &str) -> Result<Arc<str>, Error> {
-        let mut known = self.rendered.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.rendered.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(text) = known.get(name) {
             return Ok(text.clone());
         }
@@ -140,14 +137,7 @@ impl Context {
     }
 
     fn arrow_schema(&self, name: &str) -> Result<SchemaRef, Error> {
-        let text = self.text(name)?;
-        let mut known = self.rendered.arrow.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(schema) = known.get(name) {
-            return Ok(schema.clone());
-        }
-        let schema = schemas::codec::arrow_schema(&text)?;
-        known.insert(name.to_owned(), schema.clone());
-        Ok(schema)
+        Ok(schemas::codec::arrow_schema(&self.text(name)?)?)
     }
 
     /// The id under which the topic's planned schema was registered. Services look up, only `apply` registers.
