@@ -69,6 +69,8 @@ bugs! {
         "numbers are dense per parent", [STOPS_AT_DIVERGENCE, STOPS_AT_GAP];
     items_released_at_the_mark: "event_time", [], code[ReleasedAtMark],
         "a mark promises nothing at its time", [MISSING, WRITTEN];
+    copies_dropped_when_they_arrive: "event_time", [], code[CopiesDroppedAtArrival],
+        "of an event's copies the first in order counts", [WRITTEN, ORDER];
     quiet_marks_at_the_greatest_time: "event_time", [], code[QuietAtMax],
         "the last events come out", [ORDER, STUCK];
     marks_before_the_items_of_their_record: "event_time", [], code[MarksBeforeItems],
@@ -83,6 +85,8 @@ bugs! {
         "the journal waits for the watermark", [MISSING, WRITTEN];
     a_label_with_the_time_of_its_knowledge: "event_time", [], code[LabelTimeAlone],
         "a labelled event is not before its event", [MISSING, WRITTEN];
+    a_pair_that_waits_for_a_prediction: "event_time", [], code[PairNeedsPrediction],
+        "a labelled event waits for no prediction", [MISSING, WRITTEN];
     a_watermark_by_the_clock: "event_time", [Hasty], code[],
         "time is in the log", [ORDER];
     a_verdict_that_nobody_recorded: "arrival", [LateSchema], code[VerdictUnrecorded],

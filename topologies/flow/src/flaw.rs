@@ -12,6 +12,8 @@ pub enum Flaw {
     ParentIgnored,
     /// Items at the watermark are released, not only those strictly below it.
     ReleasedAtMark,
+    /// Of the copies of an event that wait for the watermark the first to arrive is kept, not the first in order.
+    CopiesDroppedAtArrival,
     /// When all sources are quiet, marks rise to the greatest time and not above it.
     QuietAtMax,
     /// A record's marks are applied before its items.
@@ -26,6 +28,8 @@ pub enum Flaw {
     JournalNotHeld,
     /// A labelled event has the time at which its label was known, even if that is before the event.
     LabelTimeAlone,
+    /// An event and its label are no pair without a prediction.
+    PairNeedsPrediction,
     /// A verdict is what this process thinks, whatever was recorded.
     VerdictUnrecorded,
     /// A bucket's rules are those of this process, whoever opened it.

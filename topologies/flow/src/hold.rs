@@ -4,6 +4,7 @@
 //! A snapshot does not store them: they are in the log. It says from where on they are read again, which is the newest
 //! cut before the oldest item that is still held, and the numbers that its parents had there.
 
+use crate::flaw::{Flaw, made};
 use crate::items::Items;
 use crate::names::Place;
 use crate::reader::Trigger;
@@ -93,12 +94,21 @@ impl Default for Hold {
 impl Hold {
     /// Holds an item until the watermark has passed its time.
     pub fn push(&mut self, time_us: i64, items: &Arc<Items>, row: usize) {
+        if made(Flaw::CopiesDroppedAtArrival) && self.has_copy(items, row) {
+            return;
+        }
         let since = self.first + self.stretches.len() as u32 - 1;
         self.by_time.entry(time_us).or_default().push(ItemRow { items: items.clone(), row: row as u32, since });
         self.len += 1;
         if let Some(stretch) = self.stretches.back_mut() {
             stretch.held += 1;
         }
+    }
+
+    fn has_copy(&self, items: &Items, row: usize) -> bool {
+        let is_label = items.label().is_some_and(|labels| labels.get(row).is_some());
+        let is_copy = |held: &ItemRow| !held.is_label() && held.id() == items.ids().value(row);
+        !is_label && self.by_time.values().flatten().any(is_copy)
     }
 
     /// A cut: what comes from now on can be read again from `offset`, by a reader that has taken these numbers.

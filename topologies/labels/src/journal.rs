@@ -180,6 +180,7 @@ impl Pairing {
                 self.counts.predictions_after += 1;
                 edges.ended(once((items.spot(row), End::Filtered)));
             }
+            Met::Pair(_, _, None) if made(Flaw::PairNeedsPrediction) => {}
             Met::Pair(event, label, prediction) => {
                 let spots: [Option<Spot>; 3] = [Some(event.spot), Some(label.spot()), prediction.map(|one| one.spot)];
                 edges.ended(spots.into_iter().flatten().map(|spot| (spot, End::Emitted)));
