@@ -29,3 +29,7 @@ mod streaming;
 mod tidy;
 mod training;
 mod void;
+
+/// The allocator that services run with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -4,8 +4,9 @@ use super::cluster::Cluster;
 use super::pipeline::PARTITIONS;
 use super::process::{Kind, Role};
 use super::snapshots::Saved;
-use arrow::array::Array;
+use arrow::array::{Array, ArrayRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use flow::items::{Items, LogBatch};
 use flow::names::Place;
 use flow::processor::{InRecord, OutRecord, Task};
 use flow::public::EMISSION_HEADER;
@@ -15,6 +16,7 @@ use runtime::context::Context;
 use runtime::log::{Header, Record, TopicPartition};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt::Write;
 
 /// One item or public record: what released it, its event, and all that it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,42 +122,36 @@ fn collect(
         Entry::Occupied(known) => known.into_mut(),
         Entry::Vacant(unknown) => unknown.insert(context.reader(&tp.topic).map_err(|error| error.to_string())?),
     };
-    let mut numbers = Reader::default();
+    let mut raws = Vec::with_capacity(records.len());
     for record in records {
-        items(context, tp, (reader, &mut numbers), record, into)?;
+        let framed = ::schemas::framing::split(record.value.as_deref(), []).map_err(|reject| reject.to_string())?;
+        if !reader.knows(framed.id) {
+            let schema = context.schema_source().schema(framed.id).unwrap();
+            reader.add_writer(framed.id, &schema).unwrap();
+        }
+        raws.push(Raw { offset: record.offset, append_time_ms: record.append_time_ms, framed });
     }
-    Ok(())
+    let batch = reader.decode(&raws).map_err(|error| format!("{tp}: {error}"))?;
+    items(context, tp, &batch, into)
 }
 
-/// The items of a record, as far as they are not repeats.
-fn items(
-    context: &Context,
-    tp: &TopicPartition,
-    (reader, numbers): (&mut LogReader, &mut Reader),
-    record: &Record,
-    into: &mut Contents,
-) -> Result<(), String> {
-    let framed = ::schemas::framing::split(record.value.as_deref(), []).map_err(|reject| reject.to_string())?;
-    if !reader.knows(framed.id) {
-        let schema = context.schema_source().schema(framed.id).unwrap();
-        reader.add_writer(framed.id, &schema).unwrap();
-    }
-    let raw = Raw { offset: record.offset, append_time_ms: record.append_time_ms, framed };
-    let batch = reader.decode(&[raw]).map_err(|error| format!("{tp}: {error}"))?;
-    let head = &batch.records[0];
-    let mut next: Vec<i64> = head.parents.iter().map(|parent| parent.first).collect();
-    let envelope = batch.items.envelope();
-    for row in head.items.clone() {
-        let parent = envelope.parent[row] as usize;
-        let (place, number, trigger) = (head.parents[parent].place, next[parent], envelope.trigger(row));
-        next[parent] += 1;
-        let taken = numbers.take(place, number, trigger);
-        let refused =
-            |refusal| format!("{tp}@{}: number {number} of {}: {refusal:?}", record.offset, show(context, place));
-        if taken.map_err(refused)? {
-            let id = batch.items.ids().value(row).to_owned();
-            let entry = Output { trigger, id, text: text(&batch.items, row) };
-            into.entry((tp.clone(), show(context, place))).or_default().push(entry);
+/// The items of a partition, as far as they are not repeats.
+fn items(context: &Context, tp: &TopicPartition, batch: &LogBatch, into: &mut Contents) -> Result<(), String> {
+    let (envelope, texts, mut numbers) = (batch.items.envelope(), Texts::of(&batch.items), Reader::default());
+    for head in &batch.records {
+        let mut next: Vec<i64> = head.parents.iter().map(|parent| parent.first).collect();
+        for row in head.items.clone() {
+            let parent = envelope.parent[row] as usize;
+            let (place, number, trigger) = (head.parents[parent].place, next[parent], envelope.trigger(row));
+            next[parent] += 1;
+            let taken = numbers.take(place, number, trigger);
+            let refused =
+                |refusal| format!("{tp}@{}: number {number} of {}: {refusal:?}", head.offset, show(context, place));
+            if taken.map_err(refused)? {
+                let id = batch.items.ids().value(row).to_owned();
+                let entry = Output { trigger, id, text: texts.text(row) };
+                into.entry((tp.clone(), show(context, place))).or_default().push(entry);
+            }
         }
     }
     Ok(())
@@ -165,18 +161,30 @@ fn show(context: &Context, place: Place) -> String {
     context.names.show(place)
 }
 
-/// All of an item but what depends on the record it came in.
-fn text(items: &flow::items::Items, row: usize) -> String {
-    const BY_RECORD: [&str; 5] = ["parent", "source", "trigger_offset", "trigger_item", "index"];
-    let columns = items.columns();
-    let mut text = format!("source={}", items.origin_topic(row));
-    for (field, column) in columns.fields().iter().zip(columns.columns()) {
-        if !BY_RECORD.contains(&field.name().as_str()) && column.is_valid(row) {
-            let shown = ArrayFormatter::try_new(column, &FormatOptions::default()).unwrap();
-            text.push_str(&format!(" {}={}", field.name(), shown.value(row)));
-        }
+/// Items as text: all of them but what depends on the record that they came in.
+struct Texts<'a> {
+    items: &'a Items,
+    columns: Vec<(&'a str, &'a ArrayRef, ArrayFormatter<'a>)>,
+}
+
+impl<'a> Texts<'a> {
+    fn of(items: &'a Items) -> Self {
+        const BY_RECORD: [&str; 5] = ["parent", "source", "trigger_offset", "trigger_item", "index"];
+        let options = FormatOptions::default();
+        let columns = items.columns().fields().iter().zip(items.columns().columns());
+        let columns = columns.filter(|(field, _)| !BY_RECORD.contains(&field.name().as_str()));
+        let shown = |column| ArrayFormatter::try_new(column, &options).unwrap();
+        let columns = columns.map(|(field, column)| (field.name().as_str(), column, shown(column)));
+        Texts { items, columns: columns.collect() }
     }
-    text
+
+    fn text(&self, row: usize) -> String {
+        let mut text = format!("source={}", self.items.origin_topic(row));
+        for (name, _, shown) in self.columns.iter().filter(|(_, column, _)| column.is_valid(row)) {
+            let _ = write!(text, " {name}={}", shown.value(row));
+        }
+        text
+    }
 }
 
 /// Which task emitted a public record, and what released it.
