@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use featurizer::Featurizer;
 use flow::snapshot::Blob;
+use registry::store::Store;
 use runtime::log::TopicPartition;
 use runtime::shell::Service;
 use runtime::snapshot::{self, Manifest, Name, Owner, Vault};
@@ -47,23 +48,41 @@ fn rows(
 }
 
 /// The newest snapshot of each task that is meant.
-fn newest(vault: &Vault, of: &SnapshotArgs) -> Result<Vec<(Owner, Name)>, Error> {
+fn newest(store: &Store, of: &SnapshotArgs) -> Result<Vec<(Owner, Name)>, Error> {
+    let vault = Vault::new(store.clone());
     let mut found = Vec::new();
     for owner in vault.owners().map_err(failed)?.into_iter().filter(|owner| of.means(owner)) {
         found.extend(vault.list(&owner).map_err(failed)?.into_iter().next().map(|name| (owner, name)));
     }
     if found.is_empty() {
-        return Err(Error::Input(
-            "there is no such snapshot; `tidemill snapshot list` shows those there are".to_owned(),
-        ));
+        return Err(Error::Input(none(store, of)?));
     }
     Ok(found)
 }
 
 fn list(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Error> {
-    let vault = Vault::new(Workshop::open(global)?.store);
+    let store = Workshop::open(global)?.store;
+    let vault = Vault::new(store.clone());
     let rows = rows(&vault, of, |owner, name| vault.manifest(owner, name))?;
+    if rows.is_empty() {
+        crate::output::note(&none(&store, of)?);
+    }
     output.show(|| text(&rows), || rows.iter().map(value).collect())
+}
+
+/// That there are no snapshots, and where they were looked for.
+fn none(store: &Store, of: &SnapshotArgs) -> Result<String, Error> {
+    let place = store.place();
+    let owners = Vault::new(store.clone()).owners().map_err(failed)?;
+    let others = owners.into_iter().filter(|owner| !of.means(owner)).count();
+    Ok(match others {
+        0 => format!(
+            "there are no snapshots in {place}; tasks write them there, unless --data or --store name another place"
+        ),
+        others => {
+            format!("none of the {others} tasks with snapshots in {place} is meant; leave LOG and --partition out")
+        }
+    })
 }
 
 fn verify(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Error> {
@@ -82,8 +101,9 @@ fn verify(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Erro
 }
 
 fn show(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Error> {
-    let vault = Vault::new(Workshop::open(global)?.store);
-    for (owner, name) in newest(&vault, of)? {
+    let store = Workshop::open(global)?.store;
+    let vault = Vault::new(store.clone());
+    for (owner, name) in newest(&store, of)? {
         let manifest = vault.manifest(&owner, &name).map_err(failed)?;
         let header = Blob::header(&manifest.blob).map_err(|error| Error::Failed(error.to_string()))?;
         let row = Row { owner, name, found: Ok(manifest) };
@@ -104,7 +124,7 @@ fn show(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Error>
 fn restore(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Error> {
     let environment = Environment::existing(global)?;
     let vault = Vault::new(environment.store.clone());
-    for (owner, name) in newest(&vault, of)? {
+    for (owner, name) in newest(&environment.store, of)? {
         let started = Instant::now();
         let roles = Featurizer::roles(&environment.context);
         let Some((role, _)) = roles.into_iter().find(|(_, log)| *log == owner.log) else {

@@ -1,5 +1,6 @@
 //! `ledger verify` and `ledger show`, with their exit codes, on a log at rest and beside a process that has it.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -18,12 +19,23 @@ fn the_ledger_agrees_tells_an_event_and_finds_what_differs() {
     let dir = folder();
     let file = transactions(dir.path());
     check(dir.path(), &["ledger", "verify"], 2, &["tidemill up"]);
+    check(dir.path(), &["snapshot", "list"], 0, &["there are no snapshots in", ".tidemill/store"]);
+    check(dir.path(), &["snapshot", "show"], 2, &["there are no snapshots in"]);
     check(dir.path(), &["publish", file.to_str().expect("a path"), "--label-column", "TX_FRAUD"], 0, &[]);
     check(dir.path(), &["up", "--drain", "--idle-timeout", "500ms", "--listen", "127.0.0.1:0"], 0, &[]);
 
     check(dir.path(), &["ledger", "verify"], 0, &["everything agrees", "fraud.featurizer.terminal"]);
     check(dir.path(), &["ledger", "verify", "--recount"], 0, &["everything agrees, logs counted"]);
     check(dir.path(), &["ledger", "verify", "--offline"], 0, &["everything agrees, logs counted"]);
+    let none = ["none of the", "is meant"];
+    check(dir.path(), &["snapshot", "list", "no-such-log"], 0, &none);
+    // What an archive does not have yet is named, and is no difference.
+    let archived = files(&dir.path().join(".tidemill/store"), "fraud.features.log");
+    let away = dir.path().join("away.parquet");
+    std::fs::rename(&archived[0], &away).expect("moved");
+    let lacks = ["nothing differs in what is archived, logs counted", "fraud.features.log.f1.g1"];
+    check(dir.path(), &["ledger", "verify", "--offline"], 0, &lacks);
+    std::fs::rename(&away, &archived[0]).expect("moved back");
     let json = check(dir.path(), &["ledger", "verify", "--recount", "--output", "json"], 0, &[]);
     let told = &lines(&json)[0];
     assert_eq!((&told["agrees"], &told["behind"]), (&true.into(), &0.into()));
@@ -52,8 +64,23 @@ fn the_ledger_agrees_tells_an_event_and_finds_what_differs() {
     check(dir.path(), &["ledger", "verify"], 5, &[LOG, "bucket 0 of fraud.transactions.events.v1/0"]);
 }
 
+/// Archived files of a topic.
+fn files(dir: &Path, topic: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => found.extend(files(&path, topic)),
+            false if path.extension().is_some_and(|end| end == "parquet") => found.push(path),
+            false => {}
+        }
+    }
+    found.retain(|path| path.to_string_lossy().contains(topic));
+    found
+}
+
 /// The validator claims an item that nobody has seen.
-fn say_more_than_was_written(log: &Embedded, dir: &std::path::Path) {
+fn say_more_than_was_written(log: &Embedded, dir: &Path) {
     let topic = "fraud.ledger.v1";
     let store = registry::store::Store::local(&dir.join(".tidemill/store")).expect("the store");
     let schemas = registry::schemas::FileRegistry::new(store);

@@ -54,7 +54,7 @@ fn live(global: &Global, options: &Verify) -> Result<Report, Error> {
     };
     environment.signals.check()?;
     let counted = if options.recount { Some(recount(context, &found.sample)?) } else { None };
-    Ok(Report::new(found, counted.as_ref(), &chosen))
+    Ok(Report::new(found, counted.as_ref(), None, &chosen))
 }
 
 /// The same from the archive, which stands still.
@@ -67,5 +67,5 @@ fn offline(global: &Global, options: &Verify) -> Result<Report, Error> {
     // The archive's end is where it was read last, in the ledger's topic as in all others.
     let found = Verified { unread: 0, ..found };
     let counted = offline.recount(&sample)?;
-    Ok(Report::new(found, Some(&counted), &chosen))
+    Ok(Report::new(found, Some(&counted), Some(offline.lacks(&sample)), &chosen))
 }

@@ -1,5 +1,6 @@
 //! The ledger and the logs as the archive has them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use archiver::{HEADERS, NUMBER, ORIGIN_TOPIC, PARENT_PARTITION, PARENT_TOPIC};
@@ -45,6 +46,17 @@ impl<'a> Offline<'a> {
             }
         }
         Ok(sample)
+    }
+
+    /// Sources and logs of which tasks have read more than is archived.
+    pub fn lacks(&self, sample: &Sample) -> BTreeSet<String> {
+        let reads = self.plan.tasks.iter().flat_map(|task| task.reads.iter().map(|topic| (&task.group_id, topic)));
+        let lacks = |(group, name): &(&String, &String)| {
+            let partitions = self.plan.topic(name).map_or(0, |topic| topic.partitions as u16);
+            let end = |partition| sample.ends.get(&((*name).clone(), partition)).copied().unwrap_or(0);
+            (0..partitions).any(|partition| sample.position(group, name, partition) > end(partition))
+        };
+        reads.filter(lacks).map(|(_, name)| name.clone()).collect()
     }
 
     /// Counts what is archived.
