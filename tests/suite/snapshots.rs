@@ -3,6 +3,7 @@
 use flow::plan::Service as Planned;
 use flow::processor::{InRecord, OutRecord, Task};
 use flow::snapshot::{Changes, Merged};
+use runtime::cold::Spill;
 use runtime::embedded::Embedded;
 use runtime::log::{Input, Log, SessionOptions, TopicPartition};
 use runtime::shell::Service;
@@ -18,6 +19,8 @@ const EVENTS: usize = 480;
 /// Events and labels are published in as many steps, so that logs have many records.
 const STEPS: usize = 40;
 const JITTER_MS: i64 = 5 * 60_000;
+/// Keys of a task that may be in memory where most are to be on disk.
+const KEYS_IN_MEMORY: usize = 3;
 const IDLE: Duration = Duration::from_millis(300);
 
 fn transactions() -> Transactions {
@@ -72,7 +75,18 @@ impl Logs {
 
     fn check(&self, role: Role, tp: &TopicPartition) {
         let context = &self.deployment.context;
-        check_task(&*context.log, tp, &|| Featurizer::new(context.clone(), role).open(tp, None).unwrap().task);
+        let task = |spill: Option<&Spill>| {
+            let featurizer = Featurizer::new(context.clone(), role);
+            let mut featurizer = match spill {
+                Some(spill) => featurizer.spilling(spill.clone()),
+                None => featurizer,
+            };
+            featurizer.open(tp, None).unwrap().task
+        };
+        let all_in_memory = check_task(&*context.log, tp, &|| task(None));
+        let dir = tempfile::tempdir().unwrap();
+        let spill = Spill::with(dir.path(), 0, KEYS_IN_MEMORY);
+        assert_eq!(check_task(&*context.log, tp, &|| task(Some(&spill))), all_in_memory, "{tp} with state on disk");
     }
 }
 
@@ -109,8 +123,11 @@ fn validated(deployment: &Deployment) -> bool {
     })
 }
 
+/// Records by topic, partition and value.
+type Given = Vec<(String, Option<u16>, Vec<u8>)>;
+
 /// What a task gave for a batch, as bytes.
-fn handle(task: &mut dyn Task, batch: &[InRecord], suppressed: bool) -> Vec<(String, Option<u16>, Vec<u8>)> {
+fn handle(task: &mut dyn Task, batch: &[InRecord], suppressed: bool) -> Given {
     let mut out: Vec<OutRecord> = Vec::new();
     task.handle(batch, suppressed, &mut out).unwrap();
     let shown = |record: OutRecord| {
@@ -131,14 +148,15 @@ struct Taken {
 /// Makes a task at its log's start.
 type MakeTask<'a> = &'a dyn Fn() -> Box<dyn Task>;
 
-/// Checks the task of a partition in batches of 1, 7 and 4096 records.
-pub(crate) fn check_task(log: &dyn Log, tp: &TopicPartition, task: MakeTask<'_>) {
+/// Checks the task of a partition in batches of 1, 7 and 4096 records; gives what it gave for each.
+pub(crate) fn check_task(log: &dyn Log, tp: &TopicPartition, task: MakeTask<'_>) -> Vec<Given> {
     let records = read(log, tp);
-    [1, 7, 4096].into_iter().for_each(|size| check_in_batches(&records, size, tp, task));
+    let sizes = [1, 7, 4096].into_iter();
+    sizes.flat_map(|size| check_in_batches(&records, size, tp, task)).collect()
 }
 
 /// A task is cut again and again, and collected while it goes on; a task restored from any cut gives what it gave.
-fn check_in_batches(records: &[InRecord], size: usize, tp: &TopicPartition, task: MakeTask<'_>) {
+fn check_in_batches(records: &[InRecord], size: usize, tp: &TopicPartition, task: MakeTask<'_>) -> Vec<Given> {
     let batches: Vec<&[InRecord]> = records.chunks(size).collect();
     let mut live = task();
     live.state().unwrap().track();
@@ -176,6 +194,7 @@ fn check_in_batches(records: &[InRecord], size: usize, tp: &TopicPartition, task
         assert_eq!(again.metadata(), live.metadata());
         assert_eq!(again.state().unwrap().hash(), live.state().unwrap().hash());
     }
+    outputs
 }
 
 #[track_caller]

@@ -7,6 +7,7 @@ use flow::processor::{Processor, Stop};
 use flow::state::TaskState;
 use flow::task::{LogTask, Sink};
 use labels::{Journal, Settings};
+use runtime::cold::Spill;
 use runtime::context::Context;
 use runtime::log::{Committed, TopicPartition};
 use runtime::shell::{Opened, Restore, Service};
@@ -15,6 +16,7 @@ use runtime::shell::{Opened, Restore, Service};
 pub struct Featurizer {
     context: Context,
     role: Role,
+    spill: Option<Spill>,
 }
 
 /// Which task a featurizer runs.
@@ -29,7 +31,12 @@ pub enum Role {
 impl Featurizer {
     /// A featurizer in the given role.
     pub fn new(context: Context, role: Role) -> Self {
-        Featurizer { context, role }
+        Featurizer { context, role, spill: None }
+    }
+
+    /// The same, whose stages put state on disk that is beyond the limit. The journal's stays in memory.
+    pub fn spilling(self, spill: Spill) -> Self {
+        Featurizer { spill: Some(spill), ..self }
     }
 
     /// All roles of a pipeline, each with the log it reads.
@@ -42,8 +49,11 @@ impl Featurizer {
 
     fn stage(&self, at: usize, tp: &TopicPartition) -> Result<Opened, Stop> {
         let context = &self.context;
-        let stage =
-            Stage::new(&context.pipeline, &context.plan, &context.names, at, tp.partition as u16).map_err(stop)?;
+        let partition = tp.partition as u16;
+        let mut stage = Stage::new(&context.pipeline, &context.plan, &context.names, at, partition).map_err(stop)?;
+        if let Some(spill) = &self.spill {
+            stage.spill(Box::new(spill.table()));
+        }
         open_task(context, tp, stage, sinks(context, &[&context.plan.stages[at].writes], &[])?)
     }
 

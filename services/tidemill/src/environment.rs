@@ -11,6 +11,7 @@ use registry::decisions::Decisions;
 use registry::models::Models;
 use registry::schemas::{ConfluentRegistry, FileRegistry};
 use registry::store::{self, Store, escape};
+use runtime::cold::Spill;
 use runtime::context::Context;
 use runtime::embedded::Embedded;
 use runtime::kafka::Kafka;
@@ -27,6 +28,8 @@ use crate::signals::Signals;
 const LOG_DIR: &str = "log";
 /// The store's folder in the data directory.
 const STORE_DIR: &str = "store";
+/// The folder in the data directory for state that does not fit into memory.
+const COLD_DIR: &str = "cold";
 
 /// Everything opened. Services and commands take from it what they need.
 #[derive(Clone)]
@@ -49,6 +52,8 @@ pub struct Environment {
     pub poll_records_max: usize,
     /// Time between two snapshots of a task.
     pub snapshot_interval: Duration,
+    /// Bytes of the features' state that may be in memory.
+    pub state_memory: usize,
     /// Longest that a record waits to be in the offline store.
     pub archive_interval: Duration,
     /// The gateway that stands between us and the log, if another process has it.
@@ -121,6 +126,7 @@ impl Environment {
             gather: global.gather,
             poll_records_max: global.poll_records,
             snapshot_interval: global.snapshot_interval,
+            state_memory: global.state_memory,
             archive_interval: global.archive_interval,
             remote,
             signals,
@@ -139,6 +145,11 @@ impl Environment {
             store: self.store.clone(),
             decisions: self.decisions.clone(),
         }
+    }
+
+    /// Where this process puts state that does not fit into memory.
+    pub fn spill(&self) -> Spill {
+        Spill::new(&self.data.join(COLD_DIR), self.state_memory)
     }
 
     /// Where log and store are, for people.

@@ -107,6 +107,7 @@ fn validator(environment: &Environment) -> Result<Vec<Job>, Error> {
 
 fn featurizer(environment: &Environment) -> Result<Vec<Job>, Error> {
     let context = &environment.context;
+    let spill = environment.spill();
     let mut jobs = Vec::new();
     for (role, log) in Featurizer::roles(context) {
         let task = context.plan.tasks_of(Service::Featurizer).find(|task| task.reads.contains(&log));
@@ -116,14 +117,14 @@ fn featurizer(environment: &Environment) -> Result<Vec<Job>, Error> {
             Role::Journal => "featurizer.journal".to_owned(),
         };
         let options = options(environment, &name, &task.group_id, &log)?;
-        let context = context.clone();
+        let (context, spill) = (context.clone(), spill.clone());
         jobs.push(Job {
             name,
             stats: Some(options.stats.clone()),
             reads: vec![(task.group_id.clone(), vec![log])],
             finite: false,
             run: Box::new(move |stop| {
-                let mut service = Featurizer::new(context.clone(), role);
+                let mut service = Featurizer::new(context.clone(), role).spilling(spill);
                 Ok(shell::run(&*context.log, &options, &mut service, stop)?)
             }),
         });

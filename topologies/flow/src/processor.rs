@@ -122,6 +122,9 @@ pub enum Stop {
         /// The snapshot's position.
         offset: i64,
     },
+    /// State that is not in memory cannot be had.
+    #[error("state beyond the memory limit cannot be kept on disk: {0}")]
+    Cold(#[from] crate::cold::Fault),
     /// Anything else that makes going on wrong.
     #[error("{0}")]
     Other(String),

@@ -134,8 +134,10 @@ fn restore(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Err
             continue;
         };
         let tp = TopicPartition::new(owner.log.as_str(), owner.partition);
-        let mut opened =
-            Featurizer::new(environment.context.clone(), role).open(&tp, None).map_err(runtime::shell::Error::from)?;
+        let mut opened = Featurizer::new(environment.context.clone(), role)
+            .spilling(environment.spill())
+            .open(&tp, None)
+            .map_err(runtime::shell::Error::from)?;
         let Some(state) = opened.task.state() else { continue };
         let loaded = vault.load(&owner, &name).map_err(failed)?;
         let from = loaded.restore(state).map_err(failed)?;

@@ -14,6 +14,7 @@ use crate::window::Row;
 use crate::{Engine, Group, Key};
 use arrow::array::{ArrayRef, StructArray};
 use build::{Parts, Source};
+use flow::cold::Cold;
 use flow::config::{Entity, Ordering, Pipeline};
 use flow::emit::{Emitter, FEATURE_BYTES};
 use flow::items::{Items, LogBatch};
@@ -130,6 +131,11 @@ impl Stage {
         })
     }
 
+    /// From now on keeps no more of its windows in memory than the store allows, and puts the rest there.
+    pub fn spill(&mut self, store: Box<dyn Cold>) {
+        self.engine.spill(store);
+    }
+
     /// Live keys in the window state.
     pub fn keys(&self) -> usize {
         self.engine.keys()
@@ -172,14 +178,17 @@ impl Stage {
     }
 
     /// Runs the engine over collected steps; features of the events, row by row.
-    fn apply(&mut self, work: &Work) -> Vec<Option<f64>> {
+    fn apply(&mut self, work: &Work) -> Result<Vec<Option<f64>>, Stop> {
         let events = work.steps.iter().filter(|step| step.label.is_none()).count();
         let columns = value::gather(&work.sources, &work.steps, self.group.columns());
         let columns: Vec<_> = columns.iter().map(value::Gathered::column).collect();
         let rows: Vec<Row<'_>> = work.steps.iter().map(|step| step.row(&work.sources)).collect();
         let mut features = vec![None; events * self.engine.width()];
         self.engine.apply_batch(&rows, &columns, &mut features);
-        features
+        match self.engine.fault() {
+            None => Ok(features),
+            Some(fault) => Err(fault.clone().into()),
+        }
     }
 
     /// Numbers the events and lays them out per target partition.
@@ -254,7 +263,7 @@ impl Processor for Stage {
             self.mark_us = Some(mark_us);
             self.marked = false;
         }
-        let features = self.apply(&work);
+        let features = self.apply(&work)?;
         self.emit(&work, &features);
         self.finish(&work.sources, out)
     }

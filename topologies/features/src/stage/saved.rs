@@ -56,7 +56,8 @@ impl State for Stage {
             (window::PART, _) => self
                 .engine
                 .load(entry.key, value)
-                .map_err(|error| Error::Entry { part: entry.part, detail: error.to_string() }),
+                .map_err(|error| Error::Entry { part: entry.part, detail: error.to_string() })
+                .and_then(|()| self.engine.fault().map_or(Ok(()), |fault| Err(fault.clone().into()))),
             (seen::PART, Some(seen)) => seen.load(entry.key, value),
             _ => Err(unknown()),
         }

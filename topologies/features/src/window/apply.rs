@@ -15,7 +15,9 @@ impl Engine {
         word: impl Fn(usize) -> u64,
         out: &mut [Option<f64>],
     ) -> Applied {
-        let head = &self.states.keys.heads[id as usize];
+        let head = &mut self.states.keys.heads[id as usize];
+        head.count_use();
+        let rings_before = head.ring_bytes();
         let clock_us = &mut self.clocks_us[head.group()];
         *clock_us = time_us.max(*clock_us);
         // A new key makes the slab longer by one: one more look, or a stream of new keys would outrun the sweep.
@@ -34,10 +36,12 @@ impl Engine {
             self.event_late(id, time_us, now_us, word, out);
             Applied::Late
         };
+        self.states.recount(id, rings_before);
         self.sweep();
         if is_new {
             self.sweep();
         }
+        self.settle();
         applied
     }
 
@@ -90,17 +94,24 @@ impl Engine {
         let mut now_us = id.map_or(i64::MIN, |id| self.states.keys.heads[id as usize].now_us);
         if let Some(id) = id.filter(|_| now_us <= horizon_us) {
             self.touch(id);
+            let rings_before = self.states.keys.heads[id as usize].ring_bytes();
             self.states.clear(&self.plan, id);
+            self.states.recount(id, rings_before);
             now_us = i64::MIN;
         }
         // Too old to be seen by anything: neither its entry nor its key would be kept.
         let limit_us = if now_us == i64::MIN { horizon_us } else { now_us.saturating_sub(self.plan.keep_us) };
         if time_us > limit_us {
-            let id = id.unwrap_or_else(|| self.states.intern(&self.plan, key));
+            let id = id.unwrap_or_else(|| self.states.add(&self.plan, key));
             self.touch(id);
+            let head = &mut self.states.keys.heads[id as usize];
+            head.count_use();
+            let rings_before = head.ring_bytes();
             self.insert_label(id, time_us, value);
+            self.states.recount(id, rings_before);
         }
         self.sweep();
+        self.settle();
     }
 
     fn insert_label(&mut self, id: u32, time_us: i64, value: f64) {

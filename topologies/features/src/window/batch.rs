@@ -103,7 +103,7 @@ impl Engine {
         match *row {
             Row::Label { key, time_us, value } => {
                 if let (Some(key), Some(value)) = (key, value) {
-                    let id = id.or_else(|| self.states.keys.find(key));
+                    let id = id.or_else(|| self.find(key));
                     self.apply_label(key, id, time_us, value);
                 }
             }
@@ -113,7 +113,7 @@ impl Engine {
                 match key {
                     None => out.fill(None),
                     Some(key) => {
-                        let id = id.unwrap_or_else(|| self.states.intern(&self.plan, key));
+                        let id = id.unwrap_or_else(|| self.intern(key));
                         let applied = self.apply_event(id, time_us, |column| columns[column].word(event), out);
                         progress.late += usize::from(applied == Applied::Late);
                     }

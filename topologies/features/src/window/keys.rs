@@ -12,6 +12,11 @@ use super::ring::Ring;
 /// Longest text that is stored in place.
 const SHORT_BYTES_MAX: usize = 22;
 
+/// Uses of a key that is needed again and again, and not only for the row with which it came.
+const AGAIN: u8 = 2;
+/// A full slab grows by this part of its length.
+const GROWTH: usize = 8;
+
 /// A key's text.
 #[derive(Debug, Clone)]
 enum Text {
@@ -52,12 +57,29 @@ pub(super) struct Head {
     /// Number of the cut before which it was changed last, see `track`; 0 when that is saved.
     pub changed: u32,
     live: bool,
+    /// How often rows needed it since it came or was last looked at, up to [`AGAIN`].
+    uses: u8,
+    /// Whether an older state of it lies on disk.
+    pub stored: bool,
 }
 
 impl Head {
     #[inline]
     pub fn is(&self, key: Key<'_>) -> bool {
         self.live && self.hash == key.hash && self.text.bytes() == key.text.as_bytes()
+    }
+
+    /// Counts a row that needs it.
+    #[inline]
+    pub fn count_use(&mut self) {
+        self.uses = (self.uses + 1).min(AGAIN);
+    }
+
+    /// Whether it may be put away; one that was needed again gets another chance.
+    pub fn is_idle(&mut self) -> bool {
+        let is_idle = self.uses < AGAIN;
+        self.uses = self.uses.min(AGAIN - 1);
+        is_idle
     }
 
     pub fn live(&self) -> bool {
@@ -71,12 +93,33 @@ impl Head {
     pub fn text(&self) -> &[u8] {
         self.text.bytes()
     }
+
+    /// Bytes of its text that are not in the head.
+    pub fn text_bytes(&self) -> usize {
+        match &self.text {
+            Text::Short(..) => 0,
+            Text::Long(text) => text.len(),
+        }
+    }
+
+    /// Bytes of its rings.
+    #[inline]
+    pub fn ring_bytes(&self) -> usize {
+        self.rings.iter().map(|ring| ring.capacity_words() * size_of::<u64>()).sum()
+    }
 }
 
 /// The key group of a hash.
 #[inline]
 pub(super) fn group_of(hash: u64) -> usize {
     (hash >> 56) as usize
+}
+
+/// Makes room in a slab, an eighth at a time: what is doubled may be half empty.
+pub(super) fn grow<T>(slab: &mut Vec<T>, more: usize) {
+    if slab.capacity() - slab.len() < more {
+        slab.reserve_exact(more.max(slab.len() / GROWTH));
+    }
 }
 
 /// All keys.
@@ -89,7 +132,7 @@ pub(super) struct Keys {
 
 /// The hash stands beside the number, so that looking ahead and growing the table need no head.
 #[derive(Debug, Clone, Copy)]
-struct Slot {
+pub(super) struct Slot {
     hash: u64,
     id: u32,
 }
@@ -111,13 +154,15 @@ impl Keys {
     /// Numbers a key that is not there. Its state is empty; whoever calls resets what lies beside the head.
     pub fn add(&mut self, key: Key<'_>) -> u32 {
         let (hash, text, rings) = (key.hash, Text::new(key.text), Default::default());
-        let head = Head { hash, now_us: i64::MIN, rings, text, changed: 0, live: true };
+        let (changed, live, uses, stored) = (0, true, 0, false);
+        let head = Head { hash, now_us: i64::MIN, rings, text, changed, live, uses, stored };
         let id = match self.free.pop() {
             Some(id) => {
                 self.heads[id as usize] = head;
                 id
             }
             None => {
+                grow(&mut self.heads, 1);
                 self.heads.push(head);
                 (self.heads.len() - 1) as u32
             }

@@ -32,6 +32,7 @@
 
 mod apply;
 mod batch;
+mod cold;
 mod extreme;
 mod fixed;
 mod keys;
@@ -53,6 +54,7 @@ pub use restore::Error;
 pub use track::PART;
 
 use crate::Group;
+use cold::Depot;
 use plan::Plan;
 use states::States;
 use track::Tracker;
@@ -97,6 +99,8 @@ pub struct Engine {
     /// Which head the sweep looks at next.
     hand: usize,
     tracker: Tracker,
+    /// Keys that are not in memory.
+    depot: Option<Depot>,
 }
 
 impl Engine {
@@ -109,6 +113,7 @@ impl Engine {
             clocks_us: Box::new([i64::MIN; GROUPS]),
             hand: 0,
             tracker: Tracker::default(),
+            depot: None,
         }
     }
 
@@ -136,7 +141,7 @@ impl Engine {
             out.fill(None);
             return Applied::NoKey;
         };
-        let id = self.states.intern(&self.plan, key);
+        let id = self.intern(key);
         self.apply_event(id, time_us, |column| series::encode(values[column]), out)
     }
 
@@ -145,13 +150,13 @@ impl Engine {
         let (Some(key), Some(value)) = (key, value) else {
             return;
         };
-        let id = self.states.keys.find(key);
+        let id = self.find(key);
         self.apply_label(key, id, event_time_us, value);
     }
 
     /// Keys with state, those included that have expired and were not yet swept.
     pub fn keys(&self) -> usize {
-        self.states.keys.len()
+        self.keys_in_memory() + self.keys_on_disk()
     }
 
     /// Memory taken, in bytes; walks all keys.

@@ -80,8 +80,14 @@ impl Engine {
 
     fn read_state(&mut self, key: Key<'_>, reader: &mut Reader<'_>) -> Result<u32, Error> {
         let now_us = reader.number()?;
-        let id = self.states.intern(&self.plan, key);
+        let id = self.states.add(&self.plan, key);
         self.states.keys.heads[id as usize].now_us = now_us;
+        let read = self.read_series(id, now_us, reader);
+        self.states.recount(id, 0);
+        read.map(|()| id)
+    }
+
+    fn read_series(&mut self, id: u32, now_us: i64, reader: &mut Reader<'_>) -> Result<(), Error> {
         for series in (0..SERIES).filter(|series| self.plan.keeps(*series)) {
             let mut view = self.states.view(&self.plan, id, series);
             let stride = view.series.stride;
@@ -109,7 +115,7 @@ impl Engine {
             view.raise(upper_us);
             view.evict(upper_us);
         }
-        Ok(id)
+        Ok(())
     }
 }
 

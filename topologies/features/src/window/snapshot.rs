@@ -11,23 +11,26 @@
 //! from the time before it. Only what was applied is written; windows, sums and chains follow from it. Expired keys are
 //! left out, swept or not.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
-use super::keys::Head;
+use super::keys::{Head, group_of};
 use super::plan::{Plan, SERIES};
 use super::restore::Error;
-use super::{Engine, GROUPS};
+use super::{Engine, GROUPS, Key};
 
 /// First byte of a snapshot.
 pub(super) const VERSION: u8 = 1;
+/// Keys of a group in the order of their texts.
+type Members = BTreeMap<(String, u64), Vec<u8>>;
 /// Bytes that identify a layout.
 pub(super) const LAYOUT_BYTES: usize = 8;
 
 impl Engine {
     /// Appends the state of all key groups.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
-        let touched = (0..GROUPS).filter(|group| self.touched(*group));
-        self.write_groups(&touched.collect::<Vec<_>>(), out);
+        self.write_groups(None, out);
     }
 
     /// Appends the state of one key group, for handing it over. Walks all keys.
@@ -37,7 +40,7 @@ impl Engine {
     /// When `group` is not below [`GROUPS`].
     pub fn snapshot_group(&self, group: usize, out: &mut Vec<u8>) {
         assert!(group < GROUPS, "key group {group} is not below {GROUPS}");
-        self.write_groups(&[group], out);
+        self.write_groups(Some(group), out);
     }
 
     /// SHA-256 of the snapshot, in lower-case hex: equal digests mean equal state.
@@ -56,45 +59,50 @@ impl Engine {
             }
         }
         self.clocks_us[group] = i64::MIN;
+        self.drop_stored(group);
     }
 
     /// Whether rows of a group have left anything: its clock, or a key with labels alone.
     pub(super) fn touched(&self, group: usize) -> bool {
-        let heads = &self.states.keys.heads;
-        self.clocks_us[group] != i64::MIN || heads.iter().any(|head| head.group() == group && self.lives(head))
+        self.clocks_us[group] != i64::MIN || !self.members()[group].is_empty()
     }
 
-    /// Whether a key is there and has not expired.
-    fn lives(&self, head: &Head) -> bool {
-        head.live() && head.now_us > self.clocks_us[head.group()].saturating_sub(self.plan.keep_us)
+    /// Keys by group, text and hash, those left out that have expired, each with its value.
+    fn members(&self) -> Vec<Members> {
+        let mut members = vec![Members::new(); GROUPS];
+        let walked = self.each_entry(&mut |name, value| {
+            let Ok((hash, text)) = read_name(name) else { return };
+            let group = group_of(hash);
+            if now_of(value) > self.clocks_us[group].saturating_sub(self.plan.keep_us) {
+                members[group].insert((text.to_owned(), hash), value.to_vec());
+            }
+        });
+        debug_assert!(walked.is_ok(), "{walked:?}");
+        members
     }
 
-    fn write_groups(&self, groups: &[usize], out: &mut Vec<u8>) {
-        let heads = &self.states.keys.heads;
-        let mut members: Vec<Vec<u32>> = vec![Vec::new(); GROUPS];
-        for (id, head) in heads.iter().enumerate().filter(|(_, head)| self.lives(head)) {
-            members[head.group()].push(id as u32);
-        }
+    /// Writes one group, or all that rows have touched.
+    fn write_groups(&self, only: Option<usize>, out: &mut Vec<u8>) {
+        let members = self.members();
+        let is_touched = |group: &usize| self.clocks_us[*group] != i64::MIN || !members[*group].is_empty();
+        let groups: Vec<usize> = match only {
+            Some(group) => vec![group],
+            None => (0..GROUPS).filter(is_touched).collect(),
+        };
         out.push(VERSION);
         out.extend_from_slice(&layout(&self.plan));
         write_varint(groups.len() as u64, out);
-        for &group in groups {
-            let members = &mut members[group];
-            members.sort_unstable_by_key(|id| heads[*id as usize].text());
+        for group in groups {
             out.push(group as u8);
             out.extend_from_slice(&self.clocks_us[group].to_le_bytes());
-            write_varint(members.len() as u64, out);
-            for id in members {
-                self.write_key(&heads[*id as usize], out);
+            write_varint(members[group].len() as u64, out);
+            for ((text, hash), value) in &members[group] {
+                out.extend_from_slice(&hash.to_le_bytes());
+                write_varint(text.len() as u64, out);
+                out.extend_from_slice(text.as_bytes());
+                out.extend_from_slice(value);
             }
         }
-    }
-
-    fn write_key(&self, head: &Head, out: &mut Vec<u8>) {
-        out.extend_from_slice(&head.hash.to_le_bytes());
-        write_varint(head.text().len() as u64, out);
-        out.extend_from_slice(head.text());
-        self.write_value(head, out);
     }
 
     /// The part of a key behind its name.
@@ -146,6 +154,19 @@ impl Head {
         out.extend_from_slice(&self.hash.to_le_bytes());
         out.extend_from_slice(self.text());
     }
+}
+
+impl Key<'_> {
+    /// The same of a key that is not in memory.
+    pub(super) fn write_name(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.hash.to_le_bytes());
+        out.extend_from_slice(self.text.as_bytes());
+    }
+}
+
+/// The greatest time among a key's rows, from its value.
+pub(super) fn now_of(value: &[u8]) -> i64 {
+    value.first_chunk().map_or(i64::MIN, |bytes| i64::from_le_bytes(*bytes))
 }
 
 /// Hash and text of a key from its name.

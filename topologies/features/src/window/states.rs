@@ -1,7 +1,7 @@
 //! The states of all keys: heads, cursors, sums and squares in parallel slabs, a key's part found by its number.
 
 use super::Key;
-use super::keys::Keys;
+use super::keys::{Head, Keys, Slot, grow};
 use super::plan::{Plan, SERIES};
 use super::series::View;
 use super::sum::{Square, Sum};
@@ -15,6 +15,8 @@ pub(super) struct States {
     pub sums: Vec<Sum>,
     pub squares: Vec<Square>,
     pub wides: Wides,
+    /// What keys take beside their part of the slabs.
+    rings_bytes: usize,
 }
 
 impl States {
@@ -36,19 +38,18 @@ impl States {
         }
     }
 
-    /// The number of a key, given one if it has none.
-    #[inline]
-    pub fn intern(&mut self, plan: &Plan, key: Key<'_>) -> u32 {
-        self.keys.find(key).unwrap_or_else(|| self.add(plan, key))
-    }
-
+    /// Numbers a key that is not there.
     #[cold]
-    fn add(&mut self, plan: &Plan, key: Key<'_>) -> u32 {
+    pub fn add(&mut self, plan: &Plan, key: Key<'_>) -> u32 {
         let id = self.keys.add(key);
         let keys = self.keys.heads.len();
+        grow(&mut self.cursors, plan.cursors);
+        grow(&mut self.sums, plan.sums);
+        grow(&mut self.squares, plan.squares);
         self.cursors.resize(keys * plan.cursors, 0);
         self.sums.resize(keys * plan.sums, Sum::default());
         self.squares.resize(keys * plan.squares, Square::default());
+        self.rings_bytes += self.keys.heads[id as usize].text_bytes();
         for series in (0..SERIES).filter(|series| plan.keeps(*series)) {
             self.view(plan, id, series).reset_cursors();
         }
@@ -65,8 +66,27 @@ impl States {
 
     /// Forgets a key.
     pub fn remove(&mut self, plan: &Plan, id: u32) {
+        let head = &self.keys.heads[id as usize];
+        self.rings_bytes -= head.ring_bytes() + head.text_bytes();
         self.clear(plan, id);
         self.keys.remove(id);
+    }
+
+    /// Counts what the rings of a key take now, and not what they took before.
+    #[inline]
+    pub fn recount(&mut self, id: u32, before: usize) {
+        self.rings_bytes = self.rings_bytes + self.keys.heads[id as usize].ring_bytes() - before;
+    }
+
+    /// Memory of the keys that are there, without free places in the slabs.
+    #[inline]
+    pub fn used_bytes(&self, plan: &Plan) -> usize {
+        let key = size_of::<Head>()
+            + plan.cursors * size_of::<u32>()
+            + plan.sums * size_of::<Sum>()
+            + plan.squares * size_of::<Square>()
+            + 2 * size_of::<Slot>();
+        self.keys.len() * key + self.rings_bytes + self.wides.used_bytes()
     }
 
     /// Memory of everything, rings included.

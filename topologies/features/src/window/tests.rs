@@ -2,6 +2,7 @@
 
 //! The engine against a recomputation from all rows.
 
+mod cold;
 mod memory;
 mod model;
 mod properties;
@@ -47,7 +48,7 @@ fn label(engine: &mut Engine, number: u8, time_us: i64, value: f64) {
 /// Gives a key a past: as if that many entries of each series had come and gone.
 fn start_numbers_at(engine: &mut Engine, number: u8, seq: u32) {
     let (hash, text) = key(number);
-    let id = engine.states.intern(&engine.plan, Key { hash, text: &text });
+    let id = engine.intern(Key { hash, text: &text });
     engine.states.keys.heads[id as usize].now_us = 0;
     for series in (0..super::plan::SERIES).filter(|series| engine.plan.keeps(*series)) {
         let view = &mut engine.states.view(&engine.plan, id, series);

@@ -185,6 +185,12 @@ impl Wides {
         self.slots.len() - self.free.len()
     }
 
+    /// About what those in use take, with squares.
+    #[inline]
+    pub fn used_bytes(&self) -> usize {
+        (self.slots.len() - self.free.len()) * (size_of::<Wide>() + SQUARE_LIMBS * size_of::<u64>())
+    }
+
     /// Memory they take.
     pub fn bytes(&self) -> usize {
         let squares = self.slots.iter().filter(|wide| wide.squares.is_some()).count() * SQUARE_LIMBS * size_of::<u64>();

@@ -3,6 +3,7 @@
 //! No file is opened here. The caller passes the text and a function that finds schema files by the path the pipeline
 //! names them with.
 
+mod bytes;
 mod digest;
 mod duration;
 mod expression;
@@ -19,6 +20,7 @@ mod sources;
 mod tests;
 mod types;
 
+pub use bytes::parse_bytes;
 pub use duration::{format_duration, parse_duration};
 pub use features::WINDOWS_MAX;
 pub use problem::{BAD_EXPRESSION, BAD_SCHEMA, CODES, Problem, Span};

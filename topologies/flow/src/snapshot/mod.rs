@@ -33,6 +33,9 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+    /// Entries for which there is no room in memory cannot be put on disk.
+    #[error("state beyond the memory limit cannot be kept on disk: {0}")]
+    Cold(#[from] crate::cold::Fault),
     /// A blob that the task does not understand.
     #[error("the blob is damaged: {0}")]
     Blob(String),

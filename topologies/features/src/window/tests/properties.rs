@@ -3,6 +3,7 @@
 use flow::snapshot::{Changes, Merged};
 use proptest::prelude::*;
 
+use super::cold::limited;
 use super::model::Model;
 use super::{Key, group, key};
 use crate::spec::Group;
@@ -69,6 +70,11 @@ fn groups() -> impl Strategy<Value = Group> {
         .prop_map(|(windows, delay, aggregates)| group(windows, delay, &aggregates))
 }
 
+/// How many of the four keys may be in memory; none means all.
+fn in_memory() -> impl Strategy<Value = Option<usize>> {
+    prop::sample::select(vec![None, Some(0), Some(1), Some(2)])
+}
+
 fn near(left: Option<f64>, right: Option<f64>, name: &str) -> bool {
     let exact = match (left, right) {
         (Some(left), Some(right)) => left.to_bits() == right.to_bits() || (left.is_nan() && right.is_nan()),
@@ -106,7 +112,7 @@ impl Saved {
     }
 
     /// Goes on collecting; what is collected to the end must restore to the engine that was cut.
-    fn collect(&mut self, engine: &mut Engine, group: &Group, keys_max: usize) {
+    fn collect(&mut self, engine: &mut Engine, group: &Group, in_memory: Option<usize>, keys_max: usize) {
         let Some((digest, hash, clocks)) = &self.open else { return };
         let Some(changes) = engine.collect(keys_max) else { return };
         assert_eq!(changes.sum, *hash, "the sum that was kept is that of all keys");
@@ -114,7 +120,7 @@ impl Saved {
         let mut merged = Merged::default();
         self.changes.iter().for_each(|changes| merged.add(&changes.bytes).unwrap());
         merged.verify(*hash).unwrap();
-        let mut restored = Engine::new(group, 7);
+        let mut restored = limited(group, 7, in_memory);
         merged.iter().for_each(|entry| restored.load(entry.key, entry.value.unwrap()).unwrap());
         restored.set_clocks(clocks);
         assert_eq!((restored.digest(), restored.hash()), (digest.clone(), *hash));
@@ -129,9 +135,10 @@ proptest! {
     fn features_equal_a_recomputation_from_all_rows(
         group in groups(),
         retention_us in prop::sample::select(vec![0_i64, 7, 1_000]),
+        in_memory in in_memory(),
         ops in prop::collection::vec(op(12), 1..120),
     ) {
-        let mut engine = Engine::new(&group, retention_us);
+        let mut engine = limited(&group, retention_us, in_memory);
         let mut model = Model::new(&group, retention_us);
         let mut newest_us = 1_000;
         for (number, op) in ops.iter().enumerate() {
@@ -164,7 +171,7 @@ proptest! {
                 Op::Cut => {
                     let mut bytes = Vec::new();
                     engine.snapshot(&mut bytes);
-                    let mut restored = Engine::new(&group, retention_us);
+                    let mut restored = limited(&group, retention_us, in_memory);
                     restored.restore(&bytes).unwrap();
                     let mut again = Vec::new();
                     restored.snapshot(&mut again);
@@ -178,6 +185,7 @@ proptest! {
     #[test]
     fn batches_and_restarts_change_no_bit(
         group in groups(),
+        in_memory in in_memory(),
         ops in prop::collection::vec(op(12), 1..120),
         cuts in prop::collection::vec(1..40_usize, 1..10),
     ) {
@@ -185,7 +193,7 @@ proptest! {
         let owners: Vec<(u64, String)> = (0..4).map(key).collect();
         let key_of = |owner: u8| Key { hash: owners[usize::from(owner)].0, text: &owners[usize::from(owner)].1 };
         let mut single = Engine::new(&group, 9);
-        let mut batched = Engine::new(&group, 9);
+        let mut batched = limited(&group, 9, in_memory);
         let (mut newest_us, mut sizes) = (1_000, cuts.iter().cycle());
         let mut rest = &ops[..];
         while !rest.is_empty() {
@@ -226,7 +234,7 @@ proptest! {
             prop_assert_eq!(bits(&alone), bits(&out));
             let mut bytes = Vec::new();
             batched.snapshot(&mut bytes);
-            batched = Engine::new(&group, 9);
+            batched = limited(&group, 9, in_memory);
             batched.restore(&bytes).unwrap();
         }
         prop_assert_eq!(single.digest(), batched.digest());
@@ -235,10 +243,11 @@ proptest! {
     #[test]
     fn a_cut_collected_while_rows_go_on_is_the_state_at_the_cut(
         group in groups(),
+        in_memory in in_memory(),
         ops in prop::collection::vec(op(12), 1..200),
         collected in prop::collection::vec(0..3_usize, 1..20),
     ) {
-        let mut engine = Engine::new(&group, 7);
+        let mut engine = limited(&group, 7, in_memory);
         engine.track();
         let (mut saved, mut newest_us, mut budgets) = (Saved::default(), 1_000, collected.iter().cycle());
         for op in &ops {
@@ -251,12 +260,12 @@ proptest! {
                 Op::Cut if saved.open.is_none() => saved.cut(&mut engine),
                 _ => {}
             }
-            saved.collect(&mut engine, &group, *budgets.next().unwrap());
+            saved.collect(&mut engine, &group, in_memory, *budgets.next().unwrap());
         }
         if saved.open.is_none() {
             saved.cut(&mut engine);
         }
-        saved.collect(&mut engine, &group, usize::MAX);
+        saved.collect(&mut engine, &group, in_memory, usize::MAX);
         prop_assert!(saved.open.is_none());
     }
 
