@@ -6,14 +6,19 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Lines of its output that are shown when a process ended by itself.
 const TAIL_LINES: usize = 30;
+/// Longest that a process may take to end. A limit on hanging, no timing.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Time between two looks at it.
+const LOOK: Duration = Duration::from_millis(50);
 
 static PROCESSES: AtomicU64 = AtomicU64::new(0);
 
 /// The binary as cargo built it for this test run.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_else(|error| panic!("{error}"));
     let folder = own.parent().and_then(Path::parent).unwrap_or_else(|| panic!("{} lies in a folder", own.display()));
     let binary = folder.join("tidemill");
@@ -26,8 +31,8 @@ fn binary() -> PathBuf {
 pub struct Place {
     /// The data directory, with `pipeline.yaml` in it.
     pub dir: PathBuf,
-    /// The brokers.
-    pub brokers: String,
+    /// The brokers; none with the embedded log.
+    pub brokers: Option<String>,
     /// Arguments for all of them.
     pub arguments: Vec<String>,
 }
@@ -55,10 +60,11 @@ pub struct Process {
 }
 
 impl Place {
-    /// Starts `tidemill run NAME` with more arguments, and a failpoint if there is one.
+    /// Starts `tidemill run NAME`, or several names with blanks between them, with more arguments, and a failpoint if there
+    /// is one.
     pub fn start(&self, name: &str, arguments: &[&str], failpoint: Option<&str>) -> Process {
         let number = PROCESSES.fetch_add(1, Ordering::Relaxed);
-        let output = self.dir.join(format!("{name}-{number}.log"));
+        let output = self.dir.join(format!("{}-{number}.log", name.replace(' ', "+")));
         let child = self.spawn(name, arguments, failpoint, &output);
         let child = child.unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         Process { name: name.to_owned(), child, output }
@@ -72,7 +78,9 @@ impl Place {
                 command.env_remove(variable);
             }
         }
-        command.args(["run", name, "--brokers", &self.brokers, "--pipeline", "pipeline.yaml", "--data", "."]);
+        command.arg("run").args(name.split(' '));
+        command.args(["--pipeline", "pipeline.yaml", "--data", "."]);
+        command.args(self.brokers.iter().flat_map(|brokers| ["--brokers", brokers]));
         command.args(&self.arguments).args(arguments).env("RUST_LOG", "info");
         if let Some(failpoint) = failpoint {
             command.env("TIDEMILL_FAILPOINT", failpoint);
@@ -109,9 +117,36 @@ impl Process {
 
     /// Wakes it after it was stopped.
     pub fn wake(&self) {
+        self.signal(libc::SIGCONT);
+    }
+
+    /// Asks it to stop, as whoever takes a machine away does.
+    pub fn ask_to_stop(&self) {
+        self.signal(libc::SIGTERM);
+    }
+
+    /// Waits until it has ended, and says how.
+    pub fn ended(&mut self) -> State {
+        let since = Instant::now();
+        loop {
+            match self.state() {
+                State::Runs | State::Stopped => assert!(since.elapsed() < PATIENCE, "it ends\n{}", self.tail()),
+                ended => return ended,
+            }
+            std::thread::park_timeout(LOOK);
+        }
+    }
+
+    /// The same for one that was asked to, or is done: nothing went wrong.
+    pub fn ended_well(&mut self) {
+        let ended = self.ended();
+        assert!(matches!(ended, State::Ended(status) if status.success()), "{ended:?}\n{}", self.tail());
+    }
+
+    fn signal(&self, signal: i32) {
         // SAFETY: the process is our child and was not waited for, so the number is still its.
-        let woken = unsafe { libc::kill(self.child.id().cast_signed(), libc::SIGCONT) };
-        assert_eq!(woken, 0, "{} was there to be woken", self.name);
+        let sent = unsafe { libc::kill(self.child.id().cast_signed(), signal) };
+        assert_eq!(sent, 0, "{} was there for signal {signal}", self.name);
     }
 
     /// Kills it.

@@ -19,6 +19,25 @@ const STRIKE_DAYS_PERCENT: usize = 80;
 /// Longest wait for a strike before the next day is published.
 const STRIKE_WAIT: Duration = Duration::from_secs(8);
 
+/// Events of a day that were made up.
+const EVENTS_PER_DAY: i64 = 2_000;
+/// 2018-06-18, 00:00 UTC.
+const FIRST_DAY_MS: i64 = 1_529_280_000_000;
+
+/// Transactions of some days, made up.
+pub fn made_up(days: usize) -> Transactions {
+    let mut rows = Transactions::default();
+    for n in 0..days as i64 * EVENTS_PER_DAY {
+        rows.id.push(n);
+        rows.time_ms.push(FIRST_DAY_MS + n * (DAY_MS / EVENTS_PER_DAY));
+        rows.customer.push((n * 7 % 501) as i32);
+        rows.terminal.push((n * 11 % 203) as i32);
+        rows.amount.push((n * 37 % 1_000) as f64 / 8.0);
+        rows.fraud.push(n % 50 == 0);
+    }
+    rows
+}
+
 /// Transactions with the times at which they and their labels arrive.
 pub struct Feed<'a> {
     deployment: &'a Deployment,
@@ -27,13 +46,28 @@ pub struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    /// For a pipeline.
+    /// For a pipeline whose sources have four partitions, or a multiple of that.
     pub fn new(deployment: &'a Deployment, rows: &'a Transactions) -> Self {
-        Feed { deployment, rows, arrivals: arrivals(rows) }
+        let mut feed = Feed { deployment, rows, arrivals: arrivals(rows) };
+        let fours = feed.partitions() / 4;
+        for (_, row, partition, _) in &mut feed.arrivals {
+            *partition += 4 * (*row as i32 / 4 % fours);
+        }
+        feed
+    }
+
+    fn partitions(&self) -> i32 {
+        let context = &self.deployment.context;
+        context.topic(&context.plan.names.events).unwrap().partitions.cast_signed()
     }
 
     fn days(&self) -> impl Iterator<Item = &[(i64, usize, i32, bool)]> {
         self.arrivals.chunk_by(|left, right| left.0 / DAY_MS == right.0 / DAY_MS)
+    }
+
+    /// On how many days there are events; they are the first ones, and then come labels only.
+    pub fn days_with_events(&self) -> usize {
+        self.days().filter(|day| day.iter().any(|one| !one.3)).count()
     }
 
     /// Publishes a day, and notes the events that were acknowledged.
@@ -50,40 +84,45 @@ impl<'a> Feed<'a> {
     fn end(&self) {
         let last_ms = self.rows.time_ms.iter().max().unwrap() + LABEL_DELAY_MS;
         let mut rows = Transactions::default();
-        for partition in 0..4 {
-            rows.id.push(LAST_ID + partition);
+        for partition in 0..self.partitions() {
+            rows.id.push(LAST_ID + i64::from(partition));
             rows.time_ms.push(last_ms + AHEAD_MS);
             rows.customer.push(0);
             rows.terminal.push(0);
             rows.amount.push(1.0);
             rows.fraud.push(false);
         }
-        let order = [(0, 0), (1, 1), (2, 2), (3, 3)];
+        let order: Vec<(usize, i32)> = (0..).zip(0..self.partitions()).collect();
         self.deployment.publish(rows.events(&self.deployment.context, &order));
         self.deployment.publish(rows.labels(&self.deployment.context, &order));
     }
 
     /// Publishes everything at once; gives the ids of all events.
     pub fn publish(&self) -> BTreeSet<String> {
+        self.publish_days(|_, _| {})
+    }
+
+    /// Publishes a day at a time. Before each `before` is told how many there were, and which ids were acknowledged. Gives
+    /// the ids of all events.
+    pub fn publish_days(&self, mut before: impl FnMut(usize, &BTreeSet<String>)) -> BTreeSet<String> {
         let mut journal = BTreeSet::new();
-        self.days().for_each(|day| self.day(day, &mut journal));
+        for (at, day) in self.days().enumerate() {
+            before(at, &journal);
+            self.day(day, &mut journal);
+        }
         self.end();
         journal
     }
 
     /// Publishes a day at a time, such that strikes are spread over the days; gives the ids that were acknowledged.
     pub fn publish_under(&self, fleet: &mut Fleet<'_>, strikes: usize) -> BTreeSet<String> {
-        let mut journal = BTreeSet::new();
-        let with_events = self.days().filter(|day| day.iter().any(|one| !one.3)).count();
+        let with_events = self.days_with_events();
         let strike_days = (with_events.saturating_sub(FILLING_DAYS) * STRIKE_DAYS_PERCENT / 100).max(1);
-        for (at, day) in self.days().enumerate() {
+        self.publish_days(|at, _| {
             if at >= FILLING_DAYS && at < with_events {
                 let due = strikes.min(strikes * (at - FILLING_DAYS) / strike_days);
                 fleet.until(STRIKE_WAIT, |fleet| fleet.struck() >= due);
             }
-            self.day(day, &mut journal);
-        }
-        self.end();
-        journal
+        })
     }
 }

@@ -90,11 +90,6 @@ impl<'a> Fleet<'a> {
         self.struck() == self.strikes && self.zombies.is_empty()
     }
 
-    /// What has happened.
-    pub fn tally(&self) -> Tally {
-        self.tally
-    }
-
     /// Looks after the processes until something is so, or the time is over; says which.
     pub fn until(&mut self, limit: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
         let since = Instant::now();
@@ -116,6 +111,13 @@ impl<'a> Fleet<'a> {
             let tails: Vec<String> = self.posts.iter().map(|post| post.process.tail()).collect();
             panic!("{what} did not come\n{}\n{}", self.left(), tails.join("\n\n"));
         }
+    }
+
+    /// Asks all to stop, and waits until they have: what they did not tell yet they tell then.
+    pub fn end(mut self) -> Tally {
+        self.posts.iter().for_each(|post| post.process.ask_to_stop());
+        self.posts.iter_mut().for_each(|post| post.process.ended_well());
+        self.tally
     }
 
     /// What has not happened.

@@ -44,7 +44,7 @@ pub(super) fn wait(processes: &mut [&mut Process], what: &str, mut done: impl Fn
 /// Where services find their broker through a proxy.
 pub(super) fn place_behind(proxy: &Proxy, dir: &std::path::Path) -> Place {
     let brokers = format!("127.0.0.1:{}", proxy.port());
-    Place { dir: dir.to_owned(), brokers, arguments: ARGUMENTS.map(str::to_owned).to_vec() }
+    Place { dir: dir.to_owned(), brokers: Some(brokers), arguments: ARGUMENTS.map(str::to_owned).to_vec() }
 }
 
 /// A pipeline whose folder has its file.
@@ -113,7 +113,7 @@ fn a_record_that_is_too_large_stops_its_writer_and_makes_no_gap() {
     let dir = tempfile::tempdir().unwrap();
     let deployment = deployment(&kafka, dir.path());
     let arguments = ARGUMENTS.map(str::to_owned).to_vec();
-    let place = Place { dir: dir.path().to_owned(), brokers: kafka.brokers().to_owned(), arguments };
+    let place = Place { dir: dir.path().to_owned(), brokers: Some(kafka.brokers().to_owned()), arguments };
     let validator = deployment.start_validator(IDLE);
     let mut featurizer = place.start("featurizer", &["--kafka", RECORD_BYTES], None);
     let rows = transactions(0..DAYS);

@@ -18,7 +18,7 @@ const DEATHS: u64 = 5;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until a gateway says where it listens.
-fn address(gateway: &mut Process) -> String {
+pub(super) fn address(gateway: &mut Process) -> String {
     let since = Instant::now();
     loop {
         if let Some((_, rest)) = gateway.said().split_once("gateway at ")
@@ -46,7 +46,7 @@ fn a_gateway_that_dies_loses_nothing_that_it_acknowledged() {
     std::fs::write(dir.path().join("pipeline.yaml"), fraud_text(&[])).unwrap();
     let deployment = Deployment::new(kafka.log(), Store::local(&dir.path().join("store")).unwrap(), fraud(&[]));
     let arguments = vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()];
-    let place = Place { dir: dir.path().to_owned(), brokers: kafka.brokers().to_owned(), arguments };
+    let place = Place { dir: dir.path().to_owned(), brokers: Some(kafka.brokers().to_owned()), arguments };
     let rows = transactions(0..1);
     let body = |row: usize| {
         let time = rows.time_ms[row];

@@ -4,13 +4,17 @@
 //!
 //! `TIDEMILL_DEEP=1 cargo test --workspace fire::` has 60 kills and 20 zombies instead of a few.
 
+mod agreement;
+mod calm;
 mod contents;
 mod ends;
 mod feed;
 mod fleet;
 mod gap;
 mod ingest;
+mod scale;
 mod schedule;
+mod settled;
 mod subscriber;
 
 use crate::monitor::promote;
@@ -18,13 +22,11 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int32Type;
 use feed::Feed;
 use fleet::Fleet;
-use flow::plan::Service;
 use offline::archive::{Archive, ITEM, Selection};
 use registry::store::Store;
 use runtime::context::Context;
 use runtime::log::TopicPartition;
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use settled::Settled;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -54,8 +56,6 @@ const ARGUMENTS: [&str; 8] = [
 const SERVICES: [&str; 5] = ["validator", "featurizer", "scorer", "monitor", "archiver"];
 /// Set to 1 for the deep tier.
 const DEEP: &str = "TIDEMILL_DEEP";
-/// Time between two questions about commits.
-const ASK: Duration = Duration::from_millis(500);
 
 /// Two such tests at once would only starve each other.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -104,7 +104,7 @@ impl Fire {
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let began = Instant::now();
         let rows = Transactions::days(&folder, self.days.start, self.days.end);
-        let (calm, calm_drift) = self.calm(&rows);
+        let calm = calm::run(&self.replaced(), &rows);
         let calm_took = began.elapsed();
 
         let dir = tempfile::tempdir().unwrap();
@@ -115,7 +115,7 @@ impl Fire {
         let (context, names) = (&deployment.context, &deployment.context.plan.names);
         let place = Place {
             dir: dir.path().to_owned(),
-            brokers: kafka.brokers().to_owned(),
+            brokers: Some(kafka.brokers().to_owned()),
             arguments: ARGUMENTS.map(str::to_owned).to_vec(),
         };
         let exactly_once = self.delivery == "exactly_once";
@@ -132,34 +132,23 @@ impl Fire {
             let settled = Settled::new(context, true);
             fleet.wait("the last commit", |_| settled.look());
             stop.store(true, Ordering::Relaxed);
-            (journal, reader.join().unwrap(), fleet.tally())
+            (journal, reader.join().unwrap(), fleet.end())
         });
         let took = began.elapsed() - calm_took;
         assert_eq!((tally.killed, tally.woken), (self.kills, self.zombies));
 
-        let last = subscriber::all(context, &names.predictions, !exactly_once);
-        assert_eq!(last.twice(), Vec::<&String>::new(), "predictions come once");
-        let ids: BTreeSet<String> = last.ids.keys().cloned().collect();
-        assert!(ids == journal, "predicted and acknowledged are {} and {} events", ids.len(), journal.len());
-        assert!(concurrent.ids == last.ids, "who listens meanwhile sees what one sees afterwards");
-        let outcomes = subscriber::all(context, &names.outcomes, !exactly_once);
-        assert_eq!(outcomes.twice(), Vec::<&String>::new(), "outcomes come once");
-        assert!(outcomes.ids.keys().eq(journal.iter()), "each label found its event");
-
+        let dropped = agreement::check(&deployment, &calm, &journal, &concurrent, exactly_once);
         let features = deployment.features(rows.len(), &Running::default());
         self.compare(&features, &folder);
-        let found = contents::written(context);
-        contents::same(&found, &calm);
-        assert_eq!(drift(&deployment), calm_drift, "the monitor reports the same");
         archived(context, &store, &rows);
-        let repeats: usize = found.values().map(|items| items.repeats).sum();
         eprintln!(
-            "{}: {} events in {} s (in peace {} s): {tally:?}; readers dropped {repeats} items and {} predictions",
+            "{}: {} events in {} s (in peace {} s): {tally:?}; readers dropped {} items and {} predictions",
             self.delivery,
             rows.len(),
             took.as_secs(),
             calm_took.as_secs(),
-            last.repeats,
+            dropped.items,
+            dropped.predictions,
         );
     }
 
@@ -169,24 +158,6 @@ impl Fire {
             _ => "delivery: low_latency",
         };
         [("ordering: arrival", "ordering: event_time"), ("delivery: low_latency", delivery)]
-    }
-
-    /// The same pipeline where nothing happens, in threads over the embedded log: what it wrote.
-    fn calm(&self, rows: &Transactions) -> (contents::Contents, BTreeSet<String>) {
-        let dir = tempfile::tempdir().unwrap();
-        let log = runtime::embedded::Embedded::open(dir.path().join("log")).unwrap();
-        let store = Store::local(&dir.path().join("store")).unwrap();
-        let deployment = Deployment::new(Arc::new(log), store.clone(), fraud(&self.replaced()));
-        promote(&deployment, &store);
-        Feed::new(&deployment, rows).publish();
-        let mut running = deployment.start(COMMIT, IDLE);
-        deployment.start_scorer(COMMIT, &mut running);
-        deployment.start_monitor(COMMIT, &mut running);
-        deployment.features(rows.len(), &running);
-        let settled = Settled::new(&deployment.context, false);
-        deployment.wait(&[&running], || settled.look());
-        assert_eq!(running.stop(), Vec::<String>::new());
-        (contents::written(&deployment.context), drift(&deployment))
     }
 
     /// All features that the handbook published for these days are those that came out.
@@ -213,11 +184,6 @@ impl Drop for Stops<'_> {
     }
 }
 
-/// Drift reports, without repeats.
-fn drift(deployment: &Deployment) -> BTreeSet<String> {
-    deployment.rows(&deployment.context.plan.names.drift).iter().map(ToString::to_string).collect()
-}
-
 /// The archive tiles every log, and holds each event of the features log once.
 fn archived(context: &Context, store: &Store, rows: &Transactions) {
     let archive = Archive::new(store.clone());
@@ -229,45 +195,4 @@ fn archived(context: &Context, store: &Store, rows: &Transactions) {
     let items = parts
         .map(|part| part.rows[ITEM].as_primitive::<Int32Type>().iter().flatten().filter(|item| *item >= 0).count());
     assert_eq!(items.sum::<usize>(), rows.len(), "the archive has each event once");
-}
-
-/// Tells when everything is read and committed, in two looks that saw the same ends.
-struct Settled<'a> {
-    context: &'a Context,
-    reads: Vec<(String, Vec<TopicPartition>)>,
-    last: RefCell<(Instant, Vec<i64>)>,
-}
-
-impl<'a> Settled<'a> {
-    fn new(context: &'a Context, is_archived: bool) -> Self {
-        let is_read = |service| service != Service::Trainer && (is_archived || service != Service::Archiver);
-        let tasks = context.plan.tasks.iter().filter(|task| is_read(task.service));
-        let reads = tasks.map(|task| {
-            let tps = task.reads.iter().flat_map(|topic| partitions(context, topic)).collect();
-            (task.group_id.clone(), tps)
-        });
-        Settled { context, reads: reads.collect(), last: RefCell::new((Instant::now(), Vec::new())) }
-    }
-
-    fn look(&self) -> bool {
-        let mut last = self.last.borrow_mut();
-        if last.0.elapsed() < ASK {
-            return false;
-        }
-        let mut ends = Vec::new();
-        for (group, tps) in &self.reads {
-            let committed = self.context.log.committed(group, tps).unwrap();
-            for (tp, committed) in tps.iter().zip(committed) {
-                let (start, end) = self.context.log.watermarks(tp).unwrap();
-                if committed.map_or(start, |committed| committed.offset) < end {
-                    *last = (Instant::now(), Vec::new());
-                    return false;
-                }
-                ends.push(end);
-            }
-        }
-        let same = ends == last.1;
-        *last = (Instant::now(), ends);
-        same
-    }
 }

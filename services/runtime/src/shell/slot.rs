@@ -24,6 +24,9 @@ pub struct Slot {
     dirty: bool,
     restore: Restore,
     restoring: Option<(i64, String)>,
+    /// Records that were read again so far.
+    again: u64,
+    restored: Option<u64>,
     pub(super) snapshots: Option<Progress>,
     /// Where its blob goes when it is too long for a commit and all of its state.
     pub(super) keeping: Option<Keeping>,
@@ -59,7 +62,8 @@ impl Slot {
             }
         }
         let Opened { task, restore } = opened;
-        let mut slot = Slot { tp, task, next, dirty: false, restore, restoring, snapshots: None, keeping: None };
+        let (again, restored, snapshots, keeping) = (0, None, None, None);
+        let mut slot = Slot { tp, task, next, dirty: false, restore, restoring, again, restored, snapshots, keeping };
         slot.verify_reached(next)?;
         Ok(slot)
     }
@@ -67,6 +71,11 @@ impl Slot {
     /// Whether the task is still being restored.
     pub fn restoring(&self) -> bool {
         self.restoring.is_some()
+    }
+
+    /// How many records were read again, once the task has come to where it was committed.
+    pub(super) fn take_restored(&mut self) -> Option<u64> {
+        self.restored.take()
     }
 
     /// The next offset the task will read.
@@ -79,6 +88,7 @@ impl Slot {
         let mut records: Vec<InRecord> = records.into_iter().map(incoming).collect();
         if let Some(until) = self.restoring.as_ref().map(|(until, _)| *until) {
             let live = records.split_off(records.partition_point(|record| record.offset < until));
+            self.again += records.len() as u64;
             self.give(&records, !made(Flaw::OutputsUnsuppressed), publish)?;
             self.verify_reached(live.first().map_or(self.next, |record| record.offset))?;
             records = live;
@@ -104,6 +114,7 @@ impl Slot {
     /// Ends the restore where everything below the committed offset was read: the numbers must be the committed ones.
     fn verify_reached(&mut self, next: i64) -> Result<(), Error> {
         let Some((offset, committed)) = self.restoring.take_if(|(offset, _)| *offset <= next) else { return Ok(()) };
+        self.restored = Some(self.again);
         let (found, (committed, _)) = (self.task.metadata(), split_pointer(&committed));
         if found == committed {
             return Ok(());

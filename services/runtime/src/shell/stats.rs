@@ -11,6 +11,8 @@ pub struct Stats {
     polls: AtomicU64,
     commits: AtomicU64,
     restarts: AtomicU64,
+    restores: AtomicU64,
+    records_again: AtomicU64,
     partitions: AtomicI64,
 }
 
@@ -26,7 +28,7 @@ impl Stats {
     }
 
     /// Every counter with its name.
-    pub fn values(&self) -> [(&'static str, u64); 6] {
+    pub fn values(&self) -> [(&'static str, u64); 8] {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
             ("records_in", get(&self.records_in)),
@@ -34,6 +36,8 @@ impl Stats {
             ("polls", get(&self.polls)),
             ("commits", get(&self.commits)),
             ("restarts", get(&self.restarts)),
+            ("restores", get(&self.restores)),
+            ("records_again", get(&self.records_again)),
             ("partitions", self.partitions.load(Ordering::Relaxed).max(0).unsigned_abs()),
         ]
     }
@@ -53,6 +57,11 @@ impl Stats {
 
     pub(super) fn restarted(&self) {
         self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn restored(&self, again: u64) {
+        self.restores.fetch_add(1, Ordering::Relaxed);
+        self.records_again.fetch_add(again, Ordering::Relaxed);
     }
 
     pub(super) fn owns(&self, partitions: usize) {

@@ -135,6 +135,7 @@ impl Worker {
             let mut out = Vec::new();
             slot.task.resume(&mut out)?;
             publish(&mut out, session.as_mut(), options)?;
+            tell_restored(&mut slot, options);
             slots.push(slot);
         }
         options.stats.owns(slots.len());
@@ -144,6 +145,7 @@ impl Worker {
                 *published += out.len();
                 publish(out, session.as_mut(), options)
             })?;
+            tell_restored(slot, options);
         }
         Ok(())
     }
@@ -176,6 +178,13 @@ impl Worker {
         });
         Ok(())
     }
+}
+
+/// Says how much of its log a task that was restored had to read again.
+fn tell_restored(slot: &mut Slot, options: &Options) {
+    let Some(again) = slot.take_restored() else { return };
+    info!(service = %options.name, tp = %slot.tp, again, "state is that of the commit");
+    options.stats.restored(again);
 }
 
 fn publish(out: &mut Vec<OutRecord>, session: &mut dyn Session, options: &Options) -> Result<(), Error> {
