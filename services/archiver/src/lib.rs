@@ -22,6 +22,7 @@ mod tests;
 
 pub use control::{CONTROL, Control, ControlFence};
 pub use items::{NUMBER, ORIGIN_TOPIC, PARENT_PARTITION, PARENT_TOPIC};
+pub use partition::Partition;
 pub use service::{Options, group, run, topics};
 pub use values::{HEADERS, KEY, SCHEMA_ID, VALUE};
 

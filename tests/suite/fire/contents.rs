@@ -22,6 +22,13 @@ pub struct Items {
     pub repeats: usize,
 }
 
+impl Items {
+    /// How many there are without repeats.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+}
+
 /// By topic.
 pub type Contents = BTreeMap<String, Items>;
 

@@ -5,6 +5,7 @@
 //! `TIDEMILL_DEEP=1 cargo test --workspace fire::` has 60 kills and 20 zombies instead of a few.
 
 mod agreement;
+mod archive;
 mod calm;
 mod contents;
 mod ends;
