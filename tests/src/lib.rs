@@ -1,6 +1,7 @@
 //! Real parts for tests.
 
 pub mod apicurio;
+pub mod disk;
 pub mod fraud;
 pub mod kafka;
 pub mod models;

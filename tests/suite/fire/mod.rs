@@ -8,6 +8,7 @@ mod agreement;
 mod archive;
 mod calm;
 mod contents;
+mod disk;
 mod ends;
 mod feed;
 mod fleet;
