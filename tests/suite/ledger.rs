@@ -1,19 +1,19 @@
 //! The ledger over the shipped pipeline: both sides agree while it runs and afterwards, counts do not depend on batches
-//! and restarts, and an item that is deleted, swapped or doubled in a copy of a log is found in its bucket.
+//! and restarts, and an item or record that is deleted, swapped or doubled in a copy of the logs is found in its bucket.
 
-use arrow::array::UInt32Array;
-use arrow::compute::take;
+mod altered;
+mod closed;
+
+use crate::monitor::promote;
 use featurizer::{Featurizer, Role};
-use flow::items::LogBatch;
 use flow::ledger::{Row, State};
 use flow::processor::{InRecord, Task};
 use flow::snapshot::Merged;
-use flow::wire::{Draft, Raw, Rows};
 use registry::store::Store;
 use runtime::context::Context;
 use runtime::embedded::Embedded;
 use runtime::ledger::{Verified, differences, recount, verify};
-use runtime::log::{Input, Publish, Record, SessionOptions, TopicPartition};
+use runtime::log::{Record, SessionOptions, TopicPartition};
 use runtime::shell::Service;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -42,7 +42,7 @@ fn transactions() -> Transactions {
     rows
 }
 
-/// A pipeline that has seen all transactions, some of them twice and some bad ones, and its ledger.
+/// A pipeline with a model that has seen all transactions, some of them twice and some bad ones, and its ledger.
 struct World {
     deployment: Deployment,
     verified: Verified,
@@ -72,7 +72,9 @@ impl World {
         let log = Embedded::open(dir.path().join("log")).unwrap();
         let horizon = ("dedupe_horizon: 1d", "dedupe_horizon: 30d");
         let pipeline = fraud(&[("ordering: arrival", &format!("ordering: {ordering}")), horizon]);
-        let deployment = Deployment::new(Arc::new(log), Store::memory(), pipeline);
+        let store = Store::memory();
+        let deployment = Deployment::new(Arc::new(log), store.clone(), pipeline);
+        promote(&deployment, &store);
         let context = &deployment.context;
         let mut running = deployment.start(Duration::ZERO, IDLE);
         deployment.start_scorer(Duration::ZERO, &mut running);
@@ -136,111 +138,14 @@ fn incoming(record: Record) -> InRecord {
 #[test]
 fn both_sides_agree_while_a_pipeline_runs_and_the_logs_hold_what_is_said() {
     let world = World::new("event_time");
-    for to in ["customer.log", "terminal.log", "features.log", "journal.log", "outcomes", "dlq"] {
+    for to in ["customer.log", "terminal.log", "features.log", "journal.log", "predictions", "outcomes", "dlq"] {
         assert!(agreed(&world.verified, to) > 0, "something went to {to}");
     }
     let duplicates: u64 = world.verified.standings.iter().map(|standing| standing.read.duplicate).sum();
     assert!(duplicates > 0, "copies were dropped");
     let counted = recount(world.context(), &world.verified.sample).unwrap();
     assert_eq!(differences(&counted, &world.verified), (vec![], vec![]));
-    an_altered_item_is_found(&world);
-}
-
-/// A record with its items in another order, some left out, or some twice.
-fn altered(
-    context: &Context,
-    topic: &str,
-    record: &Record,
-    order: impl Fn(Vec<u32>) -> Vec<u32>,
-) -> (Publish, LogBatch) {
-    let framed = schemas::framing::split(record.value.as_deref(), []).unwrap();
-    let (mut reader, mut writer) = (context.reader(topic).unwrap(), context.writer(topic).unwrap());
-    reader.add_writer(framed.id, &context.schema_source().schema(framed.id).unwrap()).unwrap();
-    let raw = Raw { offset: record.offset, append_time_ms: record.append_time_ms, framed };
-    let batch = reader.decode(&[raw]).unwrap();
-    let (head, items) = (&batch.records[0], &batch.items);
-    let order = order((0..head.items.len() as u32).collect());
-    let mut rows = Rows::default();
-    for row in order.iter().map(|row| *row as usize) {
-        let envelope = items.envelope();
-        let (id, key) = (items.ids().value(row), items.keys().value(row));
-        rows.push(envelope.parent[row], envelope.trigger(row), items.origin(row), envelope.time_us[row], id, key);
-    }
-    let order = UInt32Array::from(order);
-    for part in ["event", "features", "label", "prediction"] {
-        if let Some(column) = items.columns().column_by_name(part) {
-            rows.parts.push((part, take(column.as_ref(), &order, None).unwrap()));
-        }
-    }
-    let draft = Draft { parents: head.parents.clone(), rows, marks: head.marks.clone(), fence: head.fence.clone() };
-    let tp = TopicPartition::new(topic, 0);
-    (Publish::batch(tp, writer.encode(draft).unwrap()), batch)
-}
-
-/// A copy of all topics, with one record replaced.
-fn copy(world: &World, replaced: &TopicPartition, offset: i64, by: &Publish) -> (Context, tempfile::TempDir) {
-    let (context, dir) = (world.context(), tempfile::tempdir().unwrap());
-    let log = Embedded::open(dir.path().join("log")).unwrap();
-    let copied = Context { log: Arc::new(log), ..context.clone() };
-    copied.log.create_topics(&context.topic_specs()).unwrap();
-    let options = SessionOptions { durable: true, ..SessionOptions::new("test.copy", Input::None) };
-    let mut session = copied.log.session(options).unwrap();
-    for topic in &context.plan.topics {
-        for (tp, _, _) in context.bounds(&topic.name).unwrap() {
-            for Record { offset: at, key, value, headers, .. } in records(context, &tp) {
-                let value = if tp == *replaced && at == offset { by.value.clone() } else { value };
-                let (topic, partition) = (tp.topic.clone(), Some(tp.partition));
-                session.publish(Publish { topic, partition, key, value, headers }).unwrap();
-            }
-        }
-    }
-    session.flush().unwrap();
-    (copied, dir)
-}
-
-/// Which rows of a record there are afterwards, in which order.
-type Change<'a> = &'a dyn Fn(Vec<u32>) -> Vec<u32>;
-
-fn an_altered_item_is_found(world: &World) {
-    let context = world.context();
-    let topic = context.plan.names.features_log.clone();
-    let tp = TopicPartition::new(topic.as_str(), 0);
-    let same = |order: Vec<u32>| order;
-    let several = records(context, &tp).into_iter().find(|record| {
-        let (_, batch) = altered(context, &topic, record, same);
-        batch.items.len() > 3
-    });
-    let record = several.expect("a record of several items");
-    let deleted = |order: Vec<u32>| order.into_iter().filter(|row| *row != 1).collect();
-    let doubled = |order: Vec<u32>| order.into_iter().flat_map(|row| vec![row; if row == 1 { 2 } else { 1 }]).collect();
-    let swapped = |mut order: Vec<u32>| {
-        order.swap(1, 2);
-        order
-    };
-    let changes: [(&str, Change<'_>); 3] = [("deleted", &deleted), ("doubled", &doubled), ("swapped", &swapped)];
-    for (what, change) in changes {
-        let (publish, batch) = altered(context, &topic, &record, change);
-        let (copied, _dir) = copy(world, &tp, record.offset, &publish);
-        let counted = recount(&copied, &world.verified.sample).unwrap();
-        let (found, oddities) = differences(&counted, &world.verified);
-        let origin = batch.items.origin(1);
-        let source = context.names.topic(origin.place.topic).to_string();
-        let bucket = (source, origin.place.partition, 0);
-        if what == "swapped" {
-            assert_eq!(found, [], "as many, from the same records");
-        } else {
-            assert!(!found.is_empty(), "{what}");
-            for difference in &found {
-                assert_eq!((&difference.to, &difference.bucket), (&topic, &bucket), "{what}");
-                assert_eq!(difference.record, Some(origin.offset), "{what}: the record is named");
-            }
-        }
-        assert!(!oddities.is_empty(), "{what}: readers would stop");
-        assert!(oddities.iter().all(|oddity| oddity.log == format!("{topic}/0")), "{what}: {oddities:?}");
-        if what == "swapped" {
-            assert!(oddities.iter().any(|oddity| oddity.bucket == bucket || oddity.bucket.2 == 0), "{oddities:?}");
-        }
-    }
+    altered::every_edge_is_watched(&world);
 }
 
 fn task(context: &Context, role: Role, tp: &TopicPartition) -> Box<dyn Task> {

@@ -30,6 +30,7 @@ const EARLY: &str = "is seen before its offset is committed";
 const MISSING: &str = "results and not";
 const EXPIRED: &str = "left to their timeout";
 const ONE_END: &str = "has not one end";
+const LEDGER: &str = "the ledger: ";
 
 /// Makes a test of each row: name, ordering, themes, what is wrong, the invariant, and the checkers of which one must
 /// speak first.
@@ -111,6 +112,10 @@ bugs! {
         "the committed offset tells which way", [MISSING];
     outputs_kept_after_a_revoke: "event_time", [ExactlyOnce], code[LostOutputsKept],
         "a revoke takes outputs along", [ONCE, EARLY];
+    repeats_in_the_ledger: "event_time", [Ledger], code[RepeatsCounted],
+        "both ends of an edge count the same", [LEDGER];
+    rows_that_are_not_written_again: "event_time", [Ledger, Snapshots], code[RowsThoughtWritten],
+        "the ledger says what was counted", [LEDGER];
 }
 
 #[track_caller]

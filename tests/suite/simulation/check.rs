@@ -2,6 +2,7 @@
 
 use super::cluster::{Cluster, Wrap};
 use super::contents::{Contents, Output, Readers, partitions, recomputed, records, written};
+use super::ledger;
 use super::pipeline::{self, LATER};
 use super::plot::{INPUTS, Plot, Theme};
 use super::schemas::Remembering;
@@ -96,6 +97,9 @@ impl Reference {
         }
         if cluster.shared.plot.has(Theme::LateSchema) {
             one_end(&cluster, &contents)?;
+        }
+        if cluster.shared.plot.has(Theme::Ledger) {
+            ledger::verify(&cluster)?;
         }
         Ok(contents)
     }

@@ -249,7 +249,8 @@ impl Cluster {
             let ends: Vec<i64> = inputs.iter().map(|(_, tp)| self.log.watermarks(tp).unwrap().1).collect();
             let offset = |(kind, tp): &(usize, TopicPartition)| self.log.committed_offset(&self.kinds[*kind].group, tp);
             let committed: Vec<i64> = inputs.iter().map(offset).collect();
-            let is_quiet = ends == committed && ends == last && self.log.open_transactions() == 0;
+            let restores = self.processes.iter().any(Process::restores);
+            let is_quiet = ends == committed && ends == last && self.log.open_transactions() == 0 && !restores;
             quiet = if is_quiet { quiet + 1 } else { 0 };
             if quiet == QUIET_ROUNDS {
                 return Ok(());

@@ -9,6 +9,7 @@ mod cluster;
 mod contents;
 mod control;
 mod exact;
+mod ledger;
 mod pipeline;
 mod plot;
 mod process;

@@ -7,6 +7,8 @@ pub const INPUTS: usize = 3;
 /// How much happens before the faults stop.
 const ACTS_MIN: usize = 80;
 const ACTS_SPREAD: usize = 300;
+/// One of so many histories has a ledger, which costs as much as the rest of it.
+const LEDGER_EVERY: u64 = 3;
 
 /// What may be in a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub enum Theme {
     NewRules,
     /// Validators take a second of silence for the end of a partition.
     Hasty,
+    /// Tasks write the ledger after every commit, and it is verified in the end.
+    Ledger,
 }
 
 /// Themes that come up by themselves, and in how many of a hundred histories.
@@ -50,7 +54,8 @@ impl Plot {
     pub fn of(seed: u64, themes: &[Theme]) -> Self {
         let mut random = Random::new(!seed);
         let drawn = DRAWN.iter().filter(|(_, percent)| random.percent(*percent)).map(|(theme, _)| *theme);
-        let themes = drawn.chain(themes.iter().copied()).collect();
+        let ledger = seed.is_multiple_of(LEDGER_EVERY).then_some(Theme::Ledger);
+        let themes = drawn.chain(ledger).chain(themes.iter().copied()).collect();
         let acts = ACTS_MIN + random.below(ACTS_SPREAD);
         Plot { seed, input: (seed % INPUTS as u64) as usize, acts, processes: 2, themes }
     }

@@ -8,8 +8,9 @@ use flow::plan::Service as Planned;
 use flow::processor::Stop;
 use registry::store::Store;
 use runtime::context::Context;
+use runtime::ledger::Target;
 use runtime::log::{Committed, Log, TopicPartition};
-use runtime::shell::{self, Opened, Options, Service, Worker};
+use runtime::shell::{self, Opened, Options, Service, Slot, Worker};
 use runtime::simulated::Simulated;
 use runtime::snapshot::{Settings, Vault};
 use scorer::RegistryFences;
@@ -142,7 +143,7 @@ impl Process {
             Some(worker) => worker.step(service.as_mut()).map(|_| ()),
             none => {
                 let log = wrap.log(self.log.clone(), salts[1]);
-                Worker::join(&*log, &options(kind, shared)).map(|worker| *none = Some(worker))
+                Worker::join(&*log, &options(kind, context, shared)).map(|worker| *none = Some(worker))
             }
         };
         match outcome {
@@ -160,6 +161,11 @@ impl Process {
             }
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// Whether a task of it is still reading again what was committed.
+    pub fn restores(&self) -> bool {
+        self.worker.as_ref().is_some_and(|worker| worker.slots().iter().any(Slot::restoring))
     }
 
     /// Ends its session without a word.
@@ -192,9 +198,10 @@ impl Process {
     }
 }
 
-fn options(kind: &Kind, shared: &Shared) -> Options {
+fn options(kind: &Kind, context: &Context, shared: &Shared) -> Options {
     let settings =
         |store: &Store| Settings { vault: Vault::new(store.clone()), interval: Duration::ZERO, in_turn: true };
     let usual = Options::new("simulated", &kind.group, kind.topics.clone()).transactional(kind.transactional.clone());
-    Options { poll_wait: POLL_WAIT, snapshots: shared.snapshots.as_ref().map(settings), ..usual }
+    let ledger = shared.plot.has(Theme::Ledger).then(|| Target::of(context).unwrap().every_commit());
+    Options { poll_wait: POLL_WAIT, snapshots: shared.snapshots.as_ref().map(settings), ledger, ..usual }
 }

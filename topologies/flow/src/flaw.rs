@@ -54,6 +54,10 @@ pub enum Flaw {
     UnknownIsCommitted,
     /// Outputs of a partition that was lost wait for the next commit all the same.
     LostOutputsKept,
+    /// The ledger counts repeats that a reader drops.
+    RepeatsCounted,
+    /// Rows of the ledger that a process may not have written before it died are not written again.
+    RowsThoughtWritten,
 }
 
 thread_local! {

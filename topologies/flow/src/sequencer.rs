@@ -174,7 +174,8 @@ impl Sequencer {
                 Stop::refused(&self.names, (self.own, head.offset), place, (this, trigger), refusal)
             })?;
             if !taken {
-                self.edges.took(items.taken(fresh..row));
+                let counted = row + usize::from(made(Flaw::RepeatsCounted));
+                self.edges.took(items.taken(fresh..counted));
                 fresh = row + 1;
                 continue;
             }

@@ -10,12 +10,14 @@ pub use verify::{Verified, settle, verify};
 
 use crate::context::{self, Context};
 use crate::log::{self, Publish};
+use crate::shell::LEDGER_INTERVAL_MS;
 use bytes::Bytes;
 use flow::ledger::{Entry, Sample, Writer};
 use flow::plan::{Plan, Service};
 use flow::processor::Stop;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why the ledger cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -46,13 +48,21 @@ pub enum Error {
 pub struct Target {
     topic: Arc<str>,
     writer: Writer,
+    /// Shortest time between two writes of one shell.
+    pub(crate) interval: Duration,
 }
 
 impl Target {
     /// The ledger of the pipeline.
     pub fn of(context: &Context) -> Result<Self, context::Error> {
         let topic = context.plan.names.ledger.as_str();
-        Ok(Target { topic: topic.into(), writer: Writer::new(context.own_schema_id(topic)?) })
+        let interval = Duration::from_millis(LEDGER_INTERVAL_MS);
+        Ok(Target { topic: topic.into(), writer: Writer::new(context.own_schema_id(topic)?), interval })
+    }
+
+    /// The same with rows after every commit, whatever a clock says.
+    pub fn every_commit(self) -> Self {
+        Target { interval: Duration::ZERO, ..self }
     }
 
     /// An entry as it is published.

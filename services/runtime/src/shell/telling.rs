@@ -10,9 +10,9 @@ use crate::log::{Session, TopicPartition};
 use flow::ledger::Entry;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Shortest time between two writes of one shell.
+/// Shortest time between two writes of one shell, in milliseconds.
 pub const LEDGER_INTERVAL_MS: u64 = 1_000;
 
 /// Writes for the tasks of one session.
@@ -32,7 +32,7 @@ impl Telling {
 
     /// Whether it is time.
     pub(super) fn is_due(&self) -> bool {
-        self.told.is_none_or(|told| told.elapsed() >= Duration::from_millis(LEDGER_INTERVAL_MS))
+        self.told.is_none_or(|told| told.elapsed() >= self.target.interval)
     }
 
     /// Publishes what changed; all slots were just committed.

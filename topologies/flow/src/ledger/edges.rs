@@ -3,6 +3,7 @@
 //! Items come in runs: those of one record, mostly, lie in the same bucket. So a cell is looked up once for a run.
 
 use super::{Counts, End, OUTSIDE, OriginHash, Row, Side, Spot};
+use crate::flaw::{Flaw, made};
 use crate::names::{Names, Place};
 use crate::wire::Origin;
 use serde::{Deserialize, Serialize};
@@ -269,7 +270,7 @@ impl Edges {
             let digest = u128::from_str_radix(digest, 16).ok()?;
             let cell = &mut self.cells[at as usize];
             cell.counts = Counts { emitted, filtered, duplicate, waiting, digest, ..Counts::default() };
-            if *pending {
+            if *pending && !made(Flaw::RowsThoughtWritten) {
                 cell.changed = true;
                 self.changed.push(at);
             }
