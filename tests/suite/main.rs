@@ -22,6 +22,7 @@ mod outcomes;
 mod promotion;
 mod registry;
 mod restarts;
+mod repair;
 mod s3;
 mod simulation;
 mod snapshots;

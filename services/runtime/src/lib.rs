@@ -13,6 +13,7 @@ pub mod kafka;
 pub mod ledger;
 pub mod log;
 pub mod patience;
+pub mod repair;
 pub mod shell;
 pub mod simulated;
 pub mod snapshot;

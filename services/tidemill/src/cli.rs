@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod ledger;
+pub mod repair;
 pub mod rows;
 
 use std::ops::RangeInclusive;
@@ -156,6 +157,7 @@ pub enum Command {
     /// What crossed each edge of the graph, counted at both ends.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
+    Repair(repair::Repair),
     /// Measure what the pipeline costs on this machine.
     #[command(subcommand)]
     Bench(Bench),

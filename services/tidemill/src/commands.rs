@@ -9,6 +9,7 @@ mod graph;
 mod ledger;
 mod model;
 mod publish;
+mod repair;
 mod run;
 mod score;
 mod snapshot;
@@ -43,6 +44,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Model(command) => model::run(global, output, command),
         Command::Snapshot(command) => snapshot::run(global, output, command),
         Command::Ledger(command) => ledger::run(global, output, command),
+        Command::Repair(options) => repair::run(global, output, options),
         Command::Bench(command) => bench::run(global, output, command),
     }
 }

@@ -74,6 +74,9 @@ pub enum Error {
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] runtime::ledger::Error),
+    /// A task whose group lost its offset cannot be repaired.
+    #[error(transparent)]
+    Repair(#[from] runtime::repair::Error),
     /// The ledger's sides differ.
     #[error("{0}")]
     Differs(String),
@@ -137,6 +140,7 @@ impl Error {
                 runtime::ledger::Error::Context(error) => of_context(error),
                 _ => Exit::Failed,
             },
+            Self::Repair(error) => of_repair(error),
             Self::Differs(_) => Exit::Differs,
             Self::Service { source, .. } => source.exit(),
             Self::Interrupted => Exit::Interrupted,
@@ -198,7 +202,7 @@ fn of_promote(error: &scorer::PromoteError) -> Exit {
 
 fn of_log(error: &log::Error) -> Exit {
     match error {
-        log::Error::Locked { .. } => Exit::Unavailable,
+        log::Error::Locked { .. } | log::Error::Occupied { .. } => Exit::Unavailable,
         error if error.is_retriable() => Exit::Unavailable,
         log::Error::MissingTopic { .. }
         | log::Error::MissingPartition { .. }
@@ -223,6 +227,17 @@ fn of_context(error: &context::Error) -> Exit {
 fn of_shell(error: &shell::Error) -> Exit {
     match error {
         shell::Error::Log(error) => of_log(error),
+        _ => Exit::Stopped,
+    }
+}
+
+fn of_repair(error: &runtime::repair::Error) -> Exit {
+    use runtime::repair::Error;
+    match error {
+        Error::Log(error) => of_log(error),
+        Error::Context(error) => of_context(error),
+        Error::From { .. } | Error::SourceStart { .. } => Exit::Input,
+        Error::Ledger(_) | Error::Snapshot(_) => Exit::Failed,
         _ => Exit::Stopped,
     }
 }

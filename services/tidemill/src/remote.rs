@@ -239,6 +239,14 @@ impl Log for Remote {
         Err(not_here("asking for commits"))
     }
 
+    fn members(&self, _: &str) -> LogResult<Vec<String>> {
+        Err(not_here("asking for a group's members"))
+    }
+
+    fn set_committed(&self, _: &str, _: &[Commit]) -> LogResult<()> {
+        Err(not_here("setting commits"))
+    }
+
     fn session(&self, options: SessionOptions) -> LogResult<Box<dyn Session>> {
         match options.input {
             Input::None => Ok(Box::new(Publishing { remote: self.clone(), bodies: Vec::new() })),

@@ -5,6 +5,7 @@ mod decisions;
 mod progress;
 mod published;
 mod quiet;
+mod repair;
 mod service;
 mod shared;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use runtime::snapshot::Settings;
 
 pub use progress::Writer as ProgressWriter;
 pub use published::Published;
+pub use repair::fresh;
 pub use service::ValidatorService;
 
 /// How far a partition may run ahead of the slowest active one, in event time, before it waits.

@@ -109,7 +109,7 @@ impl ValidatorService {
         })
     }
 
-    fn validator(&self, tp: &TopicPartition) -> Result<Validator, Stop> {
+    pub(crate) fn validator(&self, tp: &TopicPartition) -> Result<Validator, Stop> {
         let unknown = || Stop::Other(format!("{tp} is no partition of this pipeline's sources"));
         let book = self.books.iter().find(|book| **book.source().topic() == *tp.topic).ok_or_else(unknown)?;
         let topic = self.context.names.number(&tp.topic).ok_or_else(unknown)?;

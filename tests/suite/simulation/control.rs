@@ -5,7 +5,7 @@ use super::cluster::Cluster;
 use flow::fence::ModelRef;
 use registry::decisions::Decisions;
 use runtime::context::Context;
-use runtime::log::{Committed, Log, Result as LogResult, Session, SessionOptions, TopicPartition, TopicSpec};
+use runtime::log::{Commit, Committed, Log, Result as LogResult, Session, SessionOptions, TopicPartition, TopicSpec};
 use runtime::simulated::Simulated;
 use scorer::{PromoteError, Promotion, Readiness};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -60,6 +60,14 @@ impl Log for Racing {
 
     fn committed(&self, group: &str, tps: &[TopicPartition]) -> LogResult<Vec<Option<Committed>>> {
         self.beat().committed(group, tps)
+    }
+
+    fn members(&self, group: &str) -> LogResult<Vec<String>> {
+        self.beat().members(group)
+    }
+
+    fn set_committed(&self, group: &str, commits: &[Commit]) -> LogResult<()> {
+        self.beat().set_committed(group, commits)
     }
 
     fn session(&self, options: SessionOptions) -> LogResult<Box<dyn Session>> {

@@ -65,6 +65,14 @@ impl Log for Buggy {
         self.log.committed(group, tps)
     }
 
+    fn members(&self, group: &str) -> Result<Vec<String>> {
+        self.log.members(group)
+    }
+
+    fn set_committed(&self, group: &str, commits: &[Commit]) -> Result<()> {
+        self.log.set_committed(group, commits)
+    }
+
     fn session(&self, options: SessionOptions) -> Result<Box<dyn Session>> {
         let (log, bug, random) = (self.log.clone(), self.bug, Random::new(self.salt));
         Ok(Box::new(Misbehaving { session: self.log.session(options)?, log, bug, random, held: Vec::new() }))

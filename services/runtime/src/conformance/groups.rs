@@ -197,6 +197,35 @@ pub(super) fn a_lost_partition_cannot_be_committed(log: &dyn Log, prefix: &str) 
     second.commit(&[commit(theirs, 0, "rightful")]).expect("committed");
 }
 
+pub(super) fn commits_are_set_where_nobody_is(log: &dyn Log, prefix: &str) {
+    let topic = topic(log, prefix, 2);
+    let group = format!("{prefix}.group");
+    fill(log, &tp(&topic, 0), 0..4);
+    assert_eq!(log.members(&group).expect("an answer"), Vec::<String>::new(), "a group that nobody knows");
+    log.set_committed(&group, &[commit(&tp(&topic, 0), 3, "set")]).expect("nobody is there");
+    let both = [tp(&topic, 0), tp(&topic, 1)];
+    let set = Some(Committed { offset: 3, metadata: "set".into() });
+    assert_eq!(log.committed(&group, &both).expect("an answer"), [set.clone(), None]);
+    let mut session = member(log, prefix, &topic);
+    let seen = await_partitions(session.as_mut(), 2);
+    assert!(seen.assigned.iter().any(|assigned| assigned.committed == set), "{seen:?}");
+    assert_eq!(log.members(&group).expect("an answer").len(), 1);
+    let refused = log.set_committed(&group, &[commit(&tp(&topic, 0), 1, "too late")]);
+    assert!(matches!(refused, Err(Error::Occupied { .. })), "{refused:?}");
+    session.close().expect("closed");
+    let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS);
+    while !log.members(&group).expect("an answer").is_empty() {
+        assert!(Instant::now() < deadline, "a member that left is still there");
+        std::thread::yield_now();
+    }
+    log.set_committed(&group, &[commit(&tp(&topic, 0), 1, "")]).expect("nobody is there any more");
+    let reset = Some(Committed { offset: 1, metadata: String::new() });
+    assert_eq!(log.committed(&group, &both).expect("an answer"), [reset, None]);
+    let metadata = "x".repeat(METADATA_BYTES_MAX + 1);
+    let refused = log.set_committed(&group, &[commit(&tp(&topic, 0), 1, &metadata)]);
+    assert!(matches!(refused, Err(Error::MetadataTooLarge { .. })), "{refused:?}");
+}
+
 pub(super) fn a_silent_member_is_fenced(log: &dyn Log, prefix: &str) {
     const SILENCE_MAX_MS: u64 = 1_500;
     let topic = topic(log, prefix, 1);

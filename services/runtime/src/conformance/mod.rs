@@ -41,6 +41,7 @@ pub const SUITE: &[(&str, Case)] = &[
     ("partitions_are_handed_over_with_their_commits", groups::partitions_are_handed_over_with_their_commits),
     ("a_lost_partition_cannot_be_committed", groups::a_lost_partition_cannot_be_committed),
     ("a_silent_member_is_fenced", groups::a_silent_member_is_fenced),
+    ("commits_are_set_where_nobody_is", groups::commits_are_set_where_nobody_is),
     ("nothing_is_seen_before_its_commit", transactions::nothing_is_seen_before_its_commit),
     ("a_session_that_dies_leaves_nothing", transactions::a_session_that_dies_leaves_nothing),
     ("a_revoke_takes_outputs_along", transactions::a_revoke_takes_outputs_along),

@@ -62,6 +62,11 @@ impl Group {
         self.members.contains_key(&id)
     }
 
+    /// The members in words.
+    pub fn names(&self) -> Vec<String> {
+        self.members.keys().map(|id| format!("member {id} of this process")).collect()
+    }
+
     /// Whether a partition is owned by that member.
     pub fn owns(&self, id: MemberId, slot: Slot) -> bool {
         self.owners.get(&slot) == Some(&id)

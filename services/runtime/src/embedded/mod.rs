@@ -31,7 +31,8 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use self::frame::TopicEntry;
+use self::frame::{CommitEntry, TopicEntry};
+use self::group::Group;
 use self::index::{INDEXED_SEGMENTS, OldIndexes};
 use self::lock::Lock;
 use self::pool::Pool;
@@ -40,7 +41,9 @@ use self::session::EmbeddedSession;
 use self::state::{Chapter, Run, State};
 use self::sync::{SyncState, Syncer};
 use self::writer::{Append, Shared, Tail};
-use crate::log::{Committed, Error, Log, Result, Session, SessionOptions, TopicPartition, TopicSpec};
+use crate::log::{
+    Commit, Committed, Error, Log, METADATA_BYTES_MAX, Result, Session, SessionOptions, TopicPartition, TopicSpec,
+};
 
 /// Where a log lies when nobody says otherwise.
 pub const DEFAULT_DIR: &str = ".tidemill/log";
@@ -183,6 +186,19 @@ fn missing(state: &State, specs: &[TopicSpec]) -> Result<Vec<TopicEntry>> {
     Ok(entries)
 }
 
+/// Commits as the log has them.
+fn entries(state: &State, group: &str, commits: &[Commit]) -> Result<Vec<CommitEntry>> {
+    let entry = |Commit { tp, offset, metadata }: &Commit| {
+        if metadata.len() > METADATA_BYTES_MAX {
+            let bytes_max = METADATA_BYTES_MAX;
+            return Err(Error::MetadataTooLarge { tp: tp.clone(), bytes: metadata.len(), bytes_max });
+        }
+        let (topic, partition) = state.slot(tp)?;
+        Ok(CommitEntry { group: group.to_owned(), topic, partition, offset: *offset, metadata: metadata.clone() })
+    };
+    commits.iter().map(entry).collect()
+}
+
 impl Log for Embedded {
     fn create_topics(&self, specs: &[TopicSpec]) -> Result<()> {
         let shared = &self.inner.shared;
@@ -247,6 +263,21 @@ impl Log for Embedded {
     fn committed(&self, group: &str, tps: &[TopicPartition]) -> Result<Vec<Option<Committed>>> {
         let state = self.inner.shared.state();
         tps.iter().map(|tp| Ok(state.committed(group, state.slot(tp)?))).collect()
+    }
+
+    fn members(&self, group: &str) -> Result<Vec<String>> {
+        Ok(self.inner.shared.state().groups.get(group).map_or_else(Vec::new, Group::names))
+    }
+
+    fn set_committed(&self, group: &str, commits: &[Commit]) -> Result<()> {
+        let shared = &self.inner.shared;
+        let commits = entries(&shared.state(), group, commits)?;
+        let lsn = shared.append(Append { commits, ..Append::default() }, |state| {
+            let members = state.groups.get(group).map_or_else(Vec::new, Group::names);
+            let occupied = || Error::Occupied { group: group.to_owned(), members: members.join(", ") };
+            if members.is_empty() { Ok(()) } else { Err(occupied()) }
+        })?;
+        shared.wait_synced(lsn)
     }
 
     fn session(&self, options: SessionOptions) -> Result<Box<dyn Session>> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Inner;
+use super::{Inner, entries};
 use super::body::RunRecords;
 use super::buffer::Buffer;
 use super::frame::CommitEntry;
@@ -14,8 +14,7 @@ use super::signal::Signal;
 use super::state::{Slot, State};
 use super::writer::{Append, NewRun, Shared};
 use crate::log::{
-    Assigned, Commit, Error, Input, METADATA_BYTES_MAX, Poll, Publish, Result, Revoked, Session, SessionOptions,
-    TopicPartition,
+    Assigned, Commit, Error, Input, Poll, Publish, Result, Revoked, Session, SessionOptions, TopicPartition,
 };
 
 /// Published bytes that a session holds back for one append; more go out by themselves.
@@ -336,19 +335,7 @@ impl Session for EmbeddedSession {
             return Err(Error::NoGroup { client_id: self.options.client_id.clone() });
         };
         let (group, id) = (member.group.clone(), member.id);
-        let mut entries = Vec::with_capacity(commits.len());
-        {
-            let state = self.shared().state();
-            for Commit { tp, offset, metadata } in commits {
-                if metadata.len() > METADATA_BYTES_MAX {
-                    let bytes_max = METADATA_BYTES_MAX;
-                    return Err(Error::MetadataTooLarge { tp: tp.clone(), bytes: metadata.len(), bytes_max });
-                }
-                let (topic, partition) = state.slot(tp)?;
-                let metadata = metadata.clone();
-                entries.push(CommitEntry { group: group.clone(), topic, partition, offset: *offset, metadata });
-            }
-        }
+        let entries = entries(&self.shared().state(), &group, commits)?;
         let slots: Vec<Slot> = entries.iter().map(|entry| (entry.topic, entry.partition)).collect();
         self.append_with(entries, |state| {
             let stranger = |slot: &&Slot| !state.groups.get(&group).is_some_and(|group| group.owns(id, **slot));

@@ -4,6 +4,8 @@ mod commit;
 mod context;
 mod delivery;
 mod fault;
+mod groups;
+mod leave;
 mod message;
 mod owned;
 mod probe;
@@ -31,7 +33,7 @@ use self::context::ConsumerSide;
 use self::probe::Probe;
 use self::session::KafkaSession;
 use self::settings::{MESSAGE_BYTES_MAX, Settings};
-use crate::log::{Committed, Error, Log, Result, Session, SessionOptions, TopicPartition, TopicSpec};
+use crate::log::{Commit, Committed, Error, Log, Result, Session, SessionOptions, TopicPartition, TopicSpec};
 
 /// How long a broker may take to answer the first question.
 pub const CONNECT_WAIT_MS: u64 = 10_000;
@@ -289,6 +291,14 @@ impl Log for Kafka {
 
 /// What a group committed, asked by one of its consumers.
 fn committed(
+    fn members(&self, group: &str) -> Result<Vec<String>> {
+        groups::members(&self.cluster, group)
+    }
+
+    fn set_committed(&self, group: &str, commits: &[Commit]) -> Result<()> {
+        groups::set_committed(&self.cluster, group, commits)
+    }
+
     consumer: &BaseConsumer<ConsumerSide>,
     group: &str,
     tps: &[TopicPartition],

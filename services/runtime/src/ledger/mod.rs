@@ -6,6 +6,7 @@ mod verify;
 
 pub use follow::Follower;
 pub use recount::{Difference, Marked, differences, recount};
+pub(crate) use recount::{batches, emission, read};
 pub use verify::{Verified, settle, verify};
 
 use crate::context::{self, Context};

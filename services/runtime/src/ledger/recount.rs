@@ -2,7 +2,8 @@
 
 use super::{Error, Verified, judged};
 use crate::context::{self, Context};
-use crate::log::{Header, Record, SessionOptions, TopicPartition};
+use crate::log::{self, Header, Record, SessionOptions, TopicPartition};
+use flow::items::LogBatch;
 use flow::ledger::{Counts, OUTSIDE, Oddity, OriginHash, Recount, Sample, named};
 use flow::names::{Names, Place};
 use flow::plan::Kind;
@@ -35,7 +36,7 @@ pub fn recount(context: &Context, sample: &Sample) -> Result<Recount, Error> {
                     read(context, &tp, (start, end.min(position)), |records| {
                         let offsets = records.iter().map(|record| record.offset);
                         offsets.for_each(|offset| recount.source(Origin { place, offset }));
-                        Ok(())
+                        Ok::<_, Error>(())
                     })?;
                 }
                 Kind::Predictions | Kind::Outcomes | Kind::Dlq | Kind::Late => {
@@ -55,12 +56,12 @@ fn place(names: &Names, tp: &TopicPartition) -> Place {
 }
 
 /// Reads a partition from one offset to another.
-fn read(
+pub(crate) fn read<E: From<log::Error>>(
     context: &Context,
     tp: &TopicPartition,
     (start, end): (i64, i64),
-    mut each: impl FnMut(&[Record]) -> Result<(), Error>,
-) -> Result<(), Error> {
+    mut each: impl FnMut(&[Record]) -> Result<(), E>,
+) -> Result<(), E> {
     let mut next = start;
     if next >= end {
         return Ok(());
@@ -87,8 +88,21 @@ fn log(
     let position = |group: &str| sample.position(group, &tp.topic, tp.partition as u16);
     let readers: Vec<(Arc<str>, i64)> =
         readers.map(|task| (Arc::from(task.group_id.as_str()), position(&task.group_id))).collect();
-    let (mut reader, schemas) = (context.reader(&tp.topic)?, context.schema_source());
     let own = place(&context.names, tp);
+    batches(context, tp, bounds, |batch| {
+        recount.batch(own, batch, &readers);
+        Ok(())
+    })
+}
+
+/// Reads a partition of an internal log from one offset to another, decoded.
+pub(crate) fn batches<E: From<log::Error> + From<context::Error> + From<Stop>>(
+    context: &Context,
+    tp: &TopicPartition,
+    bounds: (i64, i64),
+    mut each: impl FnMut(&LogBatch) -> Result<(), E>,
+) -> Result<(), E> {
+    let (mut reader, schemas) = (context.reader(&tp.topic)?, context.schema_source());
     read(context, tp, bounds, |records| {
         let mut raw = Vec::with_capacity(records.len());
         for record in records {
@@ -103,9 +117,7 @@ fn log(
             }
             raw.push(Raw { offset: record.offset, append_time_ms: record.append_time_ms, framed });
         }
-        let batch = reader.decode(&raw).map_err(context::Error::from)?;
-        recount.batch(own, &batch, &readers);
-        Ok(())
+        each(&reader.decode(&raw).map_err(context::Error::from)?)
     })
 }
 
@@ -123,6 +135,15 @@ fn marked(
     })?;
     marked.count(place(&context.names, tp), recount);
     Ok(())
+}
+
+/// What the header with an emission identity says: the parent and the trigger.
+pub(crate) fn emission(names: &Names, text: &str) -> Option<(Place, Trigger)> {
+    let (parent, at) = position(names, text)?;
+    let mut parts = at.split('.');
+    let offset = parts.next()?.parse().ok()?;
+    let (item, index) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    Some((parent, Trigger { offset, item, index }))
 }
 
 /// `topic/partition@rest`.
@@ -152,18 +173,17 @@ impl Marked {
             let (offset, partition) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
             Some(Origin { place: Place { topic: names.number(parts.next()?)?, partition }, offset })
         };
-        let emission = || {
-            let (parent, at) = position(names, header(EMISSION_HEADER)?)?;
-            let mut parts = at.split('.');
-            let offset = parts.next()?.parse().ok()?;
-            let (item, index) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-            Some((parent, Trigger { offset, item, index }))
-        };
+        let emission = || emission(names, header(EMISSION_HEADER)?);
         match kind {
             Kind::Dlq => Some(Marked { emission: None, origin: identity()? }),
             Kind::Late => Some(Marked { emission: None, origin: origin()? }),
             _ => Some(Marked { emission: Some(emission()?), origin: origin()? }),
         }
+    }
+
+    /// The source record.
+    pub fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// Counts the record in the topic's partition.

@@ -126,6 +126,17 @@ pub enum Error {
         detail: String,
     },
 
+    /// A group's commits are to be set from outside, and somebody is in it.
+    #[error(
+        "group {group} has members ({members}); stop those services first (one that was killed counts as a member for ten seconds more)"
+    )]
+    Occupied {
+        /// The group.
+        group: String,
+        /// Who is in it.
+        members: String,
+    },
+
     /// A commit outside of a group.
     #[error("session {client_id} is in no group and cannot commit")]
     NoGroup {

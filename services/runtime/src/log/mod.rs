@@ -65,6 +65,12 @@ pub trait Log: Send + Sync {
     /// What a group last committed for each of `tps`, in their order.
     fn committed(&self, group: &str, tps: &[TopicPartition]) -> Result<Vec<Option<Committed>>>;
 
+    /// Who is in a group now, a word each for people; nobody when it rests.
+    fn members(&self, group: &str) -> Result<Vec<String>>;
+
+    /// Sets what a group that rests has committed, for repairs; [`Error::Occupied`] while somebody is in it.
+    fn set_committed(&self, group: &str, commits: &[Commit]) -> Result<()>;
+
     /// Opens a session. Topics named in the input must exist.
     fn session(&self, options: SessionOptions) -> Result<Box<dyn Session>>;
 }

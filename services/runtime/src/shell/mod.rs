@@ -28,6 +28,7 @@ mod telling;
 mod worker;
 
 pub use run::run;
+pub(crate) use slot::incoming;
 pub use slot::{Slot, outgoing};
 pub use stats::Stats;
 pub use telling::LEDGER_INTERVAL_MS;
@@ -159,12 +160,18 @@ pub enum Error {
     #[error(transparent)]
     Stop(#[from] Stop),
     /// A committed offset has no state with it.
-    #[error("{tp} was committed at {offset} without its state; run `tidemill repair`")]
+    #[error("{tp} was committed at {offset} without its state; stop the service and run `tidemill repair`")]
     NoState {
         /// The partition.
         tp: TopicPartition,
         /// The committed offset.
         offset: i64,
+    },
+    /// A task that has committed before has no commit.
+    #[error("{tp} has no committed offset, and its task has worked before; stop the service and run `tidemill repair`")]
+    Lost {
+        /// The partition.
+        tp: TopicPartition,
     },
     /// A commit's state is in a store that this process does not know.
     #[error("{tp} was committed at {offset} with its state in the store, and this process has none")]
@@ -186,7 +193,7 @@ pub enum Error {
     },
     /// The log no longer holds what a restore needs: its newest snapshot is older, or there is none.
     #[error(
-        "{tp} starts at {start}, and its state needs everything from {needed}; retention deleted part of it, use `tidemill repair`"
+        "{tp} starts at {start}, and its state needs everything from {needed}; retention deleted part of it, and `tidemill apply --rebuild` computes a new generation"
     )]
     LogStart {
         /// The partition.

@@ -4,6 +4,7 @@ use super::keeping::Keeping;
 use super::snapshots::Progress;
 use super::{Error, Opened, Restore};
 use crate::log::{Assigned, Commit, Header, Publish, Record, Session, TopicPartition};
+use crate::snapshot::Owner;
 use flow::flaw::{Flaw, made};
 use flow::processor::{InRecord, OutRecord, Task};
 use flow::state::{INLINE_CHARS_MAX, head, headed, inline, split_pointer, with_pointer};
@@ -27,6 +28,8 @@ pub struct Slot {
     /// Records that were read again so far.
     again: u64,
     restored: Option<u64>,
+    /// Whose task it is, until it is noted that this one has committed.
+    pub(super) unnoted: Option<Owner>,
     pub(super) snapshots: Option<Progress>,
     /// Where its blob goes when it is too long for a commit and all of its state.
     pub(super) keeping: Option<Keeping>,
@@ -62,8 +65,9 @@ impl Slot {
             }
         }
         let Opened { task, restore } = opened;
-        let (again, restored, snapshots, keeping) = (0, None, None, None);
-        let mut slot = Slot { tp, task, next, dirty: false, restore, restoring, again, restored, snapshots, keeping };
+        let (again, restored, unnoted, snapshots, keeping) = (0, None, None, None, None);
+        let mut slot =
+            Slot { tp, task, next, dirty: false, restore, restoring, again, restored, unnoted, snapshots, keeping };
         slot.verify_reached(next)?;
         Ok(slot)
     }
@@ -76,6 +80,12 @@ impl Slot {
     /// How many records were read again, once the task has come to where it was committed.
     pub(super) fn take_restored(&mut self) -> Option<u64> {
         self.restored.take()
+    }
+
+    /// Whose task this is, when it has just committed for the first time since it was opened.
+    pub(super) fn take_unnoted(&mut self) -> Option<Owner> {
+        let committed = !self.dirty && !self.restoring() && self.next > 0;
+        if committed { self.unnoted.take() } else { None }
     }
 
     /// The next offset the task will read.
@@ -172,7 +182,8 @@ fn handful(records: &[InRecord]) -> usize {
     full.map_or(records.len(), |at| at + 1)
 }
 
-fn incoming(record: Record) -> InRecord {
+/// A record as tasks take it.
+pub(crate) fn incoming(record: Record) -> InRecord {
     let Record { offset, append_time_ms, key, value, headers } = record;
     let headers = headers.into_iter().map(|header| (header.name, header.value)).collect();
     InRecord { offset, append_time_ms, key, value, headers }

@@ -69,11 +69,13 @@ impl Snapshots {
         let mut assigned = assigned;
         let (log, partition) = (assigned.tp.topic.to_string(), assigned.tp.partition);
         let owner = Owner { group: self.group.clone(), log, partition };
+        self.check_begun(&owner, &assigned)?;
         let kept = self.whole(&owner, &mut assigned)?;
         let mut opened = service.open(&assigned.tp, assigned.committed.as_ref())?;
         if opened.task.state().is_none() {
             let is_kept = opened.restore == Restore::Metadata;
             let mut slot = Slot::open(assigned, opened, None, session)?;
+            slot.unnoted = Some(owner.clone());
             slot.keeping = is_kept.then(|| Keeping::new(self.settings.vault.clone(), owner, kept));
             return Ok(slot);
         }
@@ -106,9 +108,20 @@ impl Snapshots {
             None => (0, None, Vec::new()),
         };
         self.writer.open(owner.clone(), files);
+        slot.unnoted = Some(owner.clone());
         let (begun, busy, committed) = (Instant::now(), Duration::ZERO, pointer.clone());
         slot.snapshots = Some(Progress { owner, phase: Phase::Idle, begun, busy, position, pointer, committed });
         Ok(slot)
+    }
+
+    /// A task without a commit begins at the start, unless it has committed before: then the commit was lost.
+    fn check_begun(&self, owner: &Owner, assigned: &Assigned) -> Result<(), Error> {
+        if assigned.committed.as_ref().is_some_and(|committed| committed.offset > 0 || !committed.metadata.is_empty()) {
+            return Ok(());
+        }
+        let begun = self.settings.vault.begun(owner);
+        let unknown = |error| Stop::Other(format!("whether {owner} has worked before cannot be looked up: {error}"));
+        if begun.map_err(unknown)? { Err(Error::Lost { tp: assigned.tp.clone() }) } else { Ok(()) }
     }
 
     /// Puts a commit's whole blob in the place of its head, where the store keeps it, and says where.
@@ -213,6 +226,9 @@ impl Snapshots {
     /// Tells the writer which pointers were committed.
     pub(super) fn committed(&self, slots: &mut [Slot]) {
         for slot in slots {
+            if let Some(owner) = slot.take_unnoted() {
+                self.writer.begun(owner);
+            }
             if let Some(keeping) = &mut slot.keeping {
                 let gone = keeping.committed();
                 if !gone.is_empty() {

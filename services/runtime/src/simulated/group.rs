@@ -72,6 +72,11 @@ impl Group {
         self.owners.get(tp) == Some(&id)
     }
 
+    /// The members in words.
+    pub fn names(&self) -> Vec<String> {
+        self.members.iter().map(|(id, member)| format!("member {id} of process {}", member.process)).collect()
+    }
+
     /// What a member owns and should not.
     pub fn to_revoke(&self, id: u64) -> Vec<TopicPartition> {
         let Some(member) = self.members.get(&id) else { return Vec::new() };

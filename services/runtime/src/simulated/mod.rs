@@ -22,6 +22,7 @@ mod world;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::group::Group;
 use self::session::SimulatedSession;
 use self::world::{Partition, World};
 use crate::embedded::check_spec;
@@ -183,6 +184,19 @@ impl Log for Simulated {
             Ok(world.groups.get(group).and_then(|group| group.committed.get(tp).cloned()))
         };
         tps.iter().map(of).collect()
+    }
+
+    fn members(&self, group: &str) -> Result<Vec<String>> {
+        Ok(self.world().groups.get(group).map_or_else(Vec::new, Group::names))
+    }
+
+    fn set_committed(&self, group: &str, commits: &[Commit]) -> Result<()> {
+        let members = self.members(group)?;
+        if !members.is_empty() {
+            return Err(Error::Occupied { group: group.to_owned(), members: members.join(", ") });
+        }
+        self.overrule(group, commits);
+        Ok(())
     }
 
     fn session(&self, options: SessionOptions) -> Result<Box<dyn Session>> {

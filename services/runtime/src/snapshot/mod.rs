@@ -8,6 +8,7 @@
 //! ```text
 //! snapshots/<group>/<log>/<partition>/<position>-<SHA-256>.json      manifests
 //! snapshots/<group>/<log>/<partition>/files/<SHA-256>                entries
+//! tasks/<group>/<log>/<partition>                                    empty: the task has committed before
 //! ```
 //!
 //! The pointer to the newest one travels in the metadata of offset commits ([`Pointer`]).

@@ -37,6 +37,11 @@ impl Owner {
         format!("snapshots/{}/{}/{}", escape(&self.group), escape(&self.log), self.partition)
     }
 
+    /// Says that the task has committed. It lies apart from what belongs to one commit.
+    fn begun(&self) -> String {
+        format!("tasks/{}/{}/{}", escape(&self.group), escape(&self.log), self.partition)
+    }
+
     fn file(&self, digest: &str) -> String {
         format!("{}/files/{digest}", self.folder())
     }
@@ -114,6 +119,16 @@ impl Vault {
         }
         owners.sort();
         Ok(owners)
+    }
+
+    /// Notes that a task has committed: from now on a commit that is missing was lost.
+    pub(super) fn begin(&self, owner: &Owner) -> Result<(), Error> {
+        self.create(&owner.begun(), b"")
+    }
+
+    /// Whether a task has ever committed.
+    pub fn begun(&self, owner: &Owner) -> Result<bool, Error> {
+        Ok(self.store.find(&owner.begun())?.is_some())
     }
 
     /// An owner's snapshots, the newest first.

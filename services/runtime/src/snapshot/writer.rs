@@ -49,6 +49,8 @@ enum Message {
     /// A task begins, with the files of the snapshot that it was restored from.
     Open(Owner, Vec<FileRef>),
     Write(Cut),
+    /// The task has committed, as it may have before.
+    Begun(Owner),
     /// The pointer was committed: what is older is not needed.
     Committed(Owner, Pointer),
     /// Blobs that were kept for commits, and that no commit names any more.
@@ -97,6 +99,11 @@ impl Writer {
     /// Hands a cut over.
     pub fn write(&self, cut: Cut) {
         self.send(Message::Write(cut));
+    }
+
+    /// Says that a task has committed.
+    pub fn begun(&self, owner: Owner) {
+        self.send(Message::Begun(owner));
     }
 
     /// Says that a pointer was committed.
@@ -172,6 +179,12 @@ impl Chains {
                 let owner = cut.owner.clone();
                 let pointer = self.write(cut);
                 Some(Done { owner, pointer })
+            }
+            Message::Begun(owner) => {
+                if let Err(error) = self.vault.begin(&owner) {
+                    warn!(%owner, %error, "nobody will notice when the offset of this task is lost");
+                }
+                None
             }
             Message::Committed(owner, pointer) => {
                 if let Err(error) = self.vault.clean(&owner, &pointer) {

@@ -42,6 +42,11 @@ pub struct Buckets {
 }
 
 impl Buckets {
+    /// Sums that were found again. Nobody knows whether the ledger has them, so they count as changed.
+    pub fn of(sums: Vec<Sums>) -> Self {
+        Buckets { changed: sums.len(), sums }
+    }
+
     /// Counts a record. Buckets rise.
     pub fn add(&mut self, bucket: i64, fate: Fate, hash: u128) {
         if self.sums.last().is_none_or(|last| last.bucket != bucket) {
@@ -82,7 +87,7 @@ impl Buckets {
             Some(Sums { bucket: *bucket, counts: *counts, digests })
         };
         let sums: Vec<Sums> = saved.iter().map(read).collect::<Option<_>>()?;
-        Some(Buckets { changed: sums.len(), sums })
+        Some(Buckets::of(sums))
     }
 }
 
