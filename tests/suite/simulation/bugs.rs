@@ -18,6 +18,7 @@ const STOPS_AT_GAP: &str = "missing; an item was lost";
 const STOPS_AT_DIVERGENCE: &str = "a process with other code or rules wrote it";
 const UNREADABLE: &str = "which the pipeline does not know";
 const STOPS_AT_RESTORE: &str = "differs from what was committed there";
+const SNAPSHOT: &str = "is not the state of its position";
 const WRITTEN: &str = "what was written is what the task's log gives";
 const PEACE: &str = "validators write the same whatever happens";
 const ORDER: &str = "order of arrival changes nothing";
@@ -31,6 +32,7 @@ const MISSING: &str = "results and not";
 const EXPIRED: &str = "left to their timeout";
 const ONE_END: &str = "has not one end";
 const LEDGER: &str = "the ledger: ";
+const UNCOUNTED: &str = "the ledger counts otherwise than the logs";
 
 /// Makes a test of each row: name, ordering, themes, what is wrong, the invariant, and the checkers of which one must
 /// speak first.
@@ -92,6 +94,8 @@ bugs! {
         "time is in the log", [ORDER];
     a_verdict_that_nobody_recorded: "arrival", [LateSchema], code[VerdictUnrecorded],
         "the first verdict is final", [STOPS_AT_DIVERGENCE, ONE_END];
+    a_rejected_record_without_its_dead_letter: "arrival", [LateSchema], code[DeadLetterDropped],
+        "every record has one end", [ONE_END, UNCOUNTED];
     rules_that_nobody_recorded: "arrival", [NewRules], code[RulesUnrecorded],
         "whoever opens a bucket fixes its rules", [STOPS_AT_DIVERGENCE, PEACE];
     a_fence_that_nobody_recorded: "arrival", [Promotions], code[FenceUnrecorded],
@@ -100,6 +104,8 @@ bugs! {
         "a restored task writes nothing", [ONCE];
     a_snapshot_ahead_of_the_commit: "event_time", [Snapshots], code[SnapshotAhead],
         "a restore ends at the commit", [STOPS_AT_RESTORE];
+    a_damaged_snapshot_taken_up: "event_time", [Snapshots], code[SnapshotUnchecked],
+        "a damaged snapshot gives way to the one before", [SNAPSHOT, STOPS_AT_RESTORE, WRITTEN];
     transactional_ids_drawn: "event_time", [ExactlyOnce], code[TransactionalIdDrawn],
         "an heir ends what was left open", [EXPIRED, MISSING];
     an_abort_that_is_skipped: "event_time", [ExactlyOnce], code[AbortSkipped],

@@ -24,7 +24,7 @@ use plot::Plot;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Histories of each ordering.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 1_000;
 /// Names one seed to run instead of all.
 const SEED: &str = "TIDEMILL_SIMULATION_SEED";
 /// Says how many to run.

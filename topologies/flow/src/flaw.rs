@@ -30,6 +30,8 @@ pub enum Flaw {
     LabelTimeAlone,
     /// An event and its label are no pair without a prediction.
     PairNeedsPrediction,
+    /// What is rejected is dropped, and no dead letter is written.
+    DeadLetterDropped,
     /// A verdict is what this process thinks, whatever was recorded.
     VerdictUnrecorded,
     /// A bucket's rules are those of this process, whoever opened it.
@@ -42,6 +44,8 @@ pub enum Flaw {
     OutputsUnsuppressed,
     /// A snapshot above the committed offset is taken up.
     SnapshotAhead,
+    /// A snapshot is taken up whatever its digests and sums say.
+    SnapshotUnchecked,
     /// Transactional ids are drawn, not named by the partition.
     TransactionalIdDrawn,
     /// A failed transaction is not ended before the next begins.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray};
 use arrow::datatypes::DataType;
+use flow::flaw::{Flaw, made};
 use flow::ledger::{Buckets, Counts, Fate, OUTSIDE, OriginHash, Row, Side, bucket};
 use flow::names::{Names, Place};
 use flow::processor::{InRecord, OutRecord, Stop, Task};
@@ -140,7 +141,7 @@ impl Validator {
         let rows = Rows { batch: &batch, bodies: bodies.as_deref(), indices: &indices, records };
         self.emit(&rows, &judged, &sorted, log_out)?;
         if !suppressed {
-            for (index, reject) in &dead {
+            for (index, reject) in dead.iter().filter(|_| !made(Flaw::DeadLetterDropped)) {
                 dead::letters(&self.source, self.own.partition, &records[*index], reject, out);
             }
             let late = sorted.late.iter().map(|index| &records[*index]);

@@ -3,6 +3,7 @@
 use super::manifest::{self, FileRef, Manifest};
 use super::{Error, Pointer, file};
 use bytes::Bytes;
+use flow::flaw::{Flaw, made};
 use flow::snapshot::{Blob, Header, Merged, State};
 use registry::store::{self, Store, escape};
 use std::collections::BTreeSet;
@@ -174,7 +175,11 @@ impl Vault {
     fn read(&self, key: &str, digest: &str) -> Result<Bytes, Error> {
         let bytes = self.store.get(key)?;
         let found = file::digest(&bytes);
-        if found == digest { Ok(bytes) } else { Err(Error::Digest { key: key.to_owned(), found }) }
+        if found == digest || made(Flaw::SnapshotUnchecked) {
+            Ok(bytes)
+        } else {
+            Err(Error::Digest { key: key.to_owned(), found })
+        }
     }
 
     /// Writes a file of changes.
@@ -254,7 +259,9 @@ impl Loaded {
             merged.add(file)?;
         }
         let sum = self.manifest.sum().ok_or_else(|| flow::snapshot::Error::Blob("its sum is no number".to_owned()))?;
-        merged.verify(sum)?;
+        if !made(Flaw::SnapshotUnchecked) {
+            merged.verify(sum)?;
+        }
         Ok(merged)
     }
 
