@@ -11,6 +11,7 @@ mod conformance;
 mod delivery;
 mod features_offline;
 mod fire;
+mod fuzz;
 mod gateway;
 mod large;
 mod ledger;
