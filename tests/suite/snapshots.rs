@@ -3,10 +3,12 @@
 use flow::plan::Service as Planned;
 use flow::processor::{InRecord, OutRecord, Task};
 use flow::snapshot::{Changes, Merged};
+use flow::state::TaskState;
 use runtime::cold::Spill;
 use runtime::embedded::Embedded;
 use runtime::log::{Input, Log, SessionOptions, TopicPartition};
 use runtime::shell::Service;
+use schemas::key::{internal_partition, key_group, key_hash};
 use std::sync::Arc;
 use std::time::Duration;
 use tests::fraud::{DAY_MS, LABEL_DELAY_MS, Transactions};
@@ -44,11 +46,17 @@ pub(crate) struct Logs {
 
 impl Logs {
     pub(crate) fn new(ordering: &str) -> Self {
+        Logs::with(ordering, &[])
+    }
+
+    fn with(ordering: &str, replace: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let log = Embedded::open(dir.path().join("log")).unwrap();
         // Steps are days long, and a log has their source partitions in any order.
         let horizon = ("dedupe_horizon: 1d", "dedupe_horizon: 30d");
-        let pipeline = fraud(&[("ordering: arrival", &format!("ordering: {ordering}")), horizon]);
+        let ordering = format!("ordering: {ordering}");
+        let replace = [&[("ordering: arrival", &*ordering), horizon], replace].concat();
+        let pipeline = fraud(&replace);
         let deployment = Deployment::new(Arc::new(log), Store::memory(), pipeline);
         let rows = transactions();
         let running = deployment.start(Duration::ZERO, IDLE);
@@ -198,8 +206,7 @@ fn check_in_batches(records: &[InRecord], size: usize, tp: &TopicPartition, task
 }
 
 #[track_caller]
-fn check_tasks(ordering: &str) {
-    let logs = Logs::new(ordering);
+fn check_tasks(logs: &Logs) {
     for (role, log) in Featurizer::roles(&logs.deployment.context) {
         for partition in 0..2 {
             logs.check(role, &TopicPartition::new(log.as_str(), partition));
@@ -209,10 +216,22 @@ fn check_tasks(ordering: &str) {
 
 #[test]
 fn state_taken_up_at_any_point_changes_nothing_in_arrival_order() {
-    check_tasks("arrival");
+    // Customers 17 and 22 are of one key group and push each other out.
+    let limits = ("key: customer_id", "key: customer_id\n      limits: { keys: 256 }");
+    let logs = Logs::with("arrival", &[limits]);
+    check_tasks(&logs);
+    let context = &logs.deployment.context;
+    let (role, log) = Featurizer::roles(context).remove(0);
+    let group = key_group(key_hash("17"));
+    let tp = TopicPartition::new(log.as_str(), internal_partition(group, context.pipeline.partitions) as i32);
+    logs.check(role, &tp);
+    let mut task = Featurizer::new(context.clone(), role).open(&tp, None).unwrap().task;
+    handle(&mut *task, &read(&*context.log, &tp), true);
+    let state = TaskState::read(&task.metadata(), &context.pipeline.features.digest).unwrap();
+    assert!(state.asides.evicted_keys > 10, "what goes is counted: {:?}", state.asides);
 }
 
 #[test]
 fn state_taken_up_at_any_point_changes_nothing_in_event_time_order() {
-    check_tasks("event_time");
+    check_tasks(&Logs::new("event_time"));
 }

@@ -1,22 +1,29 @@
 //! The featurizer: one stage per entity of the chain, and the journal. Each reads one log, and gets its state back by
 //! reading it again.
 
+mod limits;
+
 use features::Stage;
+use flow::config::Limits;
 use flow::names::Place;
 use flow::processor::{Processor, Stop};
 use flow::state::TaskState;
 use flow::task::{LogTask, Sink};
 use labels::{Journal, Settings};
+use limits::Evictions;
 use runtime::cold::Spill;
 use runtime::context::Context;
-use runtime::log::{Committed, TopicPartition};
-use runtime::shell::{Opened, Restore, Service};
+use runtime::log::{Committed, Session, TopicPartition};
+use runtime::shell::{self, Opened, Restore, Service, Slot, Stats};
+use std::sync::Arc;
 
 /// The service of one featurizer task.
 pub struct Featurizer {
     context: Context,
     role: Role,
     spill: Option<Spill>,
+    stats: Option<Arc<Stats>>,
+    evictions: Evictions,
 }
 
 /// Which task a featurizer runs.
@@ -31,12 +38,17 @@ pub enum Role {
 impl Featurizer {
     /// A featurizer in the given role.
     pub fn new(context: Context, role: Role) -> Self {
-        Featurizer { context, role, spill: None }
+        Featurizer { context, role, spill: None, stats: None, evictions: Evictions::default() }
     }
 
     /// The same, whose stages put state on disk that is beyond the limit. The journal's stays in memory.
     pub fn spilling(self, spill: Spill) -> Self {
         Featurizer { spill: Some(spill), ..self }
+    }
+
+    /// The same, which counts there what limits of entities push out.
+    pub fn counting(self, stats: Arc<Stats>) -> Self {
+        Featurizer { stats: Some(stats), ..self }
     }
 
     /// All roles of a pipeline, each with the log it reads.
@@ -106,6 +118,15 @@ impl Service for Featurizer {
             Role::Stage(at) => self.stage(at, tp),
             Role::Journal => self.journal(tp),
         }
+    }
+
+    fn tick(&mut self, slots: &mut [Slot], _: &mut dyn Session) -> Result<(), shell::Error> {
+        let Featurizer { context, role: Role::Stage(at), stats, evictions, .. } = self else { return Ok(()) };
+        let entity = &context.pipeline.features.entities[*at];
+        if entity.limits != Limits::default() {
+            evictions.tell(&entity.name, slots, stats.as_ref());
+        }
+        Ok(())
     }
 }
 

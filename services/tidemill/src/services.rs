@@ -117,14 +117,14 @@ fn featurizer(environment: &Environment) -> Result<Vec<Job>, Error> {
             Role::Journal => "featurizer.journal".to_owned(),
         };
         let options = options(environment, &name, &task.group_id, &log)?;
-        let (context, spill) = (context.clone(), spill.clone());
+        let (context, spill, stats) = (context.clone(), spill.clone(), options.stats.clone());
         jobs.push(Job {
             name,
             stats: Some(options.stats.clone()),
             reads: vec![(task.group_id.clone(), vec![log])],
             finite: false,
             run: Box::new(move |stop| {
-                let mut service = Featurizer::new(context.clone(), role).spilling(spill);
+                let mut service = Featurizer::new(context.clone(), role).spilling(spill).counting(stats);
                 Ok(shell::run(&*context.log, &options, &mut service, stop)?)
             }),
         });

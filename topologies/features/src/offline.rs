@@ -197,8 +197,8 @@ fn run(
     steps: &[Step],
 ) -> Result<Vec<Feature>, Error> {
     let inputs = inputs(group, columns)?;
-    // In this order nothing is late, so nothing needs to be kept for late rows.
-    let mut engine = Engine::new(group, 0);
+    // In this order nothing is late, so nothing needs to be kept for late rows. What limits count is another matter.
+    let mut engine = Engine::new(group, group.limits().map_or(0, |limits| limits.retention_us));
     let (rows, width) = (table.times_us.len(), engine.width());
     let mut results: Vec<Vec<Option<f64>>> = vec![vec![None; rows]; width];
     let mut texts = String::new();

@@ -63,6 +63,18 @@ pub struct Group {
     delay_us: i64,
     aggregates: Vec<Aggregate>,
     columns: Vec<String>,
+    limits: Option<Limits>,
+}
+
+/// Limits on the state of an entity, over all its key groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most keys.
+    pub keys_max: Option<u64>,
+    /// Most bytes, as the window engine counts them.
+    pub bytes_max: Option<u64>,
+    /// How late rows may come, which decides how long a key counts.
+    pub retention_us: i64,
 }
 
 /// A window as declared.
@@ -175,9 +187,20 @@ impl Group {
             delay_us,
             aggregates,
             columns,
+            limits: None,
         };
         let clashes = clashing_outputs(&group);
         if clashes.is_empty() { Ok(group) } else { Err(clashes) }
+    }
+
+    /// The same group, whose state has limits.
+    pub fn limited(self, limits: Limits) -> Group {
+        Group { limits: Some(limits), ..self }
+    }
+
+    /// Limits on its state.
+    pub fn limits(&self) -> Option<Limits> {
+        self.limits
     }
 
     /// Name of the entity.

@@ -6,6 +6,7 @@ use crate::ledger::{Edges, Row};
 use crate::names::{Names, Place};
 use crate::reader::{Refusal, Trigger};
 use crate::snapshot::State;
+use crate::state::Asides;
 use crate::wire::Draft;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
@@ -183,6 +184,12 @@ pub trait Processor: Send {
     /// The task's state as far as a commit's metadata carries it.
     fn save(&self) -> crate::state::TaskState;
 
+    /// What is counted beside the ledger, as far as an operator is told while it rises. Cheap enough to ask after every
+    /// poll.
+    fn asides(&self) -> Asides {
+        Asides::default()
+    }
+
     /// Number of the fence in force; none before the first, and for processors that go by no fence.
     fn fence(&self) -> Option<i64> {
         None
@@ -212,6 +219,12 @@ pub trait Task: Send {
 
     /// The text for the offset commit's metadata.
     fn metadata(&self) -> String;
+
+    /// What is counted beside the ledger, as far as an operator is told while it rises. Cheap enough to ask after every
+    /// poll.
+    fn asides(&self) -> Asides {
+        Asides::default()
+    }
 
     /// Number of the fence in force, cheap enough to ask after every poll; none before the first, and for tasks that go
     /// by no fence.

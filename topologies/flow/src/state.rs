@@ -27,6 +27,16 @@ pub struct Asides {
     /// Sketches taken (judges of monitors).
     #[serde(default)]
     pub sketches: u64,
+    /// Keys that an entity's limits pushed out, with all that was known of them (stages).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub evicted_keys: u64,
+    /// Events and labels that they took from keys that stayed (stages).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub evicted_entries: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Asides {

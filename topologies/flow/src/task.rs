@@ -6,6 +6,7 @@ use crate::names::{Names, Place};
 use crate::processor::{InRecord, OutRecord, Outbox, Processor, Stop, Task};
 use crate::public;
 use crate::snapshot::State;
+use crate::state::Asides;
 use crate::wire::{self, LogReader, LogWriter, Raw};
 use bytes::Bytes;
 use schemas::codec::Encoder;
@@ -104,6 +105,10 @@ impl<P: Processor> Task for LogTask<P> {
 
     fn metadata(&self) -> String {
         self.processor.save().text()
+    }
+
+    fn asides(&self) -> Asides {
+        self.processor.asides()
     }
 
     fn fence(&self) -> Option<i64> {

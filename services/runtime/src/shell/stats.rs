@@ -14,6 +14,8 @@ pub struct Stats {
     restores: AtomicU64,
     records_again: AtomicU64,
     partitions: AtomicI64,
+    evicted_keys: AtomicU64,
+    evicted_entries: AtomicU64,
 }
 
 impl Stats {
@@ -28,7 +30,7 @@ impl Stats {
     }
 
     /// Every counter with its name.
-    pub fn values(&self) -> [(&'static str, u64); 8] {
+    pub fn values(&self) -> [(&'static str, u64); 10] {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
             ("records_in", get(&self.records_in)),
@@ -38,8 +40,16 @@ impl Stats {
             ("restarts", get(&self.restarts)),
             ("restores", get(&self.restores)),
             ("records_again", get(&self.records_again)),
+            ("evicted_keys", get(&self.evicted_keys)),
+            ("evicted_entries", get(&self.evicted_entries)),
             ("partitions", self.partitions.load(Ordering::Relaxed).max(0).unsigned_abs()),
         ]
+    }
+
+    /// What limits of an entity pushed out in all tasks that the shell has now.
+    pub fn evicted(&self, keys: u64, entries: u64) {
+        self.evicted_keys.store(keys, Ordering::Relaxed);
+        self.evicted_entries.store(entries, Ordering::Relaxed);
     }
 
     pub(super) fn polled(&self, records: usize) {

@@ -9,13 +9,13 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use crate::spec::{Declaration, Scope};
+use crate::spec::{self, Declaration, Scope};
 use crate::window::Row;
 use crate::{Engine, Group, Key};
 use arrow::array::{ArrayRef, StructArray};
 use build::{Parts, Source};
 use flow::cold::Cold;
-use flow::config::{Entity, Ordering, Pipeline};
+use flow::config::{Entity, Limits, Ordering, Pipeline};
 use flow::emit::{Emitter, FEATURE_BYTES};
 use flow::items::{Items, LogBatch};
 use flow::ledger::{Edges, End};
@@ -25,7 +25,7 @@ use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Position, Sequencer, Step};
 use flow::snapshot::{Changes, State};
 use flow::sql::Expression;
-use flow::state::TaskState;
+use flow::state::{Asides, TaskState};
 use flow::wire::Draft;
 use schemas::key::{key_text, log_partition};
 use seen::Seen;
@@ -97,10 +97,13 @@ pub fn group(pipeline: &Pipeline, entity: &Entity) -> Result<Group, Error> {
         delay: (entity.delay_us > 0).then_some(delay.as_str()),
         aggregates: entity.aggregates.iter().map(|one| (one.name.as_str(), one.expression.text.as_str())).collect(),
     };
-    Group::parse(&declaration, &scope).map_err(|errors| Error::Group {
+    let group = Group::parse(&declaration, &scope).map_err(|errors| Error::Group {
         entity: entity.name.clone(),
         detail: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
-    })
+    })?;
+    let Limits { keys: keys_max, bytes: bytes_max } = entity.limits;
+    let limits = spec::Limits { keys_max, bytes_max, retention_us: pipeline.lateness_us };
+    Ok(if entity.limits == Limits::default() { group } else { group.limited(limits) })
 }
 
 impl Stage {
@@ -272,7 +275,14 @@ impl Processor for Stage {
         let mut state = TaskState::new(&self.digest);
         self.sequencer.save(&mut state);
         self.emitter.save(&mut state, self.sequencer.names());
+        let Asides { evicted_keys, evicted_entries, .. } = self.asides();
+        state.asides = Asides { evicted_keys, evicted_entries, ..state.asides };
         state
+    }
+
+    fn asides(&self) -> Asides {
+        let evicted = self.engine.evicted();
+        Asides { evicted_keys: evicted.keys, evicted_entries: evicted.entries, ..Asides::default() }
     }
 
     fn state(&mut self) -> Option<&mut dyn State> {

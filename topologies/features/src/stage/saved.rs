@@ -2,9 +2,10 @@
 
 use super::Stage;
 use super::seen::{self, Seen};
-use crate::window;
+use crate::window::{self, Evicted};
 use flow::processor::Processor;
 use flow::snapshot::{Blob, Changes, Entry, Error, State};
+use flow::state::Asides;
 use serde::{Deserialize, Serialize};
 
 /// Version of the entries and of the blob.
@@ -66,6 +67,8 @@ impl State for Stage {
     fn resume(&mut self, blob: &str) -> Result<i64, Error> {
         let Blob { header, own } = Blob::<Own>::read(blob)?;
         self.engine.set_clocks(&own.clocks);
+        let Asides { evicted_keys: keys, evicted_entries: entries, .. } = header.state.asides;
+        self.engine.set_evicted(Evicted { keys, entries });
         if let (Some(seen), Some(newest)) = (&mut self.seen, own.newest) {
             seen.set_newest(newest);
         }

@@ -15,6 +15,7 @@ impl Engine {
         word: impl Fn(usize) -> u64,
         out: &mut [Option<f64>],
     ) -> Applied {
+        let share = self.share(id);
         let head = &mut self.states.keys.heads[id as usize];
         head.count_use();
         let rings_before = head.ring_bytes();
@@ -37,6 +38,7 @@ impl Engine {
             Applied::Late
         };
         self.states.recount(id, rings_before);
+        self.enforce(id, share);
         self.sweep();
         if is_new {
             self.sweep();
@@ -91,6 +93,7 @@ impl Engine {
             return;
         }
         let horizon_us = self.clocks_us[group_of(key.hash)].saturating_sub(self.plan.keep_us);
+        let share = id.and_then(|id| self.share(id));
         let mut now_us = id.map_or(i64::MIN, |id| self.states.keys.heads[id as usize].now_us);
         if let Some(id) = id.filter(|_| now_us <= horizon_us) {
             self.touch(id);
@@ -101,6 +104,7 @@ impl Engine {
         }
         // Too old to be seen by anything: neither its entry nor its key would be kept.
         let limit_us = if now_us == i64::MIN { horizon_us } else { now_us.saturating_sub(self.plan.keep_us) };
+        let mut labelled = id;
         if time_us > limit_us {
             let id = id.unwrap_or_else(|| self.states.add(&self.plan, key));
             self.touch(id);
@@ -109,6 +113,10 @@ impl Engine {
             let rings_before = head.ring_bytes();
             self.insert_label(id, time_us, value);
             self.states.recount(id, rings_before);
+            labelled = Some(id);
+        }
+        if let Some(id) = labelled {
+            self.enforce(id, share);
         }
         self.sweep();
         self.settle();

@@ -9,6 +9,7 @@ use flow::cold::{Cold, Fault, Memory};
 use flow::snapshot::entry_hash;
 
 use super::keys::group_of;
+use super::limit::Share;
 use super::snapshot::{now_of, read_name};
 use super::track::{PART, Tracker};
 use super::{Engine, Key};
@@ -49,11 +50,16 @@ struct Round {
 
 impl Depot {
     /// Forgets a key that is on disk alone.
-    fn take_away(&mut self, name: &[u8], before: u64, tracker: &mut Tracker) -> Result<(), Fault> {
+    pub fn take_away(&mut self, name: &[u8], before: u64, tracker: &mut Tracker) -> Result<(), Fault> {
         self.store.remove(name)?;
         self.keys -= 1;
         tracker.note_gone(name, before);
         Ok(())
+    }
+
+    /// Remembers what went wrong.
+    pub fn note(&mut self, done: Result<(), Fault>) {
+        self.fault = done.err().or(self.fault.take());
     }
 }
 
@@ -221,7 +227,7 @@ impl Engine {
 
     /// Forgets expired ones among the next keys on disk.
     fn go_round(&mut self, mut round: Round) -> Result<(), Fault> {
-        let Engine { plan, states, clocks_us, tracker, depot: Some(depot), .. } = self else { return Ok(()) };
+        let Engine { plan, states, clocks_us, tracker, quota, depot: Some(depot), .. } = self else { return Ok(()) };
         let (mut looked, mut expired) = (0, Vec::new());
         let (mut last, from) = (Vec::new(), std::mem::take(&mut round.after));
         depot.store.scan(&from, &mut |name, value| {
@@ -235,14 +241,18 @@ impl Engine {
             {
                 let now_us = now_of(value);
                 if now_us <= clocks_us[group_of(hash)].saturating_sub(plan.keep_us) {
-                    expired.push((name.to_vec(), entry_hash(PART, name, value)));
+                    let share = quota.as_ref().and_then(|_| Share::saved(plan, name, value));
+                    expired.push((name.to_vec(), entry_hash(PART, name, value), share));
                 } else {
                     round.oldest_us = round.oldest_us.min(now_us);
                 }
             }
             !is_last
         })?;
-        expired.iter().try_for_each(|(name, before)| depot.take_away(name, *before, tracker))?;
+        for (name, before, share) in expired {
+            depot.take_away(&name, before, tracker)?;
+            quota.iter_mut().for_each(|quota| quota.subtract(share));
+        }
         if last.is_empty() {
             depot.oldest_us = depot.oldest_us.min(round.oldest_us);
         } else {
@@ -272,16 +282,19 @@ impl Engine {
 
     /// Forgets the keys of a group that are on disk; none of the group is in memory.
     pub(super) fn drop_stored(&mut self, group: usize) {
-        let Engine { tracker, depot: Some(depot), .. } = self else { return };
+        let Engine { plan, tracker, quota, depot: Some(depot), .. } = self else { return };
         let mut names = Vec::new();
         let scanned = depot.store.scan(&[], &mut |name, value| {
             if read_name(name).is_ok_and(|(hash, _)| group_of(hash) == group) {
-                names.push((name.to_vec(), entry_hash(PART, name, value)));
+                names.push((name.to_vec(), entry_hash(PART, name, value), Share::saved(plan, name, value)));
             }
             true
         });
-        let dropped =
-            scanned.and_then(|()| names.iter().try_for_each(|(name, before)| depot.take_away(name, *before, tracker)));
-        depot.fault = dropped.err().or(depot.fault.take());
+        depot.note(scanned);
+        for (name, before, share) in names {
+            let taken = depot.take_away(&name, before, tracker);
+            depot.note(taken);
+            quota.iter_mut().for_each(|quota| quota.subtract(share));
+        }
     }
 }

@@ -145,6 +145,12 @@ impl Keys {
         self.table.find(key.hash, is).map(|slot| slot.id)
     }
 
+    /// The number of a key with this hash of which something holds.
+    pub fn find_by(&self, hash: u64, holds: impl Fn(&Head) -> bool) -> Option<u32> {
+        let is = |slot: &Slot| slot.hash == hash && holds(&self.heads[slot.id as usize]);
+        self.table.find(hash, is).map(|slot| slot.id)
+    }
+
     /// The number of a key with this hash, most likely the one that is meant.
     #[inline]
     pub fn guess(&self, hash: u64) -> Option<u32> {

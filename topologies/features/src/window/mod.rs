@@ -28,7 +28,8 @@
 //! With keep = delay + longest window + retention, an entry goes when its time is at or before its key's newest row
 //! less keep. A whole key goes when its newest row is at or before the newest event of its key group less keep. Both
 //! depend on the rows of that one of the 256 key groups alone, so no partitioning and no batching shows. When memory is
-//! given back is another matter and cannot be seen. Rows are events, and labels where the group reads them.
+//! given back is another matter and cannot be seen. Rows are events, and labels where the group reads them. Limits of the
+//! entity, where it has some, forget more ([`limit`]); they, too, go by key group.
 
 mod apply;
 mod batch;
@@ -36,6 +37,7 @@ mod cold;
 mod extreme;
 mod fixed;
 mod keys;
+mod limit;
 mod past;
 mod plan;
 mod prefetch;
@@ -50,11 +52,13 @@ mod track;
 mod wide;
 
 pub use batch::{Column, Row};
+pub use limit::Evicted;
 pub use restore::Error;
 pub use track::PART;
 
 use crate::Group;
 use cold::Depot;
+use limit::Quota;
 use plan::Plan;
 use states::States;
 use track::Tracker;
@@ -101,6 +105,8 @@ pub struct Engine {
     tracker: Tracker,
     /// Keys that are not in memory.
     depot: Option<Depot>,
+    /// What keys have of the entity's limits.
+    quota: Option<Quota>,
 }
 
 impl Engine {
@@ -108,6 +114,7 @@ impl Engine {
     /// its window: give the pipeline's lateness.
     pub fn new(group: &Group, retention_us: i64) -> Engine {
         Engine {
+            quota: group.limits().as_ref().map(Quota::new),
             plan: Plan::new(group, retention_us),
             states: States::default(),
             clocks_us: Box::new([i64::MIN; GROUPS]),

@@ -2,7 +2,7 @@
 //! sums, once, so that applying a row only follows numbers.
 
 use super::extreme::Chain;
-use crate::spec::{Function, Group, Source, Statistic};
+use crate::spec::{Function, Group, Limits, Source, Statistic};
 
 /// Number of series of a key: its events, and its labels.
 pub(super) const SERIES: usize = 2;
@@ -30,6 +30,8 @@ pub(super) struct Plan {
     pub windowless: bool,
     /// Event columns the engine takes.
     pub columns: usize,
+    /// Limits on keys and bytes.
+    pub limits: Option<Limits>,
     /// Cursors, sums and squares per key, over both series.
     pub cursors: usize,
     pub sums: usize,
@@ -135,6 +137,7 @@ impl Plan {
             outputs: Vec::new(),
             windowless: false,
             columns: group.columns().len(),
+            limits: group.limits(),
             windows_us,
             series,
             cursors,

@@ -37,7 +37,7 @@ impl Engine {
     ///
     /// Another version or layout, groups that have state already, bytes that are cut off or damaged.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let mut reader = Reader { bytes, at: 0 };
+        let mut reader = Reader::new(bytes);
         let version = reader.byte()?;
         if version != VERSION {
             return Err(Error::Version(version));
@@ -68,12 +68,14 @@ impl Engine {
         if super::keys::group_of(hash) != group || self.states.keys.find(key).is_some() {
             return Err(reader.damaged("a key that does not belong here"));
         }
-        self.read_state(key, reader).map(|_| ())
+        let id = self.read_state(key, reader)?;
+        self.count_restored(id);
+        Ok(())
     }
 
     /// The state of a key that is not there, as [`write_value`](Engine::write_value) wrote it; gives the key's number.
     pub(super) fn read_value(&mut self, key: Key<'_>, bytes: &[u8]) -> Result<u32, Error> {
-        let mut reader = Reader { bytes, at: 0 };
+        let mut reader = Reader::new(bytes);
         let id = self.read_state(key, &mut reader)?;
         if reader.at == bytes.len() { Ok(id) } else { Err(reader.damaged("bytes after the key")) }
     }
@@ -119,13 +121,17 @@ impl Engine {
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Error> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Reader { bytes, at: 0 }
+    }
+
+    pub fn take(&mut self, length: usize) -> Result<&'a [u8], Error> {
         let taken = self.bytes[self.at..].get(..length).ok_or(Error::Truncated(self.bytes.len()))?;
         self.at += length;
         Ok(taken)
@@ -135,13 +141,13 @@ impl<'a> Reader<'a> {
         Ok(self.take(1)?[0])
     }
 
-    fn number(&mut self) -> Result<i64, Error> {
+    pub fn number(&mut self) -> Result<i64, Error> {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(self.take(8)?);
         Ok(i64::from_le_bytes(bytes))
     }
 
-    fn varint(&mut self) -> Result<u64, Error> {
+    pub fn varint(&mut self) -> Result<u64, Error> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

@@ -19,6 +19,7 @@ use super::keys::{Head, group_of};
 use super::plan::{Plan, SERIES};
 use super::restore::Error;
 use super::{Engine, GROUPS, Key};
+use crate::spec::Limits;
 
 /// First byte of a snapshot.
 pub(super) const VERSION: u8 = 1;
@@ -142,6 +143,9 @@ pub(super) fn layout(plan: &Plan) -> [u8; LAYOUT_BYTES] {
         add(-1);
         add(series.stride as i64);
         series.columns.iter().for_each(|column| add(column.input as i64));
+    }
+    if let Some(Limits { keys_max, bytes_max, .. }) = plan.limits {
+        [keys_max, bytes_max].into_iter().for_each(|limit| add(limit.map_or(-1, u64::cast_signed)));
     }
     let mut layout = [0; LAYOUT_BYTES];
     layout.copy_from_slice(&hasher.finalize()[..LAYOUT_BYTES]);

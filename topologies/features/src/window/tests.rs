@@ -3,6 +3,7 @@
 //! The engine against a recomputation from all rows.
 
 mod cold;
+mod limit;
 mod memory;
 mod model;
 mod properties;

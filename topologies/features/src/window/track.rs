@@ -6,6 +6,7 @@
 
 use flow::snapshot::{Changes, Entry, Notes, entry_hash};
 
+use super::limit::Share;
 use super::restore::Error;
 use super::snapshot::{layout, read_name};
 use super::{Engine, Key};
@@ -132,6 +133,8 @@ impl Engine {
                 self.tracker.name = name;
             }
         }
+        let share = self.share(id);
+        self.quota.iter_mut().for_each(|quota| quota.subtract(share));
         self.forget_stored(id);
         self.states.remove(&self.plan, id);
     }
@@ -173,10 +176,13 @@ impl Engine {
         }
         let hash = entry_hash(PART, name, value);
         if self.is_full() {
+            let share = Share::saved(&self.plan, name, value);
+            self.quota.iter_mut().for_each(|quota| quota.add(share));
             self.put_away(name.to_vec(), value.to_vec());
         } else {
             let id = self.read_value(key, value)?;
             *self.tracker.saved(id) = hash;
+            self.count_restored(id);
         }
         self.tracker.notes.loaded(hash);
         Ok(())

@@ -3,6 +3,9 @@
 /// Units from the smallest.
 const UNITS: &[(&str, u64)] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
+/// What to write instead.
+pub(super) const HELP: &str = "write a whole number and a unit: 64KiB, 512MiB, 2GiB";
+
 /// Bytes of `64KiB`, `512MiB`, `2GiB`; `None` for anything else, what no `u64` holds included.
 pub fn parse_bytes(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::types::{EventSource, Features};
+use super::types::{EventSource, Features, Limits};
 
 /// SHA-256, in lower-case hex, of the canonical JSON of what decides a feature's value: expressions, keys, windows,
 /// the source's schema, and the columns with a role. The version number is a name and does not enter.
@@ -14,13 +14,18 @@ pub(super) fn features(features: &Features, events: &EventSource, target: Option
     let entities = features.entities.iter().map(|entity| {
         let windows: Vec<_> = entity.windows.iter().map(|window| json!([window.label, window.length_us])).collect();
         let aggregates = entity.aggregates.iter().map(|aggregate| json!([aggregate.name, aggregate.expression.text]));
-        json!({
+        let mut all = json!({
             "name": entity.name,
             "key": entity.key,
             "delay_us": entity.delay_us,
             "windows": windows,
             "aggregates": aggregates.collect::<Vec<_>>(),
-        })
+        });
+        // What a limit pushes out changes features; without one the digest is what it was before there were any.
+        if entity.limits != Limits::default() {
+            all["limits"] = json!([entity.limits.keys, entity.limits.bytes]);
+        }
+        all
     });
     let all = json!({
         "row": row.collect::<Vec<_>>(),

@@ -5,15 +5,19 @@ use super::duration::parse_duration;
 use super::expression::{Scope, WINDOWED, WINDOWLESS, compile};
 use super::node::{Entry, Node};
 use super::problem::{BAD_EXPRESSION, BAD_NAME, DUPLICATE, MISSING_KEY, OUT_OF_RANGE, Problems, listed, suggest};
-use super::section::{Section, Text, duration, text};
+use super::section::{Section, Text, duration, integer, text};
 use super::sources::check_column;
-use super::types::{Aggregate, ColumnKind, Entity, EventSource, Expression, Features, RowFeature, Window};
+use super::types::{Aggregate, ColumnKind, Entity, EventSource, Expression, Features, Limits, RowFeature, Window};
 
 /// Names that logs and features already have.
 const RESERVED_ENTITIES: &[&str] = &["row", "features", "journal"];
 
 /// Most windows of an entity; each costs a cursor per key.
 pub const WINDOWS_MAX: usize = 16;
+
+/// Least limits of an entity: a key per key group, and a kibibyte.
+const LIMIT_KEYS_MIN: u64 = 256;
+const LIMIT_BYTES_MIN: u64 = 256 * 1_024;
 
 /// Reads the section. `target` is the label, where there is one.
 pub(super) fn read(
@@ -67,6 +71,7 @@ fn entity(entry: &Entry, scope: Scope<'_>, problems: &mut Problems) -> Entity {
         delay_us: 0,
         aggregates: Vec::new(),
         label_derived: false,
+        limits: Limits::default(),
     };
     if RESERVED_ENTITIES.contains(&entry.key.as_str()) {
         let message = format!("`{}` cannot be an entity", entry.key);
@@ -81,6 +86,7 @@ fn entity(entry: &Entry, scope: Scope<'_>, problems: &mut Problems) -> Entity {
     entity.delay_us = section.duration("delay", 0, problems);
     let declared = section.list("windows", problems);
     entity.windows = declared.map(|items| windows(items, problems)).unwrap_or_default();
+    entity.limits = section.entry("limits").map(|entry| limits(entry, problems)).unwrap_or_default();
     for aggregate_entry in section.named("aggregates", problems) {
         entity.aggregates.extend(aggregate(&entity, aggregate_entry, scope, problems));
     }
@@ -93,6 +99,19 @@ fn entity(entry: &Entry, scope: Scope<'_>, problems: &mut Problems) -> Entity {
     }
     section.finish(problems);
     entity
+}
+
+fn limits(entry: &Entry, problems: &mut Problems) -> Limits {
+    let Some(mut section) = Section::new("`limits`", entry.key_span, &entry.node, problems) else {
+        return Limits::default();
+    };
+    let keys = section.get("keys").and_then(|node| integer(node, "keys", LIMIT_KEYS_MIN, u64::MAX, problems));
+    let bytes = section.bytes("bytes", LIMIT_BYTES_MIN, problems);
+    if keys.is_none() && bytes.is_none() && section.get("keys").is_none() && section.get("bytes").is_none() {
+        problems.add(MISSING_KEY, entry.key_span, "`limits` needs `keys` or `bytes`".to_owned());
+    }
+    section.finish(problems);
+    Limits { keys, bytes }
 }
 
 fn windows(items: &[Node], problems: &mut Problems) -> Vec<Window> {

@@ -71,6 +71,7 @@ pub(super) const NO_MATCH: &str = "TM0015";
 pub(super) const CONTRADICTION: &str = "TM0016";
 pub(super) const LABEL_LEAK: &str = "TM0017";
 pub(super) const UNSUPPORTED: &str = "TM0018";
+pub(super) const BAD_SIZE: &str = "TM0019";
 
 /// Every code with its title, in order; `docs/codes.md` explains them. A code is never given a second meaning.
 pub const CODES: &[(&str, &str)] = &[
@@ -92,6 +93,7 @@ pub const CODES: &[(&str, &str)] = &[
     (CONTRADICTION, "settings contradict each other"),
     (LABEL_LEAK, "label used before it is known"),
     (UNSUPPORTED, "not supported"),
+    (BAD_SIZE, "not a size"),
 ];
 
 /// Problems as they are found in one text.

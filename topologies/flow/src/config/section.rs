@@ -1,10 +1,12 @@
 //! Reading one map of the file. Every reader notes what is wrong and goes on with a stand-in, so that one mistake
 //! neither hides the next nor is reported twice; the stand-ins are thrown away with the pipeline at the end.
 
+use super::bytes::{self, parse_bytes};
 use super::duration::{self, parse_duration};
 use super::node::{Entry, Node, Value};
 use super::problem::{
-    BAD_DURATION, BAD_NAME, MISSING_KEY, OUT_OF_RANGE, Problems, Span, UNKNOWN_CHOICE, UNKNOWN_KEY, WRONG_TYPE, suggest,
+    BAD_DURATION, BAD_NAME, BAD_SIZE, MISSING_KEY, OUT_OF_RANGE, Problems, Span, UNKNOWN_CHOICE, UNKNOWN_KEY,
+    WRONG_TYPE, suggest,
 };
 
 /// A map that is being read. Keys that were asked for are known; [`Section::finish`] complains about the rest.
@@ -92,6 +94,11 @@ impl<'n> Section<'n> {
             problems.add(OUT_OF_RANGE, self.place(key), format!("`{key}` must be longer than nothing"));
         }
         found
+    }
+
+    /// A size in bytes.
+    pub fn bytes(&mut self, key: &'static str, least: u64, problems: &mut Problems) -> Option<u64> {
+        self.get(key).and_then(|node| size(node, key, least, problems))
     }
 
     /// A whole number from `least` to `most`.
@@ -230,6 +237,27 @@ pub(super) fn duration(node: &Node, key: &str, problems: &mut Problems) -> Optio
             problems.add_help(BAD_DURATION, node.span, message, duration::HELP.to_owned());
         })
         .ok()
+}
+
+/// A size of at least so many bytes.
+fn size(node: &Node, key: &str, least: u64, problems: &mut Problems) -> Option<u64> {
+    let found = match &node.value {
+        Value::Text(text) => parse_bytes(text).ok_or_else(|| format!("`{text}`")),
+        Value::Integer(number) => Err(format!("`{number}` without a unit")),
+        other => Err(other.kind().to_owned()),
+    };
+    match found {
+        Ok(bytes) if bytes < least => {
+            problems.add(OUT_OF_RANGE, node.span, format!("`{key}` must be at least {} KiB", least / 1_024));
+            None
+        }
+        Ok(bytes) => Some(bytes),
+        Err(wrong) => {
+            let message = format!("`{key}` must be a size, not {wrong}");
+            problems.add_help(BAD_SIZE, node.span, message, bytes::HELP.to_owned());
+            None
+        }
+    }
 }
 
 /// A whole number from `least` to `most`.

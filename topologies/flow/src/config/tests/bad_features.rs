@@ -227,3 +227,42 @@ fn two_features_cannot_have_one_name() {
     "#]],
     );
 }
+
+#[test]
+fn limits_have_units_and_a_least() {
+    check(
+        "key: buyer_id\n",
+        "key: buyer_id\n      limits: { keys: 100, bytes: 5000000, rows: 3 }\n",
+        expect![[r#"
+            36 TM0006: `keys` must be at least 256, not 100
+                limits: { keys: 100, bytes: 5000000, rows: 3 }
+                                ^^^
+            36 TM0019: `bytes` must be a size, not `5000000` without a unit
+                limits: { keys: 100, bytes: 5000000, rows: 3 }
+                                            ^^^^^^^
+                write a whole number and a unit: 64KiB, 512MiB, 2GiB
+            36 TM0002: `limits` has no setting `rows`
+                limits: { keys: 100, bytes: 5000000, rows: 3 }
+                                                     ^^^^
+                known: `keys`, `bytes`
+        "#]],
+    );
+    check(
+        "key: buyer_id\n",
+        "key: buyer_id\n      limits: { bytes: 1KiB }\n",
+        expect![[r#"
+        36 TM0006: `bytes` must be at least 256 KiB
+            limits: { bytes: 1KiB }
+                             ^^^^
+    "#]],
+    );
+    check(
+        "key: buyer_id\n",
+        "key: buyer_id\n      limits: {}\n",
+        expect![[r#"
+        36 TM0003: `limits` needs `keys` or `bytes`
+            limits: {}
+            ^^^^^^
+    "#]],
+    );
+}

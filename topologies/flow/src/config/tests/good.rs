@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use super::super::{
-    ClassWeight, Delivery, LabelPolicy, Network, Ordering, Promote, Trigger, format_duration, parse_duration,
+    ClassWeight, Delivery, LabelPolicy, Limits, Network, Ordering, Promote, Trigger, format_duration, parse_duration,
 };
 use super::{changed, check_file, good, parse, resolve};
 
@@ -219,4 +219,14 @@ fn ten_mistakes_are_ten_problems() {
             did you mean `drift`?
     "#]],
     );
+}
+
+#[test]
+fn limits_arrive_and_are_part_of_the_features() {
+    let yaml = changed("key: buyer_id\n", "key: buyer_id\n      limits: { keys: 1000000, bytes: 2GiB }\n");
+    let limited = parse(&yaml, &resolve).unwrap();
+    let limits = Limits { keys: Some(1_000_000), bytes: Some(2 << 30) };
+    assert_eq!(limited.features.entities[0].limits, limits);
+    assert_eq!(good().features.entities[0].limits, Limits::default());
+    assert_ne!(limited.features.digest, good().features.digest, "what is pushed out changes features");
 }

@@ -75,6 +75,17 @@ pub struct Entity {
     pub aggregates: Vec<Aggregate>,
     /// Whether an aggregate reads the label, so that the journal must send labelled events here.
     pub label_derived: bool,
+    /// Most that its state may be.
+    pub limits: Limits,
+}
+
+/// Most that the state of an entity may be, in all partitions together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Keys.
+    pub keys: Option<u64>,
+    /// Bytes, as the window engine counts them.
+    pub bytes: Option<u64>,
 }
 
 impl Entity {
