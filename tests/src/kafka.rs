@@ -22,6 +22,10 @@ const KNOCK_MS: u64 = 50;
 const STARTS_MAX: usize = 3;
 /// Set to make a missing Kafka an error instead of a skip.
 const REQUIRE: &str = "TIDEMILL_REQUIRE_KAFKA";
+/// After this long a silent broker is dead to the others, so that a test need not wait long.
+const NODE_TIMEOUT_MS: u64 = 4_000;
+/// The same where there are no others.
+const LONE_TIMEOUT_MS: u64 = 30_000;
 /// Any 16 bytes in base64 will do as a cluster's identity.
 const CLUSTER_ID: &str = "dGlkZW1pbGwtdGVzdHMtMQ";
 
@@ -107,17 +111,15 @@ impl Kafka {
         let dir = Dir::new("kafka")?;
         let ports = free_ports().map_err(|error| format!("no free port: {error}"))?;
         let [port, _, behind] = ports;
-        let config = configure(&dir, ports, proxy_port).map_err(|error| format!("no configuration: {error}"))?;
+        let proxied = proxy_port.map(|proxy| (behind, proxy));
+        let node = Node { id: 1, port, controllers: vec![ports[1]], heap: "512m" };
+        let config = node.configure(&dir, proxied).map_err(|error| format!("no configuration: {error}"))?;
         let jars = jars.to_path_buf();
         let spawn = move |dir: &Dir| {
-            let started = format_storage(&jars, dir, &config);
-            started
-                .and_then(|()| spawn(&jars, dir, &["kafka.Kafka", path_text(&config)]))
-                .map_err(|error| error.to_string())
+            let formatted = node.format_storage(&jars, dir, &config);
+            formatted.and_then(|()| node.spawn(&jars, dir, &config)).map_err(|error| error.to_string())
         };
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let listens = move || TcpStream::connect_timeout(&address, Duration::from_millis(KNOCK_MS)).is_ok();
-        let keeper = Keeper::start(dir, spawn, listens)?;
+        let keeper = Keeper::start(dir, spawn, move || listens(port))?;
         let behind = SocketAddr::from(([127, 0, 0, 1], behind));
         Ok(Self { brokers: format!("127.0.0.1:{port}"), behind, keeper: Mutex::new(Some(keeper)) })
     }
@@ -130,7 +132,7 @@ impl Drop for Kafka {
 }
 
 /// The folder with Kafka's jars, installed when missing.
-fn jars() -> Option<PathBuf> {
+pub(crate) fn jars() -> Option<PathBuf> {
     static JARS: OnceLock<Option<PathBuf>> = OnceLock::new();
     JARS.get_or_init(|| match install("kafka/install.sh") {
         Ok(folder) => Some(Path::new(&folder).join("lib")),
@@ -142,39 +144,73 @@ fn jars() -> Option<PathBuf> {
     .clone()
 }
 
-fn free_ports() -> io::Result<[u16; 3]> {
-    let bind = || TcpListener::bind("127.0.0.1:0");
-    let listeners = [bind()?, bind()?, bind()?];
-    let port = |at: usize| listeners[at].local_addr().map(|address| address.port());
-    Ok([port(0)?, port(1)?, port(2)?])
+pub(crate) fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
+    let mut listeners = Vec::with_capacity(N);
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        *port = listener.local_addr()?.port();
+        listeners.push(listener);
+    }
+    Ok(ports)
 }
 
-fn configure(dir: &Dir, ports: [u16; 3], proxy_port: Option<u16>) -> io::Result<PathBuf> {
-    let data = dir.path().join("data");
-    let [port, controller, behind] = ports;
-    let (listener, advertised, protocol) = match proxy_port {
-        None => Default::default(),
-        Some(proxy) => (
-            format!(",PROXIED://127.0.0.1:{behind}"),
-            format!(",PROXIED://127.0.0.1:{proxy}"),
-            ",PROXIED:PLAINTEXT".to_owned(),
-        ),
-    };
-    let properties = format!(
-        "process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
+/// Whether somebody listens there.
+pub(crate) fn listens(port: u16) -> bool {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    TcpStream::connect_timeout(&address, Duration::from_millis(KNOCK_MS)).is_ok()
+}
+
+/// A broker that is a controller, too.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    /// From 1.
+    pub id: usize,
+    /// Where clients come.
+    pub port: u16,
+    /// Where the controllers of all nodes listen, in the order of their ids.
+    pub controllers: Vec<u16>,
+    /// Its memory, as Java wants it.
+    pub heap: &'static str,
+}
+
+impl Node {
+    /// Writes its configuration: everything is replicated to all nodes, and all but one of them must have it. Clients
+    /// of the second listener are told to come through a proxy.
+    pub(crate) fn configure(&self, dir: &Dir, proxied: Option<(u16, u16)>) -> io::Result<PathBuf> {
+        let data = dir.path().join("data");
+        let Node { id, port, controllers, .. } = self;
+        let (nodes, controller) = (controllers.len(), controllers[id - 1]);
+        let in_sync = (nodes - 1).max(1);
+        let voters: Vec<String> =
+            controllers.iter().zip(1..).map(|(port, id)| format!("{id}@127.0.0.1:{port}")).collect();
+        let (listener, advertised, protocol) = match proxied {
+            None => Default::default(),
+            Some((behind, proxy)) => (
+                format!(",PROXIED://127.0.0.1:{behind}"),
+                format!(",PROXIED://127.0.0.1:{proxy}"),
+                ",PROXIED:PLAINTEXT".to_owned(),
+            ),
+        };
+        let properties = format!(
+            "process.roles=broker,controller
+node.id={id}
+controller.quorum.voters={}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listener}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocol}
 log.dirs={}
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+default.replication.factor={nodes}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={nodes}
+transaction.state.log.replication.factor={nodes}
+transaction.state.log.min.isr={in_sync}
+share.coordinator.state.topic.replication.factor={nodes}
+share.coordinator.state.topic.min.isr={in_sync}
+broker.session.timeout.ms={}
+broker.heartbeat.interval.ms=500
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=500
 offsets.topic.num.partitions=4
@@ -183,33 +219,41 @@ auto.create.topics.enable=false
 log.cleaner.enable=false
 log.index.size.max.bytes=1048576
 ",
-        data.display()
-    );
-    let path = dir.path().join("server.properties");
-    fs::write(&path, properties)?;
-    Ok(path)
+            voters.join(","),
+            data.display(),
+            if nodes > 1 { NODE_TIMEOUT_MS } else { LONE_TIMEOUT_MS },
+        );
+        let path = dir.path().join("server.properties");
+        fs::write(&path, properties)?;
+        Ok(path)
+    }
+
+    pub(crate) fn format_storage(&self, jars: &Path, dir: &Dir, config: &Path) -> io::Result<()> {
+        let arguments = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", path_text(config)];
+        let status = self.java(jars, dir, &arguments)?.wait()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("formatting its storage failed{}", dir.tail())))
+        }
+    }
+
+    /// Starts it. It ends with the calling thread.
+    pub(crate) fn spawn(&self, jars: &Path, dir: &Dir, config: &Path) -> io::Result<Child> {
+        self.java(jars, dir, &["kafka.Kafka", path_text(config)])
+    }
+
+    fn java(&self, jars: &Path, dir: &Dir, arguments: &[&str]) -> io::Result<Child> {
+        let mut command = Command::new("java");
+        command
+            .arg(format!("-Xmx{}", self.heap))
+            .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"])
+            .arg(jars.join("*"))
+            .args(arguments);
+        dir.spawn(&mut command)
+    }
 }
 
 fn path_text(path: &Path) -> &str {
     path.to_str().unwrap_or_else(|| panic!("{} should be text", path.display()))
-}
-
-fn format_storage(jars: &Path, dir: &Dir, config: &Path) -> io::Result<()> {
-    let arguments = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", path_text(config)];
-    let status = spawn(jars, dir, &arguments)?.wait()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(io::Error::other(format!("formatting its storage failed{}", dir.tail())))
-    }
-}
-
-/// Starts a Java program that ends with the calling thread.
-fn spawn(jars: &Path, dir: &Dir, arguments: &[&str]) -> io::Result<Child> {
-    let mut command = Command::new("java");
-    command
-        .args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"])
-        .arg(jars.join("*"))
-        .args(arguments);
-    dir.spawn(&mut command)
 }

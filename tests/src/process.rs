@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
@@ -110,14 +111,16 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts a server in its folder, and returns once it is `ready`; an error if it ends or takes too long.
+    /// Starts a server in its folder, and returns once it is `ready`; an error if it ends or takes too long. The folder
+    /// goes with the server, unless somebody else holds it, too.
     pub(crate) fn start(
-        dir: Dir,
+        dir: impl Into<Arc<Dir>>,
         spawn: impl FnOnce(&Dir) -> Result<Child, String> + Send + 'static,
         ready: impl Fn() -> bool + Send + 'static,
     ) -> Result<Self, String> {
         let (stop, stopped) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();
+        let dir: Arc<Dir> = dir.into();
         let thread = std::thread::spawn(move || {
             let mut child = match spawn(&dir) {
                 Ok(child) => child,

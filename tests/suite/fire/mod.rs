@@ -6,6 +6,7 @@
 
 mod agreement;
 mod archive;
+mod brokers;
 mod calm;
 mod contents;
 mod disk;

@@ -21,12 +21,14 @@ pub(super) fn is_fencing(code: Code) -> bool {
     )
 }
 
-/// Whether no broker could be reached or none answered in time.
+/// Whether no broker could be reached, none answered in time, or those that are left must first agree who leads. A
+/// partition that nobody leads is unknown to the client; one that does not exist is told before it is asked for.
 pub(super) fn is_unreachable(code: Code) -> bool {
     matches!(
         code,
         Code::BrokerTransportFailure
             | Code::AllBrokersDown
+            | Code::DestroyBroker
             | Code::Resolve
             | Code::OperationTimedOut
             | Code::RequestTimedOut
@@ -38,6 +40,16 @@ pub(super) fn is_unreachable(code: Code) -> bool {
             | Code::NotCoordinator
             | Code::LeaderNotAvailable
             | Code::NotLeaderForPartition
+            | Code::UnknownPartition
+            | Code::NotController
+            | Code::NotEnoughReplicas
+            | Code::NotEnoughReplicasAfterAppend
+            | Code::ReplicaNotAvailable
+            | Code::EligibleLeadersNotAvailable
+            | Code::FencedLeaderEpoch
+            | Code::UnknownLeaderEpoch
+            | Code::OffsetNotAvailable
+            | Code::KafkaStorageError
             | Code::NetworkException
             | Code::BrokerNotAvailable
             | Code::UnstableOffsetCommit

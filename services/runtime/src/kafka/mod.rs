@@ -82,6 +82,13 @@ impl Kafka {
     pub fn delete_topics(&self, names: &[&str]) -> Result<()> {
         if names.is_empty() { Ok(()) } else { self.cluster.delete(names) }
     }
+
+    /// How many replicas of all partitions are not in sync with their leaders. For whoever takes brokers away.
+    pub fn behind_replicas(&self) -> Result<usize> {
+        let metadata = self.cluster.metadata(None, CONNECT_WAIT_MS)?;
+        let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        Ok(partitions.map(|partition| partition.replicas().len().saturating_sub(partition.isr().len())).sum())
+    }
 }
 
 fn ms(wait_ms: u64) -> Duration {
@@ -284,13 +291,6 @@ impl Log for Kafka {
         committed(&consumer, group, tps)
     }
 
-    fn session(&self, options: SessionOptions) -> Result<Box<dyn Session>> {
-        Ok(Box::new(KafkaSession::open(self.cluster.clone(), options)?))
-    }
-}
-
-/// What a group committed, asked by one of its consumers.
-fn committed(
     fn members(&self, group: &str) -> Result<Vec<String>> {
         groups::members(&self.cluster, group)
     }
@@ -299,6 +299,13 @@ fn committed(
         groups::set_committed(&self.cluster, group, commits)
     }
 
+    fn session(&self, options: SessionOptions) -> Result<Box<dyn Session>> {
+        Ok(Box::new(KafkaSession::open(self.cluster.clone(), options)?))
+    }
+}
+
+/// What a group committed, asked by one of its consumers.
+fn committed(
     consumer: &BaseConsumer<ConsumerSide>,
     group: &str,
     tps: &[TopicPartition],

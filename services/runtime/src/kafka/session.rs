@@ -10,6 +10,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::commit::{commit, generation};
 use super::context::{ConsumerSide, Rebalance};
+use super::leave::leave;
 use super::message::Collector;
 use super::owned::{After, Owned, check_range, judge, take};
 use super::publisher::{Publisher, check_size};
@@ -36,7 +37,6 @@ enum Pending {
 
 /// See the module.
 pub(super) struct KafkaSession {
-    // The publisher goes first: its outputs must not outlive the session's place in the group.
     publisher: Option<Publisher>,
     /// The producer of the transactional topics, if there are any.
     transactions: Option<Transactions<Publisher>>,
@@ -436,12 +436,10 @@ impl Session for KafkaSession {
 
 impl Drop for KafkaSession {
     fn drop(&mut self) {
-        if let Some(consumer) = &self.consumer {
-            // The consumer's own drop leaves the group, and needs a yes to the revoke that comes with it.
-            consumer.context().close();
-            if let Err(error) = consumer.unassign() {
-                tracing::debug!(%error, "nothing to give back");
-            }
+        // Outputs must not outlive the session's place in the group.
+        (self.publisher, self.transactions) = (None, None);
+        if let Some(consumer) = self.consumer.take() {
+            leave(consumer);
         }
     }
 }
