@@ -17,6 +17,7 @@ use flow::ledger::{Entry, Sample, Writer};
 use flow::plan::{Plan, Service};
 use flow::processor::Stop;
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +59,10 @@ impl Target {
     pub fn of(context: &Context) -> Result<Self, context::Error> {
         let topic = context.plan.names.ledger.as_str();
         let interval = Duration::from_millis(LEDGER_INTERVAL_MS);
-        Ok(Target { topic: topic.into(), writer: Writer::new(context.own_schema_id(topic)?), interval })
+        // No two processes draw the same, and nothing depends on what they draw.
+        let process = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
+        let writer = Writer::new(context.own_schema_id(topic)?).process(process);
+        Ok(Target { topic: topic.into(), writer, interval })
     }
 
     /// The same with rows after every commit, whatever a clock says.

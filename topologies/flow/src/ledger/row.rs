@@ -1,7 +1,8 @@
 //! Rows of the ledger topic: one side of one edge for one bucket, as one task counts it.
 //!
 //! Rows are cumulative and name the position in the task's log that they were counted up to. The row with the highest
-//! position wins, so repeats, restarts and zombies change nothing.
+//! position wins, so repeats, restarts and zombies change nothing. The topic is compacted: of each row it keeps the last
+//! one that each process wrote, as a process never goes back, and a zombie cannot take the place of another's.
 
 use super::{Counts, OriginHash};
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
@@ -81,19 +82,36 @@ pub struct Entry {
 #[derive(Debug, Clone)]
 pub struct Writer {
     prefix: [u8; framing::PREFIX_BYTES],
+    process: String,
 }
 
 impl Writer {
     /// A writer under the schema's registry id.
     pub fn new(id: u32) -> Self {
-        Writer { prefix: framing::prefix(id) }
+        Writer { prefix: framing::prefix(id), process: String::new() }
+    }
+
+    /// The same in a process with this name, which no other has.
+    pub fn process(self, process: String) -> Self {
+        Writer { process, ..self }
+    }
+
+    /// What of an entry compaction keeps once: the row or the position, by task and process.
+    fn key(&self, entry: &Entry) -> String {
+        let Entry { task, log, partition, row, .. } = entry;
+        let of = match row {
+            Some(Row { from, to, side, source, source_partition, bucket, .. }) => {
+                format!("{from}{ARROW}{to} {side:?} {source}/{source_partition}/{bucket}")
+            }
+            None => log.to_string(),
+        };
+        format!("{of} by {task}/{partition} {}", self.process)
     }
 
     /// A record's key and value.
     pub fn encode(&self, entry: &Entry) -> (String, Vec<u8>) {
-        let key = entry.row.as_ref().map_or_else(String::new, Row::edge);
         let mut out = self.prefix.to_vec();
-        text(&mut out, &key);
+        text(&mut out, &entry.row.as_ref().map_or_else(String::new, Row::edge));
         let side = entry.row.as_ref().map_or(Side::Read, |row| row.side);
         long(&mut out, side as i64);
         let none = Counts::default();
@@ -113,7 +131,7 @@ impl Writer {
         text(&mut out, &entry.task);
         long(&mut out, i64::from(entry.partition));
         long(&mut out, entry.position);
-        (key, out)
+        (self.key(entry), out)
     }
 }
 
@@ -188,6 +206,35 @@ mod tests {
     use super::*;
     use schemas::codec::Decoder;
     use schemas::contracts;
+
+    #[test]
+    fn compaction_keeps_a_row_of_each_task_and_process() {
+        let row = |bucket: i64| Row {
+            side: Side::Read,
+            from: "a".into(),
+            to: "b".into(),
+            source: "s".into(),
+            source_partition: 1,
+            bucket,
+            counts: Counts::default(),
+            closed: false,
+        };
+        let key = |process: &str, partition: u16, position: i64, row: Option<Row>| {
+            let entry = Entry { task: "t".into(), log: "b".into(), partition, position, row };
+            Writer::new(1).process(process.to_owned()).encode(&entry).0
+        };
+        let first = key("p", 0, 10, Some(row(3)));
+        assert_eq!(first, key("p", 0, 20, Some(row(3))), "a later row takes the place of an earlier one");
+        let written = Row { side: Side::Written, ..row(3) };
+        let others = [
+            key("q", 0, 10, Some(row(3))),
+            key("p", 1, 10, Some(row(3))),
+            key("p", 0, 10, Some(row(4))),
+            key("p", 0, 10, Some(written)),
+            key("p", 0, 10, None),
+        ];
+        others.iter().for_each(|other| assert_ne!(*other, first));
+    }
 
     /// Witness: the schema's own decoder.
     #[test]

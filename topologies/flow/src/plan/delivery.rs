@@ -4,8 +4,8 @@ use super::{Kind, Plan, Topic};
 use crate::config::Delivery;
 
 impl Topic {
-    /// Whether our tasks write it in transactions. A compacted topic always: it keeps the last record of a key, so a
-    /// repeated old one could take the place of a newer one.
+    /// Whether our tasks write it in transactions. A compacted topic of results always: it keeps the last record of a key,
+    /// so a repeated old one could take the place of a newer one. Keys of the ledger name the process that wrote them.
     pub fn transactional(&self, delivery: Delivery) -> bool {
         match self.kind {
             Kind::Predictions | Kind::Outcomes | Kind::Drift | Kind::Retraining => delivery == Delivery::ExactlyOnce,

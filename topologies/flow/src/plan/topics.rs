@@ -117,7 +117,7 @@ fn results(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
 fn bookkeeping(names: &Names) -> Vec<Topic> {
     vec![
         shared(&names.control, Kind::Control, "log", contracts::CONTROL_REPORT),
-        shared(&names.ledger, Kind::Ledger, "edge", contracts::LEDGER_ROW),
+        shared(&names.ledger, Kind::Ledger, "row/task/process", contracts::LEDGER_ROW),
         shared(&names.progress, Kind::Progress, "topic/partition", contracts::PROGRESS),
     ]
 }
@@ -131,7 +131,7 @@ fn shared(name: &str, kind: Kind, key: &'static str, schema: &str) -> Topic {
         kind,
         internal: matches!(kind, Kind::Sketches | Kind::Progress),
         partitions: NARROW_PARTITIONS,
-        compacted: matches!(kind, Kind::Alerts | Kind::Models | Kind::Progress),
+        compacted: matches!(kind, Kind::Alerts | Kind::Models | Kind::Progress | Kind::Ledger),
         key: Key::Field(key),
         schema,
     }
