@@ -88,10 +88,6 @@ pub(crate) fn check<'a>(
     if saved.eq(monitors) { Ok(()) } else { Err(Error::Blob("it is of other monitors".to_owned())) }
 }
 
-fn no_entry(entry: &Entry<'_>) -> Error {
-    Error::Entry { part: entry.part, detail: "a monitor has no entries".to_owned() }
-}
-
 impl State for Inputs {
     fn layout(&self) -> String {
         let monitors = layout(self.watches.iter().map(|watch| &watch.monitor));
@@ -101,7 +97,7 @@ impl State for Inputs {
     fn track(&mut self) {}
 
     fn noted_bytes(&self) -> usize {
-        0
+        self.sequencer.noted_bytes()
     }
 
     fn cut(&mut self) -> String {
@@ -111,11 +107,11 @@ impl State for Inputs {
     }
 
     fn collect(&mut self, _: usize) -> Option<Changes> {
-        Some(Changes::default())
+        Some(self.sequencer.collect())
     }
 
     fn load(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
-        Err(no_entry(entry))
+        self.sequencer.load(entry)
     }
 
     fn resume(&mut self, blob: &str) -> Result<i64, Error> {
@@ -129,7 +125,7 @@ impl State for Inputs {
     }
 
     fn hash(&self) -> u128 {
-        0
+        self.sequencer.hash()
     }
 }
 
@@ -145,7 +141,7 @@ impl State for Scores {
     fn track(&mut self) {}
 
     fn noted_bytes(&self) -> usize {
-        0
+        self.sequencer.noted_bytes()
     }
 
     fn cut(&mut self) -> String {
@@ -157,11 +153,11 @@ impl State for Scores {
     }
 
     fn collect(&mut self, _: usize) -> Option<Changes> {
-        Some(Changes::default())
+        Some(self.sequencer.collect())
     }
 
     fn load(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
-        Err(no_entry(entry))
+        self.sequencer.load(entry)
     }
 
     fn resume(&mut self, blob: &str) -> Result<i64, Error> {
@@ -177,7 +173,7 @@ impl State for Scores {
     }
 
     fn hash(&self) -> u128 {
-        0
+        self.sequencer.hash()
     }
 }
 
@@ -205,7 +201,7 @@ impl State for JudgeTask {
     }
 
     fn load(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
-        Err(no_entry(entry))
+        Err(Error::Entry { part: entry.part, detail: "a judge has no entries".to_owned() })
     }
 
     fn resume(&mut self, blob: &str) -> Result<i64, Error> {

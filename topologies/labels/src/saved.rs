@@ -3,6 +3,7 @@
 use crate::entry::PART;
 use crate::journal::{Counts, Journal};
 use crate::predictions::Route;
+use flow::ledger;
 use flow::processor::Processor;
 use flow::snapshot::{Blob, Changes, Entry, Error, State};
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,7 @@ impl State for Journal {
     }
 
     fn noted_bytes(&self) -> usize {
-        self.pairing.table.noted_bytes()
+        self.pairing.table.noted_bytes() + self.sequencer.noted_bytes()
     }
 
     fn cut(&mut self) -> String {
@@ -46,11 +47,11 @@ impl State for Journal {
 
     fn collect(&mut self, _: usize) -> Option<Changes> {
         // Entries are noted as they change, so all is there.
-        Some(self.pairing.table.notes().take())
+        Some(self.pairing.table.notes().take().and(&self.sequencer.collect()))
     }
 
     fn load(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
-        self.pairing.table.load(entry)
+        if entry.part == ledger::PART { self.sequencer.load(entry) } else { self.pairing.table.load(entry) }
     }
 
     fn resume(&mut self, blob: &str) -> Result<i64, Error> {
@@ -70,6 +71,6 @@ impl State for Journal {
     }
 
     fn hash(&self) -> u128 {
-        self.pairing.table.hash()
+        self.pairing.table.hash().wrapping_add(self.sequencer.hash())
     }
 }

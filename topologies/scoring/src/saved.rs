@@ -1,5 +1,5 @@
-//! The scorer in snapshots: it has no entries, all is in the blob. Which model scores follows from the control state of the
-//! fence in force.
+//! The scorer in snapshots: it has no entries but the ledger's, all else is in the blob. Which model scores follows from
+//! the control state of the fence in force.
 
 use crate::scorer::Scorer;
 use flow::fence::Control;
@@ -20,7 +20,7 @@ impl State for Scorer {
     fn track(&mut self) {}
 
     fn noted_bytes(&self) -> usize {
-        0
+        self.sequencer.noted_bytes()
     }
 
     fn cut(&mut self) -> String {
@@ -30,11 +30,11 @@ impl State for Scorer {
     }
 
     fn collect(&mut self, _: usize) -> Option<Changes> {
-        Some(Changes::default())
+        Some(self.sequencer.collect())
     }
 
     fn load(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
-        Err(Error::Entry { part: entry.part, detail: "a scorer has no entries".to_owned() })
+        self.sequencer.load(entry)
     }
 
     fn resume(&mut self, blob: &str) -> Result<i64, Error> {
@@ -49,6 +49,6 @@ impl State for Scorer {
     }
 
     fn hash(&self) -> u128 {
-        0
+        self.sequencer.hash()
     }
 }

@@ -9,6 +9,7 @@ use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StructArray
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
 use expect_test::{Expect, expect};
+use flow::snapshot::Merged;
 use harness::{FEATURE_SET, Harness, Shelf};
 use std::sync::Arc;
 
@@ -41,7 +42,10 @@ fn check(script: &str, expected: &Expect) {
         cut.feed(&records[..at], 3, true).unwrap();
         let mut restored = Harness::new(shelf.clone());
         restored.records(script);
-        restored.saved().resume(&cut.saved().cut()).unwrap();
+        let (blob, changes) = (cut.saved().cut(), cut.saved().collect(1).unwrap());
+        let mut merged = Merged::default();
+        merged.add(&changes.bytes).unwrap();
+        merged.restore(&blob, restored.saved()).unwrap();
         assert_eq!(restored.feed(&records[at..], 3, false).unwrap(), rest, "restored at record {at}");
         assert_eq!((restored.state(), restored.ended()), (state.clone(), ended), "restored at record {at}");
     }

@@ -3,6 +3,7 @@
 use super::Stage;
 use super::seen::{self, Seen};
 use crate::window::{self, Evicted};
+use flow::ledger;
 use flow::processor::Processor;
 use flow::snapshot::{Blob, Changes, Entry, Error, State};
 use flow::state::Asides;
@@ -33,7 +34,8 @@ impl State for Stage {
     }
 
     fn noted_bytes(&self) -> usize {
-        self.engine.noted_bytes() + self.seen.as_ref().map_or(0, Seen::noted_bytes)
+        let seen = self.seen.as_ref().map_or(0, Seen::noted_bytes);
+        self.engine.noted_bytes() + seen + self.sequencer.noted_bytes()
     }
 
     fn cut(&mut self) -> String {
@@ -47,7 +49,7 @@ impl State for Stage {
 
     fn collect(&mut self, entries_max: usize) -> Option<Changes> {
         let windows = self.engine.collect(entries_max)?;
-        Some(std::mem::take(&mut self.cut).and(&windows))
+        Some(std::mem::take(&mut self.cut).and(&windows).and(&self.sequencer.collect()))
     }
 
     fn load(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
@@ -60,6 +62,7 @@ impl State for Stage {
                 .map_err(|error| Error::Entry { part: entry.part, detail: error.to_string() })
                 .and_then(|()| self.engine.fault().map_or(Ok(()), |fault| Err(fault.clone().into()))),
             (seen::PART, Some(seen)) => seen.load(entry.key, value),
+            (ledger::PART, _) => self.sequencer.load(entry),
             _ => Err(unknown()),
         }
     }
@@ -79,6 +82,7 @@ impl State for Stage {
     }
 
     fn hash(&self) -> u128 {
-        self.engine.hash().wrapping_add(self.seen.as_ref().map_or(0, Seen::hash))
+        let seen = self.seen.as_ref().map_or(0, Seen::hash);
+        self.engine.hash().wrapping_add(seen).wrapping_add(self.sequencer.hash())
     }
 }

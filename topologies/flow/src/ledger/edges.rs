@@ -1,15 +1,24 @@
 //! What one task counts on its edges: items as it takes them from its log, how they ended, and items as it writes them.
 //!
 //! Items come in runs: those of one record, mostly, lie in the same bucket. So a cell is looked up once for a run.
+//!
+//! Snapshots have an entry per cell, so that one that nothing is added to any more is written once. Which rows may still
+//! have to be written is in the blob; there are as many as changed since the second last time that rows were.
 
 use super::{Counts, End, OUTSIDE, OriginHash, Row, Side, Spot};
 use crate::flaw::{Flaw, made};
 use crate::names::{Names, Place};
+use crate::snapshot::{Changes, Entry, Error, Notes, entry_hash};
 use crate::wire::Origin;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// Part of the entries in snapshots; tasks' own parts are lower.
+pub const PART: u8 = u8::MAX;
+/// Bytes of an entry's key and of its value.
+const KEY_BYTES: usize = 11;
+const VALUE_BYTES: usize = 48;
 /// Cells found without a search; items of one batch go to few of them.
 const RECENT: usize = 64;
 /// No cell.
@@ -32,6 +41,27 @@ impl Key {
         Key { side, topic, source, bucket }
     }
 
+    fn bytes(self) -> [u8; KEY_BYTES] {
+        let Key { side, topic, source, bucket } = self;
+        let mut bytes = [side as u8; KEY_BYTES];
+        for (into, number) in bytes[1..7].chunks_exact_mut(2).zip([topic, source.topic, source.partition]) {
+            into.copy_from_slice(&number.to_be_bytes());
+        }
+        bytes[7..].copy_from_slice(&bucket.to_be_bytes());
+        bytes
+    }
+
+    /// Reads a key of these topics.
+    fn read(bytes: &[u8], names: &Names) -> Option<Key> {
+        let (side, rest) = <&[u8; KEY_BYTES]>::try_from(bytes).ok()?.split_first()?;
+        let number = |at: usize| u16::from_be_bytes([rest[at], rest[at + 1]]);
+        let side = [Side::Written, Side::Read].into_iter().find(|known| *known as u8 == *side)?;
+        let (topic, source) = (number(0), Place { topic: number(2), partition: number(4) });
+        let known = |number: u16| usize::from(number) < names.len();
+        let bucket = u32::from_be_bytes(rest[6..].try_into().ok()?);
+        (known(topic) && known(source.topic)).then_some(Key { side, topic, source, bucket })
+    }
+
     #[inline]
     fn slot(self) -> usize {
         let side = usize::from(self.side == Side::Written);
@@ -49,9 +79,28 @@ struct Cell {
     changed: bool,
     /// Its row was asked for, and may still be lost.
     sent: bool,
+    /// Changed since the last cut.
+    unsaved: bool,
+    /// Hash of its entry at the last cut; 0 before its first.
+    entry: u64,
 }
 
 impl Cell {
+    fn new(key: Key, hash: OriginHash) -> Self {
+        Cell { key, hash, counts: Counts::default(), changed: false, sent: false, unsaved: false, entry: 0 }
+    }
+
+    fn value(&self) -> [u8; VALUE_BYTES] {
+        let Counts { emitted, filtered, duplicate, waiting, digest, .. } = self.counts;
+        let mut value = [0; VALUE_BYTES];
+        let (numbers, sum) = value.split_at_mut(VALUE_BYTES - size_of::<u128>());
+        for (into, number) in numbers.chunks_exact_mut(size_of::<u64>()).zip([emitted, filtered, duplicate, waiting]) {
+            into.copy_from_slice(&number.to_le_bytes());
+        }
+        sum.copy_from_slice(&digest.to_le_bytes());
+        value
+    }
+
     #[inline]
     fn wrote(&mut self, run: &Run) {
         self.counts.emitted += run.many;
@@ -78,12 +127,12 @@ impl Run {
     }
 }
 
-/// A cell in a snapshot: side, topic, source, bucket, counts, and whether its row is still to be written.
+/// A cell whose row may still have to be written, in a snapshot's blob: side, topic, source, bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Saved(Side, u16, (u16, u16), u32, [u64; 4], String, bool);
+pub struct Saved(Side, u16, (u16, u16), u32);
 
 /// The counts of one task. It is part of the task's state: a function of the log's prefix.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Edges {
     names: Arc<Names>,
     cells: Vec<Cell>,
@@ -91,13 +140,15 @@ pub struct Edges {
     recent: [u32; RECENT],
     changed: Vec<u32>,
     sent: Vec<u32>,
+    unsaved: Vec<u32>,
+    notes: Notes,
 }
 
 impl Edges {
     /// Nothing counted yet.
     pub fn new(names: Arc<Names>) -> Self {
-        let (cells, index, changed, sent) = Default::default();
-        Edges { names, cells, index, recent: [NONE; RECENT], changed, sent }
+        let (cells, index, changed, sent, unsaved, notes) = Default::default();
+        Edges { names, cells, index, recent: [NONE; RECENT], changed, sent, unsaved, notes }
     }
 
     /// Items were taken, each with its parent's topic and its origin. They wait until they have an end; which of both is
@@ -199,6 +250,10 @@ impl Edges {
             cell.changed = true;
             self.changed.push(at);
         }
+        if !cell.unsaved {
+            cell.unsaved = true;
+            self.unsaved.push(at);
+        }
         at
     }
 
@@ -206,7 +261,7 @@ impl Edges {
         let Edges { names, cells, index, .. } = self;
         *index.entry(key).or_insert_with(|| {
             let hash = OriginHash::new(names.topic(key.source.topic), key.source.partition);
-            cells.push(Cell { key, hash, counts: Counts::default(), changed: false, sent: false });
+            cells.push(Cell::new(key, hash));
             cells.len() as u32 - 1
         })
     }
@@ -245,32 +300,62 @@ impl Edges {
         }
     }
 
-    /// The counts as a snapshot has them, in order.
-    pub(crate) fn save(&self) -> Vec<Saved> {
-        let saved = |at: &u32| {
-            let Cell { key, counts, changed, sent, .. } = &self.cells[*at as usize];
-            let numbers = [counts.emitted, counts.filtered, counts.duplicate, counts.waiting];
-            let (source, digest) = ((key.source.topic, key.source.partition), format!("{:032x}", counts.digest));
-            Saved(key.side, key.topic, source, key.bucket, numbers, digest, *changed || *sent)
-        };
-        self.index.values().map(saved).collect()
+    /// Cuts what changed, for [`collect`](Self::collect), and gives what belongs into the blob.
+    pub(crate) fn cut(&mut self) -> Vec<Saved> {
+        let mut unsaved = std::mem::take(&mut self.unsaved);
+        unsaved.sort_unstable_by_key(|at| self.cells[*at as usize].key);
+        for at in unsaved {
+            let cell = &mut self.cells[at as usize];
+            let entry = Entry { part: PART, key: &cell.key.bytes(), value: Some(&cell.value()) };
+            cell.entry = self.notes.note(&entry, cell.entry);
+            cell.unsaved = false;
+        }
+        self.notes.cut();
+        let pending = self.changed.iter().chain(&self.sent).map(|at| self.cells[*at as usize].key);
+        let saved = |Key { side, topic, source, bucket }| Saved(side, topic, (source.topic, source.partition), bucket);
+        pending.collect::<BTreeSet<Key>>().into_iter().map(saved).collect()
     }
 
-    /// Takes up saved counts; `None` when they are not ours.
+    /// About how many bytes wait for the next cut.
+    pub(crate) fn noted_bytes(&self) -> usize {
+        self.unsaved.len() * (KEY_BYTES + VALUE_BYTES)
+    }
+
+    /// What changed before the last cut.
+    pub(crate) fn collect(&mut self) -> Changes {
+        self.notes.take()
+    }
+
+    /// Sum of the hashes of all entries.
+    pub(crate) fn hash(&self) -> u128 {
+        let hash = |cell: &Cell| u128::from(entry_hash(PART, &cell.key.bytes(), &cell.value()));
+        self.cells.iter().map(hash).fold(0, u128::wrapping_add)
+    }
+
+    /// Takes an entry in.
+    pub(crate) fn load(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
+        let foreign = || Error::Entry { part: entry.part, detail: "it is no count of this task's".to_owned() };
+        let key = Key::read(entry.key, &self.names).filter(|_| entry.part == PART).ok_or_else(foreign)?;
+        let value = entry.value.and_then(|value| <&[u8; VALUE_BYTES]>::try_from(value).ok()).ok_or_else(foreign)?;
+        let (numbers, sum) = value.split_at(VALUE_BYTES - size_of::<u128>());
+        let number = |at: usize| numbers[8 * at..8 * at + 8].try_into().map(u64::from_le_bytes).unwrap_or_default();
+        let [emitted, filtered, duplicate, waiting] = std::array::from_fn(number);
+        let digest = sum.try_into().map(u128::from_le_bytes).unwrap_or_default();
+        let at = self.find(key);
+        let cell = &mut self.cells[at as usize];
+        cell.counts = Counts { emitted, filtered, duplicate, waiting, digest, ..Counts::default() };
+        cell.entry = entry_hash(PART, entry.key, value);
+        self.notes.loaded(cell.entry);
+        Ok(())
+    }
+
+    /// Takes up what the blob says, after all entries; `None` when it names cells that there are not.
     pub(crate) fn restore(&mut self, saved: &[Saved]) -> Option<()> {
-        *self = Edges::new(self.names.clone());
-        for Saved(side, topic, (source, partition), bucket, numbers, digest, pending) in saved {
-            let known = |number: u16| usize::from(number) < self.names.len();
-            if !known(*topic) || !known(*source) {
-                return None;
-            }
+        for Saved(side, topic, (source, partition), bucket) in saved {
             let source = Place { topic: *source, partition: *partition };
-            let at = self.find(Key { side: *side, topic: *topic, source, bucket: *bucket });
-            let [emitted, filtered, duplicate, waiting] = *numbers;
-            let digest = u128::from_str_radix(digest, 16).ok()?;
+            let at = *self.index.get(&Key { side: *side, topic: *topic, source, bucket: *bucket })?;
             let cell = &mut self.cells[at as usize];
-            cell.counts = Counts { emitted, filtered, duplicate, waiting, digest, ..Counts::default() };
-            if *pending && !made(Flaw::RowsThoughtWritten) {
+            if !cell.changed && !made(Flaw::RowsThoughtWritten) {
                 cell.changed = true;
                 self.changed.push(at);
             }
@@ -282,6 +367,7 @@ impl Edges {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::{Merged, entries};
     use std::iter::once;
 
     const OWN: u16 = 1;
@@ -354,25 +440,59 @@ mod tests {
         run(&mut edges, 0..100);
         let all = edges.all(OWN);
         assert_eq!(edges.rows(OWN).len(), all.len());
-        let mut again = self::edges();
-        again.restore(&edges.save()).unwrap();
+        let again = restored(&mut edges);
         assert_eq!(again.all(OWN), all);
-        assert_eq!(again.rows(OWN).len(), all.len(), "nobody knows yet whether they arrived");
+        assert_eq!(again.hash(), edges.hash());
+        let rows = |mut edges: Edges| edges.rows(OWN).len();
+        assert_eq!(rows(again), all.len(), "nobody knows yet whether they arrived");
         assert_eq!(edges.rows(OWN), []);
-        again.restore(&edges.save()).unwrap();
-        assert_eq!(again.rows(OWN), [], "they arrived");
+        assert_eq!(rows(restored(&mut edges)), 0, "they arrived");
         edges.wrote(&[NEXT], once(origin(0, 3)));
         let rows = edges.rows(OWN);
         assert_eq!(rows.len(), 1);
         assert_eq!((&*rows[0].from, &*rows[0].to, rows[0].side), ("own", "next", Side::Written));
     }
 
+    /// What a first snapshot of these counts gives.
+    fn restored(edges: &mut Edges) -> Edges {
+        edges.unsaved = (0..edges.cells.len() as u32).collect();
+        let (saved, changes) = (edges.cut(), edges.collect());
+        let mut again = self::edges();
+        entries(&changes.bytes).for_each(|entry| again.load(&entry.unwrap()).unwrap());
+        again.restore(&saved).unwrap();
+        again
+    }
+
+    #[test]
+    fn a_cut_has_what_changed_since_the_one_before_and_the_sum_of_all() {
+        let mut edges = edges();
+        run(&mut edges, 0..300);
+        edges.cut();
+        let first = edges.collect();
+        assert_eq!((first.count as usize, first.sum), (edges.cells.len(), edges.hash()));
+        edges.rows(OWN);
+        run(&mut edges, 302..303);
+        assert!(edges.noted_bytes() > 0);
+        assert!(edges.cut().len() > 3, "rows that were asked for may be lost");
+        let second = edges.collect();
+        assert_eq!((second.count, second.sum), (2, edges.hash()), "one that was taken, and one that was written");
+        let mut merged = Merged::default();
+        [&first, &second].into_iter().for_each(|changes| merged.add(&changes.bytes).unwrap());
+        merged.verify(second.sum).unwrap();
+        edges.rows(OWN);
+        assert_eq!(edges.cut().len(), 2, "those that nobody has acknowledged");
+        assert_eq!(edges.collect().count, 0);
+    }
+
     #[test]
     fn damaged_counts_are_refused() {
         let mut edges = edges();
-        let saved = |topic, digest: &str| Saved(Side::Read, topic, (0, 0), 0, [0; 4], digest.to_owned(), false);
-        assert_eq!(edges.restore(&[saved(0, "0")]), Some(()));
-        assert_eq!(edges.restore(&[saved(9, "0")]), None);
-        assert_eq!(edges.restore(&[saved(0, "x")]), None);
+        let key = |topic: u16| Key { side: Side::Read, topic, source: Place { topic: 0, partition: 0 }, bucket: 7 };
+        let mut load = |key: &[u8], value: &[u8]| edges.load(&Entry { part: PART, key, value: Some(value) }).is_ok();
+        assert!(load(&key(0).bytes(), &[1; VALUE_BYTES]));
+        assert!(!load(&key(9).bytes(), &[1; VALUE_BYTES]), "a topic that there is not");
+        assert!(!load(&key(0).bytes()[1..], &[1; VALUE_BYTES]) && !load(&key(0).bytes(), &[1; 9]));
+        let saved = |bucket| Saved(Side::Read, 0, (0, 0), bucket);
+        assert_eq!((edges.restore(&[saved(7)]), edges.restore(&[saved(8)])), (Some(()), None));
     }
 }

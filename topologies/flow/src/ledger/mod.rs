@@ -14,7 +14,7 @@ mod row;
 mod sample;
 
 pub use buckets::{Buckets, Fate, SavedSums, Sums};
-pub use edges::{Edges, Saved};
+pub use edges::{Edges, PART, Saved};
 pub use graph::{Edge, edges};
 pub use judge::{Judge, Standing, State};
 pub use recount::{Item, Oddity, Recount, named};

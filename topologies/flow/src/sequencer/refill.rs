@@ -7,7 +7,7 @@ use crate::items::{Head, Items};
 use crate::marks::Marks;
 use crate::processor::Stop;
 use crate::reader::Reader;
-use crate::snapshot::{Error, Header, named, names_layout, place, rows, taken};
+use crate::snapshot::{Changes, Entry, Error, Header, named, names_layout, place, rows, taken};
 use crate::state::TaskState;
 use arrow::array::Array;
 use std::sync::Arc;
@@ -25,7 +25,27 @@ impl Sequencer {
     /// What the layout of saved state says about the reading side.
     pub fn layout(&self) -> String {
         let order = if self.hold.is_some() { "held" } else { "arrival" };
-        format!("{order}:counted:{}", names_layout(&self.names))
+        format!("{order}:ledger:{}", names_layout(&self.names))
+    }
+
+    /// About how many bytes of the ledger's counts wait for the next cut.
+    pub fn noted_bytes(&self) -> usize {
+        self.edges.noted_bytes()
+    }
+
+    /// The ledger's counts that changed before the last cut.
+    pub fn collect(&mut self) -> Changes {
+        self.edges.collect()
+    }
+
+    /// Takes an entry of [`ledger::PART`](crate::ledger::PART) in; tasks have those of other parts.
+    pub fn load(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
+        self.edges.load(entry)
+    }
+
+    /// Sum of the hashes of the ledger's entries.
+    pub fn hash(&self) -> u128 {
+        self.edges.hash()
     }
 
     /// The reading side as it is now; `state` is the task's metadata.
@@ -43,7 +63,7 @@ impl Sequencer {
             marks: self.marks.save().into_iter().map(mark).collect(),
             watermark: self.marks.watermark(),
             held,
-            ledger: self.edges.save(),
+            ledger: self.edges.cut(),
             state,
         };
         if let Some(hold) = &mut self.hold {

@@ -24,7 +24,7 @@ pub struct Header {
     /// Where held items begin: from which offset they are read again, and the numbers taken before it. None is held
     /// without it.
     pub held: Option<(i64, Vec<Taken>)>,
-    /// What was counted for the ledger; topics by number.
+    /// Rows of the ledger that may still have to be written; topics by number.
     #[serde(default)]
     pub ledger: Vec<Saved>,
 }
