@@ -30,6 +30,8 @@ pub enum Flaw {
     LabelTimeAlone,
     /// An event and its label are no pair without a prediction.
     PairNeedsPrediction,
+    /// The embedded log takes the end of its files for good, whatever its checksum says.
+    ChecksumIgnored,
     /// What is rejected is dropped, and no dead letter is written.
     DeadLetterDropped,
     /// A verdict is what this process thinks, whatever was recorded.

@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use flow::flaw::{Flaw, made};
+
 use super::frame::{FrameHeader, HEADER_BYTES, Meta, find_magic};
 use crate::log::{Error, Result};
 
@@ -167,7 +169,7 @@ fn read_frame(window: &mut Window<'_>, position: u64, check_bodies: bool) -> Res
     if check_bodies {
         let mut at = body_at;
         for run in &meta.runs {
-            if crc32fast::hash(window.get(at, run.len as usize)?) != run.crc {
+            if crc32fast::hash(window.get(at, run.len as usize)?) != run.crc && !made(Flaw::ChecksumIgnored) {
                 return Ok(None);
             }
             at += u64::from(run.len);

@@ -1,6 +1,9 @@
 //! A torn tail: whatever byte the last write stopped at, the log is the prefix before it.
 
 use std::fs;
+use std::panic::catch_unwind;
+
+use flow::flaw::{Flaw, make};
 
 use super::*;
 
@@ -47,6 +50,12 @@ fn a_last_entry_with_any_flipped_byte_is_cut() {
         let log = open(&dir, Options::standard());
         assert_eq!(values(&log, "t"), ["kept"], "flipped at byte {at}");
     }
+}
+
+#[test]
+fn a_checksum_that_is_ignored_is_noticed() {
+    let _made = make(&[Flaw::ChecksumIgnored]);
+    assert!(catch_unwind(a_last_entry_with_any_flipped_byte_is_cut).is_err());
 }
 
 #[test]
