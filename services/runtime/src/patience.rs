@@ -53,8 +53,8 @@ impl Patience {
     }
 }
 
-/// Runs a service that is no task of the shell: where the outside world failed it starts over, [`ATTEMPTS_MAX`] times
-/// in a row, and then ends with the error. `serve` returns when it is stopped; it sets its flag when it got on.
+/// Runs a service: where the outside world failed it starts over, [`ATTEMPTS_MAX`] times in a row, and then ends with the
+/// error. `serve` returns when it is stopped; it sets its flag when it got on.
 pub fn start_over<E: Display>(
     service: &str,
     stop: &AtomicBool,

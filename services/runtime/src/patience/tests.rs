@@ -6,50 +6,43 @@ use super::start_over;
 
 const DOWN: &str = "the world is down";
 
-#[test]
-fn it_starts_over_until_the_service_ends() {
-    let (stop, mut served) = (AtomicBool::new(false), 0);
+/// What a service ended with, and how often it was started; `serve` is given that number.
+fn ended(
+    stop: &AtomicBool,
+    mut serve: impl FnMut(u32, &mut bool) -> Result<(), &'static str>,
+) -> (Result<(), &'static str>, u32) {
+    let mut served = 0;
     let ended = start_over(
         "s",
-        &stop,
+        stop,
         |error| *error == DOWN,
-        |_| {
+        |progress| {
             served += 1;
-            if served < 3 { Err(DOWN) } else { Ok(()) }
+            serve(served, progress)
         },
     );
-    assert_eq!((ended, served), (Ok(()), 3));
+    (ended, served)
+}
+
+#[test]
+fn it_starts_over_until_the_service_ends() {
+    let ended = ended(&AtomicBool::new(false), |served, _| if served < 3 { Err(DOWN) } else { Ok(()) });
+    assert_eq!(ended, (Ok(()), 3));
 }
 
 #[test]
 fn what_no_repeat_can_mend_ends_it_at_once() {
-    let (stop, mut served) = (AtomicBool::new(false), 0);
-    let ended = start_over(
-        "s",
-        &stop,
-        |error| *error == DOWN,
-        |_| {
-            served += 1;
-            Err("a gap")
-        },
-    );
-    assert_eq!((ended, served), (Err("a gap"), 1));
+    assert_eq!(ended(&AtomicBool::new(false), |_, _| Err("a gap")), (Err("a gap"), 1));
 }
 
 #[test]
 fn a_stop_ends_the_pause() {
-    let (stop, mut served) = (AtomicBool::new(false), 0);
-    let ended = start_over(
-        "s",
-        &stop,
-        |error| *error == DOWN,
-        |progress| {
-            served += 1;
-            // Progress each time: without the stop this would never end.
-            *progress = true;
-            stop.store(served == 2, Ordering::Relaxed);
-            Err(DOWN)
-        },
-    );
-    assert_eq!((ended, served), (Err(DOWN), 2));
+    let stop = AtomicBool::new(false);
+    let ended = ended(&stop, |served, progress| {
+        // Progress each time: without the stop this would never end.
+        *progress = true;
+        stop.store(served == 2, Ordering::Relaxed);
+        Err(DOWN)
+    });
+    assert_eq!(ended, (Err(DOWN), 2));
 }

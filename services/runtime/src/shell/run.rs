@@ -1,36 +1,27 @@
 //! The shell's loop: when to poll, to commit, and to start over.
 
 use super::worker::Worker;
-use super::{ATTEMPTS_MAX, Error, Options, Service};
+use super::{Error, Options, Service};
 use crate::log::Log;
+use crate::patience::start_over;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
-use tracing::warn;
-
-/// First pause after the outside world failed; it doubles each time.
-const BACKOFF_MS: u64 = 100;
-/// Longest such pause.
-const BACKOFF_MS_MAX: u64 = 10_000;
+use std::time::Instant;
 
 /// Runs a service until `stop` is set, an error ends it, or its tasks stop.
 pub fn run(log: &dyn Log, options: &Options, service: &mut dyn Service, stop: &AtomicBool) -> Result<(), Error> {
-    let mut attempts = 0;
-    loop {
-        let mut progress = false;
-        let error = match serve(log, options, service, stop, &mut progress) {
-            Ok(()) => return Ok(()),
-            Err(Error::Log(error)) if error.is_retriable() || error.is_fenced() => error,
-            Err(error) => return Err(error),
-        };
-        attempts = if progress || error.is_fenced() { 1 } else { attempts + 1 };
-        if attempts >= ATTEMPTS_MAX || stop.load(Ordering::Relaxed) {
-            return Err(error.into());
+    let outside = |error: &Error| matches!(error, Error::Log(error) if error.is_retriable() || error.is_fenced());
+    let mut sessions = 0;
+    start_over(&options.name, stop, outside, |progress| {
+        if sessions > 0 {
+            options.stats.restarted();
         }
-        warn!(service = %options.name, %error, attempts, "starting over from the last commit");
-        options.stats.restarted();
-        thread::sleep(Duration::from_millis((BACKOFF_MS << attempts).min(BACKOFF_MS_MAX)));
-    }
+        sessions += 1;
+        let served = serve(log, options, service, stop, progress);
+        // A group that refuses this member works: others are in its place.
+        *progress |= matches!(&served, Err(Error::Log(error)) if error.is_fenced());
+        served
+    })
 }
 
 /// One session from joining to leaving.
