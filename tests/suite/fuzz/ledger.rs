@@ -33,7 +33,11 @@ impl Target {
         for entry in &entries {
             let (_, value) = writer.encode(entry);
             let again = self.decoder.decode(&[Framed { id: 1, body: &value[PREFIX_BYTES..] }]);
-            assert_eq!(decode(&again.batch).unwrap(), [entry.clone()], "what was read is written otherwise");
+            assert_eq!(
+                decode(&again.batch).unwrap(),
+                std::slice::from_ref(entry),
+                "what was read is written otherwise"
+            );
             sample.take(entry.clone());
         }
         let standings = Judge::new(edges(&self.plan)).judge(sample);

@@ -109,7 +109,7 @@ fn ran() {
     for (kind, topic) in [(0_u8, names.first_log()), (1, &names.journal_log)] {
         let records = all(topic);
         for (at, records) in records.chunks(RECORDS_MAX).enumerate().take(2) {
-            let parts = joined(records.iter().map(|record| body(record)));
+            let parts = joined(records.iter().map(body));
             put("items", &format!("log-{kind}-{at}"), &[&[kind][..], &parts].concat());
             put("items", &format!("held-{kind}-{at}"), &[&[kind | 2][..], &parts].concat());
         }
