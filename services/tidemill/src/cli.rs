@@ -17,6 +17,7 @@ use crate::{demo, exit, services};
 use rows::{RowsArgs, Versioned, WindowArgs};
 use runtime::shell::POLL_RECORDS_MAX;
 use scorer::Readiness;
+use validator::BACKLOG_RECORDS_MAX;
 
 /// Machine learning on event streams: validate, compute features, score, watch, retrain; every step a topic.
 #[derive(Debug, Parser)]
@@ -68,11 +69,14 @@ pub struct Global {
     /// Time between two snapshots of a task's state: a restart reads about so much of its log again.
     #[arg(long, global = true, value_name = "TIME", default_value = "10s", env = "TIDEMILL_SNAPSHOT_INTERVAL", value_parser = duration)]
     pub snapshot_interval: Duration,
-    /// Longest that a record waits to be in a file of the archive: less are more and smaller files.
     /// How much memory the features' state takes in this process, such as 512MiB; keys beyond that go to disk, into
     /// `cold/` in --data. No result depends on it.
     #[arg(long, global = true, value_name = "SIZE", default_value = "1GiB", env = "TIDEMILL_STATE_MEMORY", value_parser = bytes)]
     pub state_memory: usize,
+    /// Records that a reader of an internal log may be behind before the sources wait for it.
+    #[arg(long, global = true, value_name = "N", default_value_t = BACKLOG_RECORDS_MAX, env = "TIDEMILL_BACKLOG")]
+    pub backlog: u64,
+    /// Longest that a record waits to be in a file of the archive: less are more and smaller files.
     #[arg(long, global = true, value_name = "TIME", default_value = "30s", env = "TIDEMILL_ARCHIVE_INTERVAL", value_parser = duration)]
     pub archive_interval: Duration,
     /// What results are written as.
@@ -436,13 +440,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     })
 }
 
-fn days(text: &str) -> Result<RangeInclusive<u32>, String> {
-    let parsed = text.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
 fn bytes(text: &str) -> Result<usize, String> {
     let bytes = flow::config::parse_bytes(text).and_then(|bytes| usize::try_from(bytes).ok());
     bytes.ok_or_else(|| format!("`{text}` is no size; write a whole number and a unit: 64KiB, 512MiB, 2GiB"))
 }
 
+fn days(text: &str) -> Result<RangeInclusive<u32>, String> {
+    let parsed = text.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
     parsed
         .filter(|days: &RangeInclusive<u32>| *days.start() > 0 && !days.is_empty() && *days.end() <= demo::DAYS_MAX)
         .ok_or_else(|| {

@@ -54,6 +54,8 @@ pub struct Environment {
     pub snapshot_interval: Duration,
     /// Bytes of the features' state that may be in memory.
     pub state_memory: usize,
+    /// Records that readers of internal logs may be behind.
+    pub backlog: u64,
     /// Longest that a record waits to be in the offline store.
     pub archive_interval: Duration,
     /// The gateway that stands between us and the log, if another process has it.
@@ -127,6 +129,7 @@ impl Environment {
             poll_records_max: global.poll_records,
             snapshot_interval: global.snapshot_interval,
             state_memory: global.state_memory,
+            backlog: global.backlog,
             archive_interval: global.archive_interval,
             remote,
             signals,

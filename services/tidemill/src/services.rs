@@ -93,6 +93,7 @@ fn validator(environment: &Environment) -> Result<Vec<Job>, Error> {
         gather: environment.gather,
         poll_records_max: environment.poll_records_max,
         snapshots: snapshots(environment),
+        backlog: validator::BacklogLimit { records_max: environment.backlog, ..validator::BacklogLimit::default() },
         ..validator::Options::new(&context.pipeline)
     };
     let task = context.plan.tasks_of(Service::Validator).next();

@@ -1,6 +1,7 @@
 //! The validator as a service: a task per source partition, decisions in the registry, and what needs a clock: marks of
 //! quiet partitions, and waiting for partitions that are behind.
 
+mod backlog;
 mod decisions;
 mod progress;
 mod published;
@@ -13,6 +14,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use flow::config::Pipeline;
@@ -22,6 +24,9 @@ use runtime::log;
 use runtime::shell::{self, Stats};
 use runtime::snapshot::Settings;
 
+use backlog::Watch;
+
+pub use backlog::{Limit as BacklogLimit, RECORDS_MAX as BACKLOG_RECORDS_MAX};
 pub use progress::Writer as ProgressWriter;
 pub use published::Published;
 pub use repair::fresh;
@@ -63,6 +68,10 @@ pub struct Options {
     pub idle_timeout: Duration,
     /// How far a partition may run ahead of the slowest active one in event time; used where events are held.
     pub ahead_max_us: i64,
+    /// How far readers of the internal logs may be behind before the sources wait.
+    pub backlog: BacklogLimit,
+    /// Set while the sources wait for such a reader.
+    pub behind: Arc<AtomicBool>,
     /// Dead letters in a row after which the service stops.
     pub dead_letters_max: u64,
     /// Whether outputs must be on disk before they count as published (embedded log).
@@ -85,6 +94,8 @@ impl Options {
         Options {
             idle_timeout: Duration::from_micros(pipeline.idle_timeout_us.max(0).unsigned_abs()),
             ahead_max_us: AHEAD_MAX_US,
+            backlog: BacklogLimit::default(),
+            behind: Arc::default(),
             dead_letters_max: validation::breaker::CONSECUTIVE_MAX,
             durable: false,
             gather: Duration::from_millis(runtime::shell::GATHER_MS),
@@ -121,5 +132,6 @@ pub fn run(context: Context, decisions: Decisions, options: Options) -> Result<(
     let (log, stop) = (context.log.clone(), context.stop.clone());
     let mut service = ValidatorService::new(context.clone(), decisions, options.clone())?;
     let shell = service::shell_options(&context, &options)?;
+    let _watch = Watch::start(&context, options.backlog, options.behind);
     Ok(shell::run(&*log, &shell, &mut service, &stop)?)
 }

@@ -35,7 +35,7 @@ const SOON: Duration = Duration::from_millis(300);
 const NEVER: Duration = Duration::from_secs(3_600);
 const TEN_MS: i64 = 1_767_261_600_000;
 
-const EVENT: &str = r#"{"type":"record","name":"Event","namespace":"t","fields":[
+pub const EVENT: &str = r#"{"type":"record","name":"Event","namespace":"t","fields":[
     {"name":"id","type":"string"},
     {"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}},
     {"name":"customer","type":["null","string"],"default":null}]}"#;
@@ -74,7 +74,7 @@ fn run(dir: &Path, context: &Context, idle_timeout: Duration) -> Result<(), Erro
 }
 
 /// Publishes objects to a source topic's partitions, in order.
-fn publish(context: &Context, topic: &str, schema: &str, objects: &[(i32, serde_json::Value)]) {
+pub fn publish(context: &Context, topic: &str, schema: &str, objects: &[(i32, serde_json::Value)]) {
     let (id, _) = context.schemas.latest(&value_subject(topic)).unwrap().unwrap();
     let writer = JsonWriter::new(schema).unwrap();
     // What is public is to be seen at once.
@@ -87,7 +87,7 @@ fn publish(context: &Context, topic: &str, schema: &str, objects: &[(i32, serde_
     session.flush().unwrap();
 }
 
-fn event(partition: i32, n: i64) -> (i32, serde_json::Value) {
+pub fn event(partition: i32, n: i64) -> (i32, serde_json::Value) {
     (partition, json!({"id": format!("e{partition}-{n}"), "at": TEN_MS + n * 1_000, "customer": format!("c{}", n % 5)}))
 }
 

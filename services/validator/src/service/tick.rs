@@ -1,6 +1,7 @@
 //! What happens between polls: who is quiet, whose marks rise, who waits, and what the others are told.
 
 use std::collections::BTreeMap;
+use std::sync::atomic;
 use std::time::Duration;
 
 use flow::config::Ordering;
@@ -107,20 +108,21 @@ impl ValidatorService {
         publish(out, session)
     }
 
-    /// Lets partitions wait that run ahead of the slowest. Only events that are held cost memory.
+    /// Lets partitions wait that run ahead of the slowest, as events that are held cost memory, and all while a reader is
+    /// too far behind.
     fn throttle(
         &mut self,
         all: &BTreeMap<TopicPartition, Seen>,
         session: &mut dyn Session,
     ) -> Result<(), shell::Error> {
-        if self.context.pipeline.ordering != Ordering::EventTime {
-            return Ok(());
-        }
+        let are_held = self.context.pipeline.ordering == Ordering::EventTime;
+        let behind = self.options.behind.load(atomic::Ordering::Relaxed);
         let every: Vec<Seen> = all.values().copied().collect();
         for (tp, own) in &mut self.own {
-            let waits = all.get(tp).is_some_and(|seen| runs_ahead(*seen, &every, self.options.ahead_max_us));
+            let is_ahead = |seen: &Seen| are_held && runs_ahead(*seen, &every, self.options.ahead_max_us);
+            let waits = behind || all.get(tp).is_some_and(is_ahead);
             if waits != own.paused {
-                debug!(%tp, waits, "ahead of the slowest source partition");
+                debug!(%tp, waits, behind, "ahead of the slowest source partition, or of a reader");
                 let tps = std::slice::from_ref(tp);
                 if waits {
                     session.pause(tps)?
