@@ -195,6 +195,7 @@ impl Log for Simulated {
         if !members.is_empty() {
             return Err(Error::Occupied { group: group.to_owned(), members: members.join(", ") });
         }
+        session::check_metadata(commits)?;
         self.overrule(group, commits);
         Ok(())
     }

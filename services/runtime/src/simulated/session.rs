@@ -169,6 +169,17 @@ pub(super) fn partition_of(world: &mut World, record: &Publish) -> Result<i32> {
     Ok(partition)
 }
 
+/// Refuses metadata that Kafka would not take.
+pub(super) fn check_metadata(commits: &[Commit]) -> Result<()> {
+    let bytes_max = METADATA_BYTES_MAX;
+    match commits.iter().find(|commit| commit.metadata.len() > bytes_max) {
+        Some(Commit { tp, metadata, .. }) => {
+            Err(Error::MetadataTooLarge { tp: tp.clone(), bytes: metadata.len(), bytes_max })
+        }
+        None => Ok(()),
+    }
+}
+
 impl Session for SimulatedSession {
     fn poll(&mut self, wait: Duration) -> Result<Poll> {
         let log = self.log.clone();
@@ -232,12 +243,7 @@ impl Session for SimulatedSession {
         if self.membership.is_none() {
             return Err(Error::NoGroup { client_id: self.options.client_id.clone() });
         }
-        for Commit { tp, metadata, .. } in commits {
-            if metadata.len() > METADATA_BYTES_MAX {
-                let bytes_max = METADATA_BYTES_MAX;
-                return Err(Error::MetadataTooLarge { tp: tp.clone(), bytes: metadata.len(), bytes_max });
-            }
-        }
+        check_metadata(commits)?;
         self.flush()?;
         let log = self.log.clone();
         let world = &mut *log.world();
