@@ -76,3 +76,78 @@ impl Sample {
 
 /// Counts by task, side, ends and bucket.
 pub(super) type Summed = BTreeMap<(Arc<str>, Side, Arc<str>, Arc<str>, Bucket), Counts>;
+
+#[cfg(test)]
+mod tests {
+    use super::super::Writer;
+    use super::*;
+    use std::collections::{BTreeMap, VecDeque};
+
+    const BUCKETS: u64 = 3;
+
+    /// What a process writes at once, of a task that has come to a position: the rows of some buckets, then how far it is.
+    fn told(process: &str, position: i64, buckets: impl Iterator<Item = u64>) -> Vec<(String, Entry)> {
+        let row = |bucket: u64| Row {
+            side: Side::Read,
+            from: "a".into(),
+            to: "b".into(),
+            source: "s".into(),
+            source_partition: 0,
+            bucket: bucket as i64,
+            counts: Counts { emitted: position.unsigned_abs() * (bucket + 1), ..Counts::default() },
+            closed: false,
+        };
+        let writer = Writer::new(1).process(process.to_owned());
+        let keyed = |row: Option<Row>| {
+            let entry = Entry { task: "t".into(), log: "b".into(), partition: 0, position, row };
+            (writer.encode(&entry).0, entry)
+        };
+        buckets.map(row).map(Some).chain([None]).map(keyed).collect()
+    }
+
+    /// As Kafka does it: of the records of one key that were looked at only the last one stays.
+    fn compacted(all: &[(String, Entry)], looked_at: usize) -> Vec<(String, Entry)> {
+        let last: BTreeMap<&str, usize> =
+            all[..looked_at].iter().enumerate().map(|(at, (key, _))| (&**key, at)).collect();
+        let stays = |(at, (key, _)): &(usize, &(String, Entry))| *at >= looked_at || last[&**key] == *at;
+        all.iter().enumerate().filter(stays).map(|(_, one)| one.clone()).collect()
+    }
+
+    #[test]
+    fn compaction_changes_nothing_that_is_said_whoever_wakes_up_late() {
+        for seed in 0..300_u64 {
+            let mut drawn = seed;
+            let mut below = |limit: u64| {
+                drawn = drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (drawn >> 33) % limit
+            };
+            let (mut all, mut late) = (Vec::new(), VecDeque::new());
+            for (process, first) in [("p", 0), ("q", 4), ("r", 8)] {
+                // From some position on what the process writes comes late, when its heir has long gone on.
+                let falls_asleep = if process == "r" { 20 } else { first + below(5) as i64 };
+                for position in first..first + 6 {
+                    let changed = below(BUCKETS) + 1;
+                    let rows = told(process, position, (0..BUCKETS).filter(|bucket| *bucket < changed));
+                    if position >= falls_asleep {
+                        late.extend(rows)
+                    } else {
+                        all.extend(rows)
+                    }
+                    if process != "p" {
+                        all.extend(late.drain(..below(5).min(late.len() as u64) as usize));
+                    }
+                }
+            }
+            all.extend(late);
+            all.extend(told("r", 20, 0..0));
+            let sample = |entries: &[(String, Entry)]| {
+                let mut sample = Sample::default();
+                entries.iter().for_each(|(_, entry)| sample.take(entry.clone()));
+                (sample.summed(), sample.position("t", "b", 0))
+            };
+            let looked_at = below(all.len() as u64 + 1) as usize;
+            let fewer = compacted(&all, looked_at);
+            assert_eq!(sample(&fewer), sample(&all), "seed {seed}, {} of {} are left", fewer.len(), all.len());
+        }
+    }
+}
