@@ -1,5 +1,5 @@
-//! `tidemill bench pipeline` as a user calls it, on a few transactions: that everything is counted and told. What the
-//! figures are is nothing for a test.
+//! `tidemill bench` as a user calls it, on a few transactions: that everything is counted and told. What the figures are is
+//! nothing for a test.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,11 +8,16 @@ use serde_json::Value;
 
 const SERVICES: [&str; 4] = ["validator", "featurizer", "scorer", "monitor"];
 
-/// Runs the benchmark and returns what it says.
+/// Runs `bench pipeline` and returns what it says.
 fn bench(dir: &Path, args: &[&str]) -> Value {
+    bench_of("pipeline", dir, args)
+}
+
+/// Runs a benchmark and returns what it says.
+fn bench_of(what: &str, dir: &Path, args: &[&str]) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
     command.current_dir(dir).env_remove("RUST_LOG").env_remove("TIDEMILL_BROKERS").env_remove("TIDEMILL_PIPELINE");
-    command.args(["bench", "pipeline", "--output", "json", "--idle-timeout", "500ms"]).args(args);
+    command.args(["bench", what, "--output", "json", "--idle-timeout", "500ms"]).args(args);
     let output = command.output().expect("the binary runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{args:?}: {said}");
@@ -60,6 +65,19 @@ fn a_replay_on_the_embedded_log_loses_nothing_and_tells_who_used_the_cpu() {
     assert!(told["machine"]["cores"].as_u64() > Some(0));
     assert!(told["processes"][0]["peak_memory_bytes"].as_u64() > Some(1 << 20));
     assert!(told["transactions_per_s"].as_f64() > Some(0.0));
+    assert_eq!(std::fs::read_dir(dir.path()).expect("the folder").count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn a_killed_pipeline_goes_on_with_more_keys_than_are_in_memory() {
+    let dir = folder();
+    let told =
+        bench_of("recovery", dir.path(), &["--keys", "12000", "--state-memory", "0B", "--snapshot-interval", "500ms"]);
+    assert_eq!((&told["mode"], &told["keys"]), (&"recovery".into(), &12_000.into()));
+    let seconds = |name: &str| told[name].as_f64().expect("seconds");
+    assert!(seconds("open_seconds") < seconds("first_committed_seconds"));
+    assert!(seconds("first_committed_seconds") <= seconds("all_committed_seconds"));
+    assert!(told["snapshot_bytes"].as_u64() > Some(12_000 * 50));
     assert_eq!(std::fs::read_dir(dir.path()).expect("the folder").count(), 0, "nothing is left behind");
 }
 

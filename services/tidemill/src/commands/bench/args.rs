@@ -18,6 +18,8 @@ pub enum Bench {
     /// CPU per transaction, by service: in one process on the embedded log, or with --brokers each service in a process
     /// of its own. Works in a temporary folder, and on Kafka on topics of its own, which it deletes.
     Pipeline(Pipeline),
+    /// How long after kill -9 the first output is committed, on the embedded log in a temporary folder.
+    Recovery(Recovery),
     /// A measured process; `bench pipeline` starts it.
     #[command(hide = true)]
     Worker(Worker),
@@ -37,6 +39,14 @@ pub struct Pipeline {
     /// Measure all services while there is nothing to do.
     #[arg(long, conflicts_with_all = ["live", "with"])]
     pub idle: bool,
+}
+
+/// `tidemill bench recovery`.
+#[derive(Debug, Args)]
+pub struct Recovery {
+    /// Keys in the state of each stage.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub keys: u64,
 }
 
 /// What is published, and how.

@@ -166,6 +166,8 @@ fn command(place: &Place, services: &[String]) -> Result<Command, Error> {
         command.args(["--idle-timeout", &format!("{}ms", timeout.as_millis())]);
     }
     command.args(["--gather", &format!("{}ms", global.gather.as_millis())]);
+    command.args(["--snapshot-interval", &format!("{}ms", global.snapshot_interval.as_millis())]);
+    command.args(["--state-memory", &format!("{}B", global.state_memory)]);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     die_with_us(&mut command);
     Ok(command)

@@ -8,6 +8,7 @@ mod counts;
 mod direct;
 mod fleet;
 mod idle;
+mod keyed;
 mod live;
 mod machine;
 mod mark;
@@ -15,6 +16,7 @@ mod model;
 mod pipeline;
 mod place;
 mod prepare;
+mod recovery;
 mod report;
 mod sample;
 mod usage;
@@ -34,13 +36,21 @@ pub fn run(global: &Global, output: Output, command: &Bench) -> Result<(), Error
     match command {
         Bench::Worker(options) => worker::run(global, options),
         Bench::Pipeline(options) => {
-            if machine::IS_DEBUG {
-                note("warning: this is a debug build, and what it shows is no measurement; build with --release");
-            }
+            warn();
             match options.idle {
                 true => idle::run(global, output, options),
                 false => pipeline::run(global, output, options),
             }
         }
+        Bench::Recovery(options) => {
+            warn();
+            recovery::run(global, output, options)
+        }
+    }
+}
+
+fn warn() {
+    if machine::IS_DEBUG {
+        note("warning: this is a debug build, and what it shows is no measurement; build with --release");
     }
 }
