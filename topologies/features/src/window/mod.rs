@@ -44,6 +44,7 @@ mod prefetch;
 mod present;
 mod restore;
 mod ring;
+mod rounds;
 mod series;
 mod snapshot;
 mod states;
