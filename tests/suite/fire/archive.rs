@@ -102,14 +102,28 @@ fn twin(context: &Context, stop: &Arc<AtomicBool>) -> Context {
     Context { plan: Arc::new(plan), ..context.clone() }.stopped_by(stop.clone())
 }
 
-/// Whether the archive reaches to the ends of all logs.
-pub(super) fn is_whole(context: &Context, archive: &Archive) -> bool {
-    let reaches = |tp: TopicPartition| {
+/// Where the archive does not reach to the end of a log, or why it cannot be read; none when it is whole.
+fn missing(context: &Context, archive: &Archive) -> Option<String> {
+    let missing = |tp: TopicPartition| {
         let (start, end) = context.log.watermarks(&tp).unwrap();
-        let files = archive.partition_files(&tp.topic, tp.partition);
-        files.is_ok_and(|files| files.last().map_or(start, |file| file.end) >= end)
+        match archive.partition_files(&tp.topic, tp.partition) {
+            Ok(files) => {
+                let reached = files.last().map_or(start, |file| file.end);
+                (reached < end).then(|| format!("{tp} is archived to {reached} of {end}"))
+            }
+            Err(error) => Some(error.to_string()),
+        }
     };
-    archiver::topics(context).iter().all(|topic| partitions(context, topic).all(reaches))
+    archiver::topics(context).iter().find_map(|topic| partitions(context, topic).find_map(missing))
+}
+
+/// Waits until the archive reaches to the ends of all logs.
+pub(super) fn await_whole(context: &Context, archive: &Archive) {
+    let since = Instant::now();
+    while let Some(missing) = missing(context, archive) {
+        assert!(since.elapsed() < PATIENCE, "{missing}");
+        std::thread::park_timeout(LOOK);
+    }
 }
 
 #[test]
@@ -139,7 +153,7 @@ fn archivers_die_and_sleep_and_never_disagree() {
         // The last ones archive what is left.
         drain(&deployment, source.published, running);
         let mut last = [place.start("archiver", &[], None), place.start("archiver", &[], None)];
-        deployment.wait(&[], || is_whole(context, &archive));
+        await_whole(context, &archive);
         last.iter().for_each(Process::ask_to_stop);
         last.iter_mut().for_each(Process::ended_well);
         stop.store(true, Ordering::Relaxed);

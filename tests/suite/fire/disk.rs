@@ -188,7 +188,7 @@ fn a_full_store_holds_up_decisions_and_the_archive_and_loses_nothing() {
     let ids: BTreeSet<String> = rows.id.iter().map(ToString::to_string).collect();
     assert!(features.keys().eq(&ids), "{} of {}", features.len(), ids.len());
     wait(&mut [&mut featurizer], "snapshots", || snapshots(&deployment, &store) > before);
-    wait(&mut [&mut archiver], "the archive", || super::archive::is_whole(context, &Archive::new(store.clone())));
+    super::archive::await_whole(context, &Archive::new(store.clone()));
     for process in [&mut validator, &mut featurizer, &mut archiver] {
         process.ask_to_stop();
         process.ended_well();
