@@ -13,6 +13,7 @@ mod features_offline;
 mod fire;
 mod fuzz;
 mod gateway;
+mod growth;
 mod large;
 mod ledger;
 mod loop_;

@@ -20,10 +20,14 @@ const LEADER_TRIES_MAX: u32 = 100;
 pub struct Applied {
     /// Topics that did not exist.
     pub topics: Vec<String>,
+    /// Topics that had fewer partitions: sources, with those for their dead letters and late records.
+    pub grown: Vec<String>,
     /// Subjects registered, with the id of their schema.
     pub schemas: Vec<(String, u32)>,
     /// Log partitions that got their first fence.
     pub fences: Vec<String>,
+    /// Logs that got a fence which names new parents, with its number; see [`crate::parents`].
+    pub named: Vec<(String, i64)>,
 }
 
 /// Creates topics, registers schemas, writes first fences.
@@ -32,6 +36,14 @@ pub fn apply(context: &Context) -> Result<Applied, Error> {
     let existing = context.log.topics()?;
     let specs = context.topic_specs();
     applied.topics.extend(specs.iter().map(|spec| spec.name.clone()).filter(|name| !existing.contains(name)));
+    for topic in context.plan.topics.iter().filter(|topic| matches!(topic.kind, Kind::Source | Kind::Dlq | Kind::Late))
+    {
+        let wanted = topic.partitions.cast_signed();
+        if context.log.partitions(&topic.name)?.is_some_and(|found| found < wanted) {
+            context.log.add_partitions(&topic.name, wanted)?;
+            applied.grown.push(topic.name.clone());
+        }
+    }
     context.log.create_topics(&specs)?;
     for topic in &context.plan.topics {
         if topic.schema.is_some() {

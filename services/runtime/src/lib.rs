@@ -12,6 +12,7 @@ pub mod failpoint;
 pub mod kafka;
 pub mod ledger;
 pub mod log;
+pub mod parents;
 pub mod patience;
 pub mod repair;
 pub mod shell;

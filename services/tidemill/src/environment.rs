@@ -11,11 +11,13 @@ use registry::decisions::Decisions;
 use registry::models::Models;
 use registry::schemas::{ConfluentRegistry, FileRegistry};
 use registry::store::{self, Store, escape};
+use runtime::apply::{Applied, apply};
 use runtime::cold::Spill;
 use runtime::context::Context;
 use runtime::embedded::Embedded;
 use runtime::kafka::Kafka;
 use runtime::log::{self, Log};
+use runtime::parents;
 use schemas::registry::SchemaRegistry;
 
 use crate::cli::Global;
@@ -110,6 +112,7 @@ impl Environment {
 
     fn with_log(global: &Global, pipeline: Pipeline, (log, remote): Opened, rebuild: bool) -> Result<Self, Error> {
         let signals = Signals::listen()?;
+        let pipeline = as_large_as(&*log, pipeline)?;
         let store = open_store(global)?;
         let schemas = open_schemas(global, &store)?;
         let generation = match rebuild {
@@ -134,6 +137,12 @@ impl Environment {
             remote,
             signals,
         })
+    }
+
+    /// Makes what the pipeline needs, and names parents that its logs have gained.
+    pub fn apply(&self) -> Result<Applied, Error> {
+        let applied = apply(&self.context)?;
+        Ok(Applied { named: parents::announce(&self.context, &self.decisions)?, ..applied })
     }
 
     /// The models.
@@ -169,6 +178,18 @@ impl Environment {
             None => format!("embedded log in {}, store in {store}", self.data.display()),
         }
     }
+}
+
+/// The pipeline with sources as large as they are: their owners may give them more partitions than its file says.
+fn as_large_as(log: &dyn Log, mut pipeline: Pipeline) -> Result<Pipeline, Error> {
+    let events = &mut pipeline.events;
+    let labels = pipeline.labels.as_mut().map(|labels| (&labels.topic, &mut labels.partitions));
+    for (topic, partitions) in [(&events.topic, &mut events.partitions)].into_iter().chain(labels) {
+        if let Some(found) = log.partitions(topic)? {
+            *partitions = (*partitions).max(found.unsigned_abs());
+        }
+    }
+    Ok(pipeline)
 }
 
 /// What needs no log: a pipeline, its plan, and the store.

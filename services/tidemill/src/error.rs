@@ -77,6 +77,9 @@ pub enum Error {
     /// A task whose group lost its offset cannot be repaired.
     #[error(transparent)]
     Repair(#[from] runtime::repair::Error),
+    /// Parents of logs.
+    #[error(transparent)]
+    Parents(#[from] runtime::parents::Error),
     /// The ledger's sides differ.
     #[error("{0}")]
     Differs(String),
@@ -140,6 +143,7 @@ impl Error {
                 runtime::ledger::Error::Context(error) => of_context(error),
                 _ => Exit::Failed,
             },
+            Self::Parents(error) => of_parents(error),
             Self::Repair(error) => of_repair(error),
             Self::Differs(_) => Exit::Differs,
             Self::Service { source, .. } => source.exit(),
@@ -231,6 +235,17 @@ fn of_shell(error: &shell::Error) -> Exit {
     }
 }
 
+fn of_parents(error: &runtime::parents::Error) -> Exit {
+    use runtime::parents::Error;
+    match error {
+        Error::Log(error) => of_log(error),
+        Error::Context(error) => of_context(error),
+        Error::Decisions(registry::decisions::Error::Store(error)) => of_store(error),
+        Error::NoFence { .. } | Error::Promotions { .. } => Exit::Input,
+        _ => Exit::Failed,
+    }
+}
+
 fn of_repair(error: &runtime::repair::Error) -> Exit {
     use runtime::repair::Error;
     match error {
@@ -248,6 +263,7 @@ fn of_validator(error: &validator::Error) -> Exit {
         validator::Error::Shell(error) => of_shell(error),
         validator::Error::Decisions(registry::decisions::Error::Store(error)) => of_store(error),
         validator::Error::Context(error) => of_context(error),
+        validator::Error::Parents(error) => of_parents(error),
         _ => Exit::Input,
     }
 }

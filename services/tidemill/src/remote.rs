@@ -214,6 +214,10 @@ impl Log for Remote {
         }
     }
 
+    fn add_partitions(&self, topic: &str, _: i32) -> LogResult<()> {
+        Err(not_here(&format!("adding partitions to {topic}")))
+    }
+
     fn partitions(&self, topic: &str) -> LogResult<Option<i32>> {
         let found = self.listed()?.into_iter().find(|(name, _)| name == topic);
         Ok(found.map(|(_, partitions)| partitions.len() as i32))

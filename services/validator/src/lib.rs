@@ -21,6 +21,7 @@ use flow::config::Pipeline;
 use registry::decisions::Decisions;
 use runtime::context::{self, Context};
 use runtime::log;
+use runtime::parents;
 use runtime::shell::{self, Stats};
 use runtime::snapshot::Settings;
 
@@ -116,6 +117,9 @@ pub enum Error {
     /// A topic of the plan is missing, or has no schema or another one.
     #[error(transparent)]
     Context(#[from] context::Error),
+    /// What the logs' fences name cannot be looked up.
+    #[error(transparent)]
+    Parents(#[from] parents::Error),
     /// Rules cannot be stored.
     #[error(transparent)]
     Decisions(#[from] registry::decisions::Error),

@@ -2,9 +2,9 @@
 
 mod tick;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use flow::names::Place;
 use flow::plan::Service as Role;
@@ -14,8 +14,10 @@ use registry::decisions::Decisions;
 use runtime::context::Context;
 use runtime::ledger::Target as LedgerTarget;
 use runtime::log::{Committed, Session, TopicPartition};
+use runtime::parents;
 use runtime::shell::{self, Opened, Restore, Service, Slot};
 use serde_json::Value;
+use tracing::warn;
 use validation::breaker::Breaker;
 use validation::{RuleSet, Rulebook, Source, Target, Validator, Wiring};
 
@@ -24,6 +26,9 @@ use crate::progress::{Progress, Report};
 use crate::quiet::Quiet;
 use crate::shared::Shared;
 use crate::{Error, Options};
+
+/// Time between two looks at whether new source partitions may be read.
+const ANNOUNCED_LOOK: Duration = Duration::from_secs(1);
 
 /// A log that validators write.
 struct Written {
@@ -49,9 +54,15 @@ pub struct ValidatorService {
     books: Vec<Arc<Rulebook>>,
     entity: Written,
     journal: Written,
+    decisions: Decisions,
     verdicts: Arc<Recorded>,
     progress: Progress,
+    /// Source partitions that the logs know as parents.
     all: Vec<TopicPartition>,
+    /// Others that were given to us; each is said once.
+    waiting: BTreeSet<TopicPartition>,
+    /// When the registry was asked for them.
+    asked: Option<Instant>,
     own: BTreeMap<TopicPartition, Own>,
     looked: Option<Instant>,
 }
@@ -75,7 +86,7 @@ pub(crate) fn shell_options(context: &Context, options: &Options) -> Result<shel
 impl ValidatorService {
     /// Prepares the service: its rules are stored, and its topics' schemas are those that `apply` registered.
     pub fn new(context: Context, decisions: Decisions, options: Options) -> Result<Self, Error> {
-        let verdicts = Arc::new(Recorded::new(decisions, context.stop.clone()));
+        let verdicts = Arc::new(Recorded::new(decisions.clone(), context.stop.clone()));
         let pipeline = &context.pipeline;
         let mut books = Vec::new();
         let mut book = |source: Source, rules: RuleSet| -> Result<(), Error> {
@@ -90,13 +101,11 @@ impl ValidatorService {
         let plan = &context.plan;
         let (entity, journal) = (plan.names.first_log(), &plan.names.journal_log);
         let (entity, journal) = (written(&context, entity)?, written(&context, journal)?);
-        let sources = books.iter().filter_map(|book| plan.topic(book.source().topic()));
-        let partitions = |topic: &flow::plan::Topic| {
-            let name: Arc<str> = topic.name.as_str().into();
-            (0..topic.partitions.cast_signed()).map(move |partition| TopicPartition::new(name.clone(), partition))
-        };
         Ok(ValidatorService {
-            all: sources.flat_map(partitions).collect(),
+            all: announced(&context, &decisions)?,
+            waiting: BTreeSet::new(),
+            asked: None,
+            decisions,
             books,
             entity,
             journal,
@@ -133,7 +142,36 @@ impl ValidatorService {
     }
 }
 
+/// The source partitions that all logs know as parents.
+fn announced(context: &Context, decisions: &Decisions) -> Result<Vec<TopicPartition>, parents::Error> {
+    let mut all = Vec::new();
+    for source in context.plan.names.sources() {
+        let partitions = parents::announced(context, decisions, source)?.cast_signed();
+        let source: Arc<str> = source.as_str().into();
+        all.extend((0..partitions).map(|partition| TopicPartition::new(source.clone(), partition)));
+    }
+    Ok(all)
+}
+
 impl Service for ValidatorService {
+    /// A partition that its source gained waits until the logs know it as a parent.
+    fn accepts(&mut self, tp: &TopicPartition) -> Result<bool, Stop> {
+        let now = self.options.clock.now();
+        let is_due = self.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= ANNOUNCED_LOOK);
+        if !self.all.contains(tp) && is_due {
+            self.asked = Some(now);
+            match announced(&self.context, &self.decisions) {
+                Ok(all) => self.all = all,
+                Err(error) => warn!(%error, "whether new source partitions may be read is asked again"),
+            }
+        }
+        let is_known = self.all.contains(tp);
+        if !is_known && self.waiting.insert(tp.clone()) {
+            warn!(%tp, "a new partition of a source waits for `tidemill apply`");
+        }
+        Ok(is_known)
+    }
+
     fn open(&mut self, tp: &TopicPartition, committed: Option<&Committed>) -> Result<Opened, Stop> {
         let mut validator = self.validator(tp)?;
         if let Some(committed) = committed.filter(|committed| !committed.metadata.is_empty()) {

@@ -42,6 +42,10 @@ impl Log for Racing {
         self.beat().create_topics(specs)
     }
 
+    fn add_partitions(&self, topic: &str, partitions: i32) -> LogResult<()> {
+        self.beat().add_partitions(topic, partitions)
+    }
+
     fn partitions(&self, topic: &str) -> LogResult<Option<i32>> {
         self.beat().partitions(topic)
     }

@@ -45,6 +45,10 @@ impl Log for Buggy {
         self.log.create_topics(specs)
     }
 
+    fn add_partitions(&self, topic: &str, partitions: i32) -> Result<()> {
+        self.log.add_partitions(topic, partitions)
+    }
+
     fn partitions(&self, topic: &str) -> Result<Option<i32>> {
         self.log.partitions(topic)
     }

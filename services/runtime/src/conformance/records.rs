@@ -22,6 +22,27 @@ pub(super) fn topics_are_created_once(log: &dyn Log, prefix: &str) {
     assert!(matches!(bad, Err(Error::InvalidTopic { .. })), "{bad:?}");
 }
 
+pub(super) fn a_topic_gains_partitions(log: &dyn Log, prefix: &str) {
+    let topic = topic(log, prefix, 2);
+    fill(log, &tp(&topic, 1), 0..3);
+    let mut session = log.session(SessionOptions::publisher("publisher")).expect("opened");
+    session.publish(Publish::batch(tp(&topic, 0), value(0))).expect("published");
+    session.flush().expect("flushed");
+    log.add_partitions(&topic, 5).expect("added");
+    log.add_partitions(&topic, 4).expect("it has more already");
+    assert_eq!(log.partitions(&topic).expect("an answer"), Some(5));
+    assert_eq!(log.watermarks(&tp(&topic, 4)).expect("an answer"), (0, 0));
+    session.publish(Publish::batch(tp(&topic, 4), value(7))).expect("a session that knew of two finds the others");
+    session.close().expect("closed");
+    assert_eq!(values(&read(reader(log, vec![(tp(&topic, 4), 0)]).as_mut(), 1)), numbered(7..8));
+    assert_eq!(values(&read(reader(log, vec![(tp(&topic, 1), 0)]).as_mut(), 3)), numbered(0..3));
+    let options = SessionOptions::group("member", format!("{prefix}.group"), [topic.to_string()]);
+    let mut member = log.session(options).expect("joined");
+    poll_until(member.as_mut(), "all partitions", |seen| seen.assigned.len() == 5);
+    let missing = log.add_partitions(&format!("{prefix}.nowhere"), 2);
+    assert!(matches!(missing, Err(Error::MissingTopic { .. })), "{missing:?}");
+}
+
 pub(super) fn records_keep_their_order_per_partition(log: &dyn Log, prefix: &str) {
     const ROUNDS: usize = 200;
     let topic = topic(log, prefix, 3);

@@ -51,6 +51,17 @@ impl Buffer {
         self.topics.iter().position(same).or_else(|| self.topics.iter().position(|topic| topic.name == *name))
     }
 
+    /// Whether the place knows a record's partition.
+    pub fn knows(&self, place: usize, record: &Publish) -> bool {
+        record.partition.is_none_or(|partition| partition < self.topics[place].partitions.len() as i32)
+    }
+
+    /// Takes in partitions that the topic has gained.
+    pub fn grow(&mut self, state: &State, place: usize) {
+        let topic = &mut self.topics[place];
+        topic.partitions.resize_with(state.topics[topic.number as usize].partitions.len(), PartitionBuffer::default);
+    }
+
     /// Makes a place for a topic.
     pub fn add(&mut self, state: &State, name: &Arc<str>) -> Result<usize> {
         let number = state.topic(name)?;

@@ -221,6 +221,23 @@ impl Log for Embedded {
         }
     }
 
+    fn add_partitions(&self, topic: &str, partitions: i32) -> Result<()> {
+        let shared = &self.inner.shared;
+        let public = {
+            let state = shared.state();
+            let topic = &state.topics[state.topic(topic)? as usize];
+            if topic.partitions.len() >= partitions as usize {
+                return Ok(());
+            }
+            topic.public
+        };
+        check_spec(&TopicSpec::new(topic, partitions))?;
+        // A topic that is there already gains what it lacks.
+        let entry = TopicEntry { name: topic.to_owned(), partitions, compacted: false, public };
+        let lsn = shared.append(Append { topics: vec![entry], ..Append::default() }, |_| Ok(()))?;
+        shared.wait_synced(lsn)
+    }
+
     fn partitions(&self, topic: &str) -> Result<Option<i32>> {
         let state = self.inner.shared.state();
         Ok(state.by_name.get(topic).map(|topic| state.topics[*topic as usize].partitions.len() as i32))

@@ -315,6 +315,9 @@ impl Session for EmbeddedSession {
             Some(place) => place,
             None => buffer.add(&self.inner.shared.state(), &record.topic)?,
         };
+        if !buffer.knows(place, &record) {
+            buffer.grow(&self.inner.shared.state(), place);
+        }
         buffer.push(place, &record, &self.inner.shared.pool)?;
         if self.buffer.bytes() >= BUFFER_BYTES_MAX {
             self.append()?;

@@ -184,9 +184,15 @@ impl State {
         Ok(())
     }
 
-    /// Adds a topic with empty partitions.
+    /// Adds a topic with empty partitions, or partitions to one that has fewer.
     pub fn add_topic(&mut self, entry: TopicEntry) {
         let name: Arc<str> = entry.name.into();
+        if let Some(known) = self.by_name.get(&name) {
+            let partitions = &mut self.topics[*known as usize].partitions;
+            let wanted = partitions.len().max(entry.partitions as usize);
+            partitions.resize_with(wanted, Partition::default);
+            return;
+        }
         self.by_name.insert(name.clone(), self.topics.len() as u32);
         let partitions = (0..entry.partitions).map(|_| Partition::default()).collect();
         self.topics.push(Topic { name, public: entry.public, partitions });

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -157,15 +157,16 @@ impl Cluster {
 
     /// The offsets that a partition has: at its end may be some that are no records, such as the marks of transactions.
     fn bounds(&self, tp: &TopicPartition) -> Result<(i64, i64)> {
-        let answer = self.asker.fetch_watermarks(&tp.topic, tp.partition, ms(REQUEST_WAIT_MS));
-        self.drain();
-        match answer {
-            Ok(watermarks) => Ok(watermarks),
-            Err(error) => {
-                self.check_partition(tp)?;
-                Err(fault::error(format!("asking for the end of {tp}"), &error))
-            }
-        }
+        let ask = || {
+            let answer = self.asker.fetch_watermarks(&tp.topic, tp.partition, ms(REQUEST_WAIT_MS));
+            self.drain();
+            answer.map_err(|error| fault::error(format!("asking for the end of {tp}"), &error))
+        };
+        ask().or_else(|_| {
+            // The client learns by this of a partition that its topic has gained.
+            self.check_partition(tp)?;
+            ask()
+        })
     }
 
     fn admin(&self) -> Result<(AdminClient<DefaultClientContext>, AdminOptions)> {
@@ -213,6 +214,33 @@ impl Cluster {
         Ok(())
     }
 
+    /// Gives a topic more partitions, and waits until they are known.
+    fn add_partitions(&self, topic: &str, wanted: i32) -> Result<()> {
+        let has = || match self.partitions(topic)? {
+            Some(found) => Ok(found >= wanted),
+            None => Err(Error::MissingTopic { topic: topic.to_owned() }),
+        };
+        if has()? {
+            return Ok(());
+        }
+        let (admin, options) = self.admin()?;
+        let more = NewPartitions::new(topic, wanted as usize);
+        let results = block_on(admin.create_partitions(&[more], &options));
+        let results = results.map_err(|error| fault::error(format!("adding partitions to topic {topic}"), &error))?;
+        let refused = results.into_iter().find_map(std::result::Result::err);
+        let deadline = Instant::now() + ms(CREATED_WAIT_MS);
+        // Somebody else may have added them meanwhile.
+        while !has()? {
+            let doing = || format!("adding partitions to topic {topic}");
+            match &refused {
+                Some((_, code)) => return Err(Error::Refused { doing: doing(), detail: code.to_string() }),
+                None if Instant::now() < deadline => std::thread::sleep(ms(CREATED_LOOK_MS)),
+                None => return Err(Error::Unavailable { doing: doing(), detail: "they are not known yet".to_owned() }),
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until a topic that was just created is known, and checks its partitions.
     fn await_created(&self, spec: &TopicSpec) -> Result<()> {
         let deadline = Instant::now() + ms(CREATED_WAIT_MS);
@@ -248,6 +276,10 @@ impl Log for Kafka {
         }
         self.cluster.create(&missing)?;
         missing.iter().try_for_each(|spec| self.cluster.await_created(spec))
+    }
+
+    fn add_partitions(&self, topic: &str, partitions: i32) -> Result<()> {
+        self.cluster.add_partitions(topic, partitions)
     }
 
     fn partitions(&self, topic: &str) -> Result<Option<i32>> {

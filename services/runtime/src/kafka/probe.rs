@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -88,6 +88,12 @@ fn look(consumer: &BaseConsumer<ConsumerSide>, tp: &TopicPartition, from: i64, b
                 end = message.offset() + 1;
             }
             Some(Err(KafkaError::PartitionEOF(partition))) if partition == tp.partition => break,
+            // The client has not heard yet of a partition that its topic has gained.
+            Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition) => {
+                let answer = consumer.fetch_metadata(Some(&tp.topic), ms(REQUEST_WAIT_MS));
+                answer.map_err(|error| fault::error(doing(), &error))?;
+                consumer.assign(&list).map_err(|error| fault::error(doing(), &error))?;
+            }
             Some(Err(error)) => tracing::debug!(%tp, %error, "the client reports an error and goes on"),
             Some(Ok(_)) | None => {}
         }

@@ -79,14 +79,11 @@ impl Publisher {
     }
 
     fn partition(&mut self, record: &Publish) -> Result<i32> {
-        let count = match self.partitions.get(&record.topic) {
-            Some(count) => *count,
-            None => {
-                let count = self.cluster.partitions(&record.topic)?;
-                let count = count.ok_or_else(|| Error::MissingTopic { topic: record.topic.to_string() })?;
-                self.partitions.insert(record.topic.clone(), count);
-                count
-            }
+        let known = self.partitions.get(&record.topic).copied();
+        // A topic may have gained partitions since it was asked for.
+        let count = match known.filter(|count| record.partition.is_none_or(|partition| partition < *count)) {
+            Some(count) => count,
+            None => self.ask(&record.topic)?,
         };
         match (record.partition, &record.key) {
             (Some(partition), _) if (0..count).contains(&partition) => Ok(partition),
@@ -100,6 +97,17 @@ impl Publisher {
                 Ok(partition_of_null(self.draws, count))
             }
         }
+    }
+
+    /// Asks how many partitions a topic has, by the producer itself: it sends to none that it has not heard of.
+    fn ask(&mut self, topic: &Arc<str>) -> Result<i32> {
+        let count = self.cluster.partitions(topic)?;
+        let count = count.ok_or_else(|| Error::MissingTopic { topic: topic.to_string() })?;
+        if self.partitions.insert(topic.clone(), count).is_some() {
+            let answer = self.producer.client().fetch_metadata(Some(topic), super::ms(super::REQUEST_WAIT_MS));
+            answer.map_err(|error| fault::error(format!("asking for topic {topic}"), &error))?;
+        }
+        Ok(count)
     }
 
     /// Waits for all acknowledgements.

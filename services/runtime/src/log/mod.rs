@@ -50,6 +50,10 @@ pub trait Log: Send + Sync {
     /// other settings; another count is an [`Error::PartitionCount`].
     fn create_topics(&self, specs: &[TopicSpec]) -> Result<()>;
 
+    /// Gives a topic more partitions, empty ones behind those that it has; one that has as many is left as it is. Sessions
+    /// of a group get them when they see them, on the embedded log when they join.
+    fn add_partitions(&self, topic: &str, partitions: i32) -> Result<()>;
+
     /// The number of partitions of a topic, `None` when there is no such topic.
     fn partitions(&self, topic: &str) -> Result<Option<i32>>;
 

@@ -66,6 +66,13 @@ pub trait Service: Send {
     /// A task for a partition that this process now owns.
     fn open(&mut self, tp: &TopicPartition, committed: Option<&Committed>) -> Result<Opened, Stop>;
 
+    /// Whether a partition may be worked on already. One that may not is left alone, uncommitted, and asked for again
+    /// after every poll, so the answer must be cheap.
+    fn accepts(&mut self, tp: &TopicPartition) -> Result<bool, Stop> {
+        let _ = tp;
+        Ok(true)
+    }
+
     /// Called after every poll, and at least once per [`Options::poll_wait`].
     fn tick(&mut self, slots: &mut [Slot], session: &mut dyn Session) -> Result<(), Error> {
         let _ = (slots, session);

@@ -6,7 +6,7 @@ use super::snapshots::Snapshots;
 use super::telling::Telling;
 use super::{Error, HANDED_OVER_MS_MAX, Options, STOP_SNAPSHOTS_MS_MAX, Service, TRANSACTION_RECORDS_MAX};
 use crate::failpoint::{self, COMMITTING, POLLED, PROCESSED, PUBLISHED, RESTORED, STORED};
-use crate::log::{Commit, Input, Log, Poll, Revoked, Session, SessionOptions};
+use crate::log::{Assigned, Commit, Input, Log, Poll, Revoked, Session, SessionOptions};
 use flow::flaw::{Flaw, made};
 use flow::processor::OutRecord;
 use std::time::{Duration, Instant};
@@ -17,6 +17,8 @@ pub struct Worker {
     options: Options,
     session: Box<dyn Session>,
     slots: Vec<Slot>,
+    /// Partitions that the service does not accept yet.
+    waiting: Vec<Assigned>,
     /// Outputs since the last commit.
     published: usize,
     snapshots: Option<Snapshots>,
@@ -35,7 +37,15 @@ impl Worker {
         })?;
         let snapshots = Snapshots::start(options)?;
         let telling = Telling::start(options);
-        Ok(Worker { options: options.clone(), session, slots: Vec::new(), published: 0, snapshots, telling })
+        Ok(Worker {
+            options: options.clone(),
+            session,
+            slots: Vec::new(),
+            waiting: Vec::new(),
+            published: 0,
+            snapshots,
+            telling,
+        })
     }
 
     /// The partitions it owns, with their tasks.
@@ -119,10 +129,12 @@ impl Worker {
 
     fn take(&mut self, poll: Poll, service: &mut dyn Service) -> Result<(), Error> {
         if !poll.revoked.is_empty() {
+            self.waiting.retain(|assigned| !poll.revoked.iter().any(|revoked| revoked.tp == assigned.tp));
             self.give_away(&poll.revoked)?;
         }
+        let assigned = self.accepted(poll.assigned, service)?;
         let Worker { options, session, slots, published, snapshots, .. } = self;
-        for assigned in poll.assigned {
+        for assigned in assigned {
             info!(service = %options.name, tp = %assigned.tp, committed = ?assigned.committed.as_ref().map(|at| at.offset), end = assigned.end, "partition taken");
             let mut slot = match snapshots {
                 Some(snapshots) => snapshots.open(assigned, service, session.as_mut())?,
@@ -148,6 +160,28 @@ impl Worker {
             tell_restored(slot, options);
         }
         Ok(())
+    }
+
+    /// Of the partitions that are new and those that wait, the ones that the service accepts.
+    fn accepted(&mut self, new: Vec<Assigned>, service: &mut dyn Service) -> Result<Vec<Assigned>, Error> {
+        let mut accepted = Vec::new();
+        for assigned in std::mem::take(&mut self.waiting) {
+            if service.accepts(&assigned.tp)? {
+                self.session.resume(std::slice::from_ref(&assigned.tp))?;
+                accepted.push(assigned);
+            } else {
+                self.waiting.push(assigned);
+            }
+        }
+        for assigned in new {
+            if service.accepts(&assigned.tp)? {
+                accepted.push(assigned);
+            } else {
+                self.session.pause(std::slice::from_ref(&assigned.tp))?;
+                self.waiting.push(assigned);
+            }
+        }
+        Ok(accepted)
     }
 
     /// Commits what is given away and forgets it; what is lost is forgotten at once.

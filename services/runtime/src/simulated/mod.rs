@@ -158,6 +158,15 @@ impl Log for Simulated {
         Ok(())
     }
 
+    fn add_partitions(&self, topic: &str, partitions: i32) -> Result<()> {
+        let mut world = self.world();
+        let missing = || Error::MissingTopic { topic: topic.to_owned() };
+        let known = world.topics.get_mut(topic).ok_or_else(missing)?;
+        let wanted = known.len().max(partitions as usize);
+        known.resize_with(wanted, Partition::default);
+        Ok(())
+    }
+
     fn partitions(&self, topic: &str) -> Result<Option<i32>> {
         Ok(self.world().topics.get(topic).map(|partitions| partitions.len() as i32))
     }

@@ -1,6 +1,6 @@
 //! `tidemill apply`: make what the pipeline needs.
 
-use runtime::apply::{Applied, apply};
+use runtime::apply::Applied;
 use serde_json::{Value, json};
 
 use crate::cli::Global;
@@ -10,7 +10,7 @@ use crate::output::Output;
 
 pub fn run(global: &Global, output: Output, rebuild: bool) -> Result<(), Error> {
     let environment = if rebuild { Environment::rebuild(global)? } else { Environment::open(global)? };
-    let applied = apply(&environment.context)?;
+    let applied = environment.apply()?;
     output.show(|| text(&environment, &applied, rebuild), || value(&environment, &applied))
 }
 
@@ -25,6 +25,13 @@ fn text(environment: &Environment, applied: &Applied, rebuild: bool) -> String {
         applied.schemas.len(),
     );
     applied.topics.iter().for_each(|topic| text.push_str(&format!("\n  + {topic}")));
+    for topic in &applied.grown {
+        let partitions = plan.topic(topic).map_or(0, |topic| topic.partitions);
+        text.push_str(&format!("\n  ^ {topic} has {partitions} partitions now"));
+    }
+    for (log, number) in &applied.named {
+        text.push_str(&format!("\n  ^ {log} knows the new partitions of its sources as parents (fence {number})"));
+    }
     if rebuild {
         text.push_str("\nrestart the services; they compute the new generation from the first event on");
     }
@@ -38,7 +45,9 @@ fn value(environment: &Environment, applied: &Applied) -> Value {
         "pipeline": environment.context.plan.pipeline,
         "generation": environment.context.plan.generation,
         "topics_created": applied.topics,
+        "topics_grown": applied.grown,
         "schemas": schemas,
         "fences_written": applied.fences,
+        "parents_named": applied.named,
     })
 }

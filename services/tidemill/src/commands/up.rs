@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use runtime::apply::apply;
 use serde_json::json;
 
 use crate::cli::{Global, Up};
@@ -19,9 +18,12 @@ const DRAIN_ARCHIVE_INTERVAL: Duration = Duration::from_secs(1);
 
 pub fn run(global: &Global, output: Output, options: &Up) -> Result<(), Error> {
     let environment = opened(global, options.drain)?;
-    let applied = apply(&environment.context)?;
+    let applied = environment.apply()?;
     if !applied.topics.is_empty() {
         note(&format!("created {} topics", applied.topics.len()));
+    }
+    if !applied.named.is_empty() {
+        note("the sources have gained partitions, which are read from now on");
     }
     let mut jobs = services::jobs(&environment, &[])?;
     jobs.push(services::gateway(&environment, &options.listen, &jobs));
