@@ -97,12 +97,7 @@ impl Scores {
             marks: Marks::default(),
             output: setup.output(),
             digest: setup.digest.to_owned(),
-            counting: Counting {
-                names: setup.names,
-                profiles: setup.profiles,
-                watches,
-                places: None,
-            },
+            counting: Counting { names: setup.names, profiles: setup.profiles, watches, places: None },
         }
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Inner, entries};
 use super::body::RunRecords;
 use super::buffer::Buffer;
 use super::frame::CommitEntry;
@@ -13,6 +12,7 @@ use super::read::{Budget, Chunks, Job, plan};
 use super::signal::Signal;
 use super::state::{Slot, State};
 use super::writer::{Append, NewRun, Shared};
+use super::{Inner, entries};
 use crate::log::{
     Assigned, Commit, Error, Input, Poll, Publish, Result, Revoked, Session, SessionOptions, TopicPartition,
 };
