@@ -6,6 +6,7 @@
 //! their order as numbers, which the files follow in the one place where it differs from file order.
 
 use std::collections::HashMap;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, TimeUnit};
 use features::offline::{Feature, Labels, Table, compute};
 use features::spec::{Declaration, Group, Scope};
+use flow::flaw::{Flaw, make};
 use flow::sql::Expression;
 
 const TRANSACTIONS: &str = "transactions_2018-04-01_2018-07-09.parquet";
@@ -68,6 +70,15 @@ fn offline_features_equal_the_published_rows() {
         }
     }
     assert_eq!(rows, PUBLISHED_ROWS);
+}
+
+#[test]
+fn a_window_that_is_longer_by_its_edge_is_noticed() {
+    if data_folder().is_none() {
+        return;
+    }
+    let _made = make(&[Flaw::WindowClosed]);
+    assert!(catch_unwind(offline_features_equal_the_published_rows).is_err());
 }
 
 fn equal(name: &str, found: f64, expected: f64) -> bool {

@@ -3,6 +3,7 @@
 
 use crate::snapshots::{Logs, check_task};
 use featurizer::Featurizer;
+use flow::flaw::{Flaw, make};
 use monitor::Monitor;
 use object_store::memory::InMemory;
 use object_store::throttle::{ThrottleConfig, ThrottledStore};
@@ -10,6 +11,7 @@ use registry::store::Store;
 use runtime::log::{Log, TopicPartition};
 use runtime::shell::{self, Service, Worker};
 use runtime::snapshot::{Owner, Settings, Vault};
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -122,6 +124,12 @@ fn read_after_a_stop(ordering: &str) -> (usize, usize) {
 #[test]
 fn nothing_is_read_again_after_a_stop() {
     assert_eq!(read_after_a_stop("arrival").0, 0);
+}
+
+#[test]
+fn a_restart_that_takes_up_no_snapshot_is_noticed() {
+    let _made = make(&[Flaw::SnapshotsUnused]);
+    assert!(catch_unwind(nothing_is_read_again_after_a_stop).is_err());
 }
 
 #[test]

@@ -60,6 +60,12 @@ pub enum Flaw {
     UnknownIsCommitted,
     /// Outputs of a partition that was lost wait for the next commit all the same.
     LostOutputsKept,
+    /// A window holds what lies exactly its length behind.
+    WindowClosed,
+    /// A key that a limit pushed out is not counted.
+    EvictedUncounted,
+    /// A restart takes up no snapshot.
+    SnapshotsUnused,
     /// The ledger counts repeats that a reader drops.
     RepeatsCounted,
     /// Rows of the ledger that a process may not have written before it died are not written again.

@@ -147,6 +147,9 @@ impl Snapshots {
         names.sort_unstable();
         names.dedup();
         names.retain(|name| name.position <= committed.offset || made(Flaw::SnapshotAhead));
+        if made(Flaw::SnapshotsUnused) {
+            names.clear();
+        }
         names.reverse();
         names
     }

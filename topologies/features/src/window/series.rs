@@ -3,6 +3,8 @@
 //! All windows end `delay` before the present, so they share one end cursor and each has its own beginning. Entries
 //! between the beginnings of the longest window and the retention limit are kept for late rows alone.
 
+use flow::flaw::{Flaw, made};
+
 use super::plan::{Plan, Series};
 use super::ring::{Ring, behind};
 use super::sum::{Square, Sum};
@@ -88,7 +90,7 @@ impl View<'_> {
         let (series, entries) = (self.series, self.ring.entries(self.series.stride));
         let Some((high, lows)) = self.cursors.split_first_mut() else { return };
         for (window, (length_us, low)) in self.plan.windows_us.iter().zip(&mut *lows).enumerate() {
-            let lower_us = upper_us.saturating_sub(*length_us);
+            let lower_us = upper_us.saturating_sub(*length_us + i64::from(made(Flaw::WindowClosed)));
             let before = *low;
             let mut next = before;
             while next != *high {

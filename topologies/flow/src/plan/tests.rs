@@ -83,7 +83,7 @@ fn topics_of_the_fraud_pipeline() {
         fraud.retraining.v1 x1 public whole, field request, RetrainingRequest
         fraud.models.v1 x1 public compacted, field model@version, ModelAnnouncement
         fraud.control.v1 x1 public whole, field log, ControlReport
-        fraud.ledger.v1 x1 public compacted, field row/task/process, LedgerRow
+        fraud.ledger.v1 x1 public compacted, field edge/bucket/task/task_partition, LedgerRow
         fraud.progress.v1 x1 internal compacted, field topic/partition, Progress
     "#]]
     .assert_eq(&text);

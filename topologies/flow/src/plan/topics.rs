@@ -117,7 +117,7 @@ fn results(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
 fn bookkeeping(names: &Names) -> Vec<Topic> {
     vec![
         shared(&names.control, Kind::Control, "log", contracts::CONTROL_REPORT),
-        shared(&names.ledger, Kind::Ledger, "row/task/process", contracts::LEDGER_ROW),
+        shared(&names.ledger, Kind::Ledger, "edge/bucket/task/task_partition", contracts::LEDGER_ROW),
         shared(&names.progress, Kind::Progress, "topic/partition", contracts::PROGRESS),
     ]
 }

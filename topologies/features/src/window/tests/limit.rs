@@ -1,7 +1,9 @@
 //! Limits: what goes depends on the rows alone, and is what the plainest words say.
 
 use std::collections::BTreeMap;
+use std::panic::catch_unwind;
 
+use flow::flaw::{Flaw, make};
 use flow::snapshot::Merged;
 use proptest::prelude::*;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -152,6 +154,12 @@ fn the_oldest_key_goes_for_a_new_one() {
     assert_eq!(event(4, 90), (Some(1.0), 3, 2), "a late one is the oldest and goes at once");
     assert_eq!(event(1, 106), (Some(4.0), 3, 2));
     assert_eq!(event(5, 200), (Some(1.0), 3, 1), "those that have expired are no eviction");
+}
+
+#[test]
+fn a_key_that_goes_uncounted_is_noticed() {
+    let _made = make(&[Flaw::EvictedUncounted]);
+    assert!(catch_unwind(the_oldest_key_goes_for_a_new_one).is_err());
 }
 
 #[test]
