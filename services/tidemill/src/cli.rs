@@ -3,6 +3,7 @@
 pub mod ledger;
 pub mod repair;
 pub mod rows;
+mod values;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -13,11 +14,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::bench::Bench;
 use crate::output::Format;
-use crate::{demo, exit, services};
+use crate::{exit, services};
 use rows::{RowsArgs, Versioned, WindowArgs};
 use runtime::shell::POLL_RECORDS_MAX;
 use scorer::Readiness;
 use validator::BACKLOG_RECORDS_MAX;
+use values::{at_least_one, bytes, days};
+pub(crate) use values::{duration, pair, positive};
 
 /// Machine learning on event streams: validate, compute features, score, watch, retrain; every step a topic.
 #[derive(Debug, Parser)]
@@ -424,43 +427,6 @@ impl Command {
     pub fn is_service(&self) -> bool {
         matches!(self, Self::Up(_) | Self::Run { .. })
     }
-}
-
-pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
-        _ => Err(format!("`{text}` is not of the form NAME=VALUE")),
-    }
-}
-
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let us = flow::config::parse_duration(text).and_then(|us| u64::try_from(us).ok());
-    us.map(Duration::from_micros).ok_or_else(|| {
-        format!("`{text}` is no length of time; write a whole number and a unit: 500ms, 90s, 10m, 1h, 7d")
-    })
-}
-
-fn bytes(text: &str) -> Result<usize, String> {
-    let bytes = flow::config::parse_bytes(text).and_then(|bytes| usize::try_from(bytes).ok());
-    bytes.ok_or_else(|| format!("`{text}` is no size; write a whole number and a unit: 64KiB, 512MiB, 2GiB"))
-}
-
-fn days(text: &str) -> Result<RangeInclusive<u32>, String> {
-    let parsed = text.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
-    parsed
-        .filter(|days: &RangeInclusive<u32>| *days.start() > 0 && !days.is_empty() && *days.end() <= demo::DAYS_MAX)
-        .ok_or_else(|| {
-            format!("`{text}` are no days; write the first and the last, from 1 to {}: 1-45", demo::DAYS_MAX)
-        })
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| format!("`{text}` is not a whole number above zero"))
-}
-
-pub(crate) fn positive(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
-    number.ok_or_else(|| format!("`{text}` is not a number above zero"))
 }
 
 #[cfg(test)]
