@@ -10,6 +10,7 @@ use std::hint::black_box;
 
 use features::spec::{Declaration, Group, Scope};
 use features::window::{Column, Engine, Key, Row};
+use tests::clock::cpu_ns;
 
 const DAY_US: i64 = 86_400_000_000;
 const TRANSACTIONS_PER_DAY: i64 = 9_590;
@@ -18,13 +19,6 @@ const WARM_UP_DAYS: i64 = 45;
 const MEASURED_DAYS: i64 = 30;
 const BATCHES: [usize; 3] = [1, 64, 1_024];
 const ROUNDS: usize = 5;
-
-fn cpu_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the clock exists on every Unix we build for, and `time` outlives the call.
-    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) }, 0);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
 
 fn group(name: &str, delay: &str, aggregates: &[(&str, &str)]) -> Group {
     let declaration = Declaration {

@@ -18,6 +18,7 @@ use runtime::context::Context;
 use runtime::embedded::Embedded;
 use runtime::log::{Record, SessionOptions, TopicPartition};
 use runtime::shell::Service;
+use tests::clock::cpu_ns;
 use tests::fraud::{DAY_MS, Transactions};
 use tests::pipeline::{Deployment, fraud};
 
@@ -27,13 +28,6 @@ const SOURCE_PARTITIONS: usize = 4;
 const ROUNDS: usize = 5;
 /// Records of one source partition, of many buckets.
 const SOURCE_OFFSETS: i64 = 1_000_000;
-
-fn cpu_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the clock exists on every Unix we build for, and `time` outlives the call.
-    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) }, 0);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
 
 /// Nanoseconds of the fastest round, per item.
 fn fastest(items: usize, mut round: impl FnMut()) -> f64 {

@@ -8,18 +8,12 @@
 use candle_core::{Device, Tensor};
 use model::{Dense, InstructionSet, Network, Standardisation};
 use std::hint::black_box;
+use tests::clock::cpu_ns;
 
 const INPUTS: usize = 15;
 const BATCHES: [usize; 4] = [1, 8, 64, 256];
 const ROWS_PER_ROUND: usize = 32_768;
 const ROUNDS: usize = 15;
-
-fn cpu_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the clock exists on every Unix we build for, and `time` outlives the call.
-    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) }, 0);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
 
 /// Nanoseconds per row of the fastest round.
 fn measure(batch: usize, rows: &[f32], mut score: impl FnMut(&[f32])) -> f64 {

@@ -12,6 +12,7 @@ use std::time::Instant;
 use features::spec::{Declaration, Group, Scope};
 use features::window::{Column, Engine, Key, Row};
 use runtime::cold::Spill;
+use tests::clock::cpu_ns;
 
 const KEYS: u64 = 10_000_000;
 const LIMIT_BYTES: usize = 256 << 20;
@@ -21,13 +22,6 @@ const HOT_ROWS: u64 = 300_000;
 const MIXED_ROWS: u64 = 500_000;
 /// So far apart that nothing expires.
 const STEP_US: i64 = 100_000;
-
-fn cpu_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the clock exists on every Unix we build for, and `time` outlives the call.
-    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) }, 0);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
 
 /// Memory of this process in MiB: now, and at most so far.
 fn memory_mib() -> (u64, u64) {

@@ -1,6 +1,7 @@
 //! Real parts for tests.
 
 pub mod apicurio;
+pub mod clock;
 pub mod cluster;
 pub mod disk;
 pub mod fraud;
