@@ -13,6 +13,7 @@ mod pace;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -142,6 +143,8 @@ pub struct Publisher {
     labels: Option<Labels>,
     time: usize,
     pace: pace::Clock,
+    /// When the events of each partition were due, since the last change of pace.
+    due: Vec<Vec<Instant>>,
     summary: Summary,
     stop: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -184,6 +187,7 @@ impl Publisher {
             labels,
             time,
             pace: pace::Clock::new(options.pace),
+            due: Vec::new(),
             summary: Summary::default(),
             stop,
         })
@@ -236,7 +240,14 @@ impl Publisher {
     pub fn go_on(&mut self, pace: Pace) -> Result<(), Error> {
         self.session.flush()?;
         self.pace = pace::Clock::new(pace);
+        self.due.clear();
         Ok(())
+    }
+
+    /// When the events were due that have gone out since the last change of pace, by partition, in the order of their
+    /// offsets. There are none at full speed, and of events without a key.
+    pub fn take_due(&mut self) -> Vec<Vec<Instant>> {
+        std::mem::take(&mut self.due)
     }
 
     /// What was published so far.
@@ -245,20 +256,32 @@ impl Publisher {
     }
 
     fn event(&mut self, key: Option<Bytes>, value: Bytes, time_us: i64) -> Result<(), Error> {
+        let due = self.pace.due(self.summary.events, time_us);
         self.summary.events += 1;
         self.summary.first_us.get_or_insert(time_us);
         self.summary.last_us = self.summary.last_us.max(Some(time_us));
-        self.send(EVENTS, key, value)
+        let partition = self.send(EVENTS, key, value)?;
+        if let Some((partition, due)) = partition.and_then(|partition| usize::try_from(partition).ok()).zip(due) {
+            if self.due.len() <= partition {
+                self.due.resize_with(partition + 1, Vec::new);
+            }
+            self.due[partition].push(due);
+        }
+        Ok(())
     }
 
     fn label(&mut self, label: Pending) -> Result<(), Error> {
         self.summary.labels += 1;
-        self.send(LABELS, label.key, label.value)
+        self.send(LABELS, label.key, label.value).map(drop)
     }
 
-    fn send(&mut self, source: usize, key: Option<Bytes>, value: Bytes) -> Result<(), Error> {
+    /// Publishes a record; says to which partition if its key decides that.
+    fn send(&mut self, source: usize, key: Option<Bytes>, value: Bytes) -> Result<Option<i32>, Error> {
         self.summary.bytes += (value.len() + key.as_ref().map_or(0, Bytes::len)) as u64;
-        Ok(self.session.publish(self.account.record(source, key, value))?)
+        let record = self.account.record(source, key, value);
+        let partition = record.partition;
+        self.session.publish(record)?;
+        Ok(partition)
     }
 
     /// Waits until an event may go out; false once told to stop.

@@ -75,6 +75,10 @@ impl ClientContext for ConsumerSide {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // Who asked to be told of ends is; it is no trouble.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         tracing::warn!(%error, "{reason}");
         let summary = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
         let mut last = locked(&self.reason);

@@ -31,6 +31,12 @@ impl Clock {
         Clock { pace, begun: None }
     }
 
+    /// When the event after so many is due; nothing before the first and at full speed.
+    pub fn due(&self, sent: u64, time_us: i64) -> Option<Instant> {
+        let (begun, first_us, before) = self.begun.filter(|_| self.pace != Pace::Full)?;
+        begun.checked_add(due(self.pace, sent - before, time_us.saturating_sub(first_us)))
+    }
+
     /// How long to wait before asking again whether an event may go out; `None`: now.
     pub fn wait(&mut self, sent: u64, time_us: i64) -> Option<Duration> {
         let (begun, first_us, before) = *self.begun.get_or_insert_with(|| (Instant::now(), time_us, sent));

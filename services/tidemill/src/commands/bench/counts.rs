@@ -1,4 +1,4 @@
-//! Whether everything that went in came out, and when: read from the topics as any subscriber would, after the run. A
+//! Whether everything that went in came out: read from the topics as any subscriber would, after the run. A
 //! figure is only told when nothing is missing.
 
 use std::time::Duration;
@@ -49,17 +49,17 @@ pub struct Counts {
     pub worked_ms: (i64, i64),
 }
 
-/// Append times of the events, by partition and offset; once predicted, how long that took.
-pub struct Times {
-    events: Vec<Vec<Option<i64>>>,
+/// Events that wait for their prediction, by partition and offset.
+#[derive(Default)]
+struct Unpredicted {
+    events: Vec<Vec<bool>>,
 }
 
-/// Counts a finished run. The second value says for each event of the clocked part how many milliseconds lie between it
-/// and its prediction in the log; `live` has the ends of the events topic when that part began.
-pub fn count(context: &Context, sent: Sent, live: Option<&[i64]>) -> Result<(Counts, Vec<i64>), Error> {
+/// Counts a finished run.
+pub fn count(context: &Context, sent: Sent) -> Result<Counts, Error> {
     let names = &context.plan.names;
-    let mut times = Times { events: Vec::new() };
-    read(context, &names.events, |partition, record| times.event(partition, record))?;
+    let mut unpredicted = Unpredicted::default();
+    read(context, &names.events, |partition, record| unpredicted.event(partition, record))?;
     let mut counts = Counts {
         sent,
         predictions: 0,
@@ -78,21 +78,15 @@ pub fn count(context: &Context, sent: Sent, live: Option<&[i64]>) -> Result<(Cou
             *begun_ms = record.append_time_ms.min(*begun_ms);
         }
     })?;
-    let mut waits = Vec::new();
     read(context, &names.predictions, |_, record| {
         *ended_ms = record.append_time_ms.max(*ended_ms);
         let origin = record.header(ORIGIN_HEADER).and_then(|header| header.text()).and_then(origin);
-        match origin.and_then(|(partition, offset)| Some((partition, offset, times.predicted(partition, offset)?))) {
-            None => counts.repeated += 1,
-            Some((partition, offset, appended_ms)) => {
-                counts.predictions += 1;
-                if live.is_some_and(|ends| ends.get(partition).is_some_and(|end| offset as i64 >= *end)) {
-                    waits.push(record.append_time_ms - appended_ms);
-                }
-            }
+        match origin.is_some_and(|(partition, offset)| unpredicted.predicted(partition, offset)) {
+            true => counts.predictions += 1,
+            false => counts.repeated += 1,
         }
     })?;
-    Ok((counts, waits))
+    Ok(counts)
 }
 
 impl Counts {
@@ -153,27 +147,28 @@ impl Counts {
     }
 }
 
-impl Times {
+impl Unpredicted {
     fn event(&mut self, partition: usize, record: &Record) {
         if self.events.len() <= partition {
             self.events.resize_with(partition + 1, Vec::new);
         }
         let offset = usize::try_from(record.offset).unwrap_or_default();
-        let times = &mut self.events[partition];
-        if times.len() <= offset {
-            times.resize(offset + 1, None);
+        let events = &mut self.events[partition];
+        if events.len() <= offset {
+            events.resize(offset + 1, false);
         }
-        times[offset] = Some(record.append_time_ms);
+        events[offset] = true;
     }
 
-    /// When the event was appended; nothing if it was predicted before.
-    fn predicted(&mut self, partition: usize, offset: usize) -> Option<i64> {
-        self.events.get_mut(partition)?.get_mut(offset)?.take()
+    /// Takes an event away; false if it was predicted before or is none.
+    fn predicted(&mut self, partition: usize, offset: usize) -> bool {
+        let event = self.events.get_mut(partition).and_then(|events| events.get_mut(offset));
+        event.is_some_and(std::mem::take)
     }
 }
 
 /// Partition and offset out of `topic/partition@offset`.
-fn origin(text: &str) -> Option<(usize, usize)> {
+pub fn origin(text: &str) -> Option<(usize, usize)> {
     let (place, offset) = text.rsplit_once('@')?;
     let (_, partition) = place.rsplit_once('/')?;
     Some((partition.parse().ok()?, offset.parse().ok()?))
@@ -241,7 +236,10 @@ mod tests {
 
     #[test]
     fn an_event_is_predicted_once() {
-        let mut times = Times { events: vec![vec![Some(5)]] };
-        assert_eq!((times.predicted(0, 0), times.predicted(0, 0), times.predicted(1, 0)), (Some(5), None, None));
+        let mut events = Unpredicted { events: vec![vec![true, false]] };
+        assert_eq!(
+            [(0, 0), (0, 0), (0, 1), (1, 0)].map(|(p, at)| events.predicted(p, at)),
+            [true, false, false, false]
+        );
     }
 }

@@ -2,7 +2,7 @@
 //! log this is a thread of the measured process, whose CPU is taken off again; on Kafka it is another process.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::args::Feed;
 use super::live;
@@ -35,10 +35,13 @@ pub struct Director<'d> {
 /// Directs a run from its first event to its last.
 pub fn direct(environment: &Environment, reads: &Reads, feed: &Feed, tell: Tell<'_>) -> Result<(), Error> {
     let mut director = Director { environment, drained: Drained::new(environment, reads, 0), tell };
-    if let Some(rate) = feed.live {
-        live::publish(&mut director, feed, rate)?;
+    let watched = feed.live.map(|rate| live::publish(&mut director, feed, rate)).transpose()?;
+    let through = director.through()?;
+    let told = Instant::now();
+    if let Some((subscriber, due)) = watched {
+        director.tell(Mark::Waited(subscriber.finish(&due)?))?;
     }
-    let age = director.through()?;
+    let age = through + told.elapsed();
     director.tell(Mark::Through { ago_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX) })
 }
 

@@ -6,12 +6,13 @@ use super::args::Feed;
 use super::direct::Director;
 use super::mark::Mark;
 use super::prepare::{self, Batches};
+use super::subscriber::{Due, Subscriber};
 use crate::error::Error;
 use crate::publish::{self, Pace, Publisher};
 
 /// Publishes what goes before, waits until it is through, and then publishes the rest at the rate. Labels that have not
-/// become known by then stay unpublished.
-pub fn publish(director: &mut Director<'_>, feed: &Feed, rate: f64) -> Result<(), Error> {
+/// become known by then stay unpublished. Returns who reads the predictions, and when their events were due.
+pub fn publish(director: &mut Director<'_>, feed: &Feed, rate: f64) -> Result<(Subscriber, Due), Error> {
     let (schema, batches) = prepare::open(feed)?;
     let mut publisher = prepare::publisher(director.environment, feed, &schema)?;
     let (before, mut rest) = split(batches, prepare::before_live(feed))?;
@@ -24,12 +25,15 @@ pub fn publish(director: &mut Director<'_>, feed: &Feed, rate: f64) -> Result<()
     }
     publisher.go_on(Pace::Rate(rate))?;
     director.through()?;
+    let subscriber = Subscriber::start(director.environment)?;
     let sent = publisher.summary();
     let ends = ends(director)?;
-    director.tell(Mark::Live { ends, events: sent.events, labels: sent.labels })?;
+    director.tell(Mark::Live { events: sent.events, labels: sent.labels })?;
     push(&mut publisher, rest)?;
+    let due = Due { from: ends, at: publisher.take_due() };
     let sent = publisher.end()?;
-    director.tell(Mark::Published { events: sent.events, labels: sent.labels })
+    director.tell(Mark::Published { events: sent.events, labels: sent.labels })?;
+    Ok((subscriber, due))
 }
 
 fn push(

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::subscriber::Waits;
+
 /// A point in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mark {
     /// What went before is through, and publishing by the clock begins.
     Live {
-        /// End of each partition of the events topic.
-        ends: Vec<i64>,
         /// Events published before.
         events: u64,
         /// Labels published before.
@@ -21,6 +21,8 @@ pub enum Mark {
         /// Labels published in all.
         labels: u64,
     },
+    /// Latencies of the events that were published by the clock.
+    Waited(Waits),
     /// Everything has gone through, and stayed so for as long as `up --drain` waits too.
     Through {
         /// How long ago everything was through.
@@ -32,8 +34,9 @@ impl Mark {
     /// As a line.
     pub fn line(&self) -> String {
         match self {
-            Self::Live { ends, events, labels } => json!({ "live": ends, "events": events, "labels": labels }),
+            Self::Live { events, labels } => json!({ "live": true, "events": events, "labels": labels }),
             Self::Published { events, labels } => json!({ "events": events, "labels": labels }),
+            Self::Waited(waits) => json!({ "waited": waits.0.iter().collect::<Vec<_>>() }),
             Self::Through { ago_ms } => json!({ "through_ago_ms": ago_ms }),
         }
         .to_string()
@@ -45,14 +48,15 @@ impl Mark {
         if let Some(ago_ms) = value.get("through_ago_ms") {
             return Some(Self::Through { ago_ms: ago_ms.as_u64()? });
         }
-        let (events, labels) = (value.get("events")?.as_u64()?, value.get("labels")?.as_u64()?);
-        match value.get("live").and_then(Value::as_array) {
-            None => Some(Self::Published { events, labels }),
-            Some(ends) => {
-                let ends = ends.iter().map(Value::as_i64).collect::<Option<_>>()?;
-                Some(Self::Live { ends, events, labels })
-            }
+        if let Some(waits) = value.get("waited") {
+            let waits: Vec<(u64, u64)> = serde_json::from_value(waits.clone()).ok()?;
+            return Some(Self::Waited(Waits(waits.into_iter().collect())));
         }
+        let (events, labels) = (value.get("events")?.as_u64()?, value.get("labels")?.as_u64()?);
+        Some(match value.get("live") {
+            None => Self::Published { events, labels },
+            Some(_) => Self::Live { events, labels },
+        })
     }
 }
 
@@ -63,8 +67,9 @@ mod tests {
     #[test]
     fn lines_read_back() {
         let marks = [
-            Mark::Live { ends: vec![3, 0, 7], events: 10, labels: 2 },
+            Mark::Live { events: 10, labels: 2 },
             Mark::Published { events: 20, labels: 12 },
+            Mark::Waited(Waits([(7, 3), (90, 1)].into())),
             Mark::Through { ago_ms: 3_500 },
         ];
         for mark in marks {

@@ -19,6 +19,7 @@ mod prepare;
 mod recovery;
 mod report;
 mod sample;
+mod subscriber;
 mod usage;
 mod worker;
 

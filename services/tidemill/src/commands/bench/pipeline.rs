@@ -12,6 +12,7 @@ use super::machine::Machine;
 use super::mark::Mark;
 use super::place::Place;
 use super::report::{Load, Report};
+use super::subscriber::Waits;
 use super::usage::Usage;
 use super::{MEASURED, prepare, sample};
 use crate::cli::Global;
@@ -30,8 +31,10 @@ const GOING: Duration = Duration::from_secs(3);
 /// When the measured part ended, and what was published around it.
 struct Course {
     through: Instant,
-    /// When the clock started, where the events topic ended then, and what was published before.
-    live: Option<(Instant, Vec<i64>, Sent)>,
+    /// When the clock started, and what was published before.
+    live: Option<(Instant, Sent)>,
+    /// How long predictions of the events since then took.
+    waits: Waits,
     /// When the last event was published, and what was published in all.
     published: Option<(Instant, Sent)>,
 }
@@ -76,18 +79,19 @@ pub fn run(global: &Global, output: Output, options: &Pipeline) -> Result<(), Er
         });
     }
     let course = watch(&mut fleet, &marks, &signals)?;
-    let usage = Usage::of(&fleet.processes, course.live.as_ref().map(|(begun, ..)| *begun), course.through)?;
+    let usage = Usage::of(&fleet.processes, course.live.as_ref().map(|(begun, _)| *begun), course.through)?;
     fleet.stop()?;
     note("counting");
     let environment = place.environment()?;
     let published = course.published.as_ref().map(|(_, sent)| *sent);
     let sent = before.or(published).ok_or_else(|| Error::Failed("nothing was published".to_owned()))?;
-    let ends = course.live.as_ref().map(|(_, ends, _)| ends.as_slice());
-    let (counts, waits) = counts::count(&environment.context, sent, ends)?;
+    let counts = counts::count(&environment.context, sent)?;
     counts.check()?;
     let load = match (&course.live, &course.published, feed.live) {
-        (Some((begun, _, before)), Some((ended, _)), Some(rate)) => {
-            Load::live(rate, sent.since(*before), ended.saturating_duration_since(*begun), waits)
+        (Some((begun, before)), Some((ended, _)), Some(rate)) => {
+            let measured = sent.since(*before);
+            course.waits.check(measured.events, counts.events_refused)?;
+            Load::live(rate, measured, ended.saturating_duration_since(*begun), course.waits)
         }
         _ => Load::replay(sent),
     };
@@ -114,20 +118,21 @@ pub fn possible() -> Result<(), Error> {
 
 /// Looks at the processes until everything is through.
 fn watch(fleet: &mut Fleet, marks: &Receiver<Told>, signals: &Signals) -> Result<Course, Error> {
-    let (mut live, mut published) = (None, None);
+    let (mut live, mut published, mut waits) = (None, None, Waits::default());
     loop {
         let told = marks.recv_timeout(SAMPLE);
         fleet.sample();
         match told {
-            Ok(Ok(Mark::Live { ends, events, labels })) => {
-                live = Some((Instant::now(), ends, Sent { events, labels }));
+            Ok(Ok(Mark::Live { events, labels })) => {
+                live = Some((Instant::now(), Sent { events, labels }));
                 fleet.sample();
             }
             Ok(Ok(Mark::Published { events, labels })) => published = Some((Instant::now(), Sent { events, labels })),
+            Ok(Ok(Mark::Waited(told))) => waits = told,
             Ok(Ok(Mark::Through { ago_ms })) => {
                 let now = Instant::now();
                 let through = now.checked_sub(Duration::from_millis(ago_ms)).unwrap_or(now);
-                return Ok(Course { through, live, published });
+                return Ok(Course { through, live, waits, published });
             }
             Ok(Err(error)) => return Err(error),
             Err(_) if signals.stopping() => return Err(Error::Interrupted),

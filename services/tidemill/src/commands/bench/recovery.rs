@@ -30,7 +30,7 @@ const SERVICES: [&str; 2] = ["validator", "featurizer"];
 /// Events that the killed process has not seen, for keys that it had.
 const FRESH: u64 = 1_000;
 /// Entries that a key has in snapshots of the first stage: its windows, and the id of its event.
-const ENTRIES_PER_KEY: u64 = 2;
+const ENTRIES_PER_KEY_FIRST: u64 = 2;
 /// Pause between two looks at the store.
 const LOOK_STORE: Duration = Duration::from_millis(500);
 /// Pause between two looks at the commits: what the figure is exact to.
@@ -87,13 +87,13 @@ pub fn run(global: &Global, output: Output, options: &Recovery) -> Result<(), Er
 
 fn measure(place: &Place, environment: Environment, keys: u64) -> Result<Recovered, Error> {
     let (store, signals) = (environment.store.clone(), environment.signals.clone());
-    let log = environment.context.plan.stages.first().map(|stage| stage.reads.clone()).unwrap_or_default();
+    let logs: Vec<_> = environment.context.plan.stages.iter().map(|stage| stage.reads.clone()).collect();
     drop(environment);
     let names: Vec<String> = SERVICES.iter().map(|name| (*name).to_owned()).collect();
     let mut fleet = Fleet::default();
     fleet.start(place, &names)?;
     note("waiting until snapshots have all of them");
-    while saved(&store, &log)?.0 < ENTRIES_PER_KEY * keys {
+    while !all_saved(&store, &logs, keys)? {
         if signals.stopping() {
             return Err(Error::Interrupted);
         }
@@ -158,6 +158,17 @@ fn publish(environment: &Environment, keys: std::ops::Range<u64>, from: u64) -> 
     }
     publisher.finish()?;
     Ok(())
+}
+
+/// Whether the newest snapshots of each stage have all keys.
+fn all_saved(store: &Store, logs: &[String], keys: u64) -> Result<bool, Error> {
+    for (at, log) in logs.iter().enumerate() {
+        let entries = if at == 0 { ENTRIES_PER_KEY_FIRST * keys } else { keys };
+        if saved(store, log)?.0 < entries {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Entries and bytes in the newest snapshots of tasks that read logs with this in their names.

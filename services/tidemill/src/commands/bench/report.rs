@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::counts::{Counts, Sent};
 use super::machine::{IS_DEBUG, Machine};
 use super::sample::Cpu;
+use super::subscriber::Waits;
 use super::usage::Usage;
 use crate::error::Error;
 use crate::output::{Output, table};
@@ -21,8 +22,8 @@ pub struct Load {
 struct Clocked {
     rate: f64,
     seconds: f64,
-    /// Sorted milliseconds from event to prediction.
-    waits_ms: Vec<i64>,
+    /// From the time at which an event was due to its prediction's.
+    waits: Waits,
 }
 
 /// Everything that a run says.
@@ -52,17 +53,15 @@ impl Load {
     }
 
     /// Events by the clock: the wanted rate, what was published in which time, and how long predictions took.
-    pub fn live(rate: f64, measured: Sent, took: Duration, mut waits_ms: Vec<i64>) -> Self {
-        waits_ms.sort_unstable();
-        Load { measured, clocked: Some(Clocked { rate, seconds: took.as_secs_f64(), waits_ms }) }
+    pub fn live(rate: f64, measured: Sent, took: Duration, waits: Waits) -> Self {
+        Load { measured, clocked: Some(Clocked { rate, seconds: took.as_secs_f64(), waits }) }
     }
 }
 
 impl Clocked {
-    /// The wait that so large a share of the events did not exceed.
-    fn quantile(&self, share: f64) -> i64 {
-        let rank = (share * self.waits_ms.len() as f64).ceil() as usize;
-        self.waits_ms.get(rank.max(1) - 1).copied().unwrap_or_default()
+    /// Quantiles of the waits in milliseconds, the last one the longest.
+    fn quantiles_ms(&self) -> [f64; 4] {
+        [0.5, 0.99, 0.999, 1.0].map(|share| self.waits.quantile_ms(share))
     }
 
     fn offered_per_s(&self, events: u64) -> f64 {
@@ -107,9 +106,10 @@ impl Report {
         match &self.load.clocked {
             None => text += &format!("; {:.0} transactions/s\n", self.counts.per_second()),
             Some(clocked) => {
-                let ms = [0.5, 0.99, 0.999, 1.0].map(|share| clocked.quantile(share));
-                let [p50, p99, p999, max] = ms;
-                text += &format!("\nevent to prediction: p50 {p50} ms, p99 {p99} ms, p99.9 {p999} ms, max {max} ms\n");
+                let [p50, p99, p999, max] = clocked.quantiles_ms();
+                text += &format!(
+                    "\nfrom an event's time to its prediction read: p50 {p50:.1} ms, p99 {p99:.1} ms, p99.9 {p999:.1} ms, max {max:.1} ms\n"
+                );
             }
         }
         let peak = |(name, bytes): &(String, u64)| format!("{:.0} MiB ({name})", *bytes as f64 / f64::from(1 << 20));
@@ -172,24 +172,10 @@ impl Report {
             Some(clocked) => {
                 value["rate_wanted_per_s"] = json!(clocked.rate);
                 value["rate_published_per_s"] = json!(clocked.offered_per_s(self.load.measured.events));
-                let [p50, p99, p999, max] = [0.5, 0.99, 0.999, 1.0].map(|share| clocked.quantile(share));
+                let [p50, p99, p999, max] = clocked.quantiles_ms();
                 value["latency_ms"] = json!({ "p50": p50, "p99": p99, "p99_9": p999, "max": max });
             }
         }
         value
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Witness: the nearest-rank definition.
-    #[test]
-    fn quantiles_are_waits_that_occurred() {
-        let clocked = Clocked { rate: 1.0, seconds: 1.0, waits_ms: (1..=200).collect() };
-        assert_eq!([0.5, 0.99, 0.999, 1.0].map(|share| clocked.quantile(share)), [100, 198, 200, 200]);
-        let none = Clocked { rate: 1.0, seconds: 1.0, waits_ms: Vec::new() };
-        assert_eq!(none.quantile(0.5), 0);
     }
 }
