@@ -153,9 +153,10 @@ fn saved(role: Role, topic: &str, task: &mut dyn Task, records: Vec<Record>) {
         let changes = std::iter::from_fn(|| Some(state.collect(1_000))).find_map(|changes| changes).unwrap();
         merged.extend_from_slice(&changes.bytes);
         let position = records.last().map_or(0, |record| record.offset + 1);
-        let file = FileRef { digest: "0".repeat(64), bytes: merged.len() as u64, entries: changes.count };
+        let (digest, bytes, entries) = ("0".repeat(64), merged.len() as u64, changes.count);
+        let file = FileRef { digest, bytes, entries, follows: false };
         let manifest = Manifest {
-            v: 1,
+            v: 2,
             group: "g".into(),
             log: topic.into(),
             partition: 0,

@@ -5,7 +5,7 @@ use super::process::Kind;
 use flow::processor::Task;
 use flow::snapshot::Blob;
 use runtime::log::TopicPartition;
-use runtime::snapshot::{Owner, Vault};
+use runtime::snapshot::{Error, Owner, Vault};
 
 /// What a good snapshot says.
 pub struct Saved {
@@ -26,7 +26,13 @@ impl Saved {
             let Ok(loaded) = vault.load(&owner, &name) else { continue };
             let position = name.position;
             let sum = loaded.manifest.sum().ok_or("a sum is no number")?;
-            loaded.merged().map_err(|error| format!("the snapshot of {owner} at {position}: {error}"))?;
+            match loaded.verify() {
+                Ok(_) => {}
+                Err(error @ Error::State { .. }) => {
+                    return Err(format!("the snapshot of {owner} at {position}: {error}"));
+                }
+                Err(_) => continue,
+            }
             let header = Blob::header(&loaded.manifest.blob).map_err(|error| error.to_string())?;
             all.push(Saved { position, owner: owner.clone(), sum, metadata: header.state.text() });
         }

@@ -100,14 +100,14 @@ impl Snapshots {
             state.track();
         }
         let mut slot = Slot::open(assigned, opened, from, session)?;
-        let (position, pointer, files) = match restored {
-            Some((_, Loaded { name, manifest, .. })) => {
-                let pointer = Pointer { position: name.position, digest: name.digest };
-                (name.position, Some(pointer), manifest.files)
+        let restored = restored.map(|(_, loaded)| loaded);
+        self.writer.open(owner.clone(), restored.as_ref().map(|loaded| &loaded.manifest));
+        let (position, pointer) = match restored {
+            Some(Loaded { name, .. }) => {
+                (name.position, Some(Pointer { position: name.position, digest: name.digest }))
             }
-            None => (0, None, Vec::new()),
+            None => (0, None),
         };
-        self.writer.open(owner.clone(), files);
         slot.unnoted = Some(owner.clone());
         let (begun, busy, committed) = (Instant::now(), Duration::ZERO, pointer.clone());
         slot.snapshots = Some(Progress { owner, phase: Phase::Idle, begun, busy, position, pointer, committed });

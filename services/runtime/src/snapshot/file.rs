@@ -1,10 +1,10 @@
-//! A file of entries: a line that says what it is, then changes as `flow::snapshot` writes them. Its name is the digest
-//! of all of it, so a flipped bit is found before anything is read.
+//! A file of entries: a line that says what it is, then changes as `flow::snapshot` writes them, sorted by part and key. Its
+//! name is the digest of all of it, so a flipped bit is found before anything is read.
 
 use sha2::{Digest, Sha256};
 
 /// First bytes of a file; the number is the version.
-const MAGIC: &[u8] = b"tidemill snapshot 1\n";
+const MAGIC: &[u8] = b"tidemill snapshot 2\n";
 
 /// A file with these changes.
 pub(super) fn encode(changes: &[u8]) -> Vec<u8> {

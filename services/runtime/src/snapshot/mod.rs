@@ -1,9 +1,10 @@
 //! Snapshots of task state in an object store, so that a restart reads little of its log again.
 //!
 //! A snapshot is a manifest: whose state it is, at which position, the sum of its entries, the task's blob, and the files
-//! with the entries. A file holds what changed since the one before; when those add up to more than the first, all
-//! are merged into a new first one. Files are named by their content and manifests by position and content, so
-//! nothing is ever replaced, and processes that believe they own the same task do each other no harm.
+//! with the entries, in runs: what changed since the snapshot before, sorted, in files of a few megabytes. Runs are merged
+//! beside the writing of further ones ([`merge`]), and restored from file by file, so neither holds a state in memory.
+//! Files are named by their content and manifests by position and content, so nothing is ever replaced, and processes that
+//! believe they own the same task do each other no harm.
 //!
 //! ```text
 //! snapshots/<group>/<log>/<partition>/<position>-<SHA-256>.json      manifests
@@ -13,8 +14,11 @@
 //!
 //! The pointer to the newest one travels in the metadata of offset commits ([`Pointer`]).
 
+mod chain;
 mod file;
 mod manifest;
+mod merge;
+mod run;
 #[cfg(test)]
 mod tests;
 mod vault;
@@ -67,6 +71,12 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+    /// Entries that cannot be put together.
+    #[error(transparent)]
+    Entries(#[from] flow::snapshot::Error),
+    /// The service stops, so nobody wants what was begun.
+    #[error("it was given up, as the service stops")]
+    GivenUp,
     /// State of another configuration.
     #[error("the snapshot at {position} is of another configuration: it has the layout {found}, the task {expected}")]
     Layout {

@@ -1,6 +1,8 @@
 //! Snapshots of a table of texts: what is written comes back, files are merged, damage is found, old ones go.
 #![allow(clippy::unwrap_used)]
 
+mod memory;
+
 use super::{Cut, Done, Error, Owner, Vault, Writer};
 use flow::snapshot::{Changes, Entry, Error as StateError, Notes, State, entry_hash};
 use flow::state::Pointer;
@@ -68,7 +70,7 @@ fn owner() -> Owner {
 }
 
 /// Cuts the table, and waits until the snapshot is written.
-fn take(writer: &Writer, table: &mut Table, position: i64) -> Pointer {
+fn take(writer: &Writer, table: &mut dyn State, position: i64) -> Pointer {
     let blob = table.cut();
     let changes = table.collect(usize::MAX).unwrap();
     writer.write(Cut { owner: owner(), position, layout: table.layout(), blob, changes });
@@ -89,29 +91,77 @@ fn restore(vault: &Vault, pointer: &Pointer) -> Result<Table, Error> {
     Ok(table)
 }
 
+/// How many runs a snapshot has.
+fn runs(vault: &Vault, pointer: &Pointer) -> usize {
+    vault.manifest(&owner(), &pointer.into()).unwrap().runs().len()
+}
+
+/// Changes some entries, and removes some.
+fn change(table: &mut Table, round: i64) {
+    for key in 0..30 {
+        if (key + round) % 4 == 0 || round == 0 {
+            table.set(&format!("key-{key}"), (key % 7 != round % 7).then_some(&*format!("value-{round}")));
+        }
+    }
+}
+
 #[test]
 fn every_snapshot_is_the_table_at_its_cut() {
     let vault = Vault::new(Store::memory());
-    let writer = Writer::start(vault.clone()).unwrap();
+    let writer = Writer::in_turn(vault.clone());
     let (mut table, mut taken) = (Table::default(), Vec::new());
-    for round in 0..20_i64 {
-        for key in 0..30 {
-            if (key + round) % 4 == 0 || round == 0 {
-                table.set(&format!("key-{key}"), (key % 7 != round % 7).then_some(&*format!("value-{round}")));
-            }
-        }
+    for round in 0..60 {
+        change(&mut table, round);
         taken.push((take(&writer, &mut table, round), table.texts.clone()));
     }
     assert_eq!(vault.owners().unwrap(), [owner()]);
     let names = vault.list(&owner()).unwrap();
-    assert_eq!(names.len(), 20);
-    assert_eq!((names[0].position, names[19].position), (19, 0));
+    assert_eq!(names.len(), 60);
+    assert_eq!((names[0].position, names[59].position), (59, 0));
     for (pointer, texts) in &taken {
         assert_eq!(restore(&vault, pointer).unwrap().texts, *texts);
+        let entries = vault.load(&owner(), &pointer.into()).unwrap().verify().unwrap().entries;
+        assert_eq!(entries, texts.len() as u64);
     }
-    let files = |pointer: &Pointer| vault.manifest(&owner(), &pointer.into()).unwrap().files.len();
-    assert!(taken.iter().all(|(pointer, _)| files(pointer) < 10), "files are merged");
-    assert!(taken.iter().any(|(pointer, _)| files(pointer) > 1), "a delta costs what changed");
+    assert!(taken.iter().all(|(pointer, _)| runs(&vault, pointer) < 10), "runs are merged");
+    assert!(taken.iter().any(|(pointer, _)| runs(&vault, pointer) > 1), "a delta costs what changed");
+}
+
+#[test]
+fn snapshots_go_on_while_files_are_merged() {
+    let vault = Vault::new(Store::memory());
+    let writer = Writer::start(vault.clone()).unwrap();
+    let (mut table, mut most, mut round) = (Table::default(), 0, 0);
+    loop {
+        change(&mut table, round);
+        let pointer = take(&writer, &mut table, round);
+        assert_eq!(restore(&vault, &pointer).unwrap().texts, table.texts);
+        let now = runs(&vault, &pointer);
+        if now < most {
+            break;
+        }
+        (most, round) = (now, round + 1);
+        assert!(round < 10_000, "files are merged");
+    }
+}
+
+#[test]
+fn many_small_changes_are_merged_without_what_was_there_before() {
+    let vault = Vault::new(Store::memory());
+    let writer = Writer::in_turn(vault.clone());
+    let mut table = Table::default();
+    (0..2_000).for_each(|key| table.set(&format!("key-{key}"), Some("value")));
+    let first = vault.manifest(&owner(), &(&take(&writer, &mut table, 0)).into()).unwrap();
+    for round in 1..=100 {
+        table.set(&format!("key-{round}"), (round % 3 > 0).then_some("other"));
+        let pointer = take(&writer, &mut table, round);
+        let manifest = vault.manifest(&owner(), &(&pointer).into()).unwrap();
+        assert_eq!(manifest.runs()[0], first.runs()[0], "what is merged is what is small");
+        assert!(manifest.runs().len() <= 18, "{} runs", manifest.runs().len());
+        if round % 9 == 0 {
+            assert_eq!(restore(&vault, &pointer).unwrap().texts, table.texts);
+        }
+    }
 }
 
 #[test]
@@ -123,7 +173,7 @@ fn a_writer_goes_on_from_a_restored_snapshot() {
     let first = take(&Writer::start(vault.clone()).unwrap(), &mut table, 1);
     let mut again = restore(&vault, &first).unwrap();
     let writer = Writer::start(vault.clone()).unwrap();
-    writer.open(owner(), vault.manifest(&owner(), &(&first).into()).unwrap().files);
+    writer.open(owner(), Some(&vault.manifest(&owner(), &(&first).into()).unwrap()));
     again.set("b", None);
     let second = take(&writer, &mut again, 2);
     assert_eq!(restore(&vault, &second).unwrap().texts, BTreeMap::from([("a".to_owned(), "1".to_owned())]));

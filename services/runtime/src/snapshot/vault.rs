@@ -1,10 +1,10 @@
 //! Snapshots in their store: written once, found by position, read with every digest checked.
 
 use super::manifest::{self, FileRef, Manifest};
-use super::{Error, Pointer, file};
+use super::{Error, Pointer, file, run};
 use bytes::Bytes;
 use flow::flaw::{Flaw, made};
-use flow::snapshot::{Blob, Header, Merged, State};
+use flow::snapshot::{Blob, Entry, Header, State, Total};
 use registry::store::{self, Store, escape};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -86,14 +86,15 @@ pub struct Vault {
     store: Store,
 }
 
-/// A snapshot with all its files, whose digests were right.
+/// A snapshot whose entries can be read.
 #[derive(Debug)]
 pub struct Loaded {
     /// Its name.
     pub name: Name,
     /// The manifest.
     pub manifest: Manifest,
-    files: Vec<Bytes>,
+    vault: Vault,
+    owner: Owner,
 }
 
 impl Vault {
@@ -156,11 +157,10 @@ impl Vault {
         Ok(manifest)
     }
 
-    /// A snapshot with all its files.
+    /// A snapshot; its files are read when their entries are asked for.
     pub fn load(&self, owner: &Owner, name: &Name) -> Result<Loaded, Error> {
         let manifest = self.manifest(owner, name)?;
-        let files = manifest.files.iter().map(|file| self.file(owner, file)).collect::<Result<_, _>>()?;
-        Ok(Loaded { name: name.clone(), manifest, files })
+        Ok(Loaded { name: name.clone(), manifest, vault: self.clone(), owner: owner.clone() })
     }
 
     /// The changes in a file.
@@ -182,12 +182,12 @@ impl Vault {
         }
     }
 
-    /// Writes a file of changes.
+    /// Writes a file of changes that are sorted.
     pub(super) fn put_file(&self, owner: &Owner, changes: &[u8], entries: u64) -> Result<FileRef, Error> {
         let bytes = file::encode(changes);
         let digest = file::digest(&bytes);
         self.create(&owner.file(&digest), &bytes)?;
-        Ok(FileRef { digest, bytes: bytes.len() as u64, entries })
+        Ok(FileRef { digest, bytes: bytes.len() as u64, entries, follows: false })
     }
 
     /// Writes a manifest; its files are there.
@@ -252,27 +252,45 @@ impl Vault {
 }
 
 impl Loaded {
-    /// The entries, whose sum is checked.
-    pub fn merged(&self) -> Result<Merged<'_>, flow::snapshot::Error> {
-        let mut merged = Merged::default();
-        for file in &self.files {
-            merged.add(file)?;
-        }
-        let sum = self.manifest.sum().ok_or_else(|| flow::snapshot::Error::Blob("its sum is no number".to_owned()))?;
+    /// Gives every entry, by part and key; no more than a file of each run is in memory at once. Digests are checked on
+    /// the way, and the sum at the end: what comes before an error is nothing to go by.
+    pub fn each<E: From<Error>>(&self, each: impl FnMut(&Entry<'_>) -> Result<(), E>) -> Result<Total, E> {
+        let runs = self.manifest.runs();
+        let total = run::merging(&self.vault, &self.owner, &runs)?.each(each)?;
+        let sum = self.manifest.sum().ok_or_else(|| flow::snapshot::Error::Blob("its sum is no number".to_owned()));
         if !made(Flaw::SnapshotUnchecked) {
-            merged.verify(sum)?;
+            sum.and_then(|sum| total.verify(sum)).map_err(|source| self.refused(source))?;
         }
-        Ok(merged)
+        Ok(total)
     }
 
-    /// Puts a task that has handled nothing into this state; gives the offset to read its log from.
+    /// Reads and checks everything.
+    pub fn verify(&self) -> Result<Total, Error> {
+        self.each(|_| Ok(())).map_err(|error| self.placed(error))
+    }
+
+    /// Puts a task that has handled nothing into this state; gives the offset to read its log from. After an error the
+    /// task is of no use.
     pub fn restore(&self, state: &mut dyn State) -> Result<i64, Error> {
         let position = self.manifest.position;
         let (found, expected) = (self.manifest.layout.clone(), state.layout());
         if found != expected {
             return Err(Error::Layout { position, found, expected });
         }
-        let merged = self.merged().map_err(|source| Error::State { position, source })?;
-        merged.restore(&self.manifest.blob, state).map_err(|source| Error::State { position, source })
+        let loaded = self.each(|entry| Ok(state.load(entry)?));
+        loaded.map_err(|error| self.placed(error))?;
+        state.resume(&self.manifest.blob).map_err(|source| self.refused(source))
+    }
+
+    fn refused(&self, source: flow::snapshot::Error) -> Error {
+        Error::State { position: self.manifest.position, source }
+    }
+
+    /// The same error with the position of the snapshot.
+    fn placed(&self, error: Error) -> Error {
+        match error {
+            Error::Entries(source) => self.refused(source),
+            error => error,
+        }
     }
 }

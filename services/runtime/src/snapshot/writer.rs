@@ -1,21 +1,16 @@
 //! Writing snapshots in a thread of its own, so that no record waits for the store.
 
-use super::{Error, FileRef, Manifest, Owner, Pointer, Vault, manifest};
-use crate::failpoint::{self, SNAPSHOT_FILES, SNAPSHOT_TAKEN};
-use bytes::Bytes;
-use flow::snapshot::{Changes, Merged};
-use std::collections::HashMap;
+use super::chain::Chains;
+use super::manifest::Run;
+use super::merge::Merger;
+use super::{Manifest, Owner, Pointer, Vault};
+use flow::snapshot::Changes;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
-/// Most files of a snapshot; more are merged.
-const FILES_MAX: usize = 64;
-/// Most bytes of changes kept while the store cannot be written. Beyond that there are no more snapshots of the task
-/// until it is opened again, and its next restart reads more of its log.
-const UNWRITTEN_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Longest that the thread's owner waits for its end.
 const END_MS_MAX: u64 = 5_000;
 /// Time between two looks at whether it ended.
@@ -47,7 +42,7 @@ pub struct Done {
 
 enum Message {
     /// A task begins, with the files of the snapshot that it was restored from.
-    Open(Owner, Vec<FileRef>),
+    Open(Owner, Vec<Run>),
     Write(Cut),
     /// The task has committed, as it may have before.
     Begun(Owner),
@@ -74,7 +69,7 @@ impl Writer {
         let (messages, inbox) = channel();
         let (outbox, done) = channel();
         let thread = std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || {
-            let mut chains = Chains { vault, chains: HashMap::new() };
+            let mut chains = Chains::new(vault, Merger::default());
             for message in inbox {
                 if let Some(done) = chains.handle(message) {
                     let _ = outbox.send(done);
@@ -87,13 +82,13 @@ impl Writer {
     /// Writes in the thread that hands over, which waits for it.
     pub fn in_turn(vault: Vault) -> Self {
         let (outbox, done) = channel();
-        let chains = Chains { vault, chains: HashMap::new() };
+        let chains = Chains::new(vault, Merger::in_turn());
         Writer { messages: None, done, thread: None, in_turn: Some(Mutex::new((chains, outbox))) }
     }
 
     /// A task begins with the files of the snapshot that it was restored from, or with none.
-    pub fn open(&self, owner: Owner, files: Vec<FileRef>) {
-        self.send(Message::Open(owner, files));
+    pub fn open(&self, owner: Owner, restored: Option<&Manifest>) {
+        self.send(Message::Open(owner, restored.map(Manifest::runs).unwrap_or_default()));
     }
 
     /// Hands a cut over.
@@ -153,26 +148,11 @@ impl Drop for Writer {
     }
 }
 
-/// What the thread knows of a task.
-#[derive(Debug, Default)]
-struct Chain {
-    files: Vec<FileRef>,
-    /// Changes of cuts that could not be written; they come first in the next file.
-    unwritten: Changes,
-    broken: bool,
-}
-
-#[derive(Debug)]
-struct Chains {
-    vault: Vault,
-    chains: HashMap<Owner, Chain>,
-}
-
 impl Chains {
     fn handle(&mut self, message: Message) -> Option<Done> {
         match message {
-            Message::Open(owner, files) => {
-                self.chains.insert(owner, Chain { files, ..Chain::default() });
+            Message::Open(owner, runs) => {
+                self.open(owner, runs);
                 None
             }
             Message::Write(cut) => {
@@ -181,91 +161,23 @@ impl Chains {
                 Some(Done { owner, pointer })
             }
             Message::Begun(owner) => {
-                if let Err(error) = self.vault.begin(&owner) {
+                if let Err(error) = self.vault().begin(&owner) {
                     warn!(%owner, %error, "nobody will notice when the offset of this task is lost");
                 }
                 None
             }
             Message::Committed(owner, pointer) => {
-                if let Err(error) = self.vault.clean(&owner, &pointer) {
+                if let Err(error) = self.vault().clean(&owner, &pointer) {
                     debug!(%owner, %error, "old snapshots stay");
                 }
                 None
             }
             Message::Gone(owner, pointers) => {
-                if let Err(error) = pointers.iter().try_for_each(|pointer| self.vault.forget(&owner, pointer)) {
+                if let Err(error) = pointers.iter().try_for_each(|pointer| self.vault().forget(&owner, pointer)) {
                     debug!(%owner, %error, "blobs of old commits stay");
                 }
                 None
             }
-        }
-    }
-
-    fn write(&mut self, cut: Cut) -> Option<Pointer> {
-        let Cut { owner, position, layout, blob, changes } = cut;
-        let chain = self.chains.entry(owner.clone()).or_default();
-        if chain.broken {
-            return None;
-        }
-        let sum = changes.sum;
-        let mut changes = std::mem::take(&mut chain.unwritten).and(&changes);
-        changes.sum = sum;
-        match chain.files_with(&self.vault, &owner, &changes) {
-            Ok(files) => {
-                failpoint::pass(SNAPSHOT_FILES, &owner.group);
-                let (group, log) = (owner.group.clone(), owner.log.clone());
-                let sum = format!("{sum:032x}");
-                let (v, partition, files) = (manifest::VERSION, owner.partition, files);
-                let manifest = Manifest { v, group, log, partition, position, layout, sum, files, blob };
-                match self.vault.put_manifest(&owner, &manifest) {
-                    Ok(pointer) => {
-                        failpoint::pass(SNAPSHOT_TAKEN, &owner.group);
-                        debug!(%owner, position, files = manifest.files.len(), bytes = manifest.bytes(), "snapshot taken");
-                        chain.files = manifest.files;
-                        return Some(pointer);
-                    }
-                    Err(error) => chain.keep(&owner, changes, &error),
-                }
-            }
-            Err(error) => chain.keep(&owner, changes, &error),
-        }
-        None
-    }
-}
-
-impl Chain {
-    /// The files of a snapshot with these changes on top, all of them written.
-    fn files_with(&self, vault: &Vault, owner: &Owner, changes: &Changes) -> Result<Vec<FileRef>, Error> {
-        let mut files = self.files.clone();
-        let later: u64 = files.iter().skip(1).map(|file| file.bytes).sum::<u64>() + changes.bytes.len() as u64;
-        let first = files.first().map_or(u64::MAX, |file| file.bytes);
-        if later <= first && files.len() < FILES_MAX {
-            if !changes.bytes.is_empty() {
-                files.push(vault.put_file(owner, &changes.bytes, changes.count)?);
-            }
-            return Ok(files);
-        }
-        let before = files.iter().map(|file| vault.file(owner, file)).collect::<Result<Vec<Bytes>, _>>()?;
-        let mut merged = Merged::default();
-        let unreadable = |error: &dyn std::fmt::Display| Error::Unreadable {
-            key: owner.to_string(),
-            detail: format!("its files cannot be merged: {error}"),
-        };
-        for file in before.iter().map(|bytes| &bytes[..]).chain([&changes.bytes[..]]) {
-            merged.add(file).map_err(|error| unreadable(&error))?;
-        }
-        merged.verify(changes.sum).map_err(|error| unreadable(&error))?;
-        let all = merged.changes();
-        Ok(vec![vault.put_file(owner, &all.bytes, all.count)?])
-    }
-
-    fn keep(&mut self, owner: &Owner, changes: Changes, error: &Error) {
-        warn!(%owner, %error, "no snapshot could be taken");
-        self.broken = changes.bytes.len() > UNWRITTEN_BYTES_MAX;
-        if self.broken {
-            error!(%owner, "no more snapshots until the service is started again: too much has changed since the last");
-        } else {
-            self.unwritten = changes;
         }
     }
 }

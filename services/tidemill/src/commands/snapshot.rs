@@ -89,7 +89,7 @@ fn verify(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Erro
     let vault = Vault::new(Workshop::open(global)?.store);
     let rows = rows(&vault, of, |owner, name| {
         let loaded = vault.load(owner, name)?;
-        loaded.merged().map_err(|source| snapshot::Error::State { position: name.position, source })?;
+        loaded.verify()?;
         Ok(loaded.manifest)
     })?;
     output.show(|| text(&rows), || rows.iter().map(value).collect())?;
@@ -141,7 +141,7 @@ fn restore(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Err
         let Some(state) = opened.task.state() else { continue };
         let loaded = vault.load(&owner, &name).map_err(failed)?;
         let from = loaded.restore(state).map_err(failed)?;
-        let (hash, entries) = (state.hash(), loaded.merged().map_or(0, |merged| merged.len()));
+        let (hash, entries) = (state.hash(), loaded.verify().map_err(failed)?.entries);
         if Some(hash) != loaded.manifest.sum() {
             let wanted = &loaded.manifest.sum;
             return Err(Error::Failed(format!(

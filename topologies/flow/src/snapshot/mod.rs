@@ -14,8 +14,8 @@ mod notes;
 
 pub use blob::{Blob, Header};
 pub(crate) use blob::{named, place, rows, taken};
-pub use merge::Merged;
-pub use notes::{Changes, Damaged, Entry, Notes, entries, entry_hash};
+pub use merge::{Merged, Merging, Run, Total};
+pub use notes::{Changes, Damaged, Entry, Notes, entries, entry_hash, sorted};
 
 use crate::names::Names;
 

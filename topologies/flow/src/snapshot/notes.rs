@@ -144,7 +144,22 @@ pub fn entries(bytes: &[u8]) -> impl Iterator<Item = Result<Entry<'_>, Damaged>>
     })
 }
 
-fn read<'a>(bytes: &'a [u8], at: &mut usize) -> Result<Entry<'a>, Damaged> {
+/// Each entry as it was left, by part and key: what a run of [`Merging`](super::Merging) has.
+pub fn sorted(bytes: &[u8]) -> Result<Vec<Entry<'_>>, Damaged> {
+    let mut sorted = entries(bytes).collect::<Result<Vec<_>, _>>()?;
+    sorted.sort_by(|left, right| (left.part, left.key).cmp(&(right.part, right.key)));
+    sorted.dedup_by(|later, earlier| {
+        let is_same = (later.part, later.key) == (earlier.part, earlier.key);
+        if is_same {
+            *earlier = *later;
+        }
+        is_same
+    });
+    Ok(sorted)
+}
+
+/// The entry that begins at a place; the place moves behind it.
+pub(super) fn read<'a>(bytes: &'a [u8], at: &mut usize) -> Result<Entry<'a>, Damaged> {
     let part = take(bytes, at, 1)?[0];
     let length = read_varint(bytes, at)?;
     let key = take(bytes, at, length)?;

@@ -78,7 +78,7 @@ fn run(group: &Group, ops: &[Op], batch: usize, in_memory: Option<usize>, restar
             let mut merged = Merged::default();
             saved.iter().for_each(|bytes| merged.add(bytes).unwrap());
             let mut again = limited(group, 5, in_memory);
-            merged.iter().for_each(|entry| again.load(entry.key, entry.value.unwrap()).unwrap());
+            merged.each(|entry| again.load(entry.key, entry.value.unwrap()).unwrap()).unwrap();
             again.set_clocks(&engine.clocks());
             again.set_evicted(engine.evicted());
             again.track();

@@ -121,7 +121,7 @@ impl Saved {
         self.changes.iter().for_each(|changes| merged.add(&changes.bytes).unwrap());
         merged.verify(*hash).unwrap();
         let mut restored = limited(group, 7, in_memory);
-        merged.iter().for_each(|entry| restored.load(entry.key, entry.value.unwrap()).unwrap());
+        merged.each(|entry| restored.load(entry.key, entry.value.unwrap()).unwrap()).unwrap();
         restored.set_clocks(clocks);
         assert_eq!((restored.digest(), restored.hash()), (digest.clone(), *hash));
         self.open = None;
