@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// A control item: the complete control state of a log's tasks, effective from its position on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fence {
     /// Number of the control state; lower or equal ones than that in force are ignored.
     pub number: i64,

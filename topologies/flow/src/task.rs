@@ -78,12 +78,17 @@ impl<P: Processor> LogTask<P> {
 
     fn write(&mut self, outbox: Outbox, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
         let names = self.reader.names().clone();
-        for (place, draft) in outbox.drafts {
-            let Some(Some(Sink::Log(writer))) = self.sinks.get_mut(usize::from(place.topic)) else {
-                return Err(undeclared(&names, place.topic));
+        let mut drafts = outbox.drafts;
+        // All records of a log at once; the sort is stable, so that those of a partition stay in order.
+        drafts.sort_by_key(|(place, _)| place.topic);
+        while let Some(topic) = drafts.first().map(|(place, _)| place.topic) {
+            let rest = drafts.split_off(drafts.partition_point(|(place, _)| place.topic == topic));
+            let (places, drafts_of): (Vec<_>, Vec<_>) = std::mem::replace(&mut drafts, rest).into_iter().unzip();
+            let Some(Some(Sink::Log(writer))) = self.sinks.get_mut(usize::from(topic)) else {
+                return Err(undeclared(&names, topic));
             };
-            let value = writer.encode(draft)?;
-            out.push(log_record(&names, place, value));
+            let values = writer.encode_all(drafts_of)?;
+            out.extend(places.into_iter().zip(values).map(|(place, value)| log_record(&names, place, value)));
         }
         for rows in outbox.public {
             let Some(Some(Sink::Public(encoder))) = self.sinks.get_mut(usize::from(rows.topic)) else {

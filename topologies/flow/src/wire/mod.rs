@@ -2,10 +2,14 @@
 //! perhaps a fence, laid out by `schemas::log::log_schema`.
 
 mod read;
+mod rows;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use read::{LogReader, Raw};
-pub use write::{Draft, LogWriter, Origin, Rows};
+pub use rows::{Draft, Origin, Rows};
+pub use write::LogWriter;
 
 use crate::names::Place;
 

@@ -1,83 +1,25 @@
-//! Encoding items, marks and fences as one record of an internal log.
+//! Encoding items, marks and fences as records of an internal log.
+//!
+//! What a task writes to one log at once is one batch with a row per record: the cost of a batch is that of many items,
+//! and with many target partitions a record has few.
 
+use super::rows::{Draft, Rows};
 use super::{Error, Mark};
 use crate::items::{Fence, Parent};
-use crate::names::{Names, Place};
-use crate::reader::Trigger;
+use crate::names::Names;
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, StringBuilder,
-    StructArray, TimestampMicrosecondArray, new_null_array,
+    Array, ArrayRef, BinaryBuilder, Int32Array, Int64Array, Int64Builder, ListArray, RecordBatch, StringArray,
+    StringBuilder, StructArray, TimestampMicrosecondArray, new_null_array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, SchemaRef};
 use bytes::Bytes;
 use schemas::codec::Encoder;
 use std::sync::Arc;
 
-/// Items being laid out for one record: the envelope by value, the parts as finished columns.
-#[derive(Debug, Default)]
-pub struct Rows {
-    parent: Vec<i32>,
-    trigger_offset: Vec<i64>,
-    trigger_item: Vec<i32>,
-    index: Vec<i32>,
-    origin_topic: Vec<u16>,
-    origin_partition: Vec<i32>,
-    origin_offset: Vec<i64>,
-    time_us: Vec<i64>,
-    id: StringBuilder,
-    key: StringBuilder,
-    /// Parts by field name (`event`, `features`, `label`, `prediction`); an absent part is null in every row.
-    pub parts: Vec<(&'static str, ArrayRef)>,
-}
-
-/// Where an event came from: source topic, partition and offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Origin {
-    /// Partition of the source topic.
-    pub place: Place,
-    /// Offset there.
-    pub offset: i64,
-}
-
-impl Rows {
-    /// Appends an item's envelope; the parts must get a row each, too.
-    pub fn push(&mut self, parent: i32, trigger: Trigger, origin: Origin, time_us: i64, id: &str, key: &str) {
-        self.parent.push(parent);
-        self.trigger_offset.push(trigger.offset);
-        self.trigger_item.push(trigger.item);
-        self.index.push(trigger.index);
-        self.origin_topic.push(origin.place.topic);
-        self.origin_partition.push(i32::from(origin.place.partition));
-        self.origin_offset.push(origin.offset);
-        self.time_us.push(time_us);
-        self.id.append_value(id);
-        self.key.append_value(key);
-    }
-
-    /// How many items were pushed.
-    pub fn len(&self) -> usize {
-        self.parent.len()
-    }
-
-    /// Whether none was pushed.
-    pub fn is_empty(&self) -> bool {
-        self.parent.is_empty()
-    }
-}
-
-/// One record to be.
-#[derive(Debug, Default)]
-pub struct Draft {
-    /// Parents that items point at by index.
-    pub parents: Vec<Parent>,
-    /// The items.
-    pub rows: Rows,
-    /// Marks, applied after the items.
-    pub marks: Vec<Mark>,
-    /// A fence; a record with one has no items.
-    pub fence: Option<Fence>,
-}
+/// Most records encoded as one batch: texts of a batch have their offsets in 31 bits, and a record has a megabyte at most.
+const TOGETHER_MAX: usize = 1_024;
 
 /// Encodes drafts for one log.
 pub struct LogWriter {
@@ -106,27 +48,42 @@ impl LogWriter {
 
     /// Encodes one record, framed with the schema id.
     pub fn encode(&mut self, draft: Draft) -> Result<Bytes, Error> {
-        let Draft { parents, rows, marks, fence } = draft;
-        let mut topics: Vec<u16> = Vec::new();
-        let sources = rows.origin_topic.iter().map(|topic| index_of(&mut topics, *topic)).collect::<Vec<_>>();
-        let items = self.items(rows, sources)?;
-        let columns = vec![
-            self.list(0, strings(topics.iter().map(|topic| &**self.names.topic(*topic)))),
-            self.list(1, self.parents(&parents)?),
-            self.list(2, Arc::new(items)),
-            self.list(3, self.marks(&marks)?),
-            self.fence(fence)?,
-        ];
-        let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
-        let rows = self.encoder.encode(&batch)?;
-        Ok(rows.iter().next().unwrap_or_default())
+        Ok(self.encode_all(vec![draft])?.pop().unwrap_or_default())
     }
 
-    fn items(&self, rows: Rows, sources: Vec<i32>) -> Result<StructArray, Error> {
+    /// Encodes records, each framed with the schema id.
+    pub fn encode_all(&mut self, mut drafts: Vec<Draft>) -> Result<Vec<Bytes>, Error> {
+        let mut records = Vec::with_capacity(drafts.len());
+        while !drafts.is_empty() {
+            let rest = drafts.split_off(drafts.len().min(TOGETHER_MAX));
+            let batch = self.batch(std::mem::replace(&mut drafts, rest))?;
+            records.extend(self.encoder.encode(&batch)?.iter());
+        }
+        Ok(records)
+    }
+
+    fn batch(&self, drafts: Vec<Draft>) -> Result<RecordBatch, Error> {
+        let mut all = Columns::default();
+        for draft in drafts {
+            all.push(draft)?;
+        }
+        let Columns { topics, parents, items, marks, fences, .. } = &mut all;
+        let (topics, parents) = (std::mem::take(topics), std::mem::take(parents));
+        let (items, marks, fences) = (std::mem::take(items), std::mem::take(marks), std::mem::take(fences));
+        let columns = vec![
+            self.list(0, topics.ends, strings(topics.values.iter().map(|topic| &**self.names.topic(*topic)))),
+            self.list(1, parents.ends, self.parents(&parents.values)?),
+            self.list(2, items, Arc::new(self.items(all)?)),
+            self.list(3, marks.ends, self.marks(&marks.values)?),
+            self.fences(fences)?,
+        ];
+        Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
+    }
+
+    fn items(&self, all: Columns) -> Result<StructArray, Error> {
         let (_, item) = child(&self.schema, 2);
         let fields = struct_fields(item.data_type());
-        let len = rows.len();
-        let Rows { mut id, mut key, parts, .. } = rows;
+        let Columns { mut rows, sources, parts, .. } = all;
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(Int32Array::from(rows.parent)),
             Arc::new(Int64Array::from(rows.trigger_offset)),
@@ -136,22 +93,18 @@ impl LogWriter {
             Arc::new(Int32Array::from(rows.origin_partition)),
             Arc::new(Int64Array::from(rows.origin_offset)),
             times(&fields[7], rows.time_us),
-            Arc::new(id.finish()),
-            Arc::new(key.finish()),
+            Arc::new(rows.id.finish()),
+            Arc::new(rows.key.finish()),
         ];
         for field in &fields[columns.len()..] {
-            let part = parts.iter().find(|(name, _)| name == field.name());
-            columns.push(match part {
-                Some((_, array)) => refit(array, field),
-                None => new_null_array(field.data_type(), len),
-            });
+            columns.push(part(field, &parts)?);
         }
         Ok(StructArray::try_new(fields.clone(), columns, None)?)
     }
 
-    fn list(&self, column: usize, values: ArrayRef) -> ArrayRef {
+    fn list(&self, column: usize, ends: Vec<i32>, values: ArrayRef) -> ArrayRef {
         let (_, field) = child(&self.schema, column);
-        let offsets = OffsetBuffer::new(vec![0, values.len() as i32].into());
+        let offsets = OffsetBuffer::new(ends.into());
         Arc::new(ListArray::new(field.clone(), offsets, values, None))
     }
 
@@ -177,16 +130,114 @@ impl LogWriter {
         Ok(Arc::new(StructArray::try_new(fields.clone(), columns, None)?))
     }
 
-    fn fence(&self, fence: Option<Fence>) -> Result<ArrayRef, Error> {
+    fn fences(&self, fences: Vec<Option<Fence>>) -> Result<ArrayRef, Error> {
         let field = self.schema.field(4);
-        let Some(fence) = fence else { return Ok(new_null_array(field.data_type(), 1)) };
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(Int64Array::from(vec![fence.number])),
-            Arc::new(StringArray::from(vec![fence.state])),
-            Arc::new(BinaryArray::from(vec![&fence.signature[..]])),
-        ];
-        let fields = struct_fields(field.data_type()).clone();
-        Ok(Arc::new(StructArray::try_new(fields, columns, Some(NullBuffer::new_valid(1)))?))
+        if fences.iter().all(Option::is_none) {
+            return Ok(new_null_array(field.data_type(), fences.len()));
+        }
+        let valid: NullBuffer = fences.iter().map(Option::is_some).collect::<Vec<_>>().into();
+        let (mut numbers, mut states, mut signatures) =
+            (Int64Builder::new(), StringBuilder::new(), BinaryBuilder::new());
+        for fence in fences {
+            let fence = fence.unwrap_or_default();
+            numbers.append_value(fence.number);
+            states.append_value(fence.state);
+            signatures.append_value(fence.signature);
+        }
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(numbers.finish()), Arc::new(states.finish()), Arc::new(signatures.finish())];
+        Ok(Arc::new(StructArray::try_new(struct_fields(field.data_type()).clone(), columns, Some(valid))?))
+    }
+}
+
+/// A list per record: all values, and where each list ends.
+struct Lists<T> {
+    values: Vec<T>,
+    ends: Vec<i32>,
+}
+
+impl<T> Default for Lists<T> {
+    fn default() -> Self {
+        Lists { values: Vec::new(), ends: vec![0] }
+    }
+}
+
+impl<T> Lists<T> {
+    fn push(&mut self, mut list: Vec<T>) {
+        self.values.append(&mut list);
+        self.ends.push(self.values.len() as i32);
+    }
+}
+
+/// The columns of several records.
+struct Columns {
+    topics: Lists<u16>,
+    parents: Lists<Parent>,
+    rows: Rows,
+    /// Per item its source among the record's topics.
+    sources: Vec<i32>,
+    /// Per record how many items it has, and its parts.
+    parts: Vec<(usize, Vec<(&'static str, ArrayRef)>)>,
+    /// Where each record's items end.
+    items: Vec<i32>,
+    marks: Lists<Mark>,
+    fences: Vec<Option<Fence>>,
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Columns {
+            topics: Lists::default(),
+            parents: Lists::default(),
+            rows: Rows::default(),
+            sources: Vec::new(),
+            parts: Vec::new(),
+            items: vec![0],
+            marks: Lists::default(),
+            fences: Vec::new(),
+        }
+    }
+}
+
+impl Columns {
+    fn push(&mut self, draft: Draft) -> Result<(), Error> {
+        let Draft { parents, mut rows, marks, fence } = draft;
+        let mut topics: Vec<u16> = Vec::new();
+        self.sources.extend(rows.origin_topic.iter().map(|topic| index_of(&mut topics, *topic)));
+        self.topics.push(topics);
+        self.parents.push(parents);
+        self.parts.push((rows.len(), std::mem::take(&mut rows.parts)));
+        match self.rows.is_empty() {
+            true => self.rows = rows,
+            false => self.rows.append(rows)?,
+        }
+        self.items.push(self.rows.len() as i32);
+        self.marks.push(marks);
+        self.fences.push(fence);
+        Ok(())
+    }
+}
+
+/// One part's column over all records; null where a record's items do not have it.
+fn part(field: &FieldRef, records: &[(usize, Vec<(&'static str, ArrayRef)>)]) -> Result<ArrayRef, Error> {
+    let find = |parts: &[(&'static str, ArrayRef)]| {
+        parts.iter().find(|(name, _)| name == field.name()).map(|(_, array)| array.clone())
+    };
+    let with_items: Vec<_> =
+        records.iter().filter(|(len, _)| *len > 0).map(|(len, parts)| (*len, find(parts))).collect();
+    if with_items.iter().all(|(_, found)| found.is_none()) {
+        return Ok(new_null_array(field.data_type(), with_items.iter().map(|(len, _)| len).sum()));
+    }
+    let columns: Vec<ArrayRef> = with_items
+        .iter()
+        .map(|(len, found)| match found {
+            Some(array) => refit(array, field),
+            None => new_null_array(field.data_type(), *len),
+        })
+        .collect();
+    match &columns[..] {
+        [only] => Ok(only.clone()),
+        several => Ok(concat(&several.iter().map(|column| &**column).collect::<Vec<_>>())?),
     }
 }
 
