@@ -3,6 +3,7 @@
 //! Every code has a row in `schemas/rejects.md` that says what causes it and what to do; a test compares both ways.
 
 mod headers;
+mod help;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -82,6 +83,8 @@ codes! {
     RuleError => "RULE_ERROR",
     /// The label is null, not a number, or outside the target's values.
     LabelInvalid => "LABEL_INVALID",
+    /// A record in a topic of retries does not say which dead letter it was.
+    RetryInvalid => "RETRY_INVALID",
     /// What the record became is larger than the target topic accepts.
     OutputTooLarge => "OUTPUT_TOO_LARGE",
 }

@@ -102,7 +102,7 @@ fn every_topic_file_says_what_the_topic_is() {
         }
         assert!(!file.producers.is_empty() && !file.consumers.is_empty(), "{path}");
         assert!(file.consumers.contains(&"archiver".to_owned()) || file.kind == "progress", "{path}: not archived");
-        let passed_on = ["dlq", "late", "log", "sketches"].contains(&file.kind.as_str());
+        let passed_on = ["dlq", "retry", "late", "log", "sketches"].contains(&file.kind.as_str());
         assert_eq!(file.compatibility == Compatibility::None, passed_on, "{path}");
         assert!(file.topic.contains(&file.kind), "{path}: kind {} is not in the name", file.kind);
         assert!(file.what.len() > 30 && (1..=256).contains(&file.partitions), "{path}");

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::store::{self, Store};
 
-pub use kinds::{BUCKET_OFFSETS, FenceOutcome, Verdict, bucket};
+pub use kinds::{BUCKET_OFFSETS, FenceOutcome, Retry, Verdict, bucket};
 
 /// Decisions kept in memory, at most. They never change, so forgetting one costs only a look-up.
 pub const CACHED_MAX: usize = 65_536;

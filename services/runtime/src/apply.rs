@@ -4,7 +4,7 @@
 use crate::context::{Context, Error};
 use crate::log::{self, Input, Publish, SessionOptions, TopicPartition};
 use flow::fence::{Control, ParentLog};
-use flow::plan::Kind;
+use flow::plan::{Kind, Names, Topic};
 use flow::wire::Draft;
 use schemas::registry::value_subject;
 use std::thread;
@@ -20,7 +20,7 @@ const LEADER_TRIES_MAX: u32 = 100;
 pub struct Applied {
     /// Topics that did not exist.
     pub topics: Vec<String>,
-    /// Topics that had fewer partitions: sources, with those for their dead letters and late records.
+    /// Topics that had fewer partitions: sources, with those for their dead letters, retries and late records.
     pub grown: Vec<String>,
     /// Subjects registered, with the id of their schema.
     pub schemas: Vec<(String, u32)>,
@@ -36,8 +36,8 @@ pub fn apply(context: &Context) -> Result<Applied, Error> {
     let existing = context.log.topics()?;
     let specs = context.topic_specs();
     applied.topics.extend(specs.iter().map(|spec| spec.name.clone()).filter(|name| !existing.contains(name)));
-    for topic in context.plan.topics.iter().filter(|topic| matches!(topic.kind, Kind::Source | Kind::Dlq | Kind::Late))
-    {
+    let of_sources = |topic: &&Topic| matches!(topic.kind, Kind::Source | Kind::Dlq | Kind::Retry | Kind::Late);
+    for topic in context.plan.topics.iter().filter(of_sources) {
         let wanted = topic.partitions.cast_signed();
         if context.log.partitions(&topic.name)?.is_some_and(|found| found < wanted) {
             context.log.add_partitions(&topic.name, wanted)?;
@@ -115,6 +115,9 @@ pub fn parents(context: &Context, log: &str) -> Result<Vec<ParentLog>, Error> {
             found.push(parent(labels, true)?);
         }
         found.push(parent(&names.features_log, false)?);
+        for source in names.sources() {
+            found.push(parent(&Names::retries(source), false)?);
+        }
         return Ok(found);
     }
     let at = names.entity_logs.iter().position(|name| name == log).unwrap_or(names.entity_logs.len());
@@ -122,6 +125,10 @@ pub fn parents(context: &Context, log: &str) -> Result<Vec<ParentLog>, Error> {
     let mut found = vec![parent(before, true)?];
     if context.plan.stages.get(at).is_some_and(|stage| stage.label_derived) {
         found.push(parent(&names.journal_log, true)?);
+    }
+    if at == 0 {
+        // What is retried is old: a partition of retries promises nothing, and nobody waits for it.
+        found.push(parent(&Names::retries(&names.events), false)?);
     }
     Ok(found)
 }

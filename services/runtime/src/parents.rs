@@ -59,13 +59,18 @@ pub fn announce(context: &Context, decisions: &Decisions) -> Result<Vec<(String,
     Ok(written)
 }
 
-/// How many partitions of a source all logs know as parents; the plan's where nothing was ever announced.
+/// How many partitions of a source, or of its retries, all logs know as parents; the plan's where nothing was ever
+/// announced.
 pub fn announced(context: &Context, decisions: &Decisions, source: &str) -> Result<u32, Error> {
     let mut least = None::<u32>;
     for log in written_by_validators(context) {
         let Some(parents) = (History { context, decisions, log }).announced()? else { continue };
-        if let Some(parent) = parents.iter().find(|parent| parent.log == source) {
-            let partitions = u32::from(parent.partitions);
+        let known = parents.iter().find(|parent| parent.log == source);
+        // A topic of retries is new to a log that is older than it. What is no event goes to the journal only.
+        let names = &context.plan.names;
+        let goes = |of: &&String| **of == names.events || *log == *names.journal_log;
+        let unknown = names.retried(source).filter(goes).map(|_| 0);
+        if let Some(partitions) = known.map(|parent| u32::from(parent.partitions)).or(unknown) {
             least = Some(least.map_or(partitions, |least| least.min(partitions)));
         }
     }

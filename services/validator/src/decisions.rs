@@ -9,7 +9,7 @@ use runtime::patience::{Patience, Stopped};
 use schemas::reject::{Code, Reject};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use validation::{RuleSet, Verdict, Verdicts};
+use validation::{Retried, RuleSet, Verdict, Verdicts};
 
 /// Longest detail of a recorded verdict; the rest is cut at a character's edge.
 const DETAIL_CHARS_MAX: usize = 1_000;
@@ -87,6 +87,22 @@ impl Verdicts for Recorded {
         }
         let offset = bucket * BUCKET_OFFSETS;
         self.ask(|| self.decisions.rule_version(topic, i32::from(partition), offset, proposal))
+    }
+
+    fn retry(
+        &self,
+        topic: &str,
+        partition: u16,
+        offset: i64,
+        attempt: u32,
+        proposal: Retried,
+    ) -> Result<Retried, Stop> {
+        if made(Flaw::RetryUnrecorded) {
+            return Ok(proposal);
+        }
+        let proposal = decisions::Retry { offset: proposal.offset, rules: proposal.rules };
+        let decided = self.ask(|| self.decisions.retry(topic, i32::from(partition), offset, attempt, &proposal))?;
+        Ok(Retried { offset: decided.offset, rules: decided.rules })
     }
 
     fn rule_set(&self, topic: &str, version: &str) -> Result<Option<String>, Stop> {

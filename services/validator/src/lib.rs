@@ -7,6 +7,7 @@ mod progress;
 mod published;
 mod quiet;
 mod repair;
+pub mod retry;
 mod service;
 mod shared;
 #[cfg(test)]

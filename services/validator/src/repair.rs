@@ -13,8 +13,11 @@ use crate::{Error, Options, ValidatorService};
 pub fn fresh(context: &Context, decisions: &Decisions, tps: &[TopicPartition]) -> Result<Vec<TaskState>, Error> {
     let service = ValidatorService::new(context.clone(), decisions.clone(), Options::new(&context.pipeline))?;
     let state = |tp: &TopicPartition| -> Result<TaskState, Error> {
-        let validator = service.validator(tp).map_err(shell::Error::from)?;
-        Ok(serde_json::from_str(&validator.metadata()).unwrap_or_default())
+        let metadata = match service.retrier(tp).map_err(shell::Error::from)? {
+            Some(retrier) => retrier.metadata(),
+            None => service.validator(tp).map_err(shell::Error::from)?.metadata(),
+        };
+        Ok(serde_json::from_str(&metadata).unwrap_or_default())
     };
     tps.iter().map(state).collect()
 }

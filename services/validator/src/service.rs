@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flow::names::Place;
-use flow::plan::Service as Role;
+use flow::plan::{Names, Service as Role};
 use flow::processor::Stop;
 use flow::wire::LogWriter;
 use registry::decisions::Decisions;
@@ -19,7 +19,7 @@ use runtime::shell::{self, Opened, Restore, Service, Slot};
 use serde_json::Value;
 use tracing::warn;
 use validation::breaker::Breaker;
-use validation::{RuleSet, Rulebook, Source, Target, Validator, Wiring};
+use validation::{Retrier, RuleSet, Rulebook, Source, Target, Validator, Verdicts, Wiring};
 
 use crate::decisions::Recorded;
 use crate::progress::{Progress, Report};
@@ -31,7 +31,7 @@ use crate::{Error, Options};
 const ANNOUNCED_LOOK: Duration = Duration::from_secs(1);
 
 /// A log that validators write.
-struct Written {
+pub(crate) struct Written {
     number: u16,
     partitions: u16,
     layout: Value,
@@ -59,6 +59,10 @@ pub struct ValidatorService {
     progress: Progress,
     /// Source partitions that the logs know as parents.
     all: Vec<TopicPartition>,
+    /// Partitions of retries that they know.
+    retries: Vec<TopicPartition>,
+    /// Those of them that wait for a reader.
+    held_back: BTreeSet<TopicPartition>,
     /// Others that were given to us; each is said once.
     waiting: BTreeSet<TopicPartition>,
     /// When the registry was asked for them.
@@ -70,7 +74,8 @@ pub struct ValidatorService {
 /// How the shell is to run this service.
 pub(crate) fn shell_options(context: &Context, options: &Options) -> Result<shell::Options, Error> {
     let (plan, name) = (&context.plan, validation::dead::SERVICE);
-    let topics = plan.names.sources().cloned().collect();
+    let retries = plan.names.sources().map(|source| Names::retries(source));
+    let topics = plan.names.sources().cloned().chain(retries).collect();
     Ok(shell::Options {
         durable: options.durable,
         ledger: Some(LedgerTarget::of(context)?),
@@ -102,7 +107,9 @@ impl ValidatorService {
         let (entity, journal) = (plan.names.first_log(), &plan.names.journal_log);
         let (entity, journal) = (written(&context, entity)?, written(&context, journal)?);
         Ok(ValidatorService {
-            all: announced(&context, &decisions)?,
+            all: announced(&context, &decisions, context.plan.names.sources().cloned())?,
+            retries: announced(&context, &decisions, retries(&context))?,
+            held_back: BTreeSet::new(),
             waiting: BTreeSet::new(),
             asked: None,
             decisions,
@@ -119,34 +126,69 @@ impl ValidatorService {
     }
 
     pub(crate) fn validator(&self, tp: &TopicPartition) -> Result<Validator, Stop> {
-        let unknown = || Stop::Other(format!("{tp} is no partition of this pipeline's sources"));
-        let book = self.books.iter().find(|book| **book.source().topic() == *tp.topic).ok_or_else(unknown)?;
+        let book = self.book(tp, &tp.topic)?;
+        let wiring = self.wiring(tp, self.verdicts.clone())?;
+        Validator::new(book, wiring).map_err(|error| Stop::Other(error.to_string()))
+    }
+
+    /// The task of a partition of retries, none for one of a source.
+    pub(crate) fn retrier(&self, tp: &TopicPartition) -> Result<Option<Retrier>, Stop> {
+        self.retrier_with(tp, self.verdicts.clone())
+    }
+
+    pub(crate) fn retrier_with(
+        &self,
+        tp: &TopicPartition,
+        verdicts: Arc<dyn Verdicts>,
+    ) -> Result<Option<Retrier>, Stop> {
+        let Some(source) = self.context.plan.names.retried(&tp.topic) else { return Ok(None) };
+        let retrier = Retrier::new(self.book(tp, source)?, self.wiring(tp, verdicts)?);
+        retrier.map(Some).map_err(|error| Stop::Other(error.to_string()))
+    }
+
+    fn book(&self, tp: &TopicPartition, source: &str) -> Result<Arc<Rulebook>, Stop> {
+        let found = self.books.iter().find(|book| **book.source().topic() == *source);
+        found.cloned().ok_or_else(|| unknown(tp))
+    }
+
+    fn wiring(&self, tp: &TopicPartition, verdicts: Arc<dyn Verdicts>) -> Result<Wiring, Stop> {
+        let unknown = || unknown(tp);
         let topic = self.context.names.number(&tp.topic).ok_or_else(unknown)?;
         let partition = u16::try_from(tp.partition).map_err(|_| unknown())?;
-        let wiring = Wiring {
+        Ok(Wiring {
             names: self.context.names.clone(),
             own: Place { topic, partition },
             entity: Some(self.target(&self.entity)?),
             journal: self.target(&self.journal)?,
             schemas: self.context.schema_source(),
-            verdicts: self.verdicts.clone(),
+            verdicts,
             breaker: Breaker::new(self.options.dead_letters_max),
-        };
-        Validator::new(book.clone(), wiring).map_err(|error| Stop::Other(error.to_string()))
+        })
     }
 
     fn target(&self, log: &Written) -> Result<Target, Stop> {
-        let writer = LogWriter::new(&log.schema, log.id, self.context.names.clone())?;
-        let target = Target::new(log.number, log.partitions, writer);
-        Ok(target.splicing(&log.layout, &self.context.pipeline.events.schema.json, log.id))
+        target(&self.context, log)
     }
 }
 
-/// The source partitions that all logs know as parents.
-fn announced(context: &Context, decisions: &Decisions) -> Result<Vec<TopicPartition>, parents::Error> {
+fn unknown(tp: &TopicPartition) -> Stop {
+    Stop::Other(format!("{tp} is no partition of this pipeline's sources"))
+}
+
+/// The topics of retries.
+fn retries(context: &Context) -> impl Iterator<Item = String> {
+    context.plan.names.sources().map(|source| Names::retries(source))
+}
+
+/// The partitions of these topics that all logs know as parents.
+fn announced(
+    context: &Context,
+    decisions: &Decisions,
+    topics: impl Iterator<Item = String>,
+) -> Result<Vec<TopicPartition>, parents::Error> {
     let mut all = Vec::new();
-    for source in context.plan.names.sources() {
-        let partitions = parents::announced(context, decisions, source)?.cast_signed();
+    for source in topics {
+        let partitions = parents::announced(context, decisions, &source)?.cast_signed();
         let source: Arc<str> = source.as_str().into();
         all.extend((0..partitions).map(|partition| TopicPartition::new(source.clone(), partition)));
     }
@@ -158,14 +200,17 @@ impl Service for ValidatorService {
     fn accepts(&mut self, tp: &TopicPartition) -> Result<bool, Stop> {
         let now = self.options.clock.now();
         let is_due = self.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= ANNOUNCED_LOOK);
-        if !self.all.contains(tp) && is_due {
+        let is_known = |service: &Self| service.all.contains(tp) || service.retries.contains(tp);
+        if !is_known(self) && is_due {
             self.asked = Some(now);
-            match announced(&self.context, &self.decisions) {
-                Ok(all) => self.all = all,
+            let (context, decisions) = (&self.context, &self.decisions);
+            let all = announced(context, decisions, context.plan.names.sources().cloned());
+            match all.and_then(|all| Ok((all, announced(context, decisions, retries(context))?))) {
+                Ok(known) => (self.all, self.retries) = known,
                 Err(error) => warn!(%error, "whether new source partitions may be read is asked again"),
             }
         }
-        let is_known = self.all.contains(tp);
+        let is_known = is_known(self);
         if !is_known && self.waiting.insert(tp.clone()) {
             warn!(%tp, "a new partition of a source waits for `tidemill apply`");
         }
@@ -173,11 +218,15 @@ impl Service for ValidatorService {
     }
 
     fn open(&mut self, tp: &TopicPartition, committed: Option<&Committed>) -> Result<Opened, Stop> {
-        let mut validator = self.validator(tp)?;
-        if let Some(committed) = committed.filter(|committed| !committed.metadata.is_empty()) {
-            let refused = |error| Stop::Other(format!("{tp}: {error}"));
-            validator.restore(&committed.metadata).map_err(refused)?;
+        let saved = committed.filter(|committed| !committed.metadata.is_empty());
+        let refused = |error| Stop::Other(format!("{tp}: {error}"));
+        if let Some(mut retrier) = self.retrier(tp)? {
+            saved.map_or(Ok(()), |committed| retrier.restore(&committed.metadata)).map_err(refused)?;
+            self.held_back.remove(tp);
+            return Ok(Opened { task: Box::new(retrier), restore: Restore::Metadata });
         }
+        let mut validator = self.validator(tp)?;
+        saved.map_or(Ok(()), |committed| validator.restore(&committed.metadata)).map_err(refused)?;
         let task = Shared::new(validator);
         let next = committed.map_or(0, |committed| committed.offset);
         let own = Own {
@@ -196,9 +245,15 @@ impl Service for ValidatorService {
     }
 }
 
-fn written(context: &Context, name: &str) -> Result<Written, Error> {
+pub(crate) fn written(context: &Context, name: &str) -> Result<Written, Error> {
     let (number, topic) = (context.number(name)?, context.topic(name)?);
     let (id, schema) = (context.own_schema_id(name)?, context.schema(name)?);
     let layout = topic.schema.clone().unwrap_or_default();
     Ok(Written { number, partitions: topic.partitions as u16, layout, schema, id })
+}
+
+pub(crate) fn target(context: &Context, log: &Written) -> Result<Target, Stop> {
+    let writer = LogWriter::new(&log.schema, log.id, context.names.clone())?;
+    let target = Target::new(log.number, log.partitions, writer);
+    Ok(target.splicing(&log.layout, &context.pipeline.events.schema.json, log.id))
 }

@@ -96,6 +96,8 @@ bugs! {
         "the first verdict is final", [STOPS_AT_DIVERGENCE, ONE_END];
     a_rejected_record_without_its_dead_letter: "arrival", [LateSchema], code[DeadLetterDropped],
         "every record has one end", [ONE_END, UNCOUNTED];
+    a_retry_that_nobody_recorded: "arrival", [LateSchema, Retries], code[RetryUnrecorded],
+        "a dead letter is accepted once", [ONE_END];
     rules_that_nobody_recorded: "arrival", [NewRules], code[RulesUnrecorded],
         "whoever opens a bucket fixes its rules", [STOPS_AT_DIVERGENCE, PEACE];
     a_fence_that_nobody_recorded: "arrival", [Promotions], code[FenceUnrecorded],

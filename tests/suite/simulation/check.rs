@@ -5,6 +5,7 @@ use super::contents::{Contents, Output, Readers, partitions, recomputed, records
 use super::ledger;
 use super::pipeline::{self, LATER};
 use super::plot::{INPUTS, Plot, Theme};
+use super::retries;
 use super::schemas::Remembering;
 use flow::fence::ModelRef;
 use flow::flaw::{self, Flaw};
@@ -98,6 +99,9 @@ impl Reference {
         if cluster.shared.plot.has(Theme::LateSchema) {
             one_end(&cluster, &contents)?;
         }
+        if cluster.shared.plot.has(Theme::Retries) {
+            retries::verify(&cluster, &contents)?;
+        }
         if cluster.shared.plot.has(Theme::Ledger) {
             ledger::verify(&cluster)?;
         }
@@ -152,7 +156,11 @@ fn one_end(cluster: &Cluster, contents: &Contents) -> Result<(), String> {
         let first = contents.iter().filter(|((tp, _), _)| *tp.topic == *names.first_log());
         first.flat_map(|(_, entries)| entries).any(|entry| entry.id == *id)
     };
-    let (dead, late) = (later(&Names::dead_letters(&names.events))?, later(&Names::late(&names.events))?);
+    let (mut dead, late) = (later(&Names::dead_letters(&names.events))?, later(&Names::late(&names.events))?);
+    if cluster.shared.plot.has(Theme::Retries) {
+        // All of them were retried in the end, when the schema was known.
+        dead.clear();
+    }
     for id in later(&names.events)? {
         let ends = [accepted(&id), dead.contains(&id), late.contains(&id)];
         if ends.iter().filter(|end| **end).count() != 1 {

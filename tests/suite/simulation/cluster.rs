@@ -6,6 +6,7 @@ use super::exact::Exact;
 use super::pipeline;
 use super::plot::{Plot, Theme};
 use super::process::{Kind, Process, Role, Stepped};
+use super::retries;
 use super::schemas::Learning;
 use super::sessions::Bug;
 use flow::fence::ModelRef;
@@ -105,7 +106,8 @@ impl Cluster {
         let process = &mut self.processes[at];
         let kind = &self.kinds[process.kind];
         // Rules are for buckets that nobody opened; here every partition has but one.
-        let mut opened = self.committed.iter().filter(|((kind, _), _)| *kind == 0).peekable();
+        let is_source = |tp: &TopicPartition| self.context.plan.names.sources().any(|source| *source == *tp.topic);
+        let mut opened = self.committed.iter().filter(|((kind, tp), _)| *kind == 0 && is_source(tp)).peekable();
         let is_later = opened.peek().is_some() && opened.all(|(_, offset)| *offset > 0);
         let later =
             self.later.as_ref().filter(|_| is_later && kind.role == Role::Validator && salts[0].is_multiple_of(2));
@@ -124,6 +126,29 @@ impl Cluster {
     fn crash(&mut self, at: usize) {
         self.processes[at].log.crash_after(0);
         self.processes[at] = Process::new(self.processes[at].kind, self.log.process());
+    }
+
+    /// Somebody retries some letter, perhaps twice, whatever became of it before.
+    fn retry_some(&mut self) -> Result<(), String> {
+        let letters = retries::letters(self)?;
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let (letter, twice) = (&letters[self.random.below(letters.len())], self.random.percent(30));
+        for _ in 0..=usize::from(twice) {
+            self.publisher.publish(letter.retry.clone()).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Everything that can be accepted by now and that nobody has retried, is. Answers how much that was.
+    fn retry_open(&mut self) -> Result<usize, String> {
+        let open = retries::open(self)?;
+        for letter in &open {
+            self.publisher.publish(letter.retry.clone()).map_err(|error| error.to_string())?;
+        }
+        self.publisher.flush().map_err(|error| error.to_string())?;
+        Ok(open.len())
     }
 
     fn publish_some(&mut self, count: usize) {
@@ -153,6 +178,9 @@ impl Cluster {
     /// Something happens.
     pub fn act(&mut self) -> Result<(), String> {
         self.log.advance(self.random.below(300) as i64);
+        if self.shared.plot.has(Theme::Retries) && self.random.percent(10) {
+            self.retry_some()?;
+        }
         let at = self.random.below(self.processes.len());
         match self.random.below(100) {
             0..8 => {
@@ -237,6 +265,15 @@ impl Cluster {
         if self.shared.plot.has(Theme::Promotions) {
             self.promote_at_last()?;
         }
+        self.settle()?;
+        while self.shared.plot.has(Theme::Retries) && self.retry_open()? > 0 {
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Everybody works until nothing is left to do.
+    fn settle(&mut self) -> Result<(), String> {
         let inputs = self.inputs();
         let (mut last, mut quiet) = (Vec::new(), 0);
         for _ in 0..ROUNDS_MAX {

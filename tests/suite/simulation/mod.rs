@@ -13,6 +13,7 @@ mod ledger;
 mod pipeline;
 mod plot;
 mod process;
+mod retries;
 mod schemas;
 mod sessions;
 mod snapshots;

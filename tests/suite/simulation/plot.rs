@@ -9,6 +9,8 @@ const ACTS_MIN: usize = 80;
 const ACTS_SPREAD: usize = 300;
 /// One of so many histories has a ledger, which costs as much as the rest of it.
 const LEDGER_EVERY: u64 = 3;
+/// One of so many has retries.
+const RETRIES_EVERY: u64 = 4;
 
 /// What may be in a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub enum Theme {
     Hasty,
     /// Tasks write the ledger after every commit, and it is verified in the end.
     Ledger,
+    /// Dead letters are published again: in any order, some twice, and all that can be accepted in the end.
+    Retries,
 }
 
 /// Themes that come up by themselves, and in how many of a hundred histories.
@@ -55,7 +59,8 @@ impl Plot {
         let mut random = Random::new(!seed);
         let drawn = DRAWN.iter().filter(|(_, percent)| random.percent(*percent)).map(|(theme, _)| *theme);
         let ledger = seed.is_multiple_of(LEDGER_EVERY).then_some(Theme::Ledger);
-        let themes = drawn.chain(ledger).chain(themes.iter().copied()).collect();
+        let retries = (seed % RETRIES_EVERY == 1).then_some(Theme::Retries);
+        let themes = drawn.chain(ledger).chain(retries).chain(themes.iter().copied()).collect();
         let acts = ACTS_MIN + random.below(ACTS_SPREAD);
         Plot { seed, input: (seed % INPUTS as u64) as usize, acts, processes: 2, themes }
     }

@@ -52,7 +52,7 @@ impl Kind {
             Kind { role, group: group.to_owned(), topics, transactional }
         };
         let validators = plan.tasks_of(Planned::Validator).next().unwrap();
-        let mut kinds = vec![kind(Role::Validator, &validators.group_id, plan.names.sources().cloned().collect())];
+        let mut kinds = vec![kind(Role::Validator, &validators.group_id, validators.reads.clone())];
         for (role, reads) in Featurizer::roles(context) {
             let task = plan.tasks_of(Planned::Featurizer).find(|task| task.reads.contains(&reads)).unwrap();
             kinds.push(kind(Role::Featurizer(role), &task.group_id, vec![reads]));

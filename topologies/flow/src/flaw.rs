@@ -38,6 +38,8 @@ pub enum Flaw {
     VerdictUnrecorded,
     /// A bucket's rules are those of this process, whoever opened it.
     RulesUnrecorded,
+    /// Every record that retries a dead letter counts.
+    RetryUnrecorded,
     /// A fence is taken without anybody recording it.
     FenceUnrecorded,
     /// An offset is committed without the plus one.

@@ -21,11 +21,33 @@ pub const PART_HEADER: &str = "tidemill.dlq.part";
 /// Header that says which pieces of the original did not fit: `key`, `headers`, or both.
 pub const OMITTED_HEADER: &str = "tidemill.dlq.omitted";
 
+/// Our headers of a dead letter beside those of [`schemas::reject::names`].
+pub const OURS: [&str; 3] = [APPEND_TIME_HEADER, PART_HEADER, OMITTED_HEADER];
+
 /// Most bytes of the original in one dead letter, so that it fits a broker's default limit together with our headers.
 const PART_BYTES_MAX: usize = 960 * 1024;
 
+/// Which record a dead letter is of, and how often it was retried before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subject<'a> {
+    /// Its topic.
+    pub topic: &'a str,
+    /// Its partition.
+    pub partition: u16,
+    /// Its offset.
+    pub offset: i64,
+    /// How often it was retried.
+    pub attempt: u32,
+}
+
 /// The dead letter of a record, in several parts if it is too large for one.
-pub fn letters(source: &Source, partition: u16, record: &InRecord, reject: &Reject, out: &mut Vec<OutRecord>) {
+pub fn letters(
+    source: &Source,
+    Subject { topic, partition, offset, attempt }: Subject<'_>,
+    record: &InRecord,
+    reject: &Reject,
+    out: &mut Vec<OutRecord>,
+) {
     let value_bytes = record.value.as_ref().map_or(0, Bytes::len);
     let fixed_bytes = size_bytes(record) - value_bytes;
     let fits = fixed_bytes <= PART_BYTES_MAX / 2;
@@ -33,7 +55,16 @@ pub fn letters(source: &Source, partition: u16, record: &InRecord, reject: &Reje
     let parts = value_bytes.div_ceil(room).max(1);
     let original: &[_] = if fits { &record.headers } else { &[] };
     for part in 0..parts {
-        let mut headers = headers(source, partition, record.offset, original, reject);
+        let letter = DeadLetter {
+            topic,
+            partition: i32::from(partition),
+            offset,
+            service: SERVICE,
+            version: env!("CARGO_PKG_VERSION"),
+            pipeline: &source.pipeline,
+            attempt,
+        };
+        let mut headers = headers(&letter, original, reject);
         headers.push((APPEND_TIME_HEADER.into(), Some(record.append_time_ms.to_string().into())));
         if !fits {
             headers.push((OMITTED_HEADER.into(), Some(Bytes::from_static(b"key, headers"))));
@@ -52,26 +83,10 @@ pub fn letters(source: &Source, partition: u16, record: &InRecord, reject: &Reje
     }
 }
 
-fn headers(
-    source: &Source,
-    partition: u16,
-    offset: i64,
-    original: &[(Cow<'static, str>, Option<Bytes>)],
-    reject: &Reject,
-) -> Headers {
-    let letter = DeadLetter {
-        topic: &source.topic,
-        partition: i32::from(partition),
-        offset,
-        service: SERVICE,
-        version: env!("CARGO_PKG_VERSION"),
-        pipeline: &source.pipeline,
-        attempt: 0,
-    };
-    let ours = [APPEND_TIME_HEADER, PART_HEADER, OMITTED_HEADER];
-    let original = original.iter().filter(|(name, _)| !ours.contains(&&**name));
+fn headers(letter: &DeadLetter<'_>, original: &[(Cow<'static, str>, Option<Bytes>)], reject: &Reject) -> Headers {
+    let original = original.iter().filter(|(name, _)| !OURS.contains(&&**name));
     let original = original.map(|(name, value)| (&**name, value.as_deref()));
-    let headers = dead_letter_headers(original, &letter, reject);
+    let headers = dead_letter_headers(original, letter, reject);
     headers.into_iter().map(|(name, value)| (name.into(), value.map(Bytes::from))).collect()
 }
 

@@ -35,6 +35,8 @@ pub struct Intake<'a> {
 /// Reads the records of one source partition.
 pub struct Reader {
     source: Arc<Source>,
+    /// The topic that the records are read from: the source's own, or that of its retries.
+    topic: Arc<str>,
     place: Place,
     decoder: Decoder,
     schemas: Arc<dyn SchemaSource>,
@@ -48,12 +50,22 @@ impl Reader {
     /// A reader that has accepted no schema id yet.
     pub fn new(
         source: Arc<Source>,
+        topic: Arc<str>,
         place: Place,
         schemas: Arc<dyn SchemaSource>,
         verdicts: Arc<dyn Verdicts>,
     ) -> Result<Self, Error> {
         let decoder = Decoder::new(&source.text)?;
-        Ok(Reader { source, place, decoder, schemas, verdicts, accepted: BTreeSet::new(), same: BTreeSet::new() })
+        Ok(Reader {
+            source,
+            topic,
+            place,
+            decoder,
+            schemas,
+            verdicts,
+            accepted: BTreeSet::new(),
+            same: BTreeSet::new(),
+        })
     }
 
     /// The schema ids accepted in this partition so far, rising.
@@ -123,7 +135,7 @@ impl Reader {
         }
         let wrong = self.learn(id);
         let proposal = wrong.clone().map_or(Verdict::Accept, Verdict::Reject);
-        let (topic, partition) = (&self.source.topic, self.place.partition);
+        let (topic, partition) = (&self.topic, self.place.partition);
         match self.verdicts.schema(topic, partition, offset, id, proposal)? {
             Verdict::Reject(reject) => Ok(Some(reject)),
             Verdict::Accept => {
@@ -158,7 +170,7 @@ impl Reader {
     }
 
     fn lost(&self, id: u32, offset: i64, reject: &Reject) -> Stop {
-        let place = format!("{}/{}", self.source.topic, self.place.partition);
+        let place = format!("{}/{}", self.topic, self.place.partition);
         Stop::Other(format!(
             "{place} offset {offset}: schema id {id} was accepted earlier and cannot be used now ({reject}); check that this process asks the same schema registry"
         ))

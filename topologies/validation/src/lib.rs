@@ -3,6 +3,8 @@
 //!
 //! It keeps no state beyond its commit metadata. Whatever another process might decide differently is decided through
 //! [`Verdicts`], where the first decision is final. A batch of records gives the same items however it is cut.
+//!
+//! Dead letters that somebody publishes again are judged by a task of their own per partition, see [`retry`].
 
 pub mod breaker;
 pub mod checks;
@@ -10,12 +12,14 @@ pub mod dead;
 pub mod faults;
 pub mod idle;
 pub mod ingest;
+pub mod retry;
 pub mod rules;
 pub mod source;
 pub mod verdict;
 
 mod clock;
 mod columns;
+mod emit;
 mod intake;
 mod opened;
 mod splice;
@@ -24,8 +28,9 @@ mod targets;
 mod tests;
 mod validator;
 
+pub use retry::Retrier;
 pub use rules::{RuleSet, Rulebook};
 pub use source::Source;
 pub use targets::Target;
 pub use validator::{Progress, Validator, Wiring};
-pub use verdict::{Verdict, Verdicts};
+pub use verdict::{Retried, Verdict, Verdicts};

@@ -35,20 +35,30 @@ impl Opened {
             return Ok(checks.clone());
         }
         let version = verdicts.rules(self.source().topic(), self.partition, bucket, self.book.current())?;
-        let checks = match self.book.checks(&version) {
-            Some(checks) => checks,
-            None => self.stored(bucket, &version, verdicts)?,
-        };
+        let checks = self.version(&version, &format!("bucket {bucket} was opened"), verdicts)?;
         self.open = Some((bucket, checks.clone()));
         Ok(checks)
     }
 
-    /// Rules that another process stored before it opened a bucket with them.
-    fn stored(&mut self, bucket: i64, version: &str, verdicts: &dyn Verdicts) -> Result<Arc<Checks>, Stop> {
+    /// The version that this process would open a bucket with.
+    pub fn current(&self) -> &str {
+        self.book.current()
+    }
+
+    /// The rules of a version. `what` was done with them, in words.
+    pub fn version(&mut self, version: &str, what: &str, verdicts: &dyn Verdicts) -> Result<Arc<Checks>, Stop> {
+        match self.book.checks(version) {
+            Some(checks) => Ok(checks),
+            None => self.stored(version, what, verdicts),
+        }
+    }
+
+    /// Rules that another process stored before it did anything with them.
+    fn stored(&mut self, version: &str, what: &str, verdicts: &dyn Verdicts) -> Result<Arc<Checks>, Stop> {
         let topic = self.source().topic().clone();
         let refused = |why: String| {
             let place = format!("{topic}/{}", self.partition);
-            Stop::Other(format!("{place}: bucket {bucket} was opened with rules {version}, and {why}"))
+            Stop::Other(format!("{place}: {what} with rules {version}, and {why}"))
         };
         let Some(text) = verdicts.rule_set(&topic, version)? else {
             return Err(refused("nobody stored them; run the release and the pipeline file that opened it".into()));

@@ -42,6 +42,14 @@ pub enum Error {
         /// What DataFusion says.
         detail: String,
     },
+    /// Its retries cannot be judged.
+    #[error("retries of topic {topic} cannot be judged: {detail}")]
+    Retries {
+        /// The source's topic.
+        topic: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// A stored rule set cannot be read.
     #[error("a stored rule set cannot be read ({detail}); run the release that wrote it")]
     Rules {

@@ -43,8 +43,10 @@ impl Target {
 pub struct Accepted<'a> {
     /// The accepted rows, rising.
     pub rows: &'a [u32],
-    /// Source offset of each row.
+    /// Offset of each row in the partition that is read.
     pub offsets: &'a [i64],
+    /// Source record of each row, where that is another one.
+    pub origins: Option<&'a [Origin]>,
     /// Bytes of each row's source record.
     pub bytes: &'a [usize],
     /// Item times.
@@ -55,10 +57,8 @@ pub struct Accepted<'a> {
     pub bodies: Option<&'a [&'a [u8]]>,
     /// The part that all targets get: its name and its column.
     pub part: (&'static str, ArrayRef),
-    /// The mark that holds after each accepted row.
-    pub marks_us: &'a [i64],
-    /// The mark that holds after all rows.
-    pub mark_us: i64,
+    /// The mark that holds after each accepted row, and the one after all; a partition of retries has none.
+    pub marks_us: Option<(&'a [i64], i64)>,
 }
 
 /// Where records go.
@@ -144,11 +144,11 @@ impl Output {
             let mut chunks = Chunks { rest: &chosen, bytes };
             while let Some(chunk) = chunks.next() {
                 // Before the last record of a partition only what held at the cut is true for what comes after it.
-                let mark_us = match chunks.rest.is_empty() {
-                    true => rows.mark_us,
-                    false => rows.marks_us[chunk[chunk.len() - 1] as usize],
-                };
-                if !self.splice(partition, keys, rows, chunk, mark_us, out) {
+                let mark_us = rows.marks_us.map(|(after, last)| match chunks.rest.is_empty() {
+                    true => last,
+                    false => after[chunk[chunk.len() - 1] as usize],
+                });
+                if !mark_us.is_some_and(|mark_us| self.splice(partition, keys, rows, chunk, mark_us, out)) {
                     let draft = self.draft(partition, keys, rows, chunk, out.own)?;
                     self.push(partition, mark_us, draft, out)?;
                 }
@@ -201,7 +201,7 @@ impl Output {
         for row in chunk {
             let offset = rows.offsets[*row as usize];
             let trigger = Trigger { offset, item: 0, index: 0 };
-            let origin = Origin { place: own, offset };
+            let origin = rows.origins.map_or(Origin { place: own, offset }, |origins| origins[*row as usize]);
             laid.push(0, trigger, origin, rows.times_us[*row as usize], text(rows.ids, *row), text(keys, *row));
         }
         let (name, column) = &rows.part;
@@ -219,15 +219,23 @@ impl Output {
     pub fn mark(&mut self, mark_us: i64, out: &mut Outgoing<'_>) -> Result<(), Stop> {
         for partition in 0..self.marked.len() {
             if self.marked[partition].is_none_or(|marked| marked < mark_us) {
-                self.push(partition, mark_us, Draft::default(), out)?;
+                self.push(partition, Some(mark_us), Draft::default(), out)?;
             }
         }
         Ok(())
     }
 
-    fn push(&mut self, partition: usize, mark_us: i64, mut draft: Draft, out: &mut Outgoing<'_>) -> Result<(), Stop> {
-        draft.marks.push((out.own, mark_us));
-        self.marked[partition] = Some(mark_us);
+    fn push(
+        &mut self,
+        partition: usize,
+        mark_us: Option<i64>,
+        mut draft: Draft,
+        out: &mut Outgoing<'_>,
+    ) -> Result<(), Stop> {
+        if let Some(mark_us) = mark_us {
+            draft.marks.push((out.own, mark_us));
+            self.marked[partition] = Some(mark_us);
+        }
         let value = self.target.writer.encode(draft)?;
         out.records.push(log_record(out.names, self.place(partition), value));
         Ok(())

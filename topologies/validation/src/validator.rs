@@ -3,8 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray};
-use arrow::datatypes::DataType;
+use arrow::array::RecordBatch;
 use flow::flaw::{Flaw, made};
 use flow::ledger::{Buckets, Counts, Fate, OUTSIDE, OriginHash, Row, Side, bucket};
 use flow::names::{Names, Place};
@@ -17,7 +16,8 @@ use sha2::{Digest, Sha256};
 use crate::breaker::Breaker;
 use crate::checks::Judged;
 use crate::clock::Clock;
-use crate::dead;
+use crate::dead::{self, Subject};
+use crate::emit;
 use crate::intake::{Intake, Reader, size_bytes};
 use crate::opened::Opened;
 use crate::rules::Rulebook;
@@ -26,7 +26,7 @@ use crate::targets::{Accepted, Outgoing, Output, Target};
 use crate::verdict::Verdicts;
 
 /// Most bytes of records that are decoded together.
-const RUN_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(crate) const RUN_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Hex characters of the digest in a task's metadata.
 const DIGEST_CHARS: usize = 32;
 
@@ -78,7 +78,7 @@ impl Validator {
     pub fn new(book: Arc<Rulebook>, wiring: Wiring) -> Result<Self, Error> {
         let source = book.source().clone();
         let Wiring { names, own, entity, journal, schemas, verdicts, breaker } = wiring;
-        let reader = Reader::new(source.clone(), own, schemas, verdicts.clone())
+        let reader = Reader::new(source.clone(), source.topic.clone(), own, schemas, verdicts.clone())
             .map_err(|error| Error::Schema { topic: source.topic.to_string(), source: error })?;
         let entity = entity.filter(|_| !source.is_labels());
         let outputs: Vec<Output> = entity.into_iter().chain([journal]).map(Output::new).collect();
@@ -142,7 +142,9 @@ impl Validator {
         self.emit(&rows, &judged, &sorted, log_out)?;
         if !suppressed {
             for (index, reject) in dead.iter().filter(|_| !made(Flaw::DeadLetterDropped)) {
-                dead::letters(&self.source, self.own.partition, &records[*index], reject, out);
+                let (topic, partition, record) = (&*self.source.topic, self.own.partition, &records[*index]);
+                let subject = Subject { topic, partition, offset: record.offset, attempt: 0 };
+                dead::letters(&self.source, subject, record, reject, out);
             }
             let late = sorted.late.iter().map(|index| &records[*index]);
             out.extend(late.map(|record| dead::late(&self.source, self.own.partition, record)));
@@ -210,48 +212,24 @@ impl Validator {
         if sorted.rows.is_empty() {
             return Ok(());
         }
-        let part: (&str, ArrayRef) = match &judged.labels {
-            None => ("event", Arc::new(StructArray::from(rows.batch.clone()))),
-            Some(values) => ("label", self.labels(values, &judged.times_us)?),
-        };
+        let part = emit::part(&self.source, &self.outputs, rows.batch, judged)?;
         let records = || rows.indices.iter().map(|index| &rows.records[*index]);
         let offsets: Vec<i64> = records().map(|record| record.offset).collect();
         let bytes: Vec<usize> = records().map(size_bytes).collect();
         let accepted = Accepted {
             rows: &sorted.rows,
             offsets: &offsets,
+            origins: None,
             bytes: &bytes,
             times_us: &judged.times_us,
             ids: &judged.ids,
             bodies: rows.bodies.filter(|_| judged.labels.is_none()),
             part,
-            marks_us: &sorted.marks_us,
-            mark_us: self.clock.shown_us().unwrap_or(i64::MIN),
+            marks_us: Some((sorted.marks_us.as_slice(), self.clock.shown_us().unwrap_or(i64::MIN))),
         };
         let names = &*self.names;
         let mut out = out.map(|records| Outgoing { own: self.own, names, records });
-        let journal = self.outputs.len() - 1;
-        for (at, output) in self.outputs.iter_mut().enumerate() {
-            let keys: &StringArray = match &judged.keys {
-                Some(keys) if at < journal => keys,
-                _ => &judged.ids,
-            };
-            output.write(keys, &accepted, out.as_mut())?;
-        }
-        Ok(())
-    }
-
-    /// The label part. The event's time is not known here; the journal knows it, and what stands here is the time at
-    /// which the label became known.
-    fn labels(&self, values: &[f64], times_us: &[i64]) -> Result<ArrayRef, Stop> {
-        let journal = self.outputs.last().and_then(|output| output.part_type("label"));
-        let Some(DataType::Struct(fields)) = journal else {
-            return Err(Stop::Other(format!("the journal of {} has no label part", self.source.topic)));
-        };
-        let values: ArrayRef = Arc::new(Float64Array::from(values.to_vec()));
-        let times = TimestampMicrosecondArray::from(times_us.to_vec()).with_data_type(fields[1].data_type().clone());
-        let part = StructArray::try_new(fields.clone(), vec![values, Arc::new(times)], None);
-        Ok(Arc::new(part.map_err(flow::wire::Error::from)?))
+        emit::write(&mut self.outputs, judged, &accepted, out.as_mut())
     }
 }
 
@@ -355,7 +333,10 @@ fn runs(records: &[InRecord]) -> Vec<Range<usize>> {
 }
 
 /// Rejects of both kinds in the order of their records.
-fn merge(mut rejected: Vec<(usize, Reject)>, faults: impl Iterator<Item = (usize, Reject)>) -> Vec<(usize, Reject)> {
+pub(crate) fn merge(
+    mut rejected: Vec<(usize, Reject)>,
+    faults: impl Iterator<Item = (usize, Reject)>,
+) -> Vec<(usize, Reject)> {
     rejected.extend(faults);
     rejected.sort_by_key(|(index, _)| *index);
     rejected
@@ -363,8 +344,13 @@ fn merge(mut rejected: Vec<(usize, Reject)>, faults: impl Iterator<Item = (usize
 
 /// What a task's state depends on, rules aside: those have versions of their own.
 fn digest(source: &Source, names: &Names, outputs: &[Output]) -> String {
+    digest_of(&source.signature(), names, outputs)
+}
+
+/// The digest of what is done, and of the logs that it goes to.
+pub(crate) fn digest_of(what: &str, names: &Names, outputs: &[Output]) -> String {
     let logs: Vec<&str> = outputs.iter().map(|output| &**names.topic(output.topic())).collect();
-    let hash = Sha256::digest(format!("{} into {}", source.signature(), logs.join(" ")).as_bytes());
+    let hash = Sha256::digest(format!("{what} into {}", logs.join(" ")).as_bytes());
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     hex[..DIGEST_CHARS].to_owned()
 }

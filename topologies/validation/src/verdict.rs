@@ -12,6 +12,15 @@ pub enum Verdict {
     Reject(Reject),
 }
 
+/// Which of the records that retry the same dead letter is the one that counts, and by which rules it is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retried {
+    /// Its offset in the topic of retries.
+    pub offset: i64,
+    /// The rule version.
+    pub rules: String,
+}
+
 /// The registry of decisions, by create-if-absent: the first answer to a question is everybody's answer, zombies
 /// included. An implementation that cannot reach its registry waits; an error stops the task with nothing committed.
 pub trait Verdicts: Send + Sync {
@@ -22,6 +31,11 @@ pub trait Verdicts: Send + Sync {
     /// The rule version of a bucket of source offsets, fixed by whoever opens it.
     fn rules(&self, topic: &str, partition: u16, bucket: i64, proposal: &str) -> Result<String, Stop>;
 
-    /// The text of a rule version that another process opened a bucket with, if it stored it.
+    /// What counts as the given attempt at a dead letter, by its source record: the first record of it that a validator
+    /// came to, judged by the rules which that one had.
+    fn retry(&self, topic: &str, partition: u16, offset: i64, attempt: u32, proposal: Retried)
+    -> Result<Retried, Stop>;
+
+    /// The text of a rule version that another process judges by, if it stored it.
     fn rule_set(&self, topic: &str, version: &str) -> Result<Option<String>, Stop>;
 }

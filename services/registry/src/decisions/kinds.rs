@@ -39,6 +39,15 @@ pub enum FenceOutcome {
     Void,
 }
 
+/// The record that counts as one attempt at a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Its offset in the topic of retries.
+    pub offset: i64,
+    /// The version of the rules it is judged by.
+    pub rules: String,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Rules {
     rules: String,
@@ -62,6 +71,12 @@ impl Decisions {
         let key = format!("rules/{}/{partition}/{bucket:020}", escape(topic));
         let rules = proposal.to_owned();
         Ok(self.decide_json(&key, &Rules { rules })?.rules)
+    }
+
+    /// What counts as an attempt at the dead letter of a source record: the first record that a validator came to.
+    pub fn retry(&self, topic: &str, partition: i32, offset: i64, attempt: u32, proposal: &Retry) -> Result<Retry> {
+        let key = format!("retries/{}/{partition}/{offset:020}/{attempt}", escape(topic));
+        self.decide_json(&key, proposal)
     }
 
     /// How fence `number` of a log ended in one partition. The task proposes `Taken` before it emits anything after

@@ -10,11 +10,11 @@ pub(crate) use recount::{batches, emission, read};
 pub use verify::{Verified, settle, verify};
 
 use crate::context::{self, Context};
-use crate::log::{self, Publish};
+use crate::log::{self, Publish, TopicPartition};
 use crate::shell::LEDGER_INTERVAL_MS;
 use bytes::Bytes;
 use flow::ledger::{Entry, Sample, Writer};
-use flow::plan::{Plan, Service};
+use flow::plan::{Names, Plan, Service};
 use flow::processor::Stop;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -77,13 +77,13 @@ impl Target {
     }
 }
 
-/// How far the validator of a source partition is.
+/// How far the validator of a partition of a source or of its retries is.
 pub fn judged(plan: &Plan, sample: &Sample, topic: &str, partition: u16) -> i64 {
     let task = plan.tasks_of(Service::Validator).next();
     task.map_or(0, |task| sample.position(&task.group_id, topic, partition))
 }
 
-/// Where the partitions of sources and internal logs end.
+/// Where the partitions of sources, of their retries, and of internal logs end.
 pub fn ends(context: &Context) -> Result<BTreeMap<(String, u16), i64>, Error> {
     let names = &context.plan.names;
     let logs = names.entity_logs.iter().chain([&names.features_log, &names.journal_log]);
@@ -91,6 +91,14 @@ pub fn ends(context: &Context) -> Result<BTreeMap<(String, u16), i64>, Error> {
     for topic in names.sources().chain(logs) {
         for (tp, _, end) in context.bounds(topic)? {
             ends.insert((topic.clone(), tp.partition as u16), end);
+        }
+    }
+    for topic in names.sources().map(|source| Names::retries(source)) {
+        // A source that has grown has no retries of its new partitions until `apply` is called.
+        let there = context.log.partitions(&topic)?.unwrap_or(0);
+        for partition in 0..there {
+            let (_, end) = context.log.watermarks(&TopicPartition::new(topic.as_str(), partition))?;
+            ends.insert((topic.clone(), partition as u16), end);
         }
     }
     Ok(ends)

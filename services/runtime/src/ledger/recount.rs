@@ -4,15 +4,15 @@ use super::{Error, Verified, judged};
 use crate::context::{self, Context};
 use crate::log::{self, Header, Record, SessionOptions, TopicPartition};
 use flow::items::LogBatch;
-use flow::ledger::{Counts, OUTSIDE, Oddity, OriginHash, Recount, Sample, named};
+use flow::ledger::{Counts, OUTSIDE, Oddity, OriginHash, Recount, Row, Sample, Side, named};
 use flow::names::{Names, Place};
-use flow::plan::Kind;
+use flow::plan::{Kind, Names as Planned};
 use flow::processor::Stop;
 use flow::public::{EMISSION_HEADER, ORIGIN_HEADER};
 use flow::reader::Trigger;
 use flow::wire::{self, Origin, Raw};
 use schemas::framing;
-use schemas::reject::names::IDENTITY;
+use schemas::reject::names::{ATTEMPT, IDENTITY};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,14 @@ pub fn recount(context: &Context, sample: &Sample) -> Result<Recount, Error> {
                         Ok::<_, Error>(())
                     })?;
                 }
+                Kind::Retry => {
+                    let position = judged(&context.plan, sample, &tp.topic, tp.partition as u16);
+                    read(context, &tp, (start, end.min(position)), |records| {
+                        let retried = records.iter().filter_map(|record| retried(context, &tp, record));
+                        retried.for_each(|marked| marked.count(place(&context.names, &tp), &mut recount));
+                        Ok::<_, Error>(())
+                    })?;
+                }
                 Kind::Predictions | Kind::Outcomes | Kind::Dlq | Kind::Late => {
                     read(context, &tp, (start, end), |records| {
                         records.iter().try_for_each(|record| marked(context, &tp, (topic.kind, record), &mut recount))
@@ -48,7 +56,26 @@ pub fn recount(context: &Context, sample: &Sample) -> Result<Recount, Error> {
             }
         }
     }
+    let now = super::ends(context)?;
+    for source in context.plan.names.sources() {
+        let retries = Planned::retries(source);
+        let mut ends = now.iter().filter(|((topic, _), _)| *topic == retries);
+        if ends.any(|(place, end)| sample.ends.get(place) != Some(end)) {
+            recount.retried_since(source);
+        }
+    }
     Ok(recount)
+}
+
+/// What a record in a topic of retries says, if it names a letter of its partition.
+fn retried(context: &Context, tp: &TopicPartition, record: &Record) -> Option<Marked> {
+    Marked::of(&context.names, Kind::Retry, last(record))
+        .filter(|marked| marked.is_of(&context.names, (&tp.topic, tp.partition as u16)))
+}
+
+/// The last header of a name.
+fn last<'r>(record: &'r Record) -> impl Fn(&str) -> Option<&'r str> {
+    move |name| record.headers.iter().rfind(|header| header.name == name).and_then(Header::text)
 }
 
 fn place(names: &Names, tp: &TopicPartition) -> Place {
@@ -127,8 +154,7 @@ fn marked(
     (kind, record): (Kind, &Record),
     recount: &mut Recount,
 ) -> Result<(), Error> {
-    let header = |name: &str| record.headers.iter().rfind(|header| header.name == name).and_then(Header::text);
-    let marked = Marked::of(&context.names, kind, header).ok_or_else(|| Error::Foreign {
+    let marked = Marked::of(&context.names, kind, last(record)).ok_or_else(|| Error::Foreign {
         topic: tp.topic.clone(),
         offset: record.offset,
         detail: "its headers do not say where it came from".to_owned(),
@@ -156,8 +182,10 @@ fn position<'a>(names: &Names, text: &'a str) -> Option<(Place, &'a str)> {
 /// What the headers of a public record, a dead letter or a late record say of where it came from.
 #[derive(Debug, Clone, Copy)]
 pub struct Marked {
+    kind: Kind,
     emission: Option<(Place, Trigger)>,
     origin: Origin,
+    attempt: u32,
 }
 
 impl Marked {
@@ -174,11 +202,24 @@ impl Marked {
             Some(Origin { place: Place { topic: names.number(parts.next()?)?, partition }, offset })
         };
         let emission = || emission(names, header(EMISSION_HEADER)?);
-        match kind {
-            Kind::Dlq => Some(Marked { emission: None, origin: identity()? }),
-            Kind::Late => Some(Marked { emission: None, origin: origin()? }),
-            _ => Some(Marked { emission: Some(emission()?), origin: origin()? }),
-        }
+        let attempt = || header(ATTEMPT)?.parse::<u32>().ok();
+        let (emission, origin, attempt) = match kind {
+            Kind::Dlq | Kind::Retry => (None, identity()?, attempt().unwrap_or(0)),
+            Kind::Late => (None, origin()?, 0),
+            _ => (Some(emission()?), origin()?, 0),
+        };
+        Some(Marked { kind, emission, origin, attempt })
+    }
+
+    /// Whether it was retried through this partition of a topic of retries, and is not a stray there.
+    pub fn is_of(&self, names: &Names, (topic, partition): (&str, u16)) -> bool {
+        let place = self.origin.place;
+        *topic == Planned::retries(names.topic(place.topic)) && partition == place.partition && self.attempt > 0
+    }
+
+    /// How often the record was retried before; in a topic of retries this one counts, too.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     /// The source record.
@@ -190,7 +231,8 @@ impl Marked {
     pub fn count(self, own: Place, recount: &mut Recount) {
         match self.emission {
             Some((parent, trigger)) => recount.public(own, parent, trigger, self.origin),
-            None => recount.letter(own.topic, self.origin),
+            None if self.kind == Kind::Retry => recount.retry(own.topic, self.origin),
+            None => recount.letter(own.topic, self.origin, self.attempt),
         }
     }
 }
@@ -235,7 +277,8 @@ pub fn differences(recount: &Recount, verified: &Verified) -> (Vec<Difference>, 
         let (ends, bucket) = ((edge.from.as_str(), edge.to.as_str()), &standing.bucket);
         let at = (&*bucket.0, bucket.1, bucket.2);
         let there = recount.all(ends.0, ends.1, at);
-        let certain = standing.settled || there.total() < standing.written.total();
+        let settled = standing.settled && !recount.was_retried_since(&edge.source);
+        let certain = settled || there.total() < standing.written.total();
         if certain && !there.agrees(&standing.written) {
             differ(ends, &edge.writer, bucket, standing.written, there);
         }
@@ -246,12 +289,14 @@ pub fn differences(recount: &Recount, verified: &Verified) -> (Vec<Difference>, 
             }
         }
     }
-    let sources = verified.sample.rows().filter(|(_, row)| *row.from == *OUTSIDE && !recount.is_cut(&row.to));
-    for (task, row) in sources {
+    // Nobody of ours counts what is written to a source, or to a topic of retries.
+    let is_first = |row: &Row| *row.from == *OUTSIDE || *row.to == *Planned::retries(&row.source);
+    let first = verified.sample.rows().filter(|(_, row)| row.side == Side::Read && is_first(row));
+    for (task, row) in first.filter(|(_, row)| !recount.is_cut(&row.to)) {
         let bucket = (row.source.clone(), row.source_partition, row.bucket);
-        let there = recount.all(OUTSIDE, &row.to, (&*row.source, row.source_partition, row.bucket));
+        let there = recount.all(&row.from, &row.to, (&*row.source, row.source_partition, row.bucket));
         if !there.agrees(&row.counts) {
-            differ((OUTSIDE, &*row.to), task, &bucket, row.counts, there);
+            differ((&*row.from, &*row.to), task, &bucket, row.counts, there);
         }
     }
     found.sort_by(|left, right| (&left.to, &left.bucket, &left.who).cmp(&(&right.to, &right.bucket, &right.who)));

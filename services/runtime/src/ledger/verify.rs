@@ -62,9 +62,10 @@ pub fn settle<E>(
     }
 }
 
-/// How many source records below these ends are still before their validator.
+/// How many source records and retries below these ends are still before their validator.
 fn unread(plan: &Plan, ends: &BTreeMap<(String, u16), i64>, sample: &Sample) -> u64 {
-    let sources = ends.iter().filter(|((topic, _), _)| plan.names.sources().any(|source| source == topic));
+    let is_source = |topic: &String| plan.names.sources().any(|source| source == topic);
+    let sources = ends.iter().filter(|((topic, _), _)| is_source(topic) || plan.names.retried(topic).is_some());
     let before = |((topic, partition), end): (&(String, u16), &i64)| end - judged(plan, sample, topic, *partition);
     sources.map(|one| before(one).max(0).unsigned_abs()).sum()
 }

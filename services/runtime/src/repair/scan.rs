@@ -133,7 +133,9 @@ impl Found {
 
     fn letter(&mut self, names: &Names, kind: Kind, record: &Record, wanted: &BTreeMap<Place, Wanted>) {
         let header = |name: &str| record.headers.iter().rfind(|header| header.name == name).and_then(Header::text);
-        let Some(origin) = Marked::of(names, kind, header).map(|marked| marked.origin()) else { return };
+        // A letter of a retry is of a record that had ended before.
+        let marked = Marked::of(names, kind, header).filter(|marked| marked.attempt() == 0);
+        let Some(origin) = marked.map(|marked| marked.origin()) else { return };
         let Some(Wanted { counted, below }) = wanted.get(&origin.place) else { return };
         if (*counted..*below).contains(&origin.offset) {
             let fate = if kind == Kind::Late { Fate::Late } else { Fate::Dead };

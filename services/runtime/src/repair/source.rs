@@ -1,5 +1,5 @@
 //! Repairing a validator: its numbers and its greatest time from the items that it wrote, its mark from its targets, and
-//! its counts from the ledger.
+//! its counts from the ledger. One that judges retries has neither times nor marks, and counts by the source's buckets.
 
 use super::scan::place;
 use super::{Basis, Error, Found, Repair, Subject, Wanted};
@@ -31,7 +31,10 @@ pub fn rebuild(
         return Err(Error::SourceStart { subject: subject.clone(), start, proven: at });
     }
     let own = place(&context.names, tp);
-    let sums = sums(sample, subject, &fresh, found, own);
+    let sums = match context.plan.names.retried(&tp.topic) {
+        None => sums(sample, subject, &fresh, found, own),
+        Some(source) => retried(sample, subject, &fresh, source),
+    };
     let state = state(context, &fresh, found, own, &sums)?;
     let expected = sums.iter().map(|sums| sums.counts[Fate::Accepted as usize]).sum::<u64>().cast_signed();
     let lost = state.out.values().map(|numbers| numbers.iter().sum::<i64>()).find(|items| *items != expected);
@@ -73,9 +76,13 @@ fn state(context: &Context, fresh: &TaskState, found: &Found, own: Place, sums: 
             }
         }
     }
-    state.max = found.time(own);
+    let is_source = context.plan.names.retried(context.names.topic(own.topic)).is_none();
+    state.max = found.time(own).filter(|_| is_source);
     state.mark = mark.filter(|_| is_marked);
-    state.sums = Buckets::of(sums.to_vec()).save();
+    state.sums = match is_source {
+        true => Buckets::of(sums.to_vec()).save(),
+        false => sums.iter().map(Sums::save).collect(),
+    };
     Ok(state)
 }
 
@@ -107,6 +114,32 @@ fn sums(sample: &Sample, subject: &Subject, fresh: &TaskState, found: &Found, ow
         let sums = sums.entry(number).or_insert(Sums { bucket: number, counts: [0; 3], digests: [0; 3] });
         sums.counts[fate as usize] += 1;
         sums.digests[fate as usize] = sums.digests[fate as usize].wrapping_add(hash.of(offset));
+    }
+    sums.into_values().collect()
+}
+
+/// What the ledger counted of retries, by the bucket of their source records: accepted, repeated, rejected again.
+fn retried(sample: &Sample, subject: &Subject, fresh: &TaskState, source: &str) -> Vec<Sums> {
+    let (topic, dead) = (&subject.tp.topic, Names::dead_letters(source));
+    let mut sums: BTreeMap<i64, Sums> = BTreeMap::new();
+    for (task, row) in sample.rows() {
+        let is_own = **task == *subject.group && i32::from(row.source_partition) == subject.tp.partition;
+        let at = match row.side {
+            Side::Read if row.to == *topic => 1,
+            Side::Written if row.from == *topic && *row.to == *dead => 2,
+            Side::Written if row.from == *topic && fresh.out.contains_key(&*row.to) => 0,
+            _ => continue,
+        };
+        if is_own {
+            let empty = Sums { bucket: row.bucket, counts: [0; 3], digests: [0; 3] };
+            let sums = sums.entry(row.bucket).or_insert(empty);
+            sums.counts[at] = if at == 1 { row.counts.duplicate } else { row.counts.emitted };
+            sums.digests[at] = row.counts.digest;
+        }
+    }
+    // A row of what was read has the sum of everything.
+    for Sums { digests, .. } in sums.values_mut() {
+        digests[1] = digests[1].wrapping_sub(digests[0]).wrapping_sub(digests[2]);
     }
     sums.into_values().collect()
 }

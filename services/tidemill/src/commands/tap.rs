@@ -17,7 +17,7 @@ use crate::suggest::nearest;
 /// Longest wait for records at once.
 const POLL_MS: u64 = 200;
 /// Ends of the names of topics for what went wrong; whoever wants one says so.
-const ASIDE: [&str; 2] = ["dlq", "late"];
+const ASIDE: [&str; 3] = ["dlq", "retry", "late"];
 /// A partition that gives nothing for so long has ended, although its last offsets hold no record (Kafka keeps some for
 /// itself).
 const SILENCE_MS: u64 = 5_000;

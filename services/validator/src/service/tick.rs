@@ -36,7 +36,8 @@ impl ValidatorService {
         let all: Vec<Seen> = seen.values().copied().collect();
         self.report(slots, &seen, session)?;
         self.raise(slots, &idle, &all, session)?;
-        self.throttle(&seen, session)
+        self.throttle(&seen, session)?;
+        self.hold_back(slots, session)
     }
 
     /// What is known of a partition: its own task's word, or its owner's last report.
@@ -130,6 +131,19 @@ impl ValidatorService {
                     session.resume(tps)?
                 }
                 own.paused = waits;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets retries wait while a reader is too far behind.
+    fn hold_back(&mut self, slots: &[Slot], session: &mut dyn Session) -> Result<(), shell::Error> {
+        let behind = self.options.behind.load(atomic::Ordering::Relaxed);
+        for tp in slots.iter().map(|slot| &slot.tp).filter(|tp| self.retries.contains(tp)) {
+            if behind && self.held_back.insert(tp.clone()) {
+                session.pause(std::slice::from_ref(tp))?;
+            } else if !behind && self.held_back.remove(tp) {
+                session.resume(std::slice::from_ref(tp))?;
             }
         }
         Ok(())

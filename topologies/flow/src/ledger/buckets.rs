@@ -33,6 +33,22 @@ pub struct Sums {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedSums(i64, [u64; 3], [String; 3]);
 
+impl Sums {
+    /// As the metadata carries them.
+    pub fn save(&self) -> SavedSums {
+        SavedSums(self.bucket, self.counts, self.digests.map(|sum| format!("{sum:x}")))
+    }
+
+    /// Reads saved sums; `None` when one is not hex.
+    pub fn restore(SavedSums(bucket, counts, sums): &SavedSums) -> Option<Self> {
+        let mut digests = [0; 3];
+        for (digest, sum) in digests.iter_mut().zip(sums) {
+            *digest = u128::from_str_radix(sum, 16).ok()?;
+        }
+        Some(Sums { bucket: *bucket, counts: *counts, digests })
+    }
+}
+
 /// Sums of a partition's buckets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Buckets {
@@ -74,19 +90,12 @@ impl Buckets {
     /// As the metadata carries them.
     pub fn save(&self) -> Vec<SavedSums> {
         let kept = self.sums.iter().skip(self.sums.len().saturating_sub(BUCKETS_KEPT));
-        kept.map(|sums| SavedSums(sums.bucket, sums.counts, sums.digests.map(|sum| format!("{sum:x}")))).collect()
+        kept.map(Sums::save).collect()
     }
 
     /// Reads saved sums; `None` when one is not hex. Nobody knows whether the ledger has them, so they count as changed.
     pub fn restore(saved: &[SavedSums]) -> Option<Self> {
-        let read = |SavedSums(bucket, counts, sums): &SavedSums| {
-            let mut digests = [0; 3];
-            for (digest, sum) in digests.iter_mut().zip(sums) {
-                *digest = u128::from_str_radix(sum, 16).ok()?;
-            }
-            Some(Sums { bucket: *bucket, counts: *counts, digests })
-        };
-        let sums: Vec<Sums> = saved.iter().map(read).collect::<Option<_>>()?;
+        let sums: Vec<Sums> = saved.iter().map(Sums::restore).collect::<Option<_>>()?;
         Some(Buckets::of(sums))
     }
 }

@@ -29,16 +29,21 @@ pub fn edges(plan: &Plan) -> Vec<Edge> {
         for from in &task.reads {
             for to in &task.writes {
                 let journal = *from == names.journal_log;
+                // What is retried is a source's, too.
+                let judged = names.retried(from).unwrap_or(from);
                 let source = match task.service {
-                    Service::Validator => Some(from.clone()),
+                    Service::Validator => Some(judged.clone()),
                     _ if journal => names.labels.clone(),
                     _ => Some(names.events.clone()),
                 };
-                let of_events = *from == names.events || *to == names.journal_log;
-                let beside = [Names::dead_letters(from), Names::late(from)];
+                let of_events = *judged == names.events || *to == names.journal_log;
+                let beside = |to: &String| match names.retried(from) {
+                    None => [Names::dead_letters(from), Names::late(from)].contains(to),
+                    Some(source) => *to == Names::dead_letters(source),
+                };
                 let goes = match kind(to) {
                     Some(Kind::Log) => task.service != Service::Validator || of_events,
-                    Some(Kind::Dlq | Kind::Late) => beside.contains(to),
+                    Some(Kind::Dlq | Kind::Late) => beside(to),
                     Some(Kind::Predictions | Kind::Outcomes) => true,
                     _ => false,
                 };

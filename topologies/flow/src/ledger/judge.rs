@@ -5,10 +5,14 @@
 //! the validator of a source partition has passed the bucket, or everything that there is; any other task has taken all
 //! that its own writers wrote of the bucket, and none of it waits. So certainty moves one task down the graph with every
 //! sample, and no clock is asked.
+//!
+//! A dead letter has ended and keeps no bucket open. When it is retried its bucket changes again, however old it is, so
+//! nothing is final while records come to the topic of retries, or the validator has not passed them all.
 
 use super::row::Side;
 use super::sample::{Bucket, Sample, Summed};
 use super::{BUCKET_OFFSETS, Counts, Edge};
+use crate::plan::Names;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -49,8 +53,8 @@ pub struct Standing {
 struct Before {
     sample: Sample,
     sums: Summed,
-    /// Writers that will add nothing more to a bucket.
-    ended: BTreeSet<(String, Bucket)>,
+    /// Edges, by number, over which nothing more of a bucket will be written.
+    ended: BTreeSet<(usize, Bucket)>,
 }
 
 /// Judges sample after sample.
@@ -88,7 +92,7 @@ impl Judge {
         bucket: &Bucket,
         sample: &Sample,
         sums: &Summed,
-        ended: &mut BTreeSet<(String, Bucket)>,
+        ended: &mut BTreeSet<(usize, Bucket)>,
     ) -> Vec<Standing> {
         let (topic, partition, number) = bucket;
         let bound = (number + 1) * BUCKET_OFFSETS;
@@ -98,7 +102,7 @@ impl Judge {
         for (at, edge) in self.edges.iter().enumerate().filter(|(_, edge)| *edge.source == **topic) {
             for reader in &edge.readers {
                 let read = sum(sums, reader, Side::Read, edge, bucket);
-                let settled = self.settled(edge, bucket, sample);
+                let settled = self.settled(at, bucket, sample);
                 let state = self.compare(edge, reader, (bucket, settled), sample, &read);
                 if state != State::Agrees || read.waiting > 0 {
                     unsettled.insert(reader);
@@ -114,10 +118,11 @@ impl Judge {
         for (at, edge) in self.edges.iter().enumerate().filter(|(_, edge)| *edge.source == **topic) {
             let done = match edge.from == **topic {
                 true => self.validated(edge, bucket, sample),
+                false if retries(edge) => self.retried(edge, sample),
                 false => self.before.is_some() && !unsettled.contains(edge.writer.as_str()),
             };
             if done {
-                ended.insert((edge.writer.clone(), bucket.clone()));
+                ended.insert((at, bucket.clone()));
             }
             if edge.whole || edge.readers.is_empty() {
                 standings.extend(self.whole(at, bucket, sums, (closed, done)));
@@ -133,6 +138,22 @@ impl Judge {
         position >= (number + 1) * BUCKET_OFFSETS || self.quiet(topic, *partition, sample) && position >= end
     }
 
+    /// Whether the validator is through with everything that was retried of a source, and nothing comes.
+    fn retried(&self, edge: &Edge, sample: &Sample) -> bool {
+        let mut ends = sample.ends.iter().filter(|((topic, _), _)| *topic == edge.from);
+        let passed = ends.all(|((topic, partition), end)| sample.position(&edge.writer, topic, *partition) >= *end);
+        passed && self.unretried(&edge.source, sample)
+    }
+
+    /// Whether nothing of a source was retried between the last sample and this one.
+    fn unretried(&self, source: &str, sample: &Sample) -> bool {
+        let retries = Names::retries(source);
+        let ends = |sample: &Sample| -> Vec<i64> {
+            sample.ends.iter().filter(|((topic, _), _)| *topic == retries).map(|(_, end)| *end).collect()
+        };
+        self.before.as_ref().is_some_and(|before| ends(&before.sample) == ends(sample))
+    }
+
     /// Whether nothing was published between the last sample and this one.
     fn quiet(&self, topic: &str, partition: u16, sample: &Sample) -> bool {
         let before = self.before.as_ref().map(|before| before.sample.end(topic, partition));
@@ -140,12 +161,14 @@ impl Judge {
     }
 
     /// Whether what the last sample said of a writer was all that it ever writes of a bucket.
-    fn settled(&self, edge: &Edge, bucket: &Bucket, sample: &Sample) -> bool {
+    fn settled(&self, at: usize, bucket: &Bucket, sample: &Sample) -> bool {
         let (topic, partition, number) = bucket;
+        let edge = &self.edges[at];
         self.before.as_ref().is_some_and(|before| {
             let full = before.sample.end(topic, *partition) >= (number + 1) * BUCKET_OFFSETS;
-            let ended = before.ended.contains(&(edge.writer.clone(), bucket.clone()));
-            ended && (full || self.quiet(topic, *partition, sample))
+            let published = !retries(edge) && !full && !self.quiet(topic, *partition, sample);
+            let retried = edge.from != **topic && !self.unretried(topic, sample);
+            before.ended.contains(&(at, bucket.clone())) && !published && !retried
         })
     }
 
@@ -189,6 +212,11 @@ impl Judge {
         let state = if written.total() == read.emitted { State::Agrees } else { State::Differs };
         Some(Standing { edge: at, reader: None, bucket: bucket.clone(), closed, settled, written, read, state })
     }
+}
+
+/// Whether what goes over an edge was retried.
+fn retries(edge: &Edge) -> bool {
+    edge.from == Names::retries(&edge.source)
 }
 
 fn written(sums: &Summed, edge: &Edge, bucket: &Bucket) -> Counts {

@@ -4,6 +4,7 @@
 use super::{BUCKET_OFFSETS, Counts, OriginHash, bucket};
 use crate::items::LogBatch;
 use crate::names::{Names, Place};
+use crate::plan;
 use crate::reader::{Reader, Refusal, Trigger};
 use crate::wire::Origin;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +56,9 @@ pub struct Recount {
     taken: BTreeMap<(Arc<str>, Key), Counts>,
     readers: BTreeMap<Place, Reader>,
     public: BTreeMap<(Place, Place), (i64, i32, i32)>,
-    letters: BTreeSet<(u16, Place, i64)>,
+    letters: BTreeSet<(u16, Place, i64, u32)>,
+    /// Sources of which something was retried after the ledger was read.
+    retried: BTreeSet<String>,
     cut: BTreeSet<Place>,
     /// What stops readers.
     pub oddities: Vec<Oddity>,
@@ -64,8 +67,8 @@ pub struct Recount {
 impl Recount {
     /// Nothing counted yet.
     pub fn new(names: Arc<Names>) -> Self {
-        let (hashes, all, taken, readers, public, letters, cut, oddities) = Default::default();
-        Recount { names, hashes, all, taken, readers, public, letters, cut, oddities }
+        let (hashes, all, taken, readers, public, letters, retried, cut, oddities) = Default::default();
+        Recount { names, hashes, all, taken, readers, public, letters, retried, cut, oddities }
     }
 
     /// The partition's beginning is gone: what there is says nothing of what there was.
@@ -165,11 +168,32 @@ impl Recount {
         }
     }
 
-    /// A dead letter or a late record; copies and parts count once.
-    pub fn letter(&mut self, own: u16, origin: Origin) {
-        if self.letters.insert((own, origin.place, origin.offset)) {
-            self.count(origin.place.topic, own, origin, &[], 0);
+    /// A dead letter or a late record; copies and parts count once. `attempt` says how often it was retried before.
+    pub fn letter(&mut self, own: u16, origin: Origin, attempt: u32) {
+        if !self.letters.insert((own, origin.place, origin.offset, attempt)) {
+            return;
         }
+        let source = self.names.topic(origin.place.topic);
+        let retries = (attempt > 0).then(|| self.names.number(&plan::Names::retries(source)));
+        let from = retries.map_or(origin.place.topic, |retries| retries.unwrap_or(u16::MAX));
+        self.count(from, own, origin, &[], 0);
+    }
+
+    /// A retried dead letter below the position of its validator, in the topic of retries.
+    pub fn retry(&mut self, own: u16, origin: Origin) {
+        let source = self.names.topic(origin.place.topic);
+        let dead = self.names.number(&plan::Names::dead_letters(source));
+        self.count(dead.unwrap_or(u16::MAX), own, origin, &[], 0);
+    }
+
+    /// Something of a source was retried after the ledger was read: more than it tells of is no difference.
+    pub fn retried_since(&mut self, source: &str) {
+        self.retried.insert(source.to_owned());
+    }
+
+    /// Whether something of a source was retried after the ledger was read.
+    pub fn was_retried_since(&self, source: &str) -> bool {
+        self.retried.contains(source)
     }
 
     /// A source record below the position of its validator.

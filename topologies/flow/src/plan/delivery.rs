@@ -11,7 +11,7 @@ impl Topic {
             Kind::Predictions | Kind::Outcomes | Kind::Drift | Kind::Retraining => delivery == Delivery::ExactlyOnce,
             Kind::Alerts | Kind::Models => true,
             // Internal ones have numbers, dead letters identities; reports and progress decide nothing by themselves.
-            Kind::Source | Kind::Log | Kind::Sketches | Kind::Dlq | Kind::Late => false,
+            Kind::Source | Kind::Log | Kind::Sketches | Kind::Dlq | Kind::Retry | Kind::Late => false,
             Kind::Control | Kind::Ledger | Kind::Progress => false,
         }
     }

@@ -18,7 +18,7 @@ impl Shape {
     fn of(topic: &Topic) -> Self {
         match topic.kind {
             Kind::Log | Kind::Sketches => Self::Log,
-            Kind::Dlq | Kind::Late => Self::Aside,
+            Kind::Dlq | Kind::Retry | Kind::Late => Self::Aside,
             _ => Self::Public,
         }
     }

@@ -105,6 +105,8 @@ pub enum Kind {
     Ledger,
     /// Dead letters.
     Dlq,
+    /// Dead letters that were published again.
+    Retry,
     /// Late records.
     Late,
     /// Progress that validators share.
@@ -127,6 +129,7 @@ impl Kind {
             Self::Control => "control",
             Self::Ledger => "ledger",
             Self::Dlq => "dlq",
+            Self::Retry => "retry",
             Self::Late => "late",
             Self::Progress => "progress",
         }
@@ -162,7 +165,7 @@ pub struct Topic {
     pub compacted: bool,
     /// What its records are keyed by.
     pub key: Key,
-    /// Schema of its values; `None` where they are somebody else's bytes (dead letters, late records).
+    /// Schema of its values; `None` where they are somebody else's bytes (dead letters, retries, late records).
     pub schema: Option<Value>,
 }
 

@@ -90,13 +90,24 @@ impl Names {
             &self.ledger,
             &self.progress,
         ];
-        let beside = self.sources().flat_map(|source| [Self::dead_letters(source), Self::late(source)]);
+        let beside =
+            self.sources().flat_map(|source| [Self::dead_letters(source), Self::retries(source), Self::late(source)]);
         self.entity_logs.iter().chain(fixed).cloned().chain(beside).collect()
     }
 
     /// Dead letters of `source_topic`, as the validator writes them.
     pub fn dead_letters(source_topic: &str) -> String {
         format!("{source_topic}.validator.dlq")
+    }
+
+    /// Dead letters of `source_topic` that were published again, for the validator.
+    pub fn retries(source_topic: &str) -> String {
+        format!("{source_topic}.validator.retry")
+    }
+
+    /// The source whose retries are in this topic, if it is such a topic.
+    pub fn retried(&self, topic: &str) -> Option<&String> {
+        self.sources().find(|source| topic == Self::retries(source))
     }
 
     /// Late records of `source_topic`.

@@ -35,9 +35,10 @@ pub(super) fn tasks(pipeline: &Pipeline, names: &Names, stages: &[Stage]) -> Vec
 }
 
 fn validator(pipeline: &Pipeline, names: &Names) -> Task {
-    let reads: Vec<String> = names.sources().cloned().collect();
+    let retries = names.sources().map(|source| Names::retries(source));
+    let reads: Vec<String> = names.sources().cloned().chain(retries).collect();
     let mut writes = vec![names.first_log().to_owned(), names.journal_log.clone()];
-    writes.extend(reads.iter().flat_map(|source| [Names::dead_letters(source), Names::late(source)]));
+    writes.extend(names.sources().flat_map(|source| [Names::dead_letters(source), Names::late(source)]));
     writes.extend([names.progress.clone(), names.ledger.clone()]);
     let mut task = task(pipeline, Service::Validator, None, reads, writes);
     task.follows.push(names.progress.clone());

@@ -85,6 +85,8 @@ fn topics_of_the_fraud_pipeline() {
         fraud.control.v1 x1 public whole, field log, ControlReport
         fraud.ledger.v1 x1 public compacted, field edge/bucket/task/task_partition, LedgerRow
         fraud.progress.v1 x1 internal compacted, field topic/partition, Progress
+        fraud.transactions.events.v1.validator.retry x4 internal whole, as source, -
+        fraud.labels.events.v1.validator.retry x4 internal whole, as source, -
     "#]]
     .assert_eq(&text);
 }
@@ -102,6 +104,8 @@ fn tasks_of_the_fraud_pipeline() {
         fraud.validator
           reads fraud.transactions.events.v1
           reads fraud.labels.events.v1
+          reads fraud.transactions.events.v1.validator.retry
+          reads fraud.labels.events.v1.validator.retry
           follows fraud.progress.v1
           writes fraud.customer.log.f1.g1
           writes fraud.journal.log.g1
@@ -290,7 +294,7 @@ fn without_models_nothing_is_predicted_and_nobody_watches() {
     let kinds: BTreeSet<&str> = plan.topics.iter().map(|topic| topic.kind.word()).collect();
     assert_eq!(
         kinds.into_iter().collect::<Vec<_>>(),
-        ["control", "dlq", "events", "late", "ledger", "log", "outcomes", "progress"]
+        ["control", "dlq", "events", "late", "ledger", "log", "outcomes", "progress", "retry"]
     );
     assert!(
         plan.tasks

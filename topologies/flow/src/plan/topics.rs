@@ -16,7 +16,23 @@ pub(super) fn topics(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
     topics.extend(logs(pipeline, names));
     topics.extend(results(pipeline, names));
     topics.extend(bookkeeping(names));
+    topics.extend(retries(pipeline));
     topics
+}
+
+/// Last, since snapshots name topics by number: those of an older release keep theirs.
+fn retries(pipeline: &Pipeline) -> impl Iterator<Item = Topic> {
+    let events = (&pipeline.events.topic, pipeline.events.partitions);
+    let labels = pipeline.labels.iter().map(|labels| (&labels.topic, labels.partitions));
+    [events]
+        .into_iter()
+        .chain(labels)
+        .map(|(source, partitions)| beside(Names::retries(source), Kind::Retry, partitions))
+}
+
+/// A topic of a source's records as they were published.
+fn beside(name: String, kind: Kind, partitions: u32) -> Topic {
+    Topic { name, kind, internal: true, partitions, compacted: false, key: Key::AsSource, schema: None }
 }
 
 fn sources(pipeline: &Pipeline) -> Vec<Topic> {
@@ -24,15 +40,6 @@ fn sources(pipeline: &Pipeline) -> Vec<Topic> {
     let mut found = vec![(&events.topic, events.partitions, &events.id, &events.schema)];
     found.extend(pipeline.labels.iter().map(|labels| (&labels.topic, labels.partitions, &labels.id, &labels.schema)));
     let topics = found.into_iter().flat_map(|(topic, partitions, id, schema)| {
-        let beside = |name: String, kind: Kind| Topic {
-            name,
-            kind,
-            internal: true,
-            partitions,
-            compacted: false,
-            key: Key::AsSource,
-            schema: None,
-        };
         let source = Topic {
             name: topic.clone(),
             kind: Kind::Source,
@@ -42,7 +49,8 @@ fn sources(pipeline: &Pipeline) -> Vec<Topic> {
             key: Key::Column(id.clone()),
             schema: Some(schema.json.clone()),
         };
-        [source, beside(Names::dead_letters(topic), Kind::Dlq), beside(Names::late(topic), Kind::Late)]
+        let dead = beside(Names::dead_letters(topic), Kind::Dlq, partitions);
+        [source, dead, beside(Names::late(topic), Kind::Late, partitions)]
     });
     topics.collect()
 }

@@ -17,7 +17,7 @@ use schemas::json::JsonWriter;
 use serde_json::{Value, json};
 
 use crate::breaker::Breaker;
-use crate::{RuleSet, Rulebook, Source, Target, Validator, Verdict, Verdicts, Wiring};
+use crate::{Retried, Retrier, RuleSet, Rulebook, Source, Target, Validator, Verdict, Verdicts, Wiring};
 
 /// 2026-01-01T10:00:00Z.
 pub const TEN_MS: i64 = 1_767_261_600_000;
@@ -105,6 +105,7 @@ pub struct Decisions {
     pub verdicts: Mutex<BTreeMap<(String, u16, i64), Verdict>>,
     pub rules: Mutex<BTreeMap<(String, u16, i64), String>>,
     pub sets: Mutex<BTreeMap<String, String>>,
+    pub retries: Mutex<BTreeMap<(String, u16, i64, u32), Retried>>,
 }
 
 impl Verdicts for Decisions {
@@ -116,6 +117,18 @@ impl Verdicts for Decisions {
     fn rules(&self, topic: &str, partition: u16, bucket: i64, proposal: &str) -> Result<String, Stop> {
         let mut rules = self.rules.lock().unwrap();
         Ok(rules.entry((topic.to_owned(), partition, bucket)).or_insert(proposal.to_owned()).clone())
+    }
+
+    fn retry(
+        &self,
+        topic: &str,
+        partition: u16,
+        offset: i64,
+        attempt: u32,
+        proposal: Retried,
+    ) -> Result<Retried, Stop> {
+        let mut retries = self.retries.lock().unwrap();
+        Ok(retries.entry((topic.to_owned(), partition, offset, attempt)).or_insert(proposal).clone())
     }
 
     fn rule_set(&self, _: &str, version: &str) -> Result<Option<String>, Stop> {
@@ -186,8 +199,30 @@ impl World {
         self.validator(Rulebook::new(source, &RuleSet::of_labels(&self.pipeline)).unwrap().into(), partition)
     }
 
+    /// The task of a partition of retries, under a version of the pipeline file.
+    pub fn retries_of(&self, pipeline: &Pipeline, partition: u16) -> Retrier {
+        let source = Arc::new(Source::events(pipeline).unwrap());
+        let book = Rulebook::new(source, &RuleSet::of_events(pipeline)).unwrap();
+        self.retrier(book.into(), partition)
+    }
+
+    pub fn label_retries(&self, partition: u16) -> Retrier {
+        let source = Arc::new(Source::labels(&self.pipeline).unwrap().unwrap());
+        self.retrier(Rulebook::new(source, &RuleSet::of_labels(&self.pipeline)).unwrap().into(), partition)
+    }
+
+    fn retrier(&self, book: Arc<Rulebook>, partition: u16) -> Retrier {
+        let own = self.place(&plan::Names::retries(book.source().topic()), partition);
+        Retrier::new(book.clone(), Wiring { own, ..self.wiring(&book, partition) }).unwrap()
+    }
+
     fn validator(&self, book: Arc<Rulebook>, partition: u16) -> Validator {
-        let wiring = Wiring {
+        let wiring = self.wiring(&book, partition);
+        Validator::new(book, wiring).unwrap()
+    }
+
+    fn wiring(&self, book: &Rulebook, partition: u16) -> Wiring {
+        Wiring {
             own: self.place(book.source().topic(), partition),
             names: self.names.clone(),
             entity: Some(self.target(self.plan.names.first_log())),
@@ -195,8 +230,7 @@ impl World {
             schemas: self.schemas.clone(),
             verdicts: self.decisions.clone(),
             breaker: Breaker::default(),
-        };
-        Validator::new(book, wiring).unwrap()
+        }
     }
 
     /// Everything written, decoded.
@@ -319,7 +353,7 @@ pub fn label_record(offset: i64, id: &str, bad: Option<bool>, known_s: Option<i6
 }
 
 /// Handles records in batches of the given size and reads what was written.
-pub fn run(world: &World, task: &mut Validator, records: &[InRecord], batch: usize) -> Written {
+pub fn run(world: &World, task: &mut impl Task, records: &[InRecord], batch: usize) -> Written {
     let mut out = Vec::new();
     records.chunks(batch).for_each(|records| task.handle(records, false, &mut out).unwrap());
     world.read(&out)

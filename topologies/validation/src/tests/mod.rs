@@ -8,4 +8,5 @@ mod declared;
 mod fixture;
 mod marks;
 mod repeatable;
+mod retries;
 mod walkthrough;

@@ -39,7 +39,9 @@ impl<'a> Offline<'a> {
             entries.into_iter().for_each(|entry| sample.take(entry));
             Ok(())
         })?;
-        for topic in self.plan.topics.iter().filter(|topic| matches!(topic.kind, Kind::Source | Kind::Log)) {
+        for topic in
+            self.plan.topics.iter().filter(|topic| matches!(topic.kind, Kind::Source | Kind::Retry | Kind::Log))
+        {
             for file in self.archive.files(&topic.name).map_err(failed)? {
                 let end = sample.ends.entry((topic.name.clone(), file.partition as u16)).or_default();
                 *end = file.end.max(*end);
@@ -66,7 +68,7 @@ impl<'a> Offline<'a> {
             let Some(number) = self.names.number(&topic.name) else { continue };
             if !matches!(
                 topic.kind,
-                Kind::Source | Kind::Log | Kind::Predictions | Kind::Outcomes | Kind::Dlq | Kind::Late
+                Kind::Source | Kind::Retry | Kind::Log | Kind::Predictions | Kind::Outcomes | Kind::Dlq | Kind::Late
             ) {
                 continue;
             }
@@ -76,6 +78,7 @@ impl<'a> Offline<'a> {
                 match topic.kind {
                     Kind::Source => self.source(own, rows, sample, &mut recount),
                     Kind::Log => self.items(topic, own, rows, sample, &mut recount),
+                    Kind::Retry => self.retries(own, rows, sample, &mut recount),
                     _ => self.marked(topic, own, rows, &mut recount),
                 }
             })?;
@@ -153,19 +156,37 @@ impl<'a> Offline<'a> {
     }
 
     fn marked(&self, topic: &Topic, own: Place, rows: &RecordBatch, recount: &mut Recount) -> Result<(), Error> {
-        let columns = Columns { topic: &topic.name, rows };
-        let (offsets, headers) = (columns.numbers(OFFSET)?, columns.texts(HEADERS)?);
-        for row in 0..rows.num_rows() {
-            let texts = if headers.is_valid(row) { headers.as_string::<i32>().value(row) } else { "[]" };
-            let pairs: Vec<(String, Option<String>)> = serde_json::from_str(texts).unwrap_or_default();
-            let marked = Marked::of(&self.names, topic.kind, |name| {
-                pairs.iter().rfind(|(known, _)| known == name).and_then(|(_, value)| value.as_deref())
-            });
-            let offset = offsets.as_primitive::<Int64Type>().value(row);
+        for (offset, marked) in self.headers(&topic.name, topic.kind, rows)? {
             let foreign = || unreadable(&topic.name, &format!("the record at offset {offset} has no origin of ours"));
             marked.ok_or_else(foreign)?.count(own, recount);
         }
         Ok(())
+    }
+
+    /// What was retried below the position of the validator, and names a dead letter of its partition.
+    fn retries(&self, own: Place, rows: &RecordBatch, sample: &Sample, recount: &mut Recount) -> Result<(), Error> {
+        let topic = self.names.topic(own.topic);
+        let position = judged(self.plan, sample, topic, own.partition);
+        let headers = self.headers(topic, Kind::Retry, rows)?.into_iter();
+        let marked = headers.filter(|(offset, _)| *offset < position).filter_map(|(_, marked)| marked);
+        let ours = marked.filter(|marked| marked.is_of(&self.names, (topic, own.partition)));
+        ours.for_each(|marked| marked.count(own, recount));
+        Ok(())
+    }
+
+    /// Offset of each row, and what its headers say.
+    fn headers(&self, topic: &str, kind: Kind, rows: &RecordBatch) -> Result<Vec<(i64, Option<Marked>)>, Error> {
+        let columns = Columns { topic, rows };
+        let (offsets, headers) = (columns.numbers(OFFSET)?, columns.texts(HEADERS)?);
+        let one = |row: usize| {
+            let texts = if headers.is_valid(row) { headers.as_string::<i32>().value(row) } else { "[]" };
+            let pairs: Vec<(String, Option<String>)> = serde_json::from_str(texts).unwrap_or_default();
+            let marked = Marked::of(&self.names, kind, |name| {
+                pairs.iter().rfind(|(known, _)| known == name).and_then(|(_, value)| value.as_deref())
+            });
+            (offsets.as_primitive::<Int64Type>().value(row), marked)
+        };
+        Ok((0..rows.num_rows()).map(one).collect())
     }
 }
 

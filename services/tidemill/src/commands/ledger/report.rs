@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use flow::ledger::{BUCKET_OFFSETS, Counts, Oddity, OriginHash, Recount, Standing, State, named};
+use flow::plan::Names;
 use runtime::ledger::{Difference, Verified, differences};
 use serde_json::{Value, json};
 
@@ -71,6 +72,11 @@ impl Report {
         let edges = &self.found.edges;
         let mut rows = Vec::new();
         for (at, edge) in edges.iter().enumerate() {
+            let is_retried = edge.from == Names::retries(&edge.source);
+            if is_retried && !self.found.standings.iter().any(|standing| standing.edge == at) {
+                continue;
+            }
+            let writer = if is_retried { format!("{} (retries)", edge.writer) } else { edge.writer.clone() };
             let readers = edge.readers.iter().map(|reader| Some(reader.as_str()));
             let own = (edge.whole || edge.readers.is_empty()).then_some(None);
             for reader in own.into_iter().chain(readers) {
@@ -80,7 +86,7 @@ impl Report {
                 };
                 let states = [State::Agrees, State::Open, State::Pending, State::Differs].map(of);
                 let records: u64 = states.iter().flatten().map(|standing| standing.written.total()).sum();
-                let mut row = vec![edge.to.clone(), edge.writer.clone(), reader.unwrap_or("-").to_owned()];
+                let mut row = vec![edge.to.clone(), writer.clone(), reader.unwrap_or("-").to_owned()];
                 row.push(records.to_string());
                 row.extend(states.iter().map(|standings| standings.len().to_string()));
                 rows.push(row);

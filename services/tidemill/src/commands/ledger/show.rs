@@ -7,7 +7,7 @@ use flow::plan::{Kind, Topic};
 use flow::public::{EMISSION_HEADER, ORIGIN_HEADER};
 use gateway::decode::{Position, Values, lines};
 use runtime::log::SessionOptions;
-use schemas::reject::names::{DETAIL, IDENTITY, REASON};
+use schemas::reject::names::{ATTEMPT, DETAIL, IDENTITY, REASON};
 use serde_json::{Value, json};
 
 use crate::cli::Global;
@@ -90,7 +90,7 @@ impl Wanted {
                 (id, Some(format!("{}/{}@{}", topic.name, number("partition"), number("offset"))))
             }
             Kind::Log => (line.get("id").map(plain), line.get("origin").map(plain)),
-            Kind::Dlq => {
+            Kind::Dlq | Kind::Retry => {
                 let origin = header(IDENTITY).and_then(|identity| {
                     let mut parts = identity.rsplitn(4, '/').skip(1);
                     let (offset, partition) = (parts.next()?, parts.next()?);
@@ -109,9 +109,13 @@ impl Wanted {
 
 /// Everything there is of the event, in the order in which an event meets topics.
 fn find(environment: &Environment, wanted: &Wanted) -> Result<Vec<Step>, Error> {
-    let shown = [Kind::Source, Kind::Dlq, Kind::Late, Kind::Log, Kind::Predictions, Kind::Outcomes];
+    let first = [Kind::Source, Kind::Dlq, Kind::Late, Kind::Retry];
+    let shown = first.into_iter().chain([Kind::Log, Kind::Predictions, Kind::Outcomes]).collect::<Vec<_>>();
+    let topics = environment.context.plan.topics.iter().filter(|topic| shown.contains(&topic.kind));
+    let mut topics: Vec<&Topic> = topics.collect();
+    topics.sort_by_key(|topic| !first.contains(&topic.kind));
     let mut steps = Vec::new();
-    for topic in environment.context.plan.topics.iter().filter(|topic| shown.contains(&topic.kind)) {
+    for topic in topics {
         let mut seen = BTreeSet::new();
         scan(environment, topic, |line| {
             let (id, means) = wanted.means(topic, &line);
@@ -165,7 +169,8 @@ fn step(
     let header = |name: &str| line.get("headers").and_then(|headers| headers.get(name)).and_then(Value::as_str);
     let identity = header(EMISSION_HEADER).map(str::to_owned).or_else(|| text("trigger"));
     let from = identity.or_else(|| header(ORIGIN_HEADER).or(header(IDENTITY)).map(str::to_owned)).unwrap_or_default();
-    let repeat = !from.is_empty() && !seen.insert(from.clone());
+    let attempt = header(ATTEMPT).and_then(|attempt| attempt.parse::<u32>().ok()).unwrap_or_default();
+    let repeat = !from.is_empty() && !seen.insert(format!("{from} {attempt}"));
     let number = |name: &str| text(name).unwrap_or_default();
     let mut at = format!("{}/{}", number("partition"), number("offset"));
     if topic.kind == Kind::Log {
@@ -180,7 +185,11 @@ fn step(
             (_, Some(label)) => format!("label {}, key {}", field(label, "value"), number("key")),
             _ => format!("event, key {}", number("key")),
         },
-        Kind::Dlq => format!("{}: {}", header(REASON).unwrap_or("?"), header(DETAIL).unwrap_or_default()),
+        Kind::Dlq => {
+            let again = if attempt > 0 { format!(", retry {attempt}") } else { String::new() };
+            format!("{}{again}: {}", header(REASON).unwrap_or("?"), header(DETAIL).unwrap_or_default())
+        }
+        Kind::Retry => format!("published again, retry {attempt}"),
         Kind::Late => "too late".to_owned(),
         Kind::Outcomes => {
             let scored = part("value").and_then(|value| value.get("prediction")).filter(|one| !one.is_null());

@@ -219,3 +219,94 @@ fn rows_count_once_their_task_says_that_they_are_all_there_and_old_ones_never() 
     assert_eq!(read(&world), Some(5));
     assert_eq!(world.sample.position("stage", FIRST, 0), 5);
 }
+
+/// A world whose source has a dead letter in a bucket that closed long ago, and that is retried.
+struct Retried {
+    world: World,
+    judge: Judge,
+}
+
+impl Retried {
+    fn new() -> Self {
+        let retry = Edge { from: Names::retries(SOURCE), whole: true, ..edges().remove(0) };
+        let mut retried = Retried { world: World::default(), judge: Judge::new([edges(), vec![retry]].concat()) };
+        let all = counts(1..BUCKET_OFFSETS, false);
+        let far = BUCKET_OFFSETS + 10;
+        retried.world.row("validator", Side::Read, (super::super::OUTSIDE, SOURCE), far, all);
+        retried.world.row("validator", Side::Written, (SOURCE, FIRST), far, all);
+        retried.world.through("validator", SOURCE, far);
+        retried.taken(far, all);
+        retried.passed(far, all);
+        retried
+    }
+
+    /// The validator has judged what was retried.
+    fn judged(&mut self) {
+        let (retries, one) = (Names::retries(SOURCE), counts(0..1, false));
+        self.world.row("validator", Side::Read, ("p.events.v1.validator.dlq", &retries), 1, one);
+        self.world.row("validator", Side::Written, (&retries, FIRST), 1, one);
+        self.world.through("validator", &retries, 1);
+    }
+
+    /// The stage has taken everything below a position; of what was retried it has taken this.
+    fn taken(&mut self, position: i64, all: Counts) {
+        self.world.stage(position, counts(1..BUCKET_OFFSETS, false), all);
+    }
+
+    fn taken_again(&mut self, position: i64, one: Counts) {
+        self.world.row("stage", Side::Read, (&Names::retries(SOURCE), FIRST), position, one);
+        self.taken(position, counts(1 - one.total().cast_signed()..BUCKET_OFFSETS, false));
+    }
+
+    fn passed(&mut self, position: i64, all: Counts) {
+        self.world.end(position, all);
+    }
+
+    /// How all stand when so many are in the topic of retries, and so many in each log.
+    fn look(&mut self, retries: i64, logs: i64) -> Vec<State> {
+        let mut sample = self.world.ends([BUCKET_OFFSETS + 10, BUCKET_OFFSETS + logs, BUCKET_OFFSETS + logs]);
+        sample.ends.insert((Names::retries(SOURCE), 0), retries);
+        self.judge.judge(sample).into_iter().map(|standing| standing.state).collect()
+    }
+
+    fn looks(&mut self, retries: i64, logs: i64) -> BTreeSet<State> {
+        (0..6).flat_map(|_| self.look(retries, logs)).collect()
+    }
+}
+
+#[test]
+fn a_retry_into_a_closed_bucket_is_no_difference_on_its_way() {
+    let mut retried = Retried::new();
+    (0..5).for_each(|_| drop(retried.look(0, 10)));
+    assert_eq!(BTreeSet::from_iter(retried.look(0, 10)), BTreeSet::from([State::Agrees]));
+    let all = counts(0..BUCKET_OFFSETS, false);
+    // Every task, and what it told, may be a look behind the one before it.
+    let mut seen = retried.looks(1, 10);
+    retried.judged();
+    seen.extend(retried.looks(1, 11));
+    retried.taken_again(BUCKET_OFFSETS + 11, counts(0..1, false));
+    seen.extend(retried.looks(1, 11));
+    retried.passed(BUCKET_OFFSETS + 11, all);
+    seen.extend(retried.looks(1, 11));
+    assert!(!seen.contains(&State::Differs), "{seen:?}");
+    assert_eq!(BTreeSet::from_iter(retried.look(1, 11)), BTreeSet::from([State::Agrees]));
+}
+
+#[test]
+fn a_retry_that_comes_through_between_two_looks_is_no_difference() {
+    let mut retried = Retried::new();
+    (0..5).for_each(|_| drop(retried.look(0, 10)));
+    retried.judged();
+    retried.taken_again(BUCKET_OFFSETS + 11, counts(0..1, false));
+    retried.passed(BUCKET_OFFSETS + 11, counts(0..BUCKET_OFFSETS, false));
+    let seen = retried.looks(1, 11);
+    assert!(!seen.contains(&State::Differs), "{seen:?}");
+}
+
+#[test]
+fn a_retry_that_a_reader_has_passed_without_taking_it_differs() {
+    let mut retried = Retried::new();
+    retried.judged();
+    retried.taken(BUCKET_OFFSETS + 11, counts(1..BUCKET_OFFSETS, false));
+    assert!(retried.looks(1, 11).contains(&State::Differs));
+}

@@ -1,0 +1,55 @@
+//! Accepted rows on their way into all logs that a source's records go to.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray};
+use arrow::datatypes::DataType;
+use flow::processor::Stop;
+
+use crate::checks::Judged;
+use crate::source::Source;
+use crate::targets::{Accepted, Outgoing, Output};
+
+/// What items carry of the rows: the event, or the label.
+pub fn part(
+    source: &Source,
+    outputs: &[Output],
+    batch: &RecordBatch,
+    judged: &Judged,
+) -> Result<(&'static str, ArrayRef), Stop> {
+    Ok(match &judged.labels {
+        None => ("event", Arc::new(StructArray::from(batch.clone()))),
+        Some(values) => ("label", labels(source, outputs, values, &judged.times_us)?),
+    })
+}
+
+/// Writes rows to all logs, the journal being the last: there an item's key is its id.
+pub fn write(
+    outputs: &mut [Output],
+    judged: &Judged,
+    accepted: &Accepted<'_>,
+    mut out: Option<&mut Outgoing<'_>>,
+) -> Result<(), Stop> {
+    let journal = outputs.len() - 1;
+    for (at, output) in outputs.iter_mut().enumerate() {
+        let keys: &StringArray = match &judged.keys {
+            Some(keys) if at < journal => keys,
+            _ => &judged.ids,
+        };
+        output.write(keys, accepted, out.as_deref_mut())?;
+    }
+    Ok(())
+}
+
+/// The label part. The event's time is not known here; the journal knows it, and what stands here is the time at
+/// which the label became known.
+fn labels(source: &Source, outputs: &[Output], values: &[f64], times_us: &[i64]) -> Result<ArrayRef, Stop> {
+    let journal = outputs.last().and_then(|output| output.part_type("label"));
+    let Some(DataType::Struct(fields)) = journal else {
+        return Err(Stop::Other(format!("the journal of {} has no label part", source.topic)));
+    };
+    let values: ArrayRef = Arc::new(Float64Array::from(values.to_vec()));
+    let times = TimestampMicrosecondArray::from(times_us.to_vec()).with_data_type(fields[1].data_type().clone());
+    let part = StructArray::try_new(fields.clone(), vec![values, Arc::new(times)], None);
+    Ok(Arc::new(part.map_err(flow::wire::Error::from)?))
+}
