@@ -25,6 +25,7 @@ mod promotion;
 mod registry;
 mod repair;
 mod restarts;
+mod retries;
 mod s3;
 mod simulation;
 mod snapshots;

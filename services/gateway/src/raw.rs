@@ -1,6 +1,6 @@
 //! Raw records, for command lines whose process does not own the embedded log. Nothing is checked here but sizes and
-//! places: a source's records are still judged by the validator, and of the internal topics only the one on which
-//! publishers say that they are done takes any.
+//! places: a source's records are still judged by the validator, and so are retries. Of the other internal topics only the
+//! one on which publishers say that they are done takes any.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flow::plan::Kind;
-use runtime::log::{Header, Publish, RECORD_BYTES_MAX};
+use runtime::log::{Header, Publish, RECORD_BYTES_MAX, Record};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -32,6 +32,13 @@ struct Line {
     partition: Option<i32>,
 }
 
+/// A record as a line of such a body.
+pub(crate) fn line(record: &Record) -> Value {
+    let text = |bytes: &Option<Bytes>| bytes.as_ref().map(|bytes| STANDARD.encode(bytes));
+    let headers = record.headers.iter().map(|header| json!([header.name, text(&header.value)]));
+    json!({ "key": text(&record.key), "value": text(&record.value), "headers": headers.collect::<Vec<_>>() })
+}
+
 /// `POST /v1/publish/{topic}`.
 pub(crate) async fn publish(
     State(state): Shared,
@@ -41,7 +48,8 @@ pub(crate) async fn publish(
     let body = answer::body(read)?;
     let own = state.clone();
     let records = blocking(move || {
-        if own.context.plan.topic(&topic).is_some_and(|topic| topic.internal && topic.kind != Kind::Progress) {
+        let takes = |kind: Kind| matches!(kind, Kind::Progress | Kind::Retry);
+        if own.context.plan.topic(&topic).is_some_and(|topic| topic.internal && !takes(topic.kind)) {
             let help = "publish to a source's topic; internal logs are written by the pipeline's own tasks";
             return Err(Problem::new(StatusCode::FORBIDDEN, format!("{topic} is an internal log"), help));
         }

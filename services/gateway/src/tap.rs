@@ -17,6 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::answer::{Answer, Problem, blocking};
 use crate::decode::{Filter, Position, Start, Values, lines};
+use crate::raw;
 use crate::state::{self, Shared, TAPS_MAX};
 
 /// Longest wait for records at once, and with it for noticing that the caller left.
@@ -35,6 +36,8 @@ pub(crate) struct Wanted {
     pub filter: Filter,
     pub follow: bool,
     pub marks: bool,
+    /// Adds key, value and headers as they are, in base64.
+    pub raw: bool,
 }
 
 /// `GET /v1/topics`.
@@ -72,10 +75,17 @@ pub(crate) async fn tap(
 
 /// What the query asks for.
 pub(crate) fn wanted(query: &[(String, String)]) -> Answer<Wanted> {
-    let help = "write ?from=start|end|OFFSET|-N&limit=N&filter=FIELD=VALUE&follow=true|false&marks=true|false";
+    let help =
+        "write ?from=start|end|OFFSET|-N&limit=N&filter=FIELD=VALUE&follow=true|false&marks=true|false&raw=true|false";
     let wrong = |name: &str, value: &str| Problem::bad(format!("{name}={value} is not understood"), help);
-    let mut wanted =
-        Wanted { from: Start::End, limit: usize::MAX, filter: Filter::default(), follow: true, marks: false };
+    let mut wanted = Wanted {
+        from: Start::End,
+        limit: usize::MAX,
+        filter: Filter::default(),
+        follow: true,
+        marks: false,
+        raw: false,
+    };
     let mut conditions = Vec::new();
     for (name, value) in query {
         match name.as_str() {
@@ -83,6 +93,7 @@ pub(crate) fn wanted(query: &[(String, String)]) -> Answer<Wanted> {
             "limit" => wanted.limit = value.parse().map_err(|_| wrong(name, value))?,
             "follow" => wanted.follow = value.parse().map_err(|_| wrong(name, value))?,
             "marks" => wanted.marks = value.parse().map_err(|_| wrong(name, value))?,
+            "raw" => wanted.raw = value.parse().map_err(|_| wrong(name, value))?,
             "filter" => match value.split_once('=') {
                 Some((field, text)) if !field.is_empty() => conditions.push((field.to_owned(), text.to_owned())),
                 _ => return Err(wrong(name, value)),
@@ -193,12 +204,15 @@ impl Reader {
             let decoded = self.values.decode(&*self.state.context.schemas, &records);
             let decoded = decoded.map_err(|error| End::Failed(Problem::outside(error)))?;
             for (record, value) in records.iter().zip(decoded) {
-                for line in lines(&Position { tp: &tp, record }, value, self.wanted.marks) {
+                for mut line in lines(&Position { tp: &tp, record }, value, self.wanted.marks) {
                     if self.wanted.limit == 0 {
                         return Ok(());
                     }
                     if !self.wanted.filter.wants(&line) {
                         continue;
+                    }
+                    if self.wanted.raw {
+                        line["raw"] = raw::line(record);
                     }
                     let event =
                         Event::default().id(format!("{}@{}", tp.partition, record.offset)).data(line.to_string());

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod dlq;
 pub mod ledger;
 pub mod repair;
 pub mod rows;
@@ -164,6 +165,9 @@ pub enum Command {
     /// What crossed each edge of the graph, counted at both ends.
     #[command(subcommand)]
     Ledger(ledger::Ledger),
+    /// Dead letters: source records that were rejected, and publishing them once more.
+    #[command(subcommand)]
+    Dlq(dlq::Dlq),
     Repair(repair::Repair),
     /// Measure what the pipeline costs on this machine.
     #[command(subcommand)]

@@ -3,6 +3,7 @@
 mod apply;
 pub mod bench;
 mod dataset;
+mod dlq;
 mod evaluate;
 mod features;
 mod graph;
@@ -44,6 +45,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Model(command) => model::run(global, output, command),
         Command::Snapshot(command) => snapshot::run(global, output, command),
         Command::Ledger(command) => ledger::run(global, output, command),
+        Command::Dlq(command) => dlq::run(global, output, command),
         Command::Repair(options) => repair::run(global, output, options),
         Command::Bench(command) => bench::run(global, output, command),
     }
