@@ -12,6 +12,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::data;
+
 /// Milliseconds of a day.
 pub const DAY_MS: i64 = 86_400_000;
 /// Labels become known a week after the transaction.
@@ -35,17 +37,8 @@ pub struct Transactions {
 }
 
 /// The folder with the handbook's files, or nothing, said in one line.
-#[allow(clippy::print_stderr, reason = "a skipped test says so")]
 pub fn data() -> Option<PathBuf> {
-    let root = std::env::var_os("TIDEMILL_TEST_DATA")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
-    let folder = root.join("fraud-handbook");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: no data at {} (set TIDEMILL_TEST_DATA to a folder with fraud-handbook/)", folder.display());
-    None
+    data::folder("fraud-handbook")
 }
 
 fn read(path: PathBuf) -> RecordBatch {

@@ -3,6 +3,7 @@
 pub mod apicurio;
 pub mod clock;
 pub mod cluster;
+pub mod data;
 pub mod disk;
 pub mod fraud;
 pub mod kafka;

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::panic::catch_unwind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
@@ -17,6 +17,7 @@ use features::offline::{Feature, Labels, Table, compute};
 use features::spec::{Declaration, Group, Scope};
 use flow::flaw::{Flaw, make};
 use flow::sql::Expression;
+use tests::fraud;
 
 const TRANSACTIONS: &str = "transactions_2018-04-01_2018-07-09.parquet";
 const WEEKS: [&str; 2] = ["features_2018-06-18_2018-06-24.parquet", "features_2018-07-02_2018-07-08.parquet"];
@@ -48,7 +49,7 @@ const COLUMNS: [(&str, &str); 14] = [
 
 #[test]
 fn offline_features_equal_the_published_rows() {
-    let Some(folder) = data_folder() else { return };
+    let Some(folder) = fraud::data() else { return };
     let transactions = read(&folder.join(TRANSACTIONS));
     let ids = int64(&transactions, "TRANSACTION_ID");
     let places: HashMap<i64, usize> = ids.iter().enumerate().map(|(row, id)| (*id, row)).collect();
@@ -74,7 +75,7 @@ fn offline_features_equal_the_published_rows() {
 
 #[test]
 fn a_window_that_is_longer_by_its_edge_is_noticed() {
-    if data_folder().is_none() {
+    if fraud::data().is_none() {
         return;
     }
     let _made = make(&[Flaw::WindowClosed]);
@@ -126,16 +127,6 @@ fn group(name: &str, delay: &str, aggregates: &[(&str, &str)]) -> Group {
         aggregates: aggregates.to_vec(),
     };
     Group::parse(&declaration, &Scope { numeric: vec!["amount"], other: vec![], target: Some("is_fraud") }).unwrap()
-}
-
-fn data_folder() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let folder = std::env::var_os("TIDEMILL_TEST_DATA").map_or_else(beside, PathBuf::from).join("fraud-handbook");
-    if folder.join(TRANSACTIONS).exists() {
-        return Some(folder);
-    }
-    eprintln!("skipped: no {TRANSACTIONS} in {}, set TIDEMILL_TEST_DATA", folder.display());
-    None
 }
 
 fn read(path: &Path) -> RecordBatch {

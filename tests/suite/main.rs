@@ -7,6 +7,7 @@
 )]
 
 mod archiver;
+mod compatibility;
 mod conformance;
 mod delivery;
 mod features_offline;

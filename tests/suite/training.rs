@@ -8,7 +8,8 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use tests::fraud;
 use training::{Columns, Config, Dataset, Facts, Kind, Trained, evaluate, train};
 
 const TRANSACTIONS: &str = "transactions_2018-04-01_2018-07-09.parquet";
@@ -22,7 +23,7 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 
 /// Training and test rows of the split, or nothing and one line of explanation where the data is absent.
 fn split() -> Option<(Dataset, Dataset)> {
-    let folder = data_folder()?;
+    let folder = fraud::data()?;
     let cards = cards(&folder.join(TRANSACTIONS));
     let train_week = week(&folder.join(TRAIN_WEEK), &cards.of);
     let test_week = week(&folder.join(TEST_WEEK), &cards.of);
@@ -37,17 +38,6 @@ fn split() -> Option<(Dataset, Dataset)> {
         kept.extend(rows);
     }
     Some((train_week, test_week.select(&kept)))
-}
-
-/// `TIDEMILL_TEST_DATA`, or `../shared/data` beside the workspace, with the handbook's files in it.
-fn data_folder() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let folder = std::env::var_os("TIDEMILL_TEST_DATA").map_or_else(beside, PathBuf::from).join("fraud-handbook");
-    if folder.join(TRAIN_WEEK).exists() {
-        return Some(folder);
-    }
-    eprintln!("skipped: no {TRAIN_WEEK} in {}, set TIDEMILL_TEST_DATA", folder.display());
-    None
 }
 
 /// What the transactions say about cards.

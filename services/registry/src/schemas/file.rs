@@ -96,7 +96,7 @@ impl FileRegistry {
             if versions.contains(&id) {
                 return Ok(());
             }
-            for earlier in &versions {
+            for earlier in self.rule.compared(&versions) {
                 self.check_rule(subject, *earlier, new)?;
             }
             let key = format!("{}/{:010}", subject_prefix(subject), versions.len() + 1);
