@@ -41,7 +41,7 @@ impl Featurizer {
         Featurizer { context, role, spill: None, stats: None, evictions: Evictions::default() }
     }
 
-    /// The same, whose stages put state on disk that is beyond the limit. The journal's stays in memory.
+    /// The same, whose tasks put state on disk that is beyond the limit.
     pub fn spilling(self, spill: Spill) -> Self {
         Featurizer { spill: Some(spill), ..self }
     }
@@ -64,7 +64,7 @@ impl Featurizer {
         let partition = tp.partition as u16;
         let mut stage = Stage::new(&context.pipeline, &context.plan, &context.names, at, partition).map_err(stop)?;
         if let Some(spill) = &self.spill {
-            stage.spill(Box::new(spill.table()));
+            stage.spill(|| Box::new(spill.table()));
         }
         open_task(context, tp, stage, sinks(context, &[&context.plan.stages[at].writes], &[])?)
     }
@@ -73,7 +73,8 @@ impl Featurizer {
         let context = &self.context;
         let settings = Settings::of(&context.pipeline, &context.plan, &context.names).map_err(stop)?;
         let own = Place { topic: context.number(&tp.topic).map_err(stop)?, partition: tp.partition as u16 };
-        let journal = Journal::new(own, context.names.clone(), settings);
+        let mut journal = Journal::new(own, context.names.clone(), settings);
+        self.spill.iter().for_each(|spill| journal.spill(Box::new(spill.table())));
         let labelled = context.plan.stages.iter().filter(|stage| stage.label_derived).map(|stage| &stage.reads);
         let labelled: Vec<_> = labelled.collect();
         open_task(context, tp, journal, sinks(context, &labelled, &[&context.plan.names.outcomes])?)

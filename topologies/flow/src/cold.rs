@@ -3,6 +3,12 @@
 //! What is there is a copy of what the log and the snapshots say, so it need not survive the process. Nor does it decide
 //! anything: which entries are in memory never shows in what a task gives.
 
+mod shelf;
+mod steps;
+
+pub use shelf::Shelf;
+pub use steps::Steps;
+
 use std::fmt;
 
 /// Why an entry cannot be put away or got back. Its task stops, with nothing committed.

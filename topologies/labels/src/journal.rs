@@ -8,6 +8,7 @@ use crate::settings::Settings;
 use crate::table::Table;
 use arrow::array::{ArrayRef, Float64Array, StructArray, TimestampMicrosecondArray};
 use arrow::datatypes::DataType;
+use flow::cold::Cold;
 use flow::emit::Emitter;
 use flow::flaw::{Flaw, made};
 use flow::items::{Items, LogBatch};
@@ -67,6 +68,11 @@ impl Journal {
         Journal { sequencer, pairing: Pairing::new(own, settings) }
     }
 
+    /// From now on keeps no more event ids in memory than the store allows, and puts the rest there.
+    pub fn spill(&mut self, store: Box<dyn Cold>) {
+        self.pairing.table.spill(store);
+    }
+
     /// What happened so far.
     pub fn counts(&self) -> Counts {
         let waiting = self.pairing.counts.waiting + self.sequencer.held() as u64;
@@ -78,7 +84,10 @@ impl Processor for Journal {
     fn process(&mut self, batch: &LogBatch, out: &mut Outbox) -> Result<(), Stop> {
         let Journal { sequencer, pairing } = self;
         sequencer.run(batch, |position, step, edges| pairing.step(position, step, edges))?;
-        pairing.flush(out)
+        match pairing.table.fault() {
+            None => pairing.flush(out),
+            Some(fault) => Err(fault.clone().into()),
+        }
     }
 
     fn save(&self) -> TaskState {

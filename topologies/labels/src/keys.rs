@@ -54,6 +54,14 @@ impl Keys {
         }
     }
 
+    /// Bytes that are not in the value itself.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Keys::Inline(..) => 0,
+            Keys::Heap(bytes) => bytes.len(),
+        }
+    }
+
     /// The key texts again.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Option<&str>> {
         let mut rest = self.bytes();

@@ -81,6 +81,15 @@ impl Known {
         }
     }
 
+    /// Memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let keys = match self {
+            Known::Event(event, _) => event.keys.heap_bytes(),
+            _ => 0,
+        };
+        size_of::<Known>() + keys
+    }
+
     /// The prediction in it.
     pub(crate) fn prediction(&self) -> Option<&Prediction> {
         match self {

@@ -9,7 +9,7 @@ use flow::snapshot::{Blob, Changes, Entry, Error, State};
 use serde::{Deserialize, Serialize};
 
 /// Version of the entries and of the blob.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The blob's own part.
 #[derive(Debug, Serialize, Deserialize)]

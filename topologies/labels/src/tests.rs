@@ -10,8 +10,8 @@ use harness::Harness;
 
 const HORIZON_S: i64 = 1_000;
 
-/// Runs the script in arrival order and in batches of 1, 7 and 4096 records, and again with a restart before every
-/// record. All of these must give the same lines; the ledger must account for every item.
+/// Runs the script in arrival order and in batches of 1, 7 and 4096 records, with all ids in memory or none or some, and
+/// again with a restart before every record. All of these must give the same lines; the ledger must account for every item.
 #[track_caller]
 fn check(script: &str, expected: &Expect) {
     check_order(false, script, expected);
@@ -19,29 +19,30 @@ fn check(script: &str, expected: &Expect) {
 
 #[track_caller]
 fn check_order(holds: bool, script: &str, expected: &Expect) {
-    let run = |size| {
-        let mut harness = Harness::new(holds, HORIZON_S);
+    let run = |size, in_memory| {
+        let mut harness = Harness::new(holds, HORIZON_S, in_memory);
         let records = harness.records(script);
         let lines = harness.run(&records, size);
         (lines, harness.state(), (harness.counts(), harness.ended()), records)
     };
-    let (lines, state, (counts, ended), records) = run(1);
-    for size in [7, 4096] {
-        let (again, saved, counted, _) = run(size);
-        assert_eq!((&again, &saved, counted), (&lines, &state, (counts, ended)), "in batches of {size}");
+    let (lines, state, (counts, ended), records) = run(1, None);
+    for (size, in_memory) in [(7, None), (4096, None), (1, Some(0)), (7, Some(0)), (7, Some(1))] {
+        let (again, saved, counted, _) = run(size, in_memory);
+        let how = format!("in batches of {size} with {in_memory:?} in memory");
+        assert_eq!((&again, &saved, counted), (&lines, &state, (counts, ended)), "{how}");
     }
     let items = script.lines().flat_map(|line| line.split(" + ")).filter(|part| part.contains('=')).count() as u64;
     assert_eq!((ended.total(), ended.waiting), (items, counts.waiting), "the ledger: {ended:?}");
     for at in 0..=records.len() {
-        let mut harness = Harness::new(holds, HORIZON_S);
+        let mut harness = Harness::new(holds, HORIZON_S, None);
         harness.records(script);
         let nothing = harness.feed(&records[..at], 3, true).unwrap();
         assert_eq!(nothing, [""; 0], "a replay writes nothing");
         harness.feed(&records[at..], 3, false).unwrap();
         assert_eq!((harness.state(), harness.ended()), (state.clone(), ended), "restarted at record {at}");
     }
-    for size in [1, 7, 4096] {
-        check_snapshots(holds, script, size);
+    for (size, in_memory) in [(1, None), (7, None), (4096, None), (1, Some(0)), (7, Some(1))] {
+        check_snapshots(holds, script, size, in_memory);
     }
     let counters = format!(
         "{lines}\nemitted {} filtered {} duplicate {} (conflict {}) behind {} waiting {}\n",
@@ -58,8 +59,8 @@ fn check_order(holds: bool, script: &str, expected: &Expect) {
 
 /// A journal is cut after every batch; one restored from any of these cuts gives what the one that went on gave.
 #[track_caller]
-fn check_snapshots(holds: bool, script: &str, size: usize) {
-    let mut live = Harness::new(holds, HORIZON_S);
+fn check_snapshots(holds: bool, script: &str, size: usize, in_memory: Option<usize>) {
+    let mut live = Harness::new(holds, HORIZON_S, in_memory);
     let records = live.records(script);
     live.saved().track();
     let (mut outputs, mut cuts) = (Vec::new(), Vec::new());
@@ -75,7 +76,7 @@ fn check_snapshots(holds: bool, script: &str, size: usize) {
         let (changes, blob, hash) = &cuts[at - 1];
         merged.verify(changes.sum).unwrap();
         assert_eq!(changes.sum, *hash, "the sum that was kept is that of the table");
-        let mut again = Harness::empty(holds, HORIZON_S);
+        let mut again = Harness::empty(holds, HORIZON_S, in_memory);
         let from = merged.restore(blob, again.saved()).unwrap();
         assert_eq!(again.saved().hash(), *hash, "restored at batch {at}");
         let position = (at * size).min(records.len());
@@ -262,4 +263,42 @@ fn ids_leave_when_the_watermark_is_a_horizon_past_them() {
             emitted 2 filtered 3 duplicate 1 (conflict 0) behind 0 waiting 2
         "#]],
     );
+}
+
+/// A script of any items in any order, whose watermark passes some of them.
+fn any_script(seed: u64) -> String {
+    let mut random = seed;
+    let mut draw = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    let (mut lines, mut now_s) = (Vec::new(), 0);
+    for _ in 0..60 {
+        now_s += draw(90);
+        let (id, time_s) = (draw(12), (now_s + draw(200)).saturating_sub(150));
+        lines.push(match draw(10) {
+            0..4 => format!("T{} event e{id} t={time_s} c={} m={}", id % 2, draw(3), draw(3)),
+            4..6 => format!("L0 label e{id} t={time_s} v={}", draw(2)),
+            6..8 => format!("F{} prediction e{id} t={time_s} s=0.5", id % 2),
+            _ => format!("T0 mark {now_s} + T1 mark {now_s} + L0 mark {now_s}"),
+        });
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn which_ids_are_in_memory_never_shows() {
+    for seed in 0..12 {
+        let (holds, script) = (seed % 2 == 1, any_script(seed));
+        let run = |in_memory| {
+            let mut harness = Harness::new(holds, HORIZON_S, in_memory);
+            let records = harness.records(&script);
+            (harness.run(&records, 3), harness.state(), harness.counts(), harness.ended(), harness.saved().hash())
+        };
+        let all = run(None);
+        for in_memory in [0, 1, 3] {
+            assert_eq!(run(Some(in_memory)), all, "seed {seed} with {in_memory} in memory");
+            check_snapshots(holds, &script, 5, Some(in_memory));
+        }
+    }
 }

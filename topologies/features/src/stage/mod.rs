@@ -134,9 +134,10 @@ impl Stage {
         })
     }
 
-    /// From now on keeps no more of its windows in memory than the store allows, and puts the rest there.
-    pub fn spill(&mut self, store: Box<dyn Cold>) {
-        self.engine.spill(store);
+    /// From now on keeps no more in memory than stores allow, and puts the rest there: one has windows, another event ids.
+    pub fn spill(&mut self, mut store: impl FnMut() -> Box<dyn Cold>) {
+        self.engine.spill(store());
+        self.seen.iter_mut().for_each(|seen| seen.spill(store()));
     }
 
     /// Live keys in the window state.
@@ -177,7 +178,10 @@ impl Stage {
             }
             Ok(())
         })?;
-        Ok(work)
+        match self.seen.as_ref().and_then(Seen::fault) {
+            None => Ok(work),
+            Some(fault) => Err(fault.clone().into()),
+        }
     }
 
     /// Runs the engine over collected steps; features of the events, row by row.

@@ -10,7 +10,7 @@ use flow::state::Asides;
 use serde::{Deserialize, Serialize};
 
 /// Version of the entries and of the blob.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The blob's own part.
 #[derive(Debug, Serialize, Deserialize)]

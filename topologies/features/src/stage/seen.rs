@@ -1,12 +1,16 @@
-//! Event ids already applied, within an event-time horizon. What is remembered depends on the applied events alone.
+//! Event ids already applied, within an event-time horizon. What is remembered depends on the applied events alone. Where
+//! memory has a limit, the oldest ids are on disk.
 
+use flow::cold::{Cold, Fault, Steps};
 use flow::snapshot::{Changes, Entry, Error, Notes, entry_hash};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 use xxhash_rust::xxh3::xxh3_128;
 
-/// The horizon is kept in this many slices; an id is forgotten with its slice.
-const SLICES: i64 = 64;
+/// The horizon is kept in this many slices; an id is forgotten with its slice, which must not take long.
+const SLICES: i64 = 1_024;
+/// What an id takes: its place in the table, which has free ones, and in its slice.
+const ID_BYTES: usize = 2 * size_of::<(u128, i64)>() + size_of::<u128>();
 
 /// Number of the ids' part among the entries of a task.
 pub const PART: u8 = 2;
@@ -17,8 +21,9 @@ pub struct Seen {
     slice_us: i64,
     newest: i64,
     ids: HashMap<u128, i64>,
-    slices: VecDeque<(i64, Vec<u128>)>,
+    slices: VecDeque<(i64, VecDeque<u128>)>,
     notes: Notes,
+    cold: Option<Steps>,
 }
 
 impl Seen {
@@ -26,7 +31,17 @@ impl Seen {
     pub fn new(horizon_us: i64) -> Self {
         let slice_us = (horizon_us / SLICES).max(1);
         let (ids, slices, notes) = (HashMap::new(), VecDeque::new(), Notes::default());
-        Seen { slice_us, newest: i64::MIN, ids, slices, notes }
+        Seen { slice_us, newest: i64::MIN, ids, slices, notes, cold: None }
+    }
+
+    /// From now on puts the oldest ids away, as the store's limit says.
+    pub fn spill(&mut self, store: Box<dyn Cold>) {
+        self.cold = Some(Steps::new(store));
+    }
+
+    /// What went wrong with the store. After that no answer is right.
+    pub fn fault(&self) -> Option<&Fault> {
+        self.cold.as_ref().and_then(Steps::fault)
     }
 
     /// Whether the id was seen within the horizon; it is remembered either way.
@@ -37,7 +52,7 @@ impl Seen {
             self.forget();
         }
         let hash = xxh3_128(id.as_bytes());
-        if self.ids.contains_key(&hash) {
+        if self.ids.contains_key(&hash) || self.cold.as_mut().is_some_and(|cold| cold.has(hash)) {
             return true;
         }
         self.insert(hash, slice);
@@ -50,8 +65,24 @@ impl Seen {
     fn insert(&mut self, hash: u128, slice: i64) {
         self.ids.insert(hash, slice);
         match self.slices.binary_search_by_key(&slice, |(at, _)| *at) {
-            Ok(at) => self.slices[at].1.push(hash),
-            Err(at) => self.slices.insert(at, (slice, vec![hash])),
+            Ok(at) => self.slices[at].1.push_back(hash),
+            Err(at) => self.slices.insert(at, (slice, VecDeque::from([hash]))),
+        }
+        self.settle();
+    }
+
+    /// Puts the oldest ids away while there are too many in memory.
+    fn settle(&mut self) {
+        let Some(cold) = &mut self.cold else { return };
+        while cold.is_full(self.ids.len(), self.ids.len() * ID_BYTES) {
+            let Some((slice, hashes)) = self.slices.front_mut() else { return };
+            match hashes.pop_front() {
+                Some(hash) => {
+                    self.ids.remove(&hash);
+                    cold.put(hash, *slice, &[]);
+                }
+                None => drop(self.slices.pop_front()),
+            }
         }
     }
 
@@ -65,6 +96,14 @@ impl Seen {
                     note(&mut self.notes, hash, slice, false);
                 }
             }
+        }
+        let Some(cold) = &mut self.cold else { return };
+        while let Some(slice) = cold.first().filter(|slice| *slice < oldest) {
+            cold.forget(slice, |hash, _| {
+                if self.notes.on() {
+                    note(&mut self.notes, hash, slice, false);
+                }
+            });
         }
     }
 
@@ -104,14 +143,21 @@ impl Seen {
         }
         self.insert(hash, slice);
         self.notes.loaded(entry_hash(PART, key, value));
-        Ok(())
+        self.fault().map_or(Ok(()), |fault| Err(fault.clone().into()))
     }
 
     /// Sum of the hashes of all entries.
     pub fn hash(&self) -> u128 {
-        let entries = self.ids.iter();
-        let hashes = entries.map(|(hash, slice)| entry_hash(PART, &hash.to_le_bytes(), &slice.to_le_bytes()));
-        hashes.fold(0, |sum, hash| sum.wrapping_add(u128::from(hash)))
+        let hash = |hash: u128, slice: i64| entry_hash(PART, &hash.to_le_bytes(), &slice.to_le_bytes());
+        let here = self.ids.iter().map(|(id, slice)| u128::from(hash(*id, *slice)));
+        let mut sum = here.fold(0_u128, u128::wrapping_add);
+        let walked = self
+            .cold
+            .as_ref()
+            .map_or(Ok(()), |cold| cold.each(|id, slice, _| sum = sum.wrapping_add(u128::from(hash(id, slice)))));
+        // What cannot be read is missing in the sum, which then equals no other.
+        debug_assert!(walked.is_ok(), "{walked:?}");
+        sum
     }
 }
 
@@ -125,6 +171,8 @@ fn note(notes: &mut Notes, hash: u128, slice: i64, came: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flow::cold::{Memory, Shelf};
+    use flow::snapshot::sorted;
 
     #[test]
     fn an_id_repeats_within_the_horizon_only() {
@@ -134,5 +182,47 @@ mod tests {
         assert!(!seen.repeats("b", 20_000));
         assert!(!seen.repeats("a", 20_000));
         assert!(seen.repeats("b", 13_000));
+    }
+
+    #[test]
+    fn ids_on_disk_are_known_and_forgotten_like_those_in_memory() {
+        let shelf = Shelf::new(Memory { bytes_max: 0, entries_min: 5 });
+        let (mut plain, mut spilling) = (Seen::new(10_240), Seen::new(10_240));
+        spilling.spill(Box::new(shelf.clone()));
+        plain.track();
+        spilling.track();
+        for number in 0..6_000_i64 {
+            // Times go back and forth; some ids come again, near or far.
+            let (id, time_us) = ((number * 7_919 % 4_001).to_string(), number * 10 + number * 31 % 400);
+            assert_eq!(spilling.repeats(&id, time_us), plain.repeats(&id, time_us), "row {number}");
+            assert!(spilling.ids.len() <= 6);
+            if number % 500 == 0 {
+                assert_eq!(spilling.hash(), plain.hash());
+                assert_eq!(spilling.cut().sum, plain.cut().sum);
+            }
+        }
+        assert!(shelf.len() < 2_500, "{} names on disk, two for each id", shelf.len());
+        let changes = sorted_entries(&mut plain);
+        assert_eq!(sorted_entries(&mut spilling), changes);
+        assert_eq!(spilling.fault(), None);
+    }
+
+    /// The changes since the last cut, by key.
+    fn sorted_entries(seen: &mut Seen) -> Vec<u8> {
+        let mut changes = Changes::default();
+        sorted(&seen.cut().bytes).unwrap().iter().for_each(|entry| changes.push(entry));
+        changes.bytes
+    }
+
+    #[test]
+    fn a_full_disk_is_told() {
+        let mut seen = Seen::new(1_000);
+        seen.spill(Box::new(Shelf::new(Memory { bytes_max: 0, entries_min: 1 }).with_room(4)));
+        for id in ["a", "b", "c"] {
+            assert!(!seen.repeats(id, 0));
+            assert_eq!(seen.fault(), None);
+        }
+        seen.repeats("d", 0);
+        assert!(seen.fault().is_some());
     }
 }

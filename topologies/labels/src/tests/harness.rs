@@ -10,6 +10,7 @@
 
 use crate::{Counts, Journal, Settings, Target};
 use arrow::array::RecordBatch;
+use flow::cold::{Memory, Shelf};
 use flow::fence::{Control, ParentLog};
 use flow::ledger::{Counts as Ended, Side};
 use flow::names::{Names, Place};
@@ -60,16 +61,16 @@ fn place(topic: u16, partition: u16) -> Place {
 }
 
 impl Harness {
-    /// A journal that has its parents.
-    pub(crate) fn new(holds: bool, horizon_s: i64) -> Self {
-        let mut harness = Self::empty(holds, horizon_s);
+    /// A journal that has its parents, and so many ids in memory if there is a limit.
+    pub(crate) fn new(holds: bool, horizon_s: i64, in_memory: Option<usize>) -> Self {
+        let mut harness = Self::empty(holds, horizon_s, in_memory);
         let fence = harness.fence();
         harness.task.handle(&[fence], false, &mut Vec::new()).unwrap();
         harness
     }
 
     /// A journal at its log's start.
-    pub(crate) fn empty(holds: bool, horizon_s: i64) -> Self {
+    pub(crate) fn empty(holds: bool, horizon_s: i64, in_memory: Option<usize>) -> Self {
         let names = Arc::new(Names::new(TOPICS));
         let event = event_schema();
         let journal = log_schema("Journal", "shop.log", Some(&event), &[], true, true).to_string();
@@ -87,7 +88,10 @@ impl Harness {
             outcome_schema: outcome_schema.clone(),
         };
         let reader = LogReader::new(&journal, names.clone()).unwrap();
-        let processor = Journal::new(place(3, 0), names.clone(), settings);
+        let mut processor = Journal::new(place(3, 0), names.clone(), settings);
+        if let Some(entries_min) = in_memory {
+            processor.spill(Box::new(Shelf::new(Memory { bytes_max: 0, entries_min })));
+        }
         let writer = LogWriter::new(&terminal, SCHEMA_ID, names).unwrap();
         let source = Arc::new(One(journal.as_str().into()));
         let task = LogTask::new(place(3, 0), reader, source, processor, "shop".into())

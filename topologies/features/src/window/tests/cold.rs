@@ -1,68 +1,9 @@
 //! Keys on disk: nothing that is seen depends on which keys are in memory.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use flow::cold::{Cold, Fault, Memory};
+use flow::cold::{Cold, Memory, Shelf};
 
 use crate::spec::Group;
 use crate::window::Engine;
-
-/// A store in memory that holds up to so many entries; beyond that its disk is full.
-#[derive(Debug, Clone)]
-pub struct Shelf {
-    entries: Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>,
-    memory: Memory,
-    room: usize,
-}
-
-impl Shelf {
-    pub fn new(memory: Memory) -> Shelf {
-        Shelf { entries: Arc::default(), memory, room: usize::MAX }
-    }
-
-    pub fn len(&self) -> usize {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-}
-
-impl Cold for Shelf {
-    fn memory(&self) -> Memory {
-        self.memory
-    }
-
-    fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, Fault> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = entries.get(key);
-        found.into_iter().for_each(|found| value.extend_from_slice(found));
-        Ok(found.is_some())
-    }
-
-    fn put(&self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= self.room {
-            return Err(Fault("no space is left".to_owned()));
-        }
-        entries.insert(key.to_vec(), value.to_vec());
-        Ok(())
-    }
-
-    fn remove(&self, key: &[u8]) -> Result<(), Fault> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-        Ok(())
-    }
-
-    fn scan(&self, after: &[u8], each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), Fault> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, value) in entries.range::<[u8], _>((Excluded(after), Unbounded)) {
-            if !each(key, value) {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
 
 /// An engine with at most so many keys in memory, if there is a limit.
 pub fn limited(group: &Group, retention_us: i64, entries_min: Option<usize>) -> Engine {
@@ -123,7 +64,7 @@ fn a_key_with_half_of_the_rows_stays_in_memory() {
 fn a_full_disk_is_a_fault() {
     let mut engine = Engine::new(&counts(), 0);
     let memory = Memory { bytes_max: 0, entries_min: 4 };
-    engine.spill(Box::new(Shelf { room: 10, ..Shelf::new(memory) }));
+    engine.spill(Box::new(Shelf::new(memory).with_room(10)));
     let mut out = vec![None; engine.width()];
     for number in 0..20_i64 {
         let text = number.to_string();
