@@ -145,7 +145,9 @@ impl Counting {
     /// The scorers are the parents whose marks the journal itself does not count.
     fn declare(&self, control: &Control, marks: &mut Marks) {
         for parent in control.parents.iter().filter(|parent| !parent.marks) {
-            let Some(topic) = self.names.number(&parent.log) else { continue };
+            // Retries are no log: their partitions promise nothing to anybody.
+            let of_log = |topic: &u16| self.names.generation(*topic) > 0;
+            let Some(topic) = self.names.number(&parent.log).filter(of_log) else { continue };
             (0..parent.partitions).for_each(|partition| marks.declare(Place { topic, partition }));
         }
     }
