@@ -9,7 +9,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{
     DataType, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 /// Number of key groups of every internal log. State and snapshots are per group.
 pub const KEY_GROUPS: u32 = 256;
@@ -82,6 +82,20 @@ pub fn internal_partition(group: u32, partitions: u32) -> u32 {
 /// The partition of a canonical text on an internal log.
 pub fn log_partition(text: &str, partitions: u32) -> u32 {
     internal_partition(key_group(key_hash(text)), partitions)
+}
+
+/// Bits of [`grouped_id`] below the group.
+const ID_BITS: u32 = u128::BITS - KEY_GROUPS.ilog2();
+
+/// A hash of an id that is kept for a key group, which is in the highest eight bits: what is known by ids can then be
+/// handed over group by group.
+pub fn grouped_id(id: &str, group: u32) -> u128 {
+    xxh3_128(id.as_bytes()) & (u128::MAX >> (u128::BITS - ID_BITS)) | u128::from(group) << ID_BITS
+}
+
+/// The key group in a [`grouped_id`].
+pub fn group_of_id(grouped: u128) -> u32 {
+    (grouped >> ID_BITS) as u32
 }
 
 /// The partition of a key on a public topic of `partitions` partitions, as Kafka's Java client places it.

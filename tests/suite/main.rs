@@ -25,6 +25,7 @@ mod outcomes;
 mod promotion;
 mod registry;
 mod repair;
+mod repartition;
 mod restarts;
 mod retries;
 mod s3;

@@ -5,6 +5,7 @@
 pub mod canonical;
 pub mod control;
 pub mod decisions;
+pub mod generations;
 pub mod models;
 pub mod schemas;
 #[cfg(test)]

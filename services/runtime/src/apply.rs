@@ -32,6 +32,11 @@ pub struct Applied {
 
 /// Creates topics, registers schemas, writes first fences.
 pub fn apply(context: &Context) -> Result<Applied, Error> {
+    apply_with(context, |_| Control::default())
+}
+
+/// The same, where the first fence of a log says more than its parents.
+pub fn apply_with(context: &Context, first: impl Fn(&str) -> Control) -> Result<Applied, Error> {
     let mut applied = Applied::default();
     let existing = context.log.topics()?;
     let specs = context.topic_specs();
@@ -53,7 +58,7 @@ pub fn apply(context: &Context) -> Result<Applied, Error> {
         }
     }
     for topic in context.plan.topics.iter().filter(|topic| topic.kind == Kind::Log) {
-        let control = Control { parents: parents(context, &topic.name)?, ..Control::default() };
+        let control = Control { parents: parents(context, &topic.name)?, ..first(&topic.name) };
         let mut empty = Vec::new();
         for partition in 0..topic.partitions as i32 {
             let tp = TopicPartition::new(topic.name.as_str(), partition);

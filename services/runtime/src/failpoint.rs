@@ -30,7 +30,21 @@ pub const ARCHIVED: &str = "archived";
 /// Records of a request are durable, and the request was not answered.
 pub const INGESTED: &str = "ingested";
 
-/// All places.
+/// A repartition was asked for, and nothing is done for it.
+pub const WISHED: &str = "repartition.wished";
+/// The new logs are there with what they begin with.
+pub const CREATED: &str = "repartition.created";
+/// Some of the new tasks have their snapshots and commits.
+pub const BEGUN: &str = "repartition.begun";
+/// The new generation is complete, and not in force.
+pub const COMPLETE: &str = "repartition.complete";
+/// The new generation is in force, and nobody was told.
+pub const IN_FORCE: &str = "repartition.in_force";
+
+/// The places of a repartition, in their order.
+pub const REPARTITION: [&str; 5] = [WISHED, CREATED, BEGUN, COMPLETE, IN_FORCE];
+
+/// All places of services.
 pub const PLACES: [&str; 13] = [
     POLLED,
     PROCESSED,

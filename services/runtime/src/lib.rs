@@ -15,6 +15,7 @@ pub mod log;
 pub mod parents;
 pub mod patience;
 pub mod repair;
+pub mod repartition;
 pub mod shell;
 pub mod simulated;
 pub mod snapshot;

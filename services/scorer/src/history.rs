@@ -74,7 +74,7 @@ impl History {
     }
 
     /// Whether nothing is proposed that may still be passed.
-    pub(crate) fn is_decided(&self) -> Result<bool, Error> {
+    pub fn is_decided(&self) -> Result<bool, Error> {
         let newest = self.control.current::<Control>()?;
         newest.map_or(Ok(true), |newest| Ok(self.fate(newest.number)?.is_some()))
     }

@@ -18,6 +18,7 @@ pub use fences::RegistryFences;
 pub use history::{Fate, History};
 pub use models::RegistryModels;
 pub use promote::{Promotion, complete, promote, promote_with};
+pub use scoring::handover;
 pub use void::declare_void;
 
 use answers::Answers;

@@ -3,6 +3,7 @@
 pub mod dlq;
 pub mod ledger;
 pub mod repair;
+pub mod repartition;
 pub mod rows;
 mod values;
 
@@ -169,6 +170,7 @@ pub enum Command {
     #[command(subcommand)]
     Dlq(dlq::Dlq),
     Repair(repair::Repair),
+    Repartition(repartition::Repartition),
     /// Measure what the pipeline costs on this machine.
     #[command(subcommand)]
     Bench(Bench),

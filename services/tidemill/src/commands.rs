@@ -11,6 +11,7 @@ mod ledger;
 mod model;
 mod publish;
 mod repair;
+mod repartition;
 mod run;
 mod score;
 mod snapshot;
@@ -47,6 +48,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Ledger(command) => ledger::run(global, output, command),
         Command::Dlq(command) => dlq::run(global, output, command),
         Command::Repair(options) => repair::run(global, output, options),
+        Command::Repartition(options) => repartition::run(global, output, options),
         Command::Bench(command) => bench::run(global, output, command),
     }
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow::config::Pipeline;
-use flow::plan::{FIRST_GENERATION, Plan, Service, plan_generation};
+use flow::plan::{FIRST_GENERATION, Kind, Names, Plan, Service, plan_generation};
 use registry::decisions::Decisions;
+use registry::generations::{Generation, Generations};
 use registry::models::Models;
 use registry::schemas::{ConfluentRegistry, FileRegistry};
-use registry::store::{self, Store, escape};
+use registry::store::Store;
 use runtime::apply::{Applied, apply};
 use runtime::cold::Spill;
 use runtime::context::Context;
@@ -115,9 +116,13 @@ impl Environment {
         let pipeline = as_large_as(&*log, pipeline)?;
         let store = open_store(global)?;
         let schemas = open_schemas(global, &store)?;
+        let generations = Generations::new(store.clone(), &pipeline.name);
         let generation = match rebuild {
-            true => next_generation(&store, &pipeline.name)?,
-            false => generation(&store, &pipeline.name)?,
+            true => {
+                check_pending(&generations)?;
+                generations.rebuild()?
+            }
+            false => generations.current()?,
         };
         let plan = planned(&pipeline, generation);
         let idle_timeout = Duration::from_micros(pipeline.idle_timeout_us.max(0).unsigned_abs());
@@ -143,6 +148,26 @@ impl Environment {
     pub fn apply(&self) -> Result<Applied, Error> {
         let applied = apply(&self.context)?;
         Ok(Applied { named: parents::announce(&self.context, &self.decisions)?, ..applied })
+    }
+
+    /// The generations of the pipeline's logs.
+    pub fn generations(&self) -> Generations {
+        Generations::new(self.store.clone(), &self.context.pipeline.name)
+    }
+
+    /// The same place with another generation of the logs.
+    pub fn with_generation(&self, generation: Generation) -> Self {
+        let context = &self.context;
+        let plan = planned(&context.pipeline, generation);
+        let pipeline = (*context.pipeline).clone();
+        let (log, schemas) = (context.log.clone(), context.schemas.clone());
+        let context = Context::new(log, schemas, pipeline, plan).stopped_by(context.stop.clone());
+        Self { context, ..self.clone() }
+    }
+
+    /// An error while the logs are being repartitioned: who began to work now would do so in vain.
+    pub fn check_generation(&self) -> Result<(), Error> {
+        check_pending(&self.generations())
     }
 
     /// The models.
@@ -207,7 +232,7 @@ impl Workshop {
     pub fn open(global: &Global) -> Result<Self, Error> {
         let pipeline = loading::load(global)?.checked(global)?;
         let store = open_store(global)?;
-        let plan = planned(&pipeline, generation(&store, &pipeline.name)?);
+        let plan = planned(&pipeline, Generations::new(store.clone(), &pipeline.name).current()?);
         Ok(Self { pipeline, plan, store })
     }
 
@@ -299,34 +324,28 @@ fn open_schemas(global: &Global, store: &Store) -> Result<Arc<dyn SchemaRegistry
 
 /// The plan of a generation. Whoever reads the sources does it under a name of its own in each, so that a rebuild begins
 /// with the first event and leaves the old generation's progress alone.
-pub fn planned(pipeline: &Pipeline, generation: u32) -> Plan {
-    let mut plan = plan_generation(pipeline, generation);
-    if generation > FIRST_GENERATION {
+pub fn planned(pipeline: &Pipeline, generation: Generation) -> Plan {
+    let Generation { number, partitions, before } = generation;
+    let mut plan = plan_generation(pipeline, number);
+    if number > FIRST_GENERATION {
         let readers = plan.tasks.iter_mut().filter(|task| task.service == Service::Validator);
-        readers.for_each(|task| task.group_id = format!("{}.g{generation}", task.group_id));
+        readers.for_each(|task| task.group_id = format!("{}.g{number}", task.group_id));
     }
+    if let Some(partitions) = partitions {
+        let logs = plan.topics.iter_mut().filter(|topic| topic.kind == Kind::Log);
+        logs.for_each(|topic| topic.partitions = partitions);
+    }
+    plan.features_before = before.into_iter().map(|number| Names::new(pipeline, number).features_log).collect();
     plan
 }
 
-fn generations(name: &str) -> String {
-    format!("pipelines/{}/generation", escape(name))
-}
-
-/// The newest generation of a pipeline's internal logs.
-fn generation(store: &Store, name: &str) -> Result<u32, Error> {
-    let numbers = store.children(&generations(name))?;
-    Ok(numbers.iter().filter_map(|number| number.parse().ok()).max().unwrap_or(FIRST_GENERATION))
-}
-
-/// Claims the generation after the newest one; of several at once each gets its own.
-fn next_generation(store: &Store, name: &str) -> Result<u32, Error> {
-    loop {
-        let next = generation(store, name)? + 1;
-        match store.put_create(&format!("{}/{next}", generations(name)), b"") {
-            Ok(()) => return Ok(next),
-            Err(store::Error::AlreadyExists { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+fn check_pending(generations: &Generations) -> Result<(), Error> {
+    match generations.pending()? {
+        None => Ok(()),
+        Some((_, wish)) => Err(Error::Input(format!(
+            "the logs are being repartitioned; `tidemill repartition --partitions {}` goes on with that, with --withdraw it ends it",
+            wish.partitions
+        ))),
     }
 }
 

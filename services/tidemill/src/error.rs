@@ -41,6 +41,9 @@ pub enum Error {
     /// The store.
     #[error(transparent)]
     Store(#[from] registry::store::Error),
+    /// What was decided about generations.
+    #[error(transparent)]
+    Decisions(#[from] registry::decisions::Error),
     /// Models.
     #[error(transparent)]
     Models(#[from] registry::models::Error),
@@ -77,6 +80,9 @@ pub enum Error {
     /// A task whose group lost its offset cannot be repaired.
     #[error(transparent)]
     Repair(#[from] runtime::repair::Error),
+    /// The logs cannot be repartitioned.
+    #[error(transparent)]
+    Repartition(#[from] runtime::repartition::Error),
     /// Parents of logs.
     #[error(transparent)]
     Parents(#[from] runtime::parents::Error),
@@ -111,6 +117,8 @@ impl Error {
             Self::Shell(error) => of_shell(error),
             Self::Validator(error) => of_validator(error),
             Self::Store(error) => of_store(error),
+            Self::Decisions(registry::decisions::Error::Store(error)) => of_store(error),
+            Self::Decisions(_) => Exit::Failed,
             Self::Models(error) => of_models(error),
             Self::Table(error) => match error {
                 offline::table::Error::Io { .. } | offline::table::Error::Unwritable { .. } => Exit::Failed,
@@ -145,6 +153,7 @@ impl Error {
             },
             Self::Parents(error) => of_parents(error),
             Self::Repair(error) => of_repair(error),
+            Self::Repartition(error) => of_repartition(error),
             Self::Differs(_) => Exit::Differs,
             Self::Service { source, .. } => source.exit(),
             Self::Interrupted => Exit::Interrupted,
@@ -253,6 +262,18 @@ fn of_repair(error: &runtime::repair::Error) -> Exit {
         Error::Context(error) => of_context(error),
         Error::From { .. } | Error::SourceStart { .. } => Exit::Input,
         Error::Ledger(_) | Error::Snapshot(_) => Exit::Failed,
+        _ => Exit::Stopped,
+    }
+}
+
+fn of_repartition(error: &runtime::repartition::Error) -> Exit {
+    use runtime::repartition::Error;
+    match error {
+        Error::Log(error) => of_log(error),
+        Error::Context(error) => of_context(error),
+        Error::Behind { .. } => Exit::Unavailable,
+        Error::NoState { .. } | Error::Validator { .. } => Exit::Input,
+        Error::Ledger(_) | Error::Snapshot(_) | Error::Wire(_) => Exit::Failed,
         _ => Exit::Stopped,
     }
 }

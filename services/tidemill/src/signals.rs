@@ -68,6 +68,11 @@ impl Signals {
         &self.stop
     }
 
+    /// Takes back that services shall stop, once those that ran until all was through have ended.
+    pub fn go_on(&self) {
+        self.stop.store(false, Ordering::Relaxed);
+    }
+
     /// Whether somebody asked to stop.
     pub fn stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)

@@ -122,7 +122,7 @@ fn short(digest: &str) -> &str {
 fn check_origin(digest: &str, manifest: &Manifest, inputs: &Inputs) -> Result<(), Error> {
     let help = match (&manifest.features, inputs.is_file()) {
         (Input::File { .. }, false) => "name that file too",
-        (Input::Topic { .. }, true) => "leave the file out",
+        (Input::Topic { .. } | Input::Several(_), true) => "leave the file out",
         _ => return Ok(()),
     };
     let built_from = built_from(&manifest.features);
@@ -133,5 +133,6 @@ fn built_from(input: &Input) -> String {
     match input {
         Input::File { name, sha256, .. } => format!("the file {name} with SHA-256 {}", short(sha256)),
         Input::Topic { topic, .. } => format!("the archived topic {topic}"),
+        Input::Several(all) => all.iter().map(built_from).collect::<Vec<_>>().join(" and "),
     }
 }

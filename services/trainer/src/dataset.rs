@@ -47,7 +47,10 @@ impl Inputs {
             None => format!("features.{name}"),
         };
         Inputs {
-            features: source(&plan.names.features_log),
+            features: match &plan.features_before[..] {
+                [] => source(&plan.names.features_log),
+                before => Source::Several(before.iter().chain([&plan.names.features_log]).map(source).collect()),
+            },
             feature_columns: FeatureColumns {
                 id: "id".to_owned(),
                 time: "time".to_owned(),
@@ -101,12 +104,8 @@ impl Inputs {
 
     /// The same with only the ranges that a dataset was made of.
     pub(crate) fn limited(mut self, manifest: &Manifest) -> Self {
-        let parts = [(&mut self.features, &manifest.features), (&mut self.labels, &manifest.labels)];
-        for (source, input) in parts {
-            if let Source::Archive { ranges, .. } = source {
-                *ranges = Some(input.ranges());
-            }
-        }
+        self.features = self.features.limited(&manifest.features);
+        self.labels = self.labels.limited(&manifest.labels);
         self
     }
 }

@@ -27,6 +27,13 @@ impl Items {
     pub fn len(&self) -> usize {
         self.items.len()
     }
+
+    /// Those of two logs together.
+    pub fn and(mut self, other: Items) -> Self {
+        self.items.extend(other.items);
+        self.items.sort_unstable();
+        Items { repeats: self.repeats + other.repeats, ..self }
+    }
 }
 
 /// By topic.
@@ -76,7 +83,8 @@ pub fn records(context: &Context, tp: &TopicPartition) -> Vec<Record> {
     records
 }
 
-fn items(context: &Context, log: &str) -> Items {
+/// The items of a log.
+pub fn items(context: &Context, log: &str) -> Items {
     let mut found = Items::default();
     for tp in super::partitions(context, log) {
         let mut reader = context.reader(log).unwrap();

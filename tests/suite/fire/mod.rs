@@ -8,7 +8,7 @@ mod agreement;
 mod archive;
 mod brokers;
 mod calm;
-mod contents;
+pub(crate) mod contents;
 mod disk;
 mod ends;
 mod feed;

@@ -95,8 +95,8 @@ pub(crate) struct Windows {
 /// Windows as they are saved.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SavedWindows {
-    open: Vec<(i64, usize, Sketch)>,
-    closed_us: Option<i64>,
+    pub(crate) open: Vec<(i64, usize, Sketch)>,
+    pub(crate) closed_us: Option<i64>,
 }
 
 impl Windows {

@@ -9,6 +9,7 @@
 //! once per model and moves no incident: neither part of it is a full window.
 
 mod fold;
+pub mod handover;
 mod incident;
 mod inputs;
 mod judge;

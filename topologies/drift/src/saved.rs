@@ -130,7 +130,7 @@ impl State for Inputs {
 }
 
 /// Scores by monitor, then the scorers' marks by number of topic, partition, and their watermark.
-type OwnScores = (Vec<SavedWatch>, Vec<(u16, u16, i64)>, Option<i64>);
+pub(crate) type OwnScores = (Vec<SavedWatch>, Vec<(u16, u16, i64)>, Option<i64>);
 
 impl State for Scores {
     fn layout(&self) -> String {

@@ -39,6 +39,9 @@ pub struct Control {
     /// Decision threshold; none takes the one of the model's manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
+    /// In fence 0 of a log that was repartitioned: the generation whose state its tasks have begun with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_over: Option<u32>,
 }
 
 /// How a fence ended in a partition, for good: every task that comes to it, a replay included, does alike.
@@ -90,6 +93,7 @@ mod tests {
             parents: vec![ParentLog { log: "a.events.v1".into(), partitions: 4, marks: true }],
             champion: Some(ModelRef { name: "a".into(), version: 3, digest: "00".into() }),
             threshold: Some(0.25),
+            handed_over: None,
         };
         let fence = control.fence(5);
         assert_eq!(fence.number, 5);

@@ -6,6 +6,7 @@ pub mod config;
 pub mod emit;
 pub mod fence;
 pub mod flaw;
+pub mod handover;
 pub mod hold;
 pub mod items;
 pub mod ledger;

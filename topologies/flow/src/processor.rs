@@ -113,6 +113,16 @@ pub enum Stop {
         /// Why.
         reason: String,
     },
+    /// The log's first state is not in it.
+    #[error(
+        "{log} was repartitioned and begins with the state of generation {generation}, which is in no snapshot that can be taken up; bring the snapshots back, or run `tidemill apply --rebuild`"
+    )]
+    HandedOver {
+        /// The log being read.
+        log: String,
+        /// The generation before.
+        generation: u32,
+    },
     /// A restored snapshot does not fit the log.
     #[error(
         "{log}: the snapshot at offset {offset} has other numbers than the log has up to there; delete it with its files, and the state is built from the log again"

@@ -114,6 +114,9 @@ impl Sequencer {
             return Ok(());
         }
         let control = Control::read(fence)?;
+        if let Some(generation) = control.handed_over.filter(|_| number == 0) {
+            return Err(Stop::HandedOver { log: self.names.show(self.own), generation });
+        }
         let parents = self.parents_of(&control, offset)?;
         let position = Position { offset, item: 0 };
         each(position, Step::Offer(number, &control), &mut self.edges)?;

@@ -19,11 +19,10 @@ use flow::sequencer::{Position, Sequencer, Step};
 use flow::snapshot::State;
 use flow::state::TaskState;
 use flow::wire::{Draft, Rows};
-use schemas::key::log_partition;
+use schemas::key::{grouped_id, key_group, key_hash, log_partition};
 use serde::{Deserialize, Serialize};
 use std::iter::once;
 use std::sync::Arc;
-use xxhash_rust::xxh3::xxh3_128;
 
 /// About how many bytes a label takes in a record.
 const LABEL_BYTES: usize = 24;
@@ -175,7 +174,7 @@ impl Pairing {
         };
         let input = layout.read(items, row, &mut self.routes, &mut self.scratch);
         let id = items.ids().value(row);
-        match self.table.update(xxh3_128(id.as_bytes()), |known| meet(known, input)) {
+        match self.table.update(grouped_id(id, key_group(key_hash(id))), |known| meet(known, input)) {
             Met::Waits => self.counts.waiting += 1,
             Met::Copy { conflict } => {
                 self.conflicts += u64::from(conflict);

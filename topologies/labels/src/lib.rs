@@ -11,6 +11,7 @@
 //! *filtered*; the rest is waiting.
 
 mod entry;
+mod handover;
 mod journal;
 mod keys;
 mod layout;
@@ -22,6 +23,7 @@ mod settings;
 mod slab;
 mod table;
 
+pub use handover::hand_over;
 pub use journal::{Counts, Journal};
 pub use settings::{Error, Settings, Target};
 

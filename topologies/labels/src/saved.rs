@@ -9,16 +9,16 @@ use flow::snapshot::{Blob, Changes, Entry, Error, State};
 use serde::{Deserialize, Serialize};
 
 /// Version of the entries and of the blob.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The blob's own part.
 #[derive(Debug, Serialize, Deserialize)]
-struct Own {
-    counts: Counts,
+pub(crate) struct Own {
+    pub(crate) counts: Counts,
     /// The greatest mark forwarded so far.
-    mark: Option<i64>,
+    pub(crate) mark: Option<i64>,
     /// By number, as entries name them.
-    routes: Vec<Route>,
+    pub(crate) routes: Vec<Route>,
 }
 
 impl State for Journal {

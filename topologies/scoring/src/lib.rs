@@ -4,6 +4,7 @@
 //! [`Inputs`] defines how columns and features become what a network reads, online and offline.
 
 mod champion;
+pub mod handover;
 mod inputs;
 mod rows;
 mod saved;

@@ -10,7 +10,7 @@ use flow::snapshot::{Blob, Changes, Entry, Error, State};
 const VERSION: u32 = 1;
 
 /// The blob's own part: the control state in force, and the greatest mark forwarded so far.
-type Own = (Control, Option<i64>);
+pub(crate) type Own = (Control, Option<i64>);
 
 impl State for Scorer {
     fn layout(&self) -> String {

@@ -66,6 +66,8 @@ pub enum Input {
         /// Digest of its bytes.
         sha256: String,
     },
+    /// Several of these, one after the other.
+    Several(Vec<Input>),
 }
 
 /// A file of the archive that went in.

@@ -26,6 +26,8 @@ pub enum Source {
     },
     /// One Parquet file.
     File(PathBuf),
+    /// Several of these, one after the other: a log that went on in another.
+    Several(Vec<Source>),
 }
 
 impl Source {
@@ -34,6 +36,26 @@ impl Source {
         match self {
             Self::Archive { topic, .. } => format!("topic {topic}"),
             Self::File(path) => path.display().to_string(),
+            Self::Several(all) => all.iter().map(Self::place).collect::<Vec<_>>().join(" and "),
+        }
+    }
+
+    /// The same with only the rows that went into a dataset.
+    #[must_use]
+    pub fn limited(self, input: &Input) -> Self {
+        match (self, input) {
+            (Self::Archive { archive, topic, .. }, input) => {
+                Self::Archive { archive, topic, ranges: Some(input.ranges()) }
+            }
+            (Self::Several(all), Input::Several(inputs)) => {
+                let all = all.into_iter().zip(inputs);
+                Self::Several(all.map(|(source, input)| source.limited(input)).collect())
+            }
+            // The dataset is older than all logs but the first.
+            (Self::Several(all), input) => {
+                Self::Several(all.into_iter().take(1).map(|source| source.limited(input)).collect())
+            }
+            (file, _) => file,
         }
     }
 
@@ -68,11 +90,20 @@ impl Source {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 Ok(Input::File { name, rows, sha256: file_digest(path)? })
             }
+            // What has one input only is named as before.
+            Self::Several(all) => match &all[..] {
+                [only] => only.input(),
+                all => Ok(Input::Several(all.iter().map(Self::input).collect::<Result<_>>()?)),
+            },
         }
     }
 
     /// Its rows in order, with only these top-level columns.
     pub(super) fn each(&self, columns: &[String], mut take: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+        self.each_of(columns, &mut take)
+    }
+
+    fn each_of(&self, columns: &[String], take: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<()> {
         match self {
             Self::Archive { archive, topic, ranges } => {
                 let selection = Selection { ranges: ranges.clone(), columns: Some(columns.to_vec()) };
@@ -87,6 +118,7 @@ impl Source {
                     take(rows?)?;
                 }
             }
+            Self::Several(all) => all.iter().try_for_each(|source| source.each_of(columns, &mut *take))?,
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -237,6 +238,25 @@ fn a_range_of_offsets_gives_the_same_rows_however_files_were_cut() {
         })
         .collect();
     assert!(contents.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn a_log_that_went_on_in_another_gives_the_rows_of_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let labels = labels(dir.path(), &[("a1", 1, 5), ("a2", 0, 5), ("a4", 1, 5)]);
+    let archive = Archive::new(Store::memory());
+    let whole = archived(&archive, "f.log", 1);
+    let part = |range: Range<i64>| Source::Archive {
+        archive: archive.clone(),
+        topic: "f.log".to_owned(),
+        ranges: Some(BTreeMap::from([(0, range)])),
+    };
+    let expected = build(&archive_recipe(), &whole, &labels).unwrap().manifest;
+    let source = Source::Several(vec![part(0..2), part(2..6)]);
+    let found = build(&archive_recipe(), &source, &labels).unwrap().manifest;
+    assert_eq!((&found.content, found.rows), (&expected.content, 3));
+    let again = Source::Several(vec![whole.clone(), whole]).limited(&found.features);
+    assert_eq!(build(&archive_recipe(), &again, &labels).unwrap().manifest, found, "limited to what was used");
 }
 
 #[track_caller]

@@ -6,7 +6,7 @@ mod verify;
 
 pub use follow::Follower;
 pub use recount::{Difference, Marked, differences, recount};
-pub(crate) use recount::{batches, emission, read};
+pub(crate) use recount::{batches, emission, is_handed_over, read};
 pub use verify::{Verified, settle, verify};
 
 use crate::context::{self, Context};

@@ -4,7 +4,8 @@
 use super::scan::place;
 use super::{Basis, Error, Found, Repair, Subject, Wanted};
 use crate::context::Context;
-use crate::log::Commit;
+use crate::ledger::{batches, is_handed_over};
+use crate::log::{Commit, TopicPartition};
 use crate::snapshot::{Owner, Vault};
 use flow::ledger::{Buckets, Counts, Fate, OriginHash, Sample, Side, Sums, bucket};
 use flow::names::Place;
@@ -37,8 +38,10 @@ pub fn rebuild(
     };
     let state = state(context, &fresh, found, own, &sums)?;
     let expected = sums.iter().map(|sums| sums.counts[Fate::Accepted as usize]).sum::<u64>().cast_signed();
+    // Of what was validated before a repartition these logs have only what was held.
+    let is_whole = !handed_over(context)?;
     let lost = state.out.values().map(|numbers| numbers.iter().sum::<i64>()).find(|items| *items != expected);
-    if let Some(items) = lost {
+    if let Some(items) = lost.filter(|_| is_whole) {
         if start > 0 {
             let (subject, position) = (subject.clone(), at);
             return Err(Error::Lost { subject, position, expected, found: items });
@@ -57,6 +60,18 @@ pub fn rebuild(
     let items = state.out.values().flatten().sum();
     let commit = Commit { tp: tp.clone(), offset: at, metadata };
     Ok(Repair { basis: Basis::Targets(at), commit, items, fence: -1 })
+}
+
+/// Whether the logs began with the state of another generation.
+fn handed_over(context: &Context) -> Result<bool, Error> {
+    let tp = TopicPartition::new(context.plan.names.first_log(), 0);
+    let (start, end) = context.log.watermarks(&tp)?;
+    let mut found = false;
+    batches(context, &tp, (start, end.min(start + 1)), |batch| {
+        found = is_handed_over(batch);
+        Ok::<_, Error>(())
+    })?;
+    Ok(found)
 }
 
 /// The state as far as targets and sums tell it.

@@ -14,7 +14,7 @@ use crate::services::{self, Job};
 use crate::supervisor;
 
 /// How long records wait to be archived where somebody waits for the end.
-const DRAIN_ARCHIVE_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const DRAIN_ARCHIVE_INTERVAL: Duration = Duration::from_secs(1);
 
 pub fn run(global: &Global, output: Output, options: &Up) -> Result<(), Error> {
     let environment = opened(global, options.drain)?;
@@ -38,6 +38,7 @@ pub fn run(global: &Global, output: Output, options: &Up) -> Result<(), Error> {
 pub fn opened(global: &Global, drain: bool) -> Result<Environment, Error> {
     rehearsal::arm()?;
     let environment = Environment::open(global)?;
+    environment.check_generation()?;
     let archive_interval = if drain { DRAIN_ARCHIVE_INTERVAL } else { environment.archive_interval };
     Ok(Environment { archive_interval, ..environment })
 }

@@ -121,7 +121,7 @@ impl Partition {
             FEATURES => vec![parent("terminal", 1, true)],
             _ => vec![parent("events", 1, true), parent("features", 2, false)],
         };
-        let fence = Control { parents, champion, threshold: None }.fence(number);
+        let fence = Control { parents, champion, threshold: None, handed_over: None }.fence(number);
         self.push(Vec::new(), Vec::new(), json!({"number": number, "state": fence.state, "signature": ""}));
     }
 

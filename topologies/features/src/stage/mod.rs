@@ -2,6 +2,7 @@
 //! engine in the pipeline's order, and hands each event with its features to the next log.
 
 mod build;
+mod handover;
 mod saved;
 mod seen;
 mod value;
@@ -27,7 +28,8 @@ use flow::snapshot::{Changes, State};
 use flow::sql::Expression;
 use flow::state::{Asides, TaskState};
 use flow::wire::Draft;
-use schemas::key::{key_text, log_partition};
+pub use handover::hand_over;
+use schemas::key::{key_group, key_hash, key_text, log_partition};
 use seen::Seen;
 use std::iter::once;
 use std::sync::Arc;
@@ -79,6 +81,12 @@ pub struct Stage {
     marked: bool,
     /// Ids noted before the last cut.
     cut: Changes,
+}
+
+/// Whether an event's id was seen among those that have its place in the log.
+fn repeats(seen: &mut Seen, items: &Items, row: usize, time_us: i64) -> bool {
+    let (id, key) = (items.ids().value(row), items.keys().value(row));
+    seen.repeats(key_group(key_hash(if key.is_empty() { id } else { key })), id, time_us)
 }
 
 /// The entity's group as the window engine wants it.
@@ -164,9 +172,7 @@ impl Stage {
                 Step::Item(items, row) => {
                     let label = items.label().and_then(|labels| labels.get(row));
                     let time_us = items.envelope().time_us[row];
-                    if label.is_none()
-                        && seen.as_mut().is_some_and(|seen| seen.repeats(items.ids().value(row), time_us))
-                    {
+                    if label.is_none() && seen.as_mut().is_some_and(|seen| repeats(seen, items, row, time_us)) {
                         edges.ended(once((items.spot(row), End::Duplicate)));
                         return Ok(());
                     }

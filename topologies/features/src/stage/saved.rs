@@ -10,17 +10,17 @@ use flow::state::Asides;
 use serde::{Deserialize, Serialize};
 
 /// Version of the entries and of the blob.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The blob's own part.
 #[derive(Debug, Serialize, Deserialize)]
-struct Own {
+pub(super) struct Own {
     /// Greatest event time of each key group.
-    clocks: Vec<(u8, i64)>,
+    pub(super) clocks: Vec<(u8, i64)>,
     /// The newest slice of event ids.
-    newest: Option<i64>,
+    pub(super) newest: Option<i64>,
     /// The mark forwarded last.
-    mark: Option<i64>,
+    pub(super) mark: Option<i64>,
 }
 
 impl State for Stage {

@@ -4,8 +4,8 @@
 use flow::cold::{Cold, Fault, Steps};
 use flow::snapshot::{Changes, Entry, Error, Notes, entry_hash};
 use hashbrown::HashMap;
+use schemas::key::grouped_id;
 use std::collections::VecDeque;
-use xxhash_rust::xxh3::xxh3_128;
 
 /// The horizon is kept in this many slices; an id is forgotten with its slice, which must not take long.
 const SLICES: i64 = 1_024;
@@ -15,7 +15,7 @@ const ID_BYTES: usize = 2 * size_of::<(u128, i64)>() + size_of::<u128>();
 /// Number of the ids' part among the entries of a task.
 pub const PART: u8 = 2;
 
-/// Ids by their 128-bit hash. Two ids in a billion collide with a chance below 1e-20.
+/// Ids by key group and hash, 128 bits together. Two ids in a billion collide with a chance below 1e-17.
 #[derive(Debug)]
 pub struct Seen {
     slice_us: i64,
@@ -44,14 +44,14 @@ impl Seen {
         self.cold.as_ref().and_then(Steps::fault)
     }
 
-    /// Whether the id was seen within the horizon; it is remembered either way.
-    pub fn repeats(&mut self, id: &str, time_us: i64) -> bool {
+    /// Whether the id was seen within the horizon among those of its key group; it is remembered either way.
+    pub fn repeats(&mut self, group: u32, id: &str, time_us: i64) -> bool {
         let slice = time_us.div_euclid(self.slice_us);
         if slice > self.newest {
             self.newest = slice;
             self.forget();
         }
-        let hash = xxh3_128(id.as_bytes());
+        let hash = grouped_id(id, group);
         if self.ids.contains_key(&hash) || self.cold.as_mut().is_some_and(|cold| cold.has(hash)) {
             return true;
         }
@@ -177,11 +177,12 @@ mod tests {
     #[test]
     fn an_id_repeats_within_the_horizon_only() {
         let mut seen = Seen::new(6_400);
-        assert!(!seen.repeats("a", 0));
-        assert!(seen.repeats("a", 6_000));
-        assert!(!seen.repeats("b", 20_000));
-        assert!(!seen.repeats("a", 20_000));
-        assert!(seen.repeats("b", 13_000));
+        assert!(!seen.repeats(7, "a", 0));
+        assert!(seen.repeats(7, "a", 6_000));
+        assert!(!seen.repeats(7, "b", 20_000));
+        assert!(!seen.repeats(7, "a", 20_000));
+        assert!(seen.repeats(7, "b", 13_000));
+        assert!(!seen.repeats(8, "b", 13_000));
     }
 
     #[test]
@@ -194,7 +195,7 @@ mod tests {
         for number in 0..6_000_i64 {
             // Times go back and forth; some ids come again, near or far.
             let (id, time_us) = ((number * 7_919 % 4_001).to_string(), number * 10 + number * 31 % 400);
-            assert_eq!(spilling.repeats(&id, time_us), plain.repeats(&id, time_us), "row {number}");
+            assert_eq!(spilling.repeats(7, &id, time_us), plain.repeats(7, &id, time_us), "row {number}");
             assert!(spilling.ids.len() <= 6);
             if number % 500 == 0 {
                 assert_eq!(spilling.hash(), plain.hash());
@@ -219,10 +220,10 @@ mod tests {
         let mut seen = Seen::new(1_000);
         seen.spill(Box::new(Shelf::new(Memory { bytes_max: 0, entries_min: 1 }).with_room(4)));
         for id in ["a", "b", "c"] {
-            assert!(!seen.repeats(id, 0));
+            assert!(!seen.repeats(7, id, 0));
             assert_eq!(seen.fault(), None);
         }
-        seen.repeats("d", 0);
+        seen.repeats(7, "d", 0);
         assert!(seen.fault().is_some());
     }
 }

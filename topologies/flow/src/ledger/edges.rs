@@ -2,11 +2,13 @@
 //!
 //! Items come in runs: those of one record, mostly, lie in the same bucket. So a cell is looked up once for a run.
 
+mod handed;
 mod saved;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use handed::{Handed, Waits};
 pub use saved::{PART, Saved};
 
 use super::{Counts, End, OUTSIDE, OriginHash, Row, Side, Spot};

@@ -14,6 +14,7 @@ mod row;
 mod sample;
 
 pub use buckets::{Buckets, Fate, SavedSums, Sums};
+pub(crate) use edges::{Handed, Waits};
 pub use edges::{Edges, PART, Saved};
 pub use graph::{Edge, edges};
 pub use judge::{Judge, Standing, State};

@@ -26,8 +26,10 @@ pub struct Plan {
     pub pipeline: String,
     /// Short id of the feature set: `f1`.
     pub feature_set: String,
-    /// Generation of the internal logs, raised by a rebuild.
+    /// Generation of the internal logs, raised by a rebuild or a repartition.
     pub generation: u32,
+    /// Features logs of the generations that were repartitioned into this one, oldest first: it goes on from them.
+    pub features_before: Vec<String>,
     /// The names by role, for code that needs one topic in particular.
     pub names: Names,
     /// Featurizer stages in chain order.
@@ -52,7 +54,8 @@ impl Plan {
 
     /// Consumer group of a service that has one task at most, whether this pipeline has that task or not.
     pub fn group(&self, service: Service) -> String {
-        tasks::group(&self.pipeline, service)
+        let task = self.tasks_of(service).find(|task| task.name.is_none());
+        task.map_or_else(|| tasks::group(&self.pipeline, service), |task| task.group_id.clone())
     }
 
     /// The tasks of one service, in order.
@@ -233,6 +236,7 @@ pub fn plan_generation(pipeline: &Pipeline, generation: u32) -> Plan {
         pipeline: pipeline.name.clone(),
         feature_set: pipeline.features.id(),
         generation,
+        features_before: Vec::new(),
         topics: topics::topics(pipeline, &names),
         tasks: tasks::tasks(pipeline, &names, &stages),
         names,

@@ -213,7 +213,7 @@ impl Harness {
         });
         let threshold = words.get(1).map(|text| text.parse().unwrap());
         let parents = vec![ParentLog { log: "terminal".into(), partitions: 1, marks: true }];
-        let fence = Control { parents, champion, threshold }.fence(number);
+        let fence = Control { parents, champion, threshold, handed_over: None }.fence(number);
         json!({"number": number, "state": fence.state, "signature": ""})
     }
 

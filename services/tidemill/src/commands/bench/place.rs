@@ -107,7 +107,7 @@ mod tests {
         let digest = pipeline.features.digest.clone();
         let renamed = renamed(pipeline, "other-1f");
         assert_eq!(renamed.features.digest, digest, "the features stay the same");
-        let plan = crate::environment::planned(&renamed, flow::plan::FIRST_GENERATION);
+        let plan = flow::plan::plan(&renamed);
         for topic in &plan.topics {
             assert!(topic.name.starts_with("other-1f."), "{}", topic.name);
         }

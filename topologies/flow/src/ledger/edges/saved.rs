@@ -34,27 +34,46 @@ impl Key {
 
     /// Reads a key of these topics.
     fn read(bytes: &[u8], names: &Names) -> Option<Key> {
+        let known = |number: u16| usize::from(number) < names.len();
+        Key::parse(bytes).filter(|key| known(key.topic) && known(key.source.topic))
+    }
+
+    pub(super) fn parse(bytes: &[u8]) -> Option<Key> {
         let (side, rest) = <&[u8; KEY_BYTES]>::try_from(bytes).ok()?.split_first()?;
         let number = |at: usize| u16::from_be_bytes([rest[at], rest[at + 1]]);
         let side = [Side::Written, Side::Read].into_iter().find(|known| *known as u8 == *side)?;
         let (topic, source) = (number(0), Place { topic: number(2), partition: number(4) });
-        let known = |number: u16| usize::from(number) < names.len();
         let bucket = u32::from_be_bytes(rest[6..].try_into().ok()?);
-        (known(topic) && known(source.topic)).then_some(Key { side, topic, source, bucket })
+        Some(Key { side, topic, source, bucket })
     }
 }
 
 impl Cell {
     fn value(&self) -> [u8; VALUE_BYTES] {
-        let Counts { emitted, filtered, duplicate, waiting, digest, .. } = self.counts;
-        let mut value = [0; VALUE_BYTES];
-        let (numbers, sum) = value.split_at_mut(VALUE_BYTES - size_of::<u128>());
-        for (into, number) in numbers.chunks_exact_mut(size_of::<u64>()).zip([emitted, filtered, duplicate, waiting]) {
-            into.copy_from_slice(&number.to_le_bytes());
-        }
-        sum.copy_from_slice(&digest.to_le_bytes());
-        value
+        value(&self.counts)
     }
+}
+
+/// The counts that a task has, as an entry's value.
+pub(super) fn value(counts: &Counts) -> [u8; VALUE_BYTES] {
+    let Counts { emitted, filtered, duplicate, waiting, digest, .. } = *counts;
+    let mut value = [0; VALUE_BYTES];
+    let (numbers, sum) = value.split_at_mut(VALUE_BYTES - size_of::<u128>());
+    for (into, number) in numbers.chunks_exact_mut(size_of::<u64>()).zip([emitted, filtered, duplicate, waiting]) {
+        into.copy_from_slice(&number.to_le_bytes());
+    }
+    sum.copy_from_slice(&digest.to_le_bytes());
+    value
+}
+
+/// Reads such a value.
+pub(super) fn counts(value: &[u8]) -> Option<Counts> {
+    let value = <&[u8; VALUE_BYTES]>::try_from(value).ok()?;
+    let (numbers, sum) = value.split_at(VALUE_BYTES - size_of::<u128>());
+    let number = |at: usize| numbers[8 * at..8 * at + 8].try_into().map(u64::from_le_bytes).unwrap_or_default();
+    let [emitted, filtered, duplicate, waiting] = std::array::from_fn(number);
+    let digest = u128::from_le_bytes(sum.try_into().ok()?);
+    Some(Counts { emitted, filtered, duplicate, waiting, digest, ..Counts::default() })
 }
 
 impl Edges {
@@ -94,14 +113,11 @@ impl Edges {
     pub(crate) fn load(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
         let foreign = || Error::Entry { part: entry.part, detail: "it is no count of this task's".to_owned() };
         let key = Key::read(entry.key, &self.names).filter(|_| entry.part == PART).ok_or_else(foreign)?;
-        let value = entry.value.and_then(|value| <&[u8; VALUE_BYTES]>::try_from(value).ok()).ok_or_else(foreign)?;
-        let (numbers, sum) = value.split_at(VALUE_BYTES - size_of::<u128>());
-        let number = |at: usize| numbers[8 * at..8 * at + 8].try_into().map(u64::from_le_bytes).unwrap_or_default();
-        let [emitted, filtered, duplicate, waiting] = std::array::from_fn(number);
-        let digest = sum.try_into().map(u128::from_le_bytes).unwrap_or_default();
+        let value = entry.value.ok_or_else(foreign)?;
+        let counts = counts(value).ok_or_else(foreign)?;
         let at = self.find(key);
         let cell = &mut self.cells[at as usize];
-        cell.counts = Counts { emitted, filtered, duplicate, waiting, digest, ..Counts::default() };
+        cell.counts = counts;
         cell.entry = entry_hash(PART, entry.key, value);
         self.notes.loaded(cell.entry);
         Ok(())
