@@ -14,8 +14,8 @@ mod row;
 mod sample;
 
 pub use buckets::{Buckets, Fate, SavedSums, Sums};
-pub(crate) use edges::{Handed, Waits};
 pub use edges::{Edges, PART, Saved};
+pub(crate) use edges::{Handed, Waits};
 pub use graph::{Edge, edges};
 pub use judge::{Judge, Standing, State};
 pub use recount::{Item, Oddity, Recount, named};
