@@ -81,8 +81,8 @@ impl Crew {
         let said: Vec<String> = self.present.iter().map(Process::said).collect();
         let held: Vec<_> = said.iter().map(|said| held(said)).collect();
         SHARED.iter().all(|service| {
-            // A validator has those of events and those of labels.
-            let own = PARTITIONS / self.present.len() * if *service == "validator" { 2 } else { 1 };
+            // A validator has those of events and of labels, and the retries of both.
+            let own = PARTITIONS / self.present.len() * if *service == "validator" { 4 } else { 1 };
             held.iter().all(|held| held.get(*service).is_some_and(|tps| tps.len() == own))
         })
     }
