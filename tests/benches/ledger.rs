@@ -19,12 +19,12 @@ use runtime::embedded::Embedded;
 use runtime::log::{Record, SessionOptions, TopicPartition};
 use runtime::shell::Service;
 use tests::clock::cpu_ns;
-use tests::fraud::{DAY_MS, Transactions};
+use tests::fraud::{DAY_MS, Transaction, Transactions};
 use tests::pipeline::{Deployment, fraud};
 
 const EVENTS: usize = 40_000;
 const EVENTS_PER_DAY: i64 = 500;
-const SOURCE_PARTITIONS: usize = 4;
+const SOURCE_PARTITIONS: i32 = 4;
 const ROUNDS: usize = 5;
 /// Records of one source partition, of many buckets.
 const SOURCE_OFFSETS: i64 = 1_000_000;
@@ -40,16 +40,15 @@ fn fastest(items: usize, mut round: impl FnMut()) -> f64 {
 }
 
 fn transactions() -> Transactions {
-    let mut rows = Transactions::default();
-    for at in 0..EVENTS as i64 {
-        rows.id.push(at);
-        rows.time_ms.push(1_522_540_800_000 + at * DAY_MS / EVENTS_PER_DAY);
-        rows.customer.push((at * 7 % 4_999) as i32);
-        rows.terminal.push((at * 11 % 9_973) as i32);
-        rows.amount.push((at * 37 % 10_000) as f64 / 8.0);
-        rows.fraud.push(at % 100 == 0);
-    }
-    rows
+    let transaction = |at| Transaction {
+        id: at,
+        time_ms: 1_522_540_800_000 + at * DAY_MS / EVENTS_PER_DAY,
+        customer: (at * 7 % 4_999) as i32,
+        terminal: (at * 11 % 9_973) as i32,
+        amount: (at * 37 % 10_000) as f64 / 8.0,
+        fraud: at % 100 == 0,
+    };
+    (0..EVENTS as i64).map(transaction).collect()
 }
 
 fn records(context: &Context, tp: &TopicPartition) -> Vec<Record> {
@@ -92,7 +91,7 @@ fn main() {
     let mut running = deployment.start(Duration::ZERO, Duration::from_millis(300));
     deployment.start_scorer(Duration::ZERO, &mut running);
     let rows = transactions();
-    let placed: Vec<(usize, i32)> = (0..EVENTS).map(|row| (row, (row % SOURCE_PARTITIONS) as i32)).collect();
+    let placed = rows.spread(SOURCE_PARTITIONS);
     for placed in placed.chunks(2_000) {
         deployment.publish(rows.events(context, placed));
     }

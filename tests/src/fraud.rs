@@ -36,6 +36,38 @@ pub struct Transactions {
     pub fraud: Vec<bool>,
 }
 
+/// One of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Transaction {
+    /// Event id.
+    pub id: i64,
+    /// Event time.
+    pub time_ms: i64,
+    /// Card.
+    pub customer: i32,
+    /// Terminal.
+    pub terminal: i32,
+    /// Amount.
+    pub amount: f64,
+    /// Label.
+    pub fraud: bool,
+}
+
+impl FromIterator<Transaction> for Transactions {
+    fn from_iter<I: IntoIterator<Item = Transaction>>(all: I) -> Self {
+        let mut rows = Transactions::default();
+        for Transaction { id, time_ms, customer, terminal, amount, fraud } in all {
+            rows.id.push(id);
+            rows.time_ms.push(time_ms);
+            rows.customer.push(customer);
+            rows.terminal.push(terminal);
+            rows.amount.push(amount);
+            rows.fraud.push(fraud);
+        }
+        rows
+    }
+}
+
 /// The folder with the handbook's files, or nothing, said in one line.
 pub fn data() -> Option<PathBuf> {
     data::folder("fraud-handbook")
@@ -63,19 +95,21 @@ impl Transactions {
         let amount = column(&batch, "TX_AMOUNT", &DataType::Float64);
         let fraud = column(&batch, "TX_FRAUD", &DataType::Int32);
         let day0 = 1_522_540_800_000; // 2018-04-01 00:00 UTC.
-        let mut rows = Transactions::default();
-        for row in 0..batch.num_rows() {
-            let at = time.value(row);
-            if (day0 + from * DAY_MS..day0 + to * DAY_MS).contains(&at) {
-                rows.id.push(id.as_primitive::<Int64Type>().value(row));
-                rows.time_ms.push(at);
-                rows.customer.push(customer.as_primitive::<Int32Type>().value(row));
-                rows.terminal.push(terminal.as_primitive::<Int32Type>().value(row));
-                rows.amount.push(amount.as_primitive::<Float64Type>().value(row));
-                rows.fraud.push(fraud.as_primitive::<Int32Type>().value(row) != 0);
-            }
-        }
-        rows
+        let transaction = |row: usize| Transaction {
+            id: id.as_primitive::<Int64Type>().value(row),
+            time_ms: time.value(row),
+            customer: customer.as_primitive::<Int32Type>().value(row),
+            terminal: terminal.as_primitive::<Int32Type>().value(row),
+            amount: amount.as_primitive::<Float64Type>().value(row),
+            fraud: fraud.as_primitive::<Int32Type>().value(row) != 0,
+        };
+        let range = day0 + from * DAY_MS..day0 + to * DAY_MS;
+        (0..batch.num_rows()).map(transaction).filter(|row| range.contains(&row.time_ms)).collect()
+    }
+
+    /// All rows in order, each with a source partition, in turn.
+    pub fn spread(&self, partitions: i32) -> Vec<(usize, i32)> {
+        (0..self.id.len()).map(|row| (row, (row % partitions as usize) as i32)).collect()
     }
 
     /// How many there are.

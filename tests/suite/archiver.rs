@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tests::fraud::{DAY_MS, Transactions};
+use tests::fraud::{DAY_MS, Transaction, Transactions};
 use tests::pipeline::{Deployment, fraud};
 
 /// 2018-06-18, 00:00 UTC.
@@ -28,16 +28,15 @@ const IDLE: Duration = Duration::from_secs(3_600);
 const NEVER: Duration = Duration::from_secs(3_600);
 
 fn transactions() -> Transactions {
-    let mut rows = Transactions::default();
-    for n in 0..DAYS * EVENTS_PER_DAY {
-        rows.id.push(n);
-        rows.time_ms.push(FIRST_DAY_MS + n * (DAY_MS / EVENTS_PER_DAY));
-        rows.customer.push((n % 17) as i32);
-        rows.terminal.push((n % 11) as i32);
-        rows.amount.push(10.0 + (n * 37 % EVENTS_PER_DAY) as f64);
-        rows.fraud.push(n % 50 == 0);
-    }
-    rows
+    let transaction = |n| Transaction {
+        id: n,
+        time_ms: FIRST_DAY_MS + n * (DAY_MS / EVENTS_PER_DAY),
+        customer: (n % 17) as i32,
+        terminal: (n % 11) as i32,
+        amount: 10.0 + (n * 37 % EVENTS_PER_DAY) as f64,
+        fraud: n % 50 == 0,
+    };
+    (0..DAYS * EVENTS_PER_DAY).map(transaction).collect()
 }
 
 /// Runs the pipeline over the rows until all features are there.
@@ -46,7 +45,7 @@ fn stream(dir: &std::path::Path) -> Deployment {
     let store = Store::local(&dir.join("store")).unwrap();
     let deployment = Deployment::new(Arc::new(log), store, fraud(&[]));
     let rows = transactions();
-    let order: Vec<_> = (0..rows.len()).map(|row| (row, (row % 4) as i32)).collect();
+    let order = rows.spread(4);
     let topic: Arc<str> = deployment.context.plan.names.events.as_str().into();
     let damaged = |n: usize| Publish {
         partition: Some(0),

@@ -18,7 +18,7 @@ use runtime::shell::Service;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tests::fraud::{DAY_MS, LABEL_DELAY_MS, Transactions};
+use tests::fraud::{DAY_MS, LABEL_DELAY_MS, Transaction, Transactions};
 use tests::pipeline::{Deployment, fraud};
 
 const EVENTS: usize = 360;
@@ -30,16 +30,15 @@ const IDLE: Duration = Duration::from_millis(300);
 const WAIT: Duration = Duration::from_secs(60);
 
 fn transactions() -> Transactions {
-    let mut rows = Transactions::default();
-    for at in 0..EVENTS as i64 {
-        rows.id.push(1_000 + at);
-        rows.time_ms.push(1_522_540_800_000 + at * DAY_MS / 10);
-        rows.customer.push((at * 7 % 23) as i32);
-        rows.terminal.push((at * 11 % 17) as i32);
-        rows.amount.push(if at % 50 == 3 { -1.0 } else { (at * 37 % 1_000) as f64 / 8.0 });
-        rows.fraud.push(at % 5 == 0);
-    }
-    rows
+    let transaction = |at| Transaction {
+        id: 1_000 + at,
+        time_ms: 1_522_540_800_000 + at * DAY_MS / 10,
+        customer: (at * 7 % 23) as i32,
+        terminal: (at * 11 % 17) as i32,
+        amount: if at % 50 == 3 { -1.0 } else { (at * 37 % 1_000) as f64 / 8.0 },
+        fraud: at % 5 == 0,
+    };
+    (0..EVENTS as i64).map(transaction).collect()
 }
 
 /// A pipeline with a model that has seen all transactions, some of them twice and some bad ones, and its ledger.

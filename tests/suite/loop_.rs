@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tests::fraud::{DAY_MS, LABEL_DELAY_MS, Transactions};
+use tests::fraud::{DAY_MS, LABEL_DELAY_MS, Transaction, Transactions};
 use tests::pipeline::{Deployment, Running, fraud};
 use trainer::{Request, Surroundings};
 
@@ -28,33 +28,30 @@ const EVENTS_PER_DAY: i64 = 200;
 /// Days streamed before there is a model; labels come for all that are a week older.
 const HISTORY_DAYS: i64 = 18;
 const LABELLED_DAYS: i64 = HISTORY_DAYS - LABEL_DELAY_MS / DAY_MS;
-const SOURCE_PARTITIONS: i64 = 4;
+const SOURCE_PARTITIONS: i32 = 4;
 /// Never: events and labels of all partitions move time on by themselves.
 const IDLE: Duration = Duration::from_secs(3_600);
 /// Above this amount a transaction is a fraud, which a network can learn.
 const FRAUD_ABOVE: f64 = 190.0;
 
 fn transactions(days: std::ops::Range<i64>) -> Transactions {
-    let mut rows = Transactions::default();
-    for n in days.start * EVENTS_PER_DAY..days.end * EVENTS_PER_DAY {
+    let transaction = |n| {
         let amount = 10.0 + (n * 37 % EVENTS_PER_DAY) as f64;
-        rows.id.push(n);
-        rows.time_ms.push(FIRST_DAY_MS + n * (DAY_MS / EVENTS_PER_DAY));
-        rows.customer.push((n % 17) as i32);
-        rows.terminal.push((n % 11) as i32);
-        rows.amount.push(amount);
-        rows.fraud.push(amount > FRAUD_ABOVE);
-    }
-    rows
-}
-
-fn order(rows: &Transactions) -> Vec<(usize, i32)> {
-    (0..rows.len()).map(|row| (row, (row as i64 % SOURCE_PARTITIONS) as i32)).collect()
+        Transaction {
+            id: n,
+            time_ms: FIRST_DAY_MS + n * (DAY_MS / EVENTS_PER_DAY),
+            customer: (n % 17) as i32,
+            terminal: (n % 11) as i32,
+            amount,
+            fraud: amount > FRAUD_ABOVE,
+        }
+    };
+    (days.start * EVENTS_PER_DAY..days.end * EVENTS_PER_DAY).map(transaction).collect()
 }
 
 fn publish_events(deployment: &Deployment, days: std::ops::Range<i64>) {
     let rows = transactions(days);
-    deployment.publish(rows.events(&deployment.context, &order(&rows)));
+    deployment.publish(rows.events(&deployment.context, &rows.spread(SOURCE_PARTITIONS)));
 }
 
 /// The pipeline with a training that a test has time for.
@@ -124,7 +121,7 @@ impl Loop {
         let archiver = Thread::archiver(&surroundings);
         publish_events(&deployment, 0..HISTORY_DAYS);
         let labelled = transactions(0..LABELLED_DAYS);
-        deployment.publish(labelled.labels(&deployment.context, &order(&labelled)));
+        deployment.publish(labelled.labels(&deployment.context, &labelled.spread(SOURCE_PARTITIONS)));
         let started = Loop { deployment, surroundings, running, archiver };
         started.deployment.features((HISTORY_DAYS * EVENTS_PER_DAY) as usize, &started.running);
         // The last labels wait for later ones; those of all but the last hour or so come out.

@@ -1,6 +1,7 @@
 //! State that is too long for a commit's metadata: what is committed stays within the limit, and comes back whole.
 
-use flow::processor::{InRecord, OutRecord, Stop, Task};
+use flow::outputs::Outputs;
+use flow::processor::{InRecord, Stop, Task};
 use flow::state::{INLINE_CHARS_MAX, headed};
 use registry::store::Store;
 use runtime::embedded::Embedded;
@@ -9,7 +10,7 @@ use runtime::shell::{self, Opened, Restore, Service, Worker};
 use runtime::snapshot::{Settings, Vault};
 use std::sync::Arc;
 use std::time::Duration;
-use tests::fraud::{DAY_MS, Transactions};
+use tests::fraud::{DAY_MS, Transaction, Transactions};
 use tests::pipeline::{Deployment, fraud};
 
 /// Lengths about the limit, and far beyond it.
@@ -30,7 +31,7 @@ impl Counter {
 }
 
 impl Task for Counter {
-    fn handle(&mut self, records: &[InRecord], _: bool, _: &mut Vec<OutRecord>) -> Result<(), Stop> {
+    fn draft(&mut self, records: &[InRecord], _: bool, _: &mut Outputs) -> Result<(), Stop> {
         self.count += records.len();
         Ok(())
     }
@@ -136,15 +137,15 @@ fn state_of_any_length_is_committed_on_kafka() {
 fn a_task_with_64_parents_stops_and_goes_on() {
     const PARTITIONS: i32 = 64;
     const EVENTS: usize = 512;
-    let mut rows = Transactions::default();
-    for at in 0..EVENTS as i64 {
-        rows.id.push(at);
-        rows.time_ms.push(1_522_540_800_000 + at * DAY_MS / 500);
-        rows.customer.push((at / i64::from(PARTITIONS) % 2) as i32);
-        rows.terminal.push((at % 3) as i32);
-        rows.amount.push(1.0);
-        rows.fraud.push(false);
-    }
+    let transaction = |at: i64| Transaction {
+        id: at,
+        time_ms: 1_522_540_800_000 + at * DAY_MS / 500,
+        customer: (at / i64::from(PARTITIONS) % 2) as i32,
+        terminal: (at % 3) as i32,
+        amount: 1.0,
+        fraud: false,
+    };
+    let rows: Transactions = (0..EVENTS as i64).map(transaction).collect();
     let dir = tempfile::tempdir().unwrap();
     let log = Embedded::open(dir.path()).unwrap();
     let pipeline = fraud(&[("partitions: 4", &format!("partitions: {PARTITIONS}"))]);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tests::fraud::{DAY_MS, Transactions};
+use tests::fraud::{DAY_MS, Transaction, Transactions};
 use tests::models;
 use tests::pipeline::{Deployment, Running, fraud};
 
@@ -21,7 +21,7 @@ const DAYS: i64 = 8;
 const SHIFTED: std::ops::Range<i64> = 3..5;
 const SHIFT: f64 = 300.0;
 const EVENTS_PER_DAY: i64 = 200;
-const SOURCE_PARTITIONS: i64 = 4;
+pub(crate) const SOURCE_PARTITIONS: i32 = 4;
 /// Never: events and labels of all partitions move time on by themselves.
 pub(crate) const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -32,21 +32,20 @@ fn amount(n: i64) -> f64 {
 
 /// The events of some days, in order.
 pub(crate) fn transactions(days: std::ops::Range<i64>) -> Transactions {
-    let mut rows = Transactions::default();
-    for (day, n) in days.flat_map(|day| (0..EVENTS_PER_DAY).map(move |n| (day, n))) {
-        rows.id.push(day * EVENTS_PER_DAY + n);
-        rows.time_ms.push(FIRST_DAY_MS + day * DAY_MS + n * (DAY_MS / EVENTS_PER_DAY));
-        rows.customer.push((n % 17) as i32);
-        rows.terminal.push((n % 11) as i32);
-        rows.amount.push(amount(n) + if SHIFTED.contains(&day) { SHIFT } else { 0.0 });
-        rows.fraud.push(n % 50 == 0);
-    }
-    rows
+    let transaction = |(day, n)| Transaction {
+        id: day * EVENTS_PER_DAY + n,
+        time_ms: FIRST_DAY_MS + day * DAY_MS + n * (DAY_MS / EVENTS_PER_DAY),
+        customer: (n % 17) as i32,
+        terminal: (n % 11) as i32,
+        amount: amount(n) + if SHIFTED.contains(&day) { SHIFT } else { 0.0 },
+        fraud: n % 50 == 0,
+    };
+    days.flat_map(|day| (0..EVENTS_PER_DAY).map(move |n| (day, n))).map(transaction).collect()
 }
 
 /// All rows in order, each with a source partition.
 pub(crate) fn order(rows: &Transactions) -> Vec<(usize, i32)> {
-    (0..rows.len()).map(|row| (row, (row as i64 % SOURCE_PARTITIONS) as i32)).collect()
+    rows.spread(SOURCE_PARTITIONS)
 }
 
 fn publish(deployment: &Deployment, days: std::ops::Range<i64>) {

@@ -4,7 +4,7 @@ use registry::store::{Error, Store};
 use runtime::embedded::Embedded;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
-use tests::fraud::{DAY_MS, Transactions};
+use tests::fraud::{DAY_MS, Transaction, Transactions};
 use tests::pipeline::{Deployment, fraud};
 use tests::s3::S3;
 
@@ -116,20 +116,20 @@ fn refused(server: &S3) {
 fn a_model_is_promoted_and_scores_from_there() {
     const EVENTS: usize = 400;
     let Some(server) = S3::start() else { return };
-    let mut rows = Transactions::default();
-    for at in 0..EVENTS as i64 {
-        rows.id.push(at);
-        rows.time_ms.push(1_522_540_800_000 + at * DAY_MS / 100);
-        rows.customer.push((at % 11) as i32);
-        rows.terminal.push((at % 7) as i32);
-        rows.amount.push(at as f64);
-        rows.fraud.push(at % 9 == 0);
-    }
+    let transaction = |at: i64| Transaction {
+        id: at,
+        time_ms: 1_522_540_800_000 + at * DAY_MS / 100,
+        customer: (at % 11) as i32,
+        terminal: (at % 7) as i32,
+        amount: at as f64,
+        fraud: at % 9 == 0,
+    };
+    let rows: Transactions = (0..EVENTS as i64).map(transaction).collect();
     let dir = tempfile::tempdir().unwrap();
     let store = server.store("pipeline");
     let deployment = Deployment::new(Arc::new(Embedded::open(dir.path()).unwrap()), store.clone(), fraud(&[]));
     crate::monitor::promote(&deployment, &store);
-    let order: Vec<(usize, i32)> = (0..EVENTS).map(|row| (row, row as i32 % 4)).collect();
+    let order = rows.spread(4);
     deployment.publish(rows.events(&deployment.context, &order));
     deployment.publish(rows.labels(&deployment.context, &order));
     let mut running = deployment.start(Duration::ZERO, Duration::from_secs(3_600));

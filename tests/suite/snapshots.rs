@@ -11,7 +11,7 @@ use runtime::shell::Service;
 use schemas::key::{internal_partition, key_group, key_hash};
 use std::sync::Arc;
 use std::time::Duration;
-use tests::fraud::{DAY_MS, LABEL_DELAY_MS, Transactions};
+use tests::fraud::{DAY_MS, LABEL_DELAY_MS, Transaction, Transactions};
 use tests::pipeline::{Deployment, fraud};
 
 use featurizer::{Featurizer, Role};
@@ -26,16 +26,15 @@ const KEYS_IN_MEMORY: usize = 3;
 const IDLE: Duration = Duration::from_millis(300);
 
 fn transactions() -> Transactions {
-    let mut rows = Transactions::default();
-    for at in 0..EVENTS as i64 {
-        rows.id.push(1_000 + at);
-        rows.time_ms.push(1_522_540_800_000 + at * DAY_MS / 10 + (at * 7_919) % JITTER_MS);
-        rows.customer.push((at * 7 % 23) as i32);
-        rows.terminal.push((at * 11 % 17) as i32);
-        rows.amount.push((at * 37 % 1_000) as f64 / 8.0);
-        rows.fraud.push(at % 5 == 0);
-    }
-    rows
+    let transaction = |at| Transaction {
+        id: 1_000 + at,
+        time_ms: 1_522_540_800_000 + at * DAY_MS / 10 + (at * 7_919) % JITTER_MS,
+        customer: (at * 7 % 23) as i32,
+        terminal: (at * 11 % 17) as i32,
+        amount: (at * 37 % 1_000) as f64 / 8.0,
+        fraud: at % 5 == 0,
+    };
+    (0..EVENTS as i64).map(transaction).collect()
 }
 
 /// Logs of a pipeline that has seen all transactions, some of them twice.

@@ -5,7 +5,7 @@ use super::fleet::Fleet;
 use crate::streaming::{arrivals, deployment_records};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tests::fraud::{DAY_MS, LABEL_DELAY_MS, Transactions};
+use tests::fraud::{DAY_MS, LABEL_DELAY_MS, Transaction, Transactions};
 use tests::pipeline::Deployment;
 
 /// Ids of the events at the end begin here.
@@ -26,16 +26,15 @@ const FIRST_DAY_MS: i64 = 1_529_280_000_000;
 
 /// Transactions of some days, made up.
 pub fn made_up(days: usize) -> Transactions {
-    let mut rows = Transactions::default();
-    for n in 0..days as i64 * EVENTS_PER_DAY {
-        rows.id.push(n);
-        rows.time_ms.push(FIRST_DAY_MS + n * (DAY_MS / EVENTS_PER_DAY));
-        rows.customer.push((n * 7 % 501) as i32);
-        rows.terminal.push((n * 11 % 203) as i32);
-        rows.amount.push((n * 37 % 1_000) as f64 / 8.0);
-        rows.fraud.push(n % 50 == 0);
-    }
-    rows
+    let transaction = |n| Transaction {
+        id: n,
+        time_ms: FIRST_DAY_MS + n * (DAY_MS / EVENTS_PER_DAY),
+        customer: (n * 7 % 501) as i32,
+        terminal: (n * 11 % 203) as i32,
+        amount: (n * 37 % 1_000) as f64 / 8.0,
+        fraud: n % 50 == 0,
+    };
+    (0..days as i64 * EVENTS_PER_DAY).map(transaction).collect()
 }
 
 /// Transactions with the times at which they and their labels arrive.
@@ -83,16 +82,16 @@ impl<'a> Feed<'a> {
 
     fn end(&self) {
         let last_ms = self.rows.time_ms.iter().max().unwrap() + LABEL_DELAY_MS;
-        let mut rows = Transactions::default();
-        for partition in 0..self.partitions() {
-            rows.id.push(LAST_ID + i64::from(partition));
-            rows.time_ms.push(last_ms + AHEAD_MS);
-            rows.customer.push(0);
-            rows.terminal.push(0);
-            rows.amount.push(1.0);
-            rows.fraud.push(false);
-        }
-        let order: Vec<(usize, i32)> = (0..).zip(0..self.partitions()).collect();
+        let transaction = |partition| Transaction {
+            id: LAST_ID + i64::from(partition),
+            time_ms: last_ms + AHEAD_MS,
+            customer: 0,
+            terminal: 0,
+            amount: 1.0,
+            fraud: false,
+        };
+        let rows: Transactions = (0..self.partitions()).map(transaction).collect();
+        let order = rows.spread(self.partitions());
         self.deployment.publish(rows.events(&self.deployment.context, &order));
         self.deployment.publish(rows.labels(&self.deployment.context, &order));
     }

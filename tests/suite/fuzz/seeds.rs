@@ -16,7 +16,7 @@ use schemas::json::JsonWriter;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tests::fraud::{DAY_MS, Transactions};
+use tests::fraud::{DAY_MS, Transaction, Transactions};
 use tests::pipeline::{Deployment, fraud};
 
 /// Transactions that the pipeline sees.
@@ -88,16 +88,16 @@ fn bodies() {
 fn ran() {
     let log = Simulated::new(0, Faults::none()).paced(std::thread::sleep);
     let deployment = deployment(log.clone());
-    let mut rows = Transactions::default();
-    for at in 0..EVENTS as i64 {
-        rows.id.push(at);
-        rows.time_ms.push(1_522_540_800_000 + at * DAY_MS / 2);
-        rows.customer.push((at % 3) as i32);
-        rows.terminal.push((at % 2) as i32);
-        rows.amount.push(at as f64 * 10.5);
-        rows.fraud.push(at % 5 == 0);
-    }
-    let order: Vec<(usize, i32)> = (0..EVENTS).map(|row| (row, 0)).collect();
+    let transaction = |at: i64| Transaction {
+        id: at,
+        time_ms: 1_522_540_800_000 + at * DAY_MS / 2,
+        customer: (at % 3) as i32,
+        terminal: (at % 2) as i32,
+        amount: at as f64 * 10.5,
+        fraud: at % 5 == 0,
+    };
+    let rows: Transactions = (0..EVENTS as i64).map(transaction).collect();
+    let order = rows.spread(1);
     deployment.publish(rows.events(&deployment.context, &order));
     deployment.publish(rows.labels(&deployment.context, &order));
     let running = deployment.start(Duration::ZERO, Duration::from_millis(50));

@@ -8,7 +8,7 @@ use runtime::embedded::Embedded;
 use runtime::ledger::{Verified, differences, recount};
 use std::sync::Arc;
 use std::time::Duration;
-use tests::fraud::{DAY_MS, Transactions};
+use tests::fraud::{DAY_MS, Transaction, Transactions};
 use tests::pipeline::{Deployment, fraud};
 
 const IDLE: Duration = Duration::from_millis(300);
@@ -19,17 +19,18 @@ const LATE: usize = BUCKET_OFFSETS as usize - GOOD;
 const FIRST_MS: i64 = 1_529_280_000_000;
 
 fn transactions() -> Transactions {
-    let mut rows = Transactions::default();
-    for at in 0..2 * GOOD + LATE {
+    let transaction = |at| {
         let is_late = (GOOD..GOOD + LATE).contains(&at);
-        rows.id.push(at as i64);
-        rows.time_ms.push(if is_late { FIRST_MS - DAY_MS } else { FIRST_MS + at as i64 });
-        rows.customer.push((at % 17) as i32);
-        rows.terminal.push((at % 11) as i32);
-        rows.amount.push(10.0);
-        rows.fraud.push(at % 2 == 0);
-    }
-    rows
+        Transaction {
+            id: at as i64,
+            time_ms: if is_late { FIRST_MS - DAY_MS } else { FIRST_MS + at as i64 },
+            customer: (at % 17) as i32,
+            terminal: (at % 11) as i32,
+            amount: 10.0,
+            fraud: at % 2 == 0,
+        }
+    };
+    (0..2 * GOOD + LATE).map(transaction).collect()
 }
 
 /// How readers and writers stand in the bucket that is closed.
@@ -50,7 +51,7 @@ fn a_closed_bucket_agrees_for_good_while_its_source_goes_on() {
     deployment.start_scorer(Duration::ZERO, &mut running);
     deployment.start_monitor(Duration::ZERO, &mut running);
     let rows = transactions();
-    let placed: Vec<(usize, i32)> = (0..rows.len()).map(|row| (row, 0)).collect();
+    let placed = rows.spread(1);
     let (first, after) = placed.split_at(BUCKET_OFFSETS as usize);
     deployment.publish(rows.events(context, first));
     deployment.publish(rows.labels(context, &first[..GOOD]));
