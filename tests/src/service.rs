@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(50);
 static PROCESSES: AtomicU64 = AtomicU64::new(0);
 
 /// The binary as cargo built it for this test run.
-pub fn binary() -> PathBuf {
+fn binary() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_else(|error| panic!("{error}"));
     let folder = own.parent().and_then(Path::parent).unwrap_or_else(|| panic!("{} lies in a folder", own.display()));
     let binary = folder.join("tidemill");
@@ -70,22 +70,46 @@ impl Place {
         Process { name: name.to_owned(), child, output }
     }
 
-    fn spawn(&self, name: &str, arguments: &[&str], failpoint: Option<&str>, output: &Path) -> io::Result<Child> {
-        let file = File::create(output)?;
+    /// The program with such arguments, to be run here. Another pipeline may be among them.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
         for (variable, _) in std::env::vars_os() {
             if variable.to_string_lossy().starts_with("TIDEMILL_") {
                 command.env_remove(variable);
             }
         }
-        command.arg("run").args(name.split(' '));
-        command.args(["--pipeline", "pipeline.yaml", "--data", "."]);
+        command.args(arguments).args(["--data", "."]).args(&self.arguments);
+        if !arguments.contains(&"--pipeline") {
+            command.args(["--pipeline", "pipeline.yaml"]);
+        }
         command.args(self.brokers.iter().flat_map(|brokers| ["--brokers", brokers]));
-        command.args(&self.arguments).args(arguments).env("RUST_LOG", "info");
+        command.env_remove("RUST_LOG").current_dir(&self.dir).stdin(Stdio::null());
+        command
+    }
+
+    /// Calls the program until it ends: its exit code must be this, and all of these must be said. Gives what it wrote to
+    /// standard output.
+    #[track_caller]
+    pub fn call(&self, arguments: &[&str], code: i32, said: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
+        let [out, error] = [&output.stdout, &output.stderr].map(|part| String::from_utf8_lossy(part).into_owned());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {out}{error}");
+        let is_said = |part: &&&str| out.contains(**part) || error.contains(**part);
+        let missing = said.iter().find(|part| !is_said(part));
+        assert_eq!(missing, None, "{arguments:?} does not say that: {out}{error}");
+        out
+    }
+
+    fn spawn(&self, name: &str, arguments: &[&str], failpoint: Option<&str>, output: &Path) -> io::Result<Child> {
+        let file = File::create(output)?;
+        let arguments: Vec<&str> =
+            ["run"].into_iter().chain(name.split(' ')).chain(arguments.iter().copied()).collect();
+        let mut command = self.command(&arguments);
+        command.env("RUST_LOG", "info");
         if let Some(failpoint) = failpoint {
             command.env("TIDEMILL_FAILPOINT", failpoint);
         }
-        command.current_dir(&self.dir).stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        command.stdout(file.try_clone()?).stderr(file);
         // SAFETY: prctl is safe between fork and exec.
         unsafe {
             command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {

@@ -9,11 +9,10 @@ use runtime::embedded::Embedded;
 use runtime::log::Log;
 use std::ops::Range;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use tests::kafka::Kafka;
 use tests::pipeline::{Deployment, Features, Running, fraud, fraud_text};
-use tests::service::{Place, Process, binary};
+use tests::service::{Place, Process};
 
 const SERVICES: &str = "validator featurizer";
 /// Quiet soon where a run is to end by itself; where partitions wait for their parents to be named, time stands still.
@@ -53,21 +52,9 @@ fn embedded(dir: &Path) -> Arc<dyn Log> {
 
 /// Publishes some days' events and labels over so many partitions.
 fn publish(deployment: &Deployment, days: Range<i64>, labels: Range<i64>, partitions: i32) {
-    let order = |count: usize| (0..count).map(|row| (row, row as i32 % partitions)).collect::<Vec<_>>();
     let (events, labels) = (transactions(days), transactions(labels));
-    deployment.publish(events.events(&deployment.context, &order(events.len())));
-    deployment.publish(labels.labels(&deployment.context, &order(labels.len())));
-}
-
-#[track_caller]
-fn call(dir: &Path, kafka: Option<&Kafka>, arguments: &[&str], said: &[&str]) {
-    let mut command = Command::new(binary());
-    command.args(arguments).args(["--pipeline", "pipeline.yaml", "--data", "."]).env_remove("RUST_LOG");
-    command.args(kafka.iter().flat_map(|kafka| ["--brokers", kafka.brokers()]));
-    let output = command.current_dir(dir).output().unwrap();
-    let all = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{arguments:?}: {all}");
-    said.iter().for_each(|part| assert!(all.contains(part), "{arguments:?} does not say `{part}`: {all}"));
+    deployment.publish(events.events(&deployment.context, &events.spread(partitions)));
+    deployment.publish(labels.labels(&deployment.context, &labels.spread(partitions)));
 }
 
 /// The features where nothing grows.
@@ -100,10 +87,10 @@ fn a_source_that_its_file_makes_larger_is_read_from_the_next_start_on() {
 
     std::fs::write(path.join("pipeline.yaml"), fraud_text(&LARGER)).unwrap();
     let said = ["fraud.transactions.events.v1 has 6 partitions now", "fraud.journal.log.g1 knows the new partitions"];
-    call(path, None, &["apply"], &said);
+    place(path, None).call(&["apply"], 0, &said);
     publish(&deployment(path, embedded(path), &LARGER), 3..DAYS, 0..DAYS, GROWN);
     place(path, None).start(SERVICES, &["--drain"], None).ended_well();
-    call(path, None, &["ledger", "verify", "--recount"], &["nothing differs, logs counted"]);
+    place(path, None).call(&["ledger", "verify", "--recount"], 0, &["nothing differs, logs counted"]);
     compare(&deployment(path, embedded(path), &LARGER).features(EVENTS, &Running::default()), EVENTS);
 }
 
@@ -127,8 +114,8 @@ fn a_source_that_gains_partitions_under_load_loses_nothing_on_kafka() {
             validator.said().lines().any(|line| line.contains(WAITS) && line.contains(&format!("/{}", partitions - 1)))
         };
         deployment.wait(&[&running], || services[..2].iter().any(waits));
-        call(path, Some(&kafka), &["apply"], &["fraud.customer.log.f1.g1 knows the new partitions"]);
-        call(path, Some(&kafka), &["apply"], &["0 of them new"]);
+        place.call(&["apply"], 0, &["fraud.customer.log.f1.g1 knows the new partitions"]);
+        place.call(&["apply"], 0, &["0 of them new"]);
     };
     publish(&deployment, 0..2, 0..0, 4);
     grow(GROWN, &|| ());
@@ -140,6 +127,6 @@ fn a_source_that_gains_partitions_under_load_loses_nothing_on_kafka() {
     let mut services = services;
     services.iter().for_each(Process::ask_to_stop);
     services.iter_mut().for_each(Process::ended_well);
-    call(path, Some(&kafka), &["ledger", "verify", "--recount"], &["nothing differs, logs counted"]);
+    place.call(&["ledger", "verify", "--recount"], 0, &["nothing differs, logs counted"]);
     compare(&features, NAMED as usize * 200);
 }

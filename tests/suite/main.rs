@@ -22,6 +22,7 @@ mod metadata;
 mod monitor;
 mod offline;
 mod outcomes;
+mod processes;
 mod promotion;
 mod registry;
 mod repair;

@@ -3,34 +3,22 @@
 
 #![allow(clippy::unwrap_used)]
 
-use crate::monitor::{order, promote, transactions};
+use crate::monitor::{order, transactions};
+use crate::processes::{Processes, Published, SERVICES};
 use flow::state::{TaskState, split_pointer};
-use registry::store::Store;
-use runtime::embedded::Embedded;
 use runtime::log::{Commit, Committed, Log, SessionOptions, TopicPartition};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::path::Path;
-use std::process::Command;
-use std::sync::Arc;
+use std::ops::{Deref, Range};
 use std::time::Duration;
 use tests::kafka::Kafka;
-use tests::pipeline::{Deployment, Features, Running, fraud, fraud_text};
-use tests::service::{Place, State, binary};
+use tests::pipeline::{Features, Running};
+use tests::service::State;
 
-const SERVICES: &str = "validator featurizer scorer monitor";
 /// Small polls, so that a process that is killed has work in its hands everywhere; sources are quiet soon.
-const ARGUMENTS: [&str; 8] = [
-    "--idle-timeout",
-    "3s",
-    "--snapshot-interval",
-    "500ms",
-    "--poll-records",
-    "16",
-    "--kafka",
-    "session.timeout.ms=3000",
-];
+const ARGUMENTS: [&str; 6] = ["--idle-timeout", "3s", "--snapshot-interval", "500ms", "--poll-records", "16"];
+/// What services say whose group has lost something.
+const HINT: &str = "run `tidemill repair`";
 /// What a group may have lost.
 const HARMS: [Harm; 3] = [Harm::Gone, Harm::Bare, Harm::Unreadable];
 
@@ -41,23 +29,24 @@ enum Harm {
     Unreadable,
 }
 
-/// A pipeline whose services run as processes, on a log that they have for themselves.
-struct World {
-    dir: tempfile::TempDir,
-    kafka: Option<Kafka>,
-    replaced: Vec<(&'static str, &'static str)>,
-}
+struct World(Processes);
 
 /// What came of a pipeline.
 #[derive(Debug, PartialEq)]
 struct Results {
     features: Features,
-    predictions: Vec<String>,
-    outcomes: Vec<String>,
-    drift: Vec<String>,
+    published: Published,
 }
 
 type Commits = BTreeMap<(String, TopicPartition), Option<Committed>>;
+
+impl Deref for World {
+    type Target = Processes;
+
+    fn deref(&self) -> &Processes {
+        &self.0
+    }
+}
 
 impl World {
     fn new(kafka: Option<Kafka>, delivery: &'static str) -> Self {
@@ -66,35 +55,7 @@ impl World {
             "exactly_once" => ("delivery: low_latency", "delivery: exactly_once"),
             _ => ("delivery: low_latency", "delivery: low_latency"),
         };
-        let dir = tempfile::tempdir().unwrap();
-        let world = World { dir, kafka, replaced: vec![ordering, delivery] };
-        std::fs::write(world.path().join("pipeline.yaml"), fraud_text(&world.replaced)).unwrap();
-        promote(&world.deployment(), &world.store());
-        world
-    }
-
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    fn store(&self) -> Store {
-        Store::local(&self.path().join("store")).unwrap()
-    }
-
-    /// The log, which on the embedded one no service may have at the same time.
-    fn deployment(&self) -> Deployment {
-        let log: Arc<dyn Log> = match &self.kafka {
-            Some(kafka) => kafka.log(),
-            None => Arc::new(Embedded::open(self.path().join("log")).unwrap()),
-        };
-        Deployment::new(log, self.store(), fraud(&self.replaced))
-    }
-
-    fn place(&self) -> Place {
-        let brokers = self.kafka.as_ref().map(|kafka| kafka.brokers().to_owned());
-        let arguments = &ARGUMENTS[..if brokers.is_some() { 8 } else { 6 }];
-        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Place { dir: self.path().to_owned(), brokers, arguments }
+        World(Processes::new(kafka, &[ordering, delivery], &ARGUMENTS))
     }
 
     fn publish(&self, days: Range<i64>, labels: Range<i64>) {
@@ -104,41 +65,10 @@ impl World {
         deployment.publish(labels.labels(&deployment.context, &order(&labels)));
     }
 
-    /// Runs everything until all is through.
-    fn drain(&self) {
-        self.place().start(SERVICES, &["--drain"], None).ended_well();
-    }
-
     /// Runs everything until a process is killed with work in its hands.
     fn kill(&self, failpoint: &str) {
         let mut process = self.place().start(SERVICES, &["--drain"], Some(failpoint));
         assert_eq!(process.ended(), State::Killed, "{}", process.tail());
-    }
-
-    /// A service that finds what is harmed: it says what to do, and stops.
-    fn refuses(&self, service: &str) {
-        let mut process = self.place().start(service, &[], None);
-        match process.ended() {
-            State::Ended(status) => assert_eq!(status.code(), Some(4), "{}", process.tail()),
-            state => panic!("{service}: {state:?}"),
-        }
-        assert!(process.said().contains("run `tidemill repair`"), "{}", process.tail());
-    }
-
-    /// Calls the program; its exit code and what it said.
-    #[track_caller]
-    fn call(&self, arguments: &[&str], code: i32, said: &[&str]) -> String {
-        let mut command = Command::new(binary());
-        command.args(arguments).args(["--pipeline", "pipeline.yaml", "--data", "."]).env_remove("RUST_LOG");
-        if let Some(kafka) = &self.kafka {
-            command.args(["--brokers", kafka.brokers()]);
-        }
-        let output = command.current_dir(self.path()).output().unwrap();
-        let out = String::from_utf8(output.stdout).unwrap();
-        let all = out.clone() + &String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {all}");
-        said.iter().for_each(|part| assert!(all.contains(part), "{arguments:?} does not say `{part}`: {all}"));
-        out
     }
 
     /// What all groups with state have committed.
@@ -196,20 +126,7 @@ impl World {
 
     fn results(&self, events: usize) -> Results {
         let deployment = self.deployment();
-        let names = &deployment.context.plan.names;
-        let sorted = |mut lines: Vec<String>| {
-            lines.sort();
-            lines
-        };
-        let all = |topic: &str| sorted(deployment.rows(topic).iter().map(Value::to_string).collect());
-        // Whether the prediction was there before its label is a matter of time.
-        let outcome = |row: &Value| format!("{} {} {}", row["event_id"], row["label"], row["known_time"]);
-        Results {
-            features: deployment.features(events, &Running::default()),
-            predictions: all(&names.predictions),
-            outcomes: sorted(deployment.rows(&names.outcomes).iter().map(outcome).collect()),
-            drift: all(&names.drift),
-        }
+        Results { features: deployment.features(events, &Running::default()), published: Published::of(&deployment) }
     }
 
     /// Records of a topic, repeats included.
@@ -265,7 +182,7 @@ fn offsets_and_state_come_back_as_they_were_on_the_embedded_log() {
     world.call(&["repair"], 0, &["nothing to repair"]);
     let harmed = world.harm();
     let after = world.commits();
-    ["validator", "featurizer", "scorer", "monitor"].iter().for_each(|service| world.refuses(service));
+    ["validator", "featurizer", "scorer", "monitor"].iter().for_each(|service| world.refuses(service, 4, HINT));
 
     world.call(&["repair", "nothing"], 2, &["there is no task `nothing`", "featurizer.journal", "monitor.judge"]);
     world.call(&["repair", "scorer", "--partition", "9"], 2, &["with partition 9"]);

@@ -3,94 +3,56 @@
 //! step is called again or withdrawn.
 
 use crate::fire::contents::{self, Contents, Items};
-use crate::monitor::{order, promote, transactions};
+use crate::monitor::{SOURCE_PARTITIONS, transactions};
+use crate::processes::{Processes, Published, SERVICES};
 use flow::plan::{Kind, plan_generation};
 use registry::generations::Generations;
-use registry::store::Store;
 use runtime::context::Context;
-use runtime::embedded::Embedded;
 use runtime::failpoint::REPARTITION;
-use runtime::log::Log;
-use serde_json::Value;
-use std::ops::Range;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use tests::fraud::Transactions;
+use std::ops::{Deref, Range};
+use std::process::Stdio;
 use tests::kafka::Kafka;
-use tests::pipeline::{Deployment, fraud, fraud_text};
-use tests::service::{Place, State, binary};
+use tests::pipeline::Deployment;
+use tests::service::State;
 
-const SERVICES: &str = "validator featurizer scorer monitor";
-/// Groups learn of a death soon, and sources are quiet soon once nobody publishes.
-const ARGUMENTS: [&str; 6] =
-    ["--idle-timeout", "3s", "--snapshot-interval", "500ms", "--kafka", "session.timeout.ms=3000"];
+/// Sources are quiet soon once nobody publishes.
+const ARGUMENTS: [&str; 4] = ["--idle-timeout", "3s", "--snapshot-interval", "500ms"];
 const ARRIVAL: &str = "ordering: arrival";
 const EVENT_TIME: &str = "ordering: event_time";
 /// Days of transactions.
 const DAYS: i64 = 6;
 const EVENTS_PER_DAY: usize = 200;
 
-/// A pipeline whose services run as processes.
-struct World {
-    dir: tempfile::TempDir,
-    kafka: Option<Kafka>,
-    replaced: [(&'static str, &'static str); 2],
-}
+struct World(Processes);
 
 /// What came of a pipeline.
 struct Results {
     features: Contents,
-    predictions: Vec<String>,
-    outcomes: Vec<String>,
-    drift: Vec<String>,
+    published: Published,
+}
+
+impl Deref for World {
+    type Target = Processes;
+
+    fn deref(&self) -> &Processes {
+        &self.0
+    }
 }
 
 impl World {
     fn new(kafka: Option<Kafka>, ordering: &'static str, delivery: &'static str) -> Self {
         let replaced = [("ordering: arrival", ordering), ("delivery: low_latency", delivery)];
-        let world = World { dir: tempfile::tempdir().unwrap(), kafka, replaced };
-        std::fs::write(world.path().join("pipeline.yaml"), fraud_text(&replaced)).unwrap();
-        promote(&world.deployment(), &world.store());
-        world
-    }
-
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    fn store(&self) -> Store {
-        Store::local(&self.path().join("store")).unwrap()
-    }
-
-    /// The log, which on the embedded one no process may have at the same time.
-    fn deployment(&self) -> Deployment {
-        let log: Arc<dyn Log> = match &self.kafka {
-            Some(kafka) => kafka.log(),
-            None => Arc::new(Embedded::open(self.path().join("log")).unwrap()),
-        };
-        Deployment::new(log, self.store(), fraud(&self.replaced))
-    }
-
-    fn place(&self) -> Place {
-        let brokers = self.kafka.as_ref().map(|kafka| kafka.brokers().to_owned());
-        let arguments = &ARGUMENTS[..if brokers.is_some() { 6 } else { 4 }];
-        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Place { dir: self.path().to_owned(), brokers, arguments }
+        World(Processes::new(kafka, &replaced, &ARGUMENTS))
     }
 
     /// Labels come last: they are of days that are to come, and once all sources are quiet time stands at the newest.
     fn publish(&self, days: Range<i64>, labels: Range<i64>) {
         let deployment = self.deployment();
+        // Between partitions of a source there is no order, so where order of arrival counts there is but one.
+        let partitions = if self.replaced[0].1 == EVENT_TIME { SOURCE_PARTITIONS } else { 1 };
         let (events, labels) = (transactions(days), transactions(labels));
-        deployment.publish(events.events(&deployment.context, &self.order(&events)));
-        deployment.publish(labels.labels(&deployment.context, &self.order(&labels)));
-    }
-
-    /// Between partitions of a source there is no order, so where order of arrival counts there is but one.
-    fn order(&self, rows: &Transactions) -> Vec<(usize, i32)> {
-        let is_ordered = self.replaced[0].1 == EVENT_TIME;
-        order(rows).into_iter().map(|(row, partition)| (row, if is_ordered { partition } else { 0 })).collect()
+        deployment.publish(events.events(&deployment.context, &events.spread(partitions)));
+        deployment.publish(labels.labels(&deployment.context, &labels.spread(partitions)));
     }
 
     /// Whether validators have read everything.
@@ -104,54 +66,16 @@ impl World {
         bounds.iter().zip(committed).all(|((.., end), committed)| committed.is_some_and(|at| at.offset == *end))
     }
 
-    /// Runs everything until all is through.
-    fn drain(&self) {
-        self.place().start(SERVICES, &["--drain"], None).ended_well();
-    }
-
-    fn command(&self, arguments: &[&str], failpoint: Option<&str>) -> Child {
-        let mut command = Command::new(binary());
-        command.args(arguments).args(["--data", "."]).env_remove("RUST_LOG");
-        if !arguments.contains(&"--pipeline") {
-            command.args(["--pipeline", "pipeline.yaml"]);
-        }
-        if let Some(kafka) = &self.kafka {
-            command.args(["--brokers", kafka.brokers(), "--kafka", "session.timeout.ms=3000"]);
-        }
-        if let Some(place) = failpoint {
-            command.env("TIDEMILL_FAILPOINT", format!("kill {place} 1"));
-        }
-        let command = command.current_dir(self.path()).stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    }
-
-    /// Calls the program; its exit code and what it said.
-    #[track_caller]
-    fn call(&self, arguments: &[&str], code: i32, said: &[&str]) {
-        let output = self.command(arguments, None).wait_with_output().unwrap();
-        let all = [output.stdout, output.stderr].map(|part| String::from_utf8(part).unwrap()).concat();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {all}");
-        said.iter().for_each(|part| assert!(all.contains(part), "{arguments:?} does not say `{part}`: {all}"));
-    }
-
     /// Calls it with a place at which it dies, while somebody publishes.
     #[track_caller]
     fn kill(&self, arguments: &[&str], place: &str, publish: impl FnOnce()) {
-        let child = self.command(arguments, Some(place));
+        let mut command = self.place().command(arguments);
+        let command = command.env("TIDEMILL_FAILPOINT", format!("kill {place} 1"));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         publish();
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), None, "it dies at {place}: {said}");
-    }
-
-    /// A service that does not begin to work.
-    fn refuses(&self, service: &str, said: &str) {
-        let mut process = self.place().start(service, &[], None);
-        match process.ended() {
-            State::Ended(status) => assert_eq!(status.code(), Some(2), "{}", process.tail()),
-            state => panic!("{service}: {state:?}"),
-        }
-        assert!(process.said().contains(said), "{}", process.tail());
     }
 
     /// Partitions of the logs in a generation, whose context is returned.
@@ -180,22 +104,9 @@ impl World {
             found
         });
         let features = features.reduce(Items::and).unwrap();
-        let names = &deployment.context.plan.names;
-        let sorted = |mut lines: Vec<String>| {
-            lines.sort();
-            lines
-        };
-        let all = |topic: &str| sorted(deployment.rows(topic).iter().map(Value::to_string).collect());
-        // Whether the prediction was there before its label is a matter of time.
-        let outcome = |row: &Value| format!("{} {} {}", row["event_id"], row["label"], row["known_time"]);
-        let predictions = all(&names.predictions);
-        assert_eq!(predictions.len(), DAYS as usize * EVENTS_PER_DAY);
-        Results {
-            features: Contents::from([("features".to_owned(), features)]),
-            predictions,
-            outcomes: sorted(deployment.rows(&names.outcomes).iter().map(outcome).collect()),
-            drift: all(&names.drift),
-        }
+        let published = Published::of(&deployment);
+        assert_eq!(published.predictions.len(), DAYS as usize * EVENTS_PER_DAY);
+        Results { features: Contents::from([("features".to_owned(), features)]), published }
     }
 }
 
@@ -203,9 +114,7 @@ impl World {
 #[track_caller]
 fn same(found: &Results, expected: &Results) {
     contents::same(&found.features, &expected.features);
-    assert_eq!(found.predictions, expected.predictions);
-    assert_eq!(found.outcomes, expected.outcomes);
-    assert_eq!(found.drift, expected.drift);
+    assert_eq!(found.published, expected.published);
 }
 
 /// How a pipeline ends whose logs keep their partitions.
@@ -268,7 +177,7 @@ fn producers_go_on_and_a_command_that_dies_is_called_again_or_withdrawn_on_kafka
                 world.publish(day..day + 1, 0..0)
             }
         });
-        world.refuses("validator", "the logs are being repartitioned");
+        world.refuses("validator", 2, "the logs are being repartitioned");
     }
     world.call(&["apply", "--rebuild"], 2, &["the logs are being repartitioned"]);
     world.call(&["repartition", "--partitions", "8"], 2, &["to 16 partitions is under way"]);

@@ -10,26 +10,14 @@ use registry::store::Store;
 use runtime::log::{Committed, Log, TopicPartition};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Command;
 use tests::kafka::Kafka;
 use tests::pipeline::{Deployment, Running, fraud, fraud_text};
-use tests::service::{Place, Process, binary};
+use tests::service::{Place, Process};
 
 /// About half of all amounts are above.
 const WRONG: (&str, &str) = ("amount < 100000", "amount < 50");
 const DAYS: i64 = 3;
 const KILLS: usize = 3;
-
-fn call(dir: &Path, kafka: &Kafka, arguments: &[&str]) -> String {
-    let mut command = Command::new(binary());
-    command.args(arguments).args(["--pipeline", "pipeline.yaml", "--data", ".", "--brokers", kafka.brokers()]);
-    let output = command.env_remove("RUST_LOG").current_dir(dir).output().unwrap();
-    let out = String::from_utf8(output.stdout).unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{arguments:?}: {out}{error}");
-    out
-}
 
 /// How many records the partitions of a topic have had.
 fn records(deployment: &Deployment, topic: &str) -> i64 {
@@ -63,7 +51,7 @@ fn dead_letters_retried_by_two_under_kills_come_out_once() {
     let mut featurizer = place.start("featurizer", &[], None);
     std::thread::scope(|scope| {
         for _ in 0..2 {
-            scope.spawn(|| call(path, &kafka, &["dlq", "retry", "--all"]));
+            scope.spawn(|| place.call(&["dlq", "retry", "--all"], 0, &[]));
         }
         for kill in 0..KILLS {
             deployment.wait(&[&running], || records(&deployment, &retries) > (kill * rejected / 4) as i64);
@@ -74,14 +62,14 @@ fn dead_letters_retried_by_two_under_kills_come_out_once() {
     assert!(records(&deployment, &retries) >= rejected as i64);
     let features = deployment.features(rows.len(), &running);
     assert!(rows.id.iter().all(|id| features.contains_key(&id.to_string())));
-    let text = call(path, &kafka, &["dlq", "retry", "--all"]);
+    let text = place.call(&["dlq", "retry", "--all"], 0, &[]);
     assert!(text.contains(&format!("no dead letter to retry; {rejected} were retried before")), "{text}");
-    call(path, &kafka, &["ledger", "verify", "--recount", "--wait", "1s"]);
+    place.call(&["ledger", "verify", "--recount", "--wait", "1s"], 0, &[]);
     validators.iter().for_each(Process::ask_to_stop);
     featurizer.ask_to_stop();
     validators.iter_mut().for_each(Process::ended_well);
     featurizer.ended_well();
-    let text = call(path, &kafka, &["ledger", "verify", "--recount", "--wait", "1s", "--output", "json"]);
+    let text = place.call(&["ledger", "verify", "--recount", "--wait", "1s", "--output", "json"], 0, &[]);
     let told: Value = serde_json::from_str(&text).unwrap();
     let standings = told["standings"].as_array().unwrap().iter();
     // Nobody scores and watches here.
@@ -89,11 +77,11 @@ fn dead_letters_retried_by_two_under_kills_come_out_once() {
     let is_good = |one: &Value| ["agrees", "open"].iter().any(|state| one["state"] == *state);
     let wrong: Vec<&Value> = standings.filter(runs).filter(|one| !is_good(one)).collect();
     assert_eq!((&told["faults"], &wrong[..]), (&Value::from(0), &[][..]));
-    repaired(&deployment, &kafka, path, &retries);
+    repaired(&deployment, &kafka, &place, &retries);
 }
 
 /// What validators lost of their retries comes back from the logs and the ledger.
-fn repaired(deployment: &Deployment, kafka: &Kafka, path: &Path, retries: &str) {
+fn repaired(deployment: &Deployment, kafka: &Kafka, place: &Place, retries: &str) {
     let log = runtime::kafka::Kafka::connect(kafka.brokers(), &BTreeMap::new()).unwrap();
     let group = deployment.context.plan.group(Service::Validator);
     let tps: Vec<TopicPartition> = deployment.context.bounds(retries).unwrap().into_iter().map(|(tp, ..)| tp).collect();
@@ -110,6 +98,6 @@ fn repaired(deployment: &Deployment, kafka: &Kafka, path: &Path, retries: &str) 
     assert!(before.iter().any(|(_, state)| !state.sums.is_empty()));
     deployment.wait(&[], || log.members(&group).unwrap().is_empty());
     log.delete_groups(&[&group]).unwrap();
-    call(path, kafka, &["repair"]);
+    place.call(&["repair"], 0, &[]);
     assert_eq!(states(), before);
 }
