@@ -9,6 +9,7 @@ use runtime::patience::{Patience, Stopped};
 use schemas::reject::{Code, Reject};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use validation::retry::letter::Letter;
 use validation::{Retried, RuleSet, Verdict, Verdicts};
 
 /// Longest detail of a recorded verdict; the rest is cut at a character's edge.
@@ -89,19 +90,14 @@ impl Verdicts for Recorded {
         self.ask(|| self.decisions.rule_version(topic, i32::from(partition), offset, proposal))
     }
 
-    fn retry(
-        &self,
-        topic: &str,
-        partition: u16,
-        offset: i64,
-        attempt: u32,
-        proposal: Retried,
-    ) -> Result<Retried, Stop> {
+    fn retry(&self, letter: &Letter, proposal: Retried) -> Result<Retried, Stop> {
         if made(Flaw::RetryUnrecorded) {
             return Ok(proposal);
         }
         let proposal = decisions::Retry { offset: proposal.offset, rules: proposal.rules };
-        let decided = self.ask(|| self.decisions.retry(topic, i32::from(partition), offset, attempt, &proposal))?;
+        let Letter { topic, partition, offset, attempt, .. } = letter;
+        let partition = i32::from(*partition);
+        let decided = self.ask(|| self.decisions.retry(topic, partition, *offset, *attempt, &proposal))?;
         Ok(Retried { offset: decided.offset, rules: decided.rules })
     }
 

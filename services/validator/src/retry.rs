@@ -75,7 +75,7 @@ impl Verdicts for Proposed {
         Ok(proposal.to_owned())
     }
 
-    fn retry(&self, _: &str, _: u16, _: i64, _: u32, proposal: Retried) -> Result<Retried, Stop> {
+    fn retry(&self, _: &Letter, proposal: Retried) -> Result<Retried, Stop> {
         Ok(proposal)
     }
 

@@ -166,6 +166,16 @@ pub enum Error {
     },
 }
 
+/// Characters of unreadable metadata that are shown.
+const SHOWN_CHARS: usize = 80;
+
+impl Error {
+    /// What no task can have written, and why.
+    pub fn unreadable(text: &str, detail: impl Into<String>) -> Self {
+        Error::Unreadable { text: text.chars().take(SHOWN_CHARS).collect(), detail: detail.into() }
+    }
+}
+
 impl TaskState {
     /// A blob with nothing in it yet.
     pub fn new(digest: &str) -> Self {
@@ -179,8 +189,8 @@ impl TaskState {
 
     /// Reads a blob written under the same digest.
     pub fn read(text: &str, digest: &str) -> Result<Self, Error> {
-        let state: TaskState = serde_json::from_str(text)
-            .map_err(|error| Error::Unreadable { text: text.chars().take(80).collect(), detail: error.to_string() })?;
+        let state: TaskState =
+            serde_json::from_str(text).map_err(|error| Error::unreadable(text, error.to_string()))?;
         if state.v != VERSION {
             return Err(Error::Version { found: state.v });
         }

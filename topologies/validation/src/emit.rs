@@ -8,7 +8,13 @@ use flow::processor::Stop;
 
 use crate::checks::Judged;
 use crate::source::Source;
-use crate::targets::{Accepted, Outgoing, Output};
+use crate::targets::{Accepted, Outgoing, Output, Target};
+
+/// The logs that a source's records go to, the journal being the last. Labels go to no entity.
+pub fn outputs(source: &Source, entity: Option<Target>, journal: Target) -> Vec<Output> {
+    let entity = entity.filter(|_| !source.is_labels());
+    entity.into_iter().chain([journal]).map(Output::new).collect()
+}
 
 /// What items carry of the rows: the event, or the label.
 pub fn part(

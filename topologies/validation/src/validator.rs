@@ -80,8 +80,7 @@ impl Validator {
         let Wiring { names, own, entity, journal, schemas, verdicts, breaker } = wiring;
         let reader = Reader::new(source.clone(), source.topic.clone(), own, schemas, verdicts.clone())
             .map_err(|error| Error::Schema { topic: source.topic.to_string(), source: error })?;
-        let entity = entity.filter(|_| !source.is_labels());
-        let outputs: Vec<Output> = entity.into_iter().chain([journal]).map(Output::new).collect();
+        let outputs = emit::outputs(&source, entity, journal);
         Ok(Validator {
             digest: digest(&source, &names, &outputs),
             hash: OriginHash::new(&source.topic, own.partition),
@@ -101,8 +100,7 @@ impl Validator {
     /// Goes on from the metadata of a commit; nothing is replayed.
     pub fn restore(&mut self, metadata: &str) -> Result<(), state::Error> {
         let state = TaskState::read(metadata, &self.digest)?;
-        let unreadable =
-            || state::Error::Unreadable { text: metadata.chars().take(80).collect(), detail: "bucket sum".into() };
+        let unreadable = || state::Error::unreadable(metadata, "bucket sum");
         self.buckets = Buckets::restore(&state.sums).ok_or_else(unreadable)?;
         self.outputs.iter_mut().for_each(|output| output.restore(&state, &self.names));
         self.reader.restore(&state.schemas);

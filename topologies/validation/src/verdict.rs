@@ -3,6 +3,8 @@
 use flow::processor::Stop;
 use schemas::reject::Reject;
 
+use crate::retry::letter::Letter;
+
 /// What becomes of a record whose schema was in question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -31,10 +33,9 @@ pub trait Verdicts: Send + Sync {
     /// The rule version of a bucket of source offsets, fixed by whoever opens it.
     fn rules(&self, topic: &str, partition: u16, bucket: i64, proposal: &str) -> Result<String, Stop>;
 
-    /// What counts as the given attempt at a dead letter, by its source record: the first record of it that a validator
-    /// came to, judged by the rules which that one had.
-    fn retry(&self, topic: &str, partition: u16, offset: i64, attempt: u32, proposal: Retried)
-    -> Result<Retried, Stop>;
+    /// What counts as this attempt at a dead letter: the first record of it that a validator came to, judged by the rules
+    /// which that one had.
+    fn retry(&self, letter: &Letter, proposal: Retried) -> Result<Retried, Stop>;
 
     /// The text of a rule version that another process judges by, if it stored it.
     fn rule_set(&self, topic: &str, version: &str) -> Result<Option<String>, Stop>;

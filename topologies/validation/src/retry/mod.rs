@@ -66,8 +66,7 @@ impl Retrier {
         let number = names.number(&source.topic).ok_or_else(|| wrong("it has no number".to_owned()))?;
         let reader = Reader::new(source.clone(), topic, own, schemas, verdicts.clone())
             .map_err(|error| Error::Schema { topic: source.topic.to_string(), source: error })?;
-        let entity = entity.filter(|_| !source.is_labels());
-        let outputs: Vec<Output> = entity.into_iter().chain([journal]).map(Output::new).collect();
+        let outputs = emit::outputs(&source, entity, journal);
         Ok(Retrier {
             digest: digest_of(&format!("retries of {}", source.signature()), &names, &outputs),
             hash: OriginHash::new(&source.topic, own.partition),
@@ -86,8 +85,7 @@ impl Retrier {
     /// Goes on from the metadata of a commit; nothing is replayed.
     pub fn restore(&mut self, metadata: &str) -> Result<(), state::Error> {
         let state = TaskState::read(metadata, &self.digest)?;
-        let unreadable =
-            || state::Error::Unreadable { text: metadata.chars().take(80).collect(), detail: "bucket sum".into() };
+        let unreadable = || state::Error::unreadable(metadata, "bucket sum");
         self.tally = Tally::restore(&state.sums).ok_or_else(unreadable)?;
         self.outputs.iter_mut().for_each(|output| output.restore(&state, &self.names));
         self.reader.restore(&state.schemas);
@@ -104,8 +102,7 @@ impl Retrier {
     /// The rules that a record is judged by, or none where another one counts as this attempt.
     fn rules(&self, letter: &Letter, record: &InRecord) -> Result<Option<String>, Stop> {
         let proposal = Retried { offset: record.offset, rules: self.opened.current().to_owned() };
-        let Letter { topic, partition, offset, attempt, .. } = letter;
-        let decided = self.verdicts.retry(topic, *partition, *offset, *attempt, proposal)?;
+        let decided = self.verdicts.retry(letter, proposal)?;
         Ok((decided.offset == record.offset).then_some(decided.rules))
     }
 

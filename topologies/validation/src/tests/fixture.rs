@@ -17,6 +17,7 @@ use schemas::json::JsonWriter;
 use serde_json::{Value, json};
 
 use crate::breaker::Breaker;
+use crate::retry::letter::Letter;
 use crate::{Retried, Retrier, RuleSet, Rulebook, Source, Target, Validator, Verdict, Verdicts, Wiring};
 
 /// 2026-01-01T10:00:00Z.
@@ -119,16 +120,10 @@ impl Verdicts for Decisions {
         Ok(rules.entry((topic.to_owned(), partition, bucket)).or_insert(proposal.to_owned()).clone())
     }
 
-    fn retry(
-        &self,
-        topic: &str,
-        partition: u16,
-        offset: i64,
-        attempt: u32,
-        proposal: Retried,
-    ) -> Result<Retried, Stop> {
+    fn retry(&self, letter: &Letter, proposal: Retried) -> Result<Retried, Stop> {
         let mut retries = self.retries.lock().unwrap();
-        Ok(retries.entry((topic.to_owned(), partition, offset, attempt)).or_insert(proposal).clone())
+        let of = (letter.topic.clone(), letter.partition, letter.offset, letter.attempt);
+        Ok(retries.entry(of).or_insert(proposal).clone())
     }
 
     fn rule_set(&self, _: &str, version: &str) -> Result<Option<String>, Stop> {
