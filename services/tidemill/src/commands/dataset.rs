@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::cli::{Dataset, Global};
+use crate::cli::Global;
+use crate::cli::models::Dataset;
 use crate::environment::{Environment, Workshop};
 use crate::error::Error;
 use crate::output::Output;

@@ -3,7 +3,8 @@
 use serde_json::json;
 use trainer::{Choice, Dataset};
 
-use crate::cli::{Evaluate, Global};
+use crate::cli::Global;
+use crate::cli::models::Evaluate;
 use crate::commands::dataset::reach;
 use crate::environment::Workshop;
 use crate::error::Error;

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::cli::{Features, Global};
+use crate::cli::Global;
+use crate::cli::files::Features;
 use crate::commands::publish::options;
 use crate::compute::compute;
 use crate::error::Error;

@@ -5,7 +5,8 @@ use registry::models::{MANIFEST_FILE, Models, Opened, Published, Version};
 use serde_json::{Value, json};
 use trainer::Terms;
 
-use crate::cli::{Global, Model};
+use crate::cli::Global;
+use crate::cli::models::Model;
 use crate::commands::run::check_applied;
 use crate::environment::{Environment, open_store};
 use crate::error::Error;

@@ -9,7 +9,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runtime::apply::apply;
 use serde_json::json;
 
-use crate::cli::{Global, SourceArgs};
+use crate::cli::Global;
+use crate::cli::files::SourceArgs;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::{Output, is_watched};

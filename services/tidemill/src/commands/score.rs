@@ -9,7 +9,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use offline::table::Table;
 use serde_json::json;
 
-use crate::cli::{Global, Score};
+use crate::cli::Global;
+use crate::cli::models::Score;
 use crate::environment::Workshop;
 use crate::error::Error;
 use crate::output::Output;

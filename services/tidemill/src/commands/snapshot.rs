@@ -10,7 +10,8 @@ use runtime::shell::Service;
 use runtime::snapshot::{self, Manifest, Name, Owner, Vault};
 use serde_json::{Value, json};
 
-use crate::cli::{Global, Snapshot, SnapshotArgs};
+use crate::cli::Global;
+use crate::cli::snapshot::{Snapshot, SnapshotArgs};
 use crate::environment::{Environment, Workshop};
 use crate::error::Error;
 use crate::output::{Output, table};

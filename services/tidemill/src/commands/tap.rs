@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use gateway::decode::{Filter, Position, Start, Values, lines};
 use runtime::log::{Log, SessionOptions, TopicPartition};
 
-use crate::cli::{Global, Tap};
+use crate::cli::Global;
+use crate::cli::tap::Tap;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::Output;

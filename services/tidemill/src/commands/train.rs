@@ -4,7 +4,8 @@ use registry::models::{Published, Version};
 use serde_json::{Value, json};
 use trainer::{Candidate, Dataset, Terms};
 
-use crate::cli::{Global, Train};
+use crate::cli::Global;
+use crate::cli::models::Train;
 use crate::commands::dataset::reach;
 use crate::commands::model::{self, Promoted};
 use crate::commands::run::check_applied;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::cli::{Global, Up};
+use crate::cli::Global;
+use crate::cli::files::Up;
 use crate::commands::publish;
 use crate::environment::Environment;
 use crate::error::Error;

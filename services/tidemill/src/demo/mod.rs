@@ -19,7 +19,8 @@ use runtime::log::TopicPartition;
 use show::Show;
 use simulate::{Simulator, Transaction, World};
 
-use crate::cli::{Demo, Global};
+use crate::cli::Global;
+use crate::cli::demo::Demo;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::{Output, note};

@@ -1,0 +1,60 @@
+//! Arguments of commands that take events from a file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::values::{duration, pair, positive};
+
+/// How a file becomes events and labels.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "File options")]
+pub struct SourceArgs {
+    /// Which column of the file is which of the schema; those with the same or a similar name find each other.
+    #[arg(long, value_name = "NAME=COLUMN", value_delimiter = ',', value_parser = pair)]
+    pub map: Vec<(String, String)>,
+    /// Column of the file with the label; it goes to the label topic, not into the event.
+    #[arg(long, value_name = "COLUMN")]
+    pub label_column: Option<String>,
+    /// How long after its event a label becomes known.
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
+    pub label_delay: Duration,
+    /// Events per second. Default: as fast as possible.
+    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "speed_up")]
+    pub rate: Option<f64>,
+    /// How many times faster than the events happened.
+    #[arg(long, value_name = "X", value_parser = positive)]
+    pub speed_up: Option<f64>,
+}
+
+/// `tidemill up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Where the gateway listens, on this machine only; port 0 takes a free one.
+    #[arg(long, value_name = "HOST:PORT", default_value = gateway::LISTEN)]
+    pub listen: String,
+    /// Publish this file meanwhile, as `tidemill publish` would.
+    #[arg(long, value_name = "FILE")]
+    pub publish: Option<PathBuf>,
+    /// Stop once everything published has gone through.
+    #[arg(long)]
+    pub drain: bool,
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// `tidemill features`.
+#[derive(Debug, Subcommand)]
+pub enum Features {
+    /// Compute all features of a file's events, as the pipeline would.
+    Compute {
+        /// Parquet, CSV or JSON-lines file with events.
+        file: PathBuf,
+        /// Parquet file to write: id, time, features.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+}

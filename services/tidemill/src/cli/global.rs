@@ -1,0 +1,78 @@
+//! Options of every command.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use runtime::shell::POLL_RECORDS_MAX;
+use validator::BACKLOG_RECORDS_MAX;
+
+use super::values::{at_least_one, bytes, duration, pair};
+use crate::output::Format;
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Pipeline file, or the name of a shipped pipeline. Default: the shipped one, from `topologies/pipelines` if
+    /// that is here.
+    #[arg(long, global = true, value_name = "FILE", env = "TIDEMILL_PIPELINE")]
+    pub pipeline: Option<String>,
+    /// Where the embedded log (`log/`) and the store (`store/`) lie.
+    #[arg(long, global = true, value_name = "DIR", default_value = ".tidemill", env = "TIDEMILL_DATA")]
+    pub data: PathBuf,
+    /// Where the store lies if not in --data: s3://BUCKET/PREFIX, with key, region and endpoint from the variables
+    /// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL; or a folder.
+    #[arg(long, global = true, value_name = "URL", env = "TIDEMILL_STORE")]
+    pub store: Option<String>,
+    /// Kafka brokers as HOST:PORT,…; without them the embedded log is used.
+    #[arg(long, global = true, value_name = "HOST:PORT,…", env = "TIDEMILL_BROKERS")]
+    pub brokers: Option<String>,
+    /// A setting for the Kafka client, such as security.protocol=SSL; may be repeated (in the variable: with `;`).
+    #[arg(long, global = true, value_name = "KEY=VALUE", env = "TIDEMILL_KAFKA", value_delimiter = ';', value_parser = pair)]
+    pub kafka: Vec<(String, String)>,
+    /// A Confluent-compatible schema registry; without it schemas are kept in the store.
+    #[arg(long, global = true, value_name = "URL", env = "TIDEMILL_SCHEMA_REGISTRY")]
+    pub schema_registry: Option<String>,
+    /// Gateway of the process that has the embedded log, for commands beside it. Default: the one that `up` with the same
+    /// --data runs.
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "TIDEMILL_GATEWAY")]
+    pub gateway: Option<String>,
+    /// After how much silence a source partition no longer holds the others back, such as 5s; overrides the pipeline.
+    #[arg(long, global = true, value_name = "TIME", env = "TIDEMILL_IDLE_TIMEOUT", value_parser = duration)]
+    pub idle_timeout: Option<Duration>,
+    /// How long services gather records between two polls, such as 1ms: less is lower latency under load, more is less CPU.
+    #[arg(long, global = true, value_name = "TIME", default_value = "10ms", env = "TIDEMILL_GATHER", value_parser = duration)]
+    pub gather: Duration,
+    /// Most records of its log that a task takes at once; 1 makes a batch of each.
+    #[arg(long, global = true, value_name = "N", default_value_t = POLL_RECORDS_MAX, env = "TIDEMILL_POLL_RECORDS", value_parser = at_least_one)]
+    pub poll_records: usize,
+    /// Time between two snapshots of a task's state: a restart reads about so much of its log again.
+    #[arg(long, global = true, value_name = "TIME", default_value = "10s", env = "TIDEMILL_SNAPSHOT_INTERVAL", value_parser = duration)]
+    pub snapshot_interval: Duration,
+    /// How much memory the features' state takes in this process, such as 512MiB; keys beyond that go to disk, into
+    /// `cold/` in --data. No result depends on it.
+    #[arg(long, global = true, value_name = "SIZE", default_value = "1GiB", env = "TIDEMILL_STATE_MEMORY", value_parser = bytes)]
+    pub state_memory: usize,
+    /// Records that a reader of an internal log may be behind before the sources wait for it.
+    #[arg(long, global = true, value_name = "N", default_value_t = BACKLOG_RECORDS_MAX, env = "TIDEMILL_BACKLOG")]
+    pub backlog: u64,
+    /// Longest that a record waits to be in a file of the archive: less are more and smaller files.
+    #[arg(long, global = true, value_name = "TIME", default_value = "30s", env = "TIDEMILL_ARCHIVE_INTERVAL", value_parser = duration)]
+    pub archive_interval: Duration,
+    /// What results are written as.
+    #[arg(long, global = true, value_enum, default_value = "text", env = "TIDEMILL_OUTPUT")]
+    pub output: Format,
+    /// What the program's own log is written as, to standard error; RUST_LOG sets what is in it.
+    #[arg(long, global = true, value_enum, default_value = "text", env = "TIDEMILL_LOG_FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// Form of the program's own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
