@@ -1,7 +1,8 @@
 //! The incident of one monitor: opens with an alarm, goes on while any statistic is at least a warning, and ends with the
 //! first full window below that, or when its model no longer scores.
 
-use crate::report::{Alert, DriftReport, Evidence, Level, Severity, State, label};
+use crate::report::{DriftReport, Level, label};
+use flow::alert::{Alert, Evidence, Severity, State};
 use flow::fence::ModelRef;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -2,10 +2,11 @@
 
 use crate::incident::Incidents;
 use crate::reference::Profiles;
-use crate::report::{Alert, DriftReport, Level, RetrainingRequest, Statistic, label};
+use crate::report::{DriftReport, Level, RetrainingRequest, Statistic, label};
 use crate::saved::SavedJudge;
 use crate::sketch::{Sketch, Sketches, Source};
 use crate::statistic::{level, psi};
+use flow::alert::Alert;
 use flow::config::{Monitor, Retraining, Trigger};
 use flow::fence::ModelRef;
 use model::Profile;

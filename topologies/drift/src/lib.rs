@@ -26,7 +26,7 @@ pub use incident::{Incident, Incidents};
 pub use inputs::Inputs;
 pub use judge::{Judge, Judging, Verdict};
 pub use reference::Profiles;
-pub use report::{Alert, DriftReport, Evidence, Level, RetrainingRequest, Severity, State, Statistic};
+pub use report::{DriftReport, Level, RetrainingRequest, Statistic};
 pub use scores::Scores;
 pub use sketch::{ColumnSketch, Sketch, Sketches, Source};
 pub use statistic::two_sample_psi;

@@ -1,4 +1,4 @@
-//! Drift reports, incidents and retraining requests, as their topics spell them.
+//! Drift reports and retraining requests, as their topics spell them.
 
 use flow::fence::ModelRef;
 use serde::Serialize;
@@ -61,74 +61,6 @@ pub struct DriftReport {
     pub level: Level,
     /// The statistics, the inputs' first.
     pub statistics: Vec<Statistic>,
-}
-
-/// Where an incident stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum State {
-    /// It began.
-    Open,
-    /// It goes on.
-    Updated,
-    /// It is over.
-    Resolved,
-}
-
-/// Who should look, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Severity {
-    /// Nobody needs to.
-    Info,
-    /// Somebody, some day.
-    Warning,
-    /// Somebody, now.
-    Critical,
-}
-
-/// One observation that an incident rests on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Evidence {
-    /// What was observed.
-    pub subject: String,
-    /// What was seen, in words.
-    pub observation: String,
-    /// The number seen.
-    pub value: Option<f64>,
-    /// The limit it crossed.
-    pub limit: Option<f64>,
-}
-
-/// A state of an incident.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Alert {
-    /// Fingerprint of what is wrong.
-    pub incident: String,
-    /// Counts the states of this incident, from 1.
-    pub revision: u32,
-    /// Where it stands.
-    pub state: State,
-    /// Who should look.
-    pub severity: Severity,
-    /// One line for a person.
-    pub title: String,
-    /// What the evidence points to.
-    pub cause: String,
-    /// What it rests on.
-    pub evidence: Vec<Evidence>,
-    /// Event time at which it began, microseconds since the epoch.
-    pub opened_time: i64,
-    /// Event time of this state.
-    pub updated_time: i64,
-    /// The pipeline.
-    pub pipeline: String,
-    /// The monitor.
-    pub monitor: String,
-    /// Name and version of the model.
-    pub model: Option<String>,
-    /// Its digest.
-    pub model_digest: Option<String>,
 }
 
 /// A wish for a new model. The trainer answers it under the same id.

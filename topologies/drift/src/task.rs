@@ -2,10 +2,10 @@
 
 use crate::judge::{Judge, Verdict};
 use crate::sketch::Sketches;
-use bytes::Bytes;
+use flow::alert::Alert;
 use flow::names::{Names, Place};
 use flow::processor::{InRecord, OutRecord, Stop, Task};
-use flow::public::{EMISSION_HEADER, emission};
+use flow::public::{JsonRow, JsonSink};
 use flow::reader::Trigger;
 use flow::snapshot::State;
 use flow::state::TaskState;
@@ -13,7 +13,6 @@ use flow::task::SchemaSource;
 use schemas::codec::Decoder;
 use schemas::contracts;
 use schemas::framing::split;
-use schemas::json::JsonWriter;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -35,30 +34,25 @@ pub struct JudgeTask {
     schemas: Arc<dyn SchemaSource>,
     decoder: Decoder,
     pub(crate) judges: Vec<Judge>,
-    drift: Writer,
-    alerts: Writer,
-    retraining: Option<Writer>,
-    source: Bytes,
+    drift: Target,
+    alerts: Target,
+    retraining: Option<Target>,
+    source: String,
     pub(crate) digest: String,
     pub(crate) taken: u64,
     /// The next offset to read.
     pub(crate) next: i64,
 }
 
-struct Writer {
+/// A topic and how its records are written.
+struct Target {
     topic: u16,
-    id: u32,
-    json: JsonWriter,
+    sink: JsonSink,
 }
 
-fn built_in(path: &str) -> Result<&'static str, Stop> {
-    contracts::avro(path).ok_or_else(|| Stop::Other(format!("schema {path} is not built in")))
-}
-
-impl Writer {
+impl Target {
     fn new((topic, id): (u16, u32), path: &str) -> Result<Self, Stop> {
-        let json = JsonWriter::new(built_in(path)?).map_err(flow::wire::Error::from)?;
-        Ok(Writer { topic, id, json })
+        Ok(Target { topic, sink: JsonSink::new(path, id)? })
     }
 }
 
@@ -73,17 +67,19 @@ impl JudgeTask {
         topics: Topics,
         (source, digest): (&str, &str),
     ) -> Result<Self, Stop> {
-        let retraining = topics.retraining.map(|topic| Writer::new(topic, contracts::RETRAINING_REQUEST));
+        let sketches = contracts::avro(contracts::SKETCHES);
+        let sketches = sketches.ok_or_else(|| Stop::Other("the schema of sketches is not built in".to_owned()))?;
+        let retraining = topics.retraining.map(|topic| Target::new(topic, contracts::RETRAINING_REQUEST));
         Ok(JudgeTask {
             own,
             names,
             schemas,
-            decoder: Decoder::new(built_in(contracts::SKETCHES)?).map_err(flow::wire::Error::from)?,
+            decoder: Decoder::new(sketches).map_err(flow::wire::Error::from)?,
             judges,
-            drift: Writer::new(topics.drift, contracts::DRIFT_REPORT)?,
-            alerts: Writer::new(topics.alerts, contracts::ALERT)?,
+            drift: Target::new(topics.drift, contracts::DRIFT_REPORT)?,
+            alerts: Target { topic: topics.alerts.0, sink: Alert::sink(topics.alerts.1)? },
             retraining: retraining.transpose()?,
-            source: Bytes::from(format!("tidemill/{source}")),
+            source: source.to_owned(),
             digest: digest.to_owned(),
             taken: 0,
             next: 0,
@@ -124,40 +120,26 @@ impl JudgeTask {
             self.record(&self.drift, (&report.monitor, id), report, &mut next, out)?;
         }
         for alert in &verdict.alerts {
-            let id = format!("{}/{}", alert.incident, alert.revision);
-            self.record(&self.alerts, (&alert.incident, id), alert, &mut next, out)?;
+            self.record(&self.alerts, (&alert.incident, alert.id()), alert, &mut next, out)?;
         }
-        let Some(writer) = &self.retraining else { return Ok(()) };
+        let Some(retraining) = &self.retraining else { return Ok(()) };
         for request in &verdict.requests {
-            self.record(writer, (&request.request, request.request.clone()), request, &mut next, out)?;
+            self.record(retraining, (&request.request, request.request.clone()), request, &mut next, out)?;
         }
         Ok(())
     }
 
     fn record(
         &self,
-        writer: &Writer,
-        (key, id): (&str, String),
-        row: &impl Serialize,
+        target: &Target,
+        name: (&str, String),
+        value: &impl Serialize,
         next: &mut Trigger,
         out: &mut Vec<OutRecord>,
     ) -> Result<(), Stop> {
-        let topic = self.names.topic(writer.topic);
-        let refuse = |detail: String| Stop::Other(format!("cannot write {topic}: {detail}"));
-        let row = serde_json::to_value(row).map_err(|error| refuse(error.to_string()))?;
-        let value = writer
-            .json
-            .framed(writer.id, &row)
-            .map_err(|rejects| refuse(rejects.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-        let headers = vec![
-            ("ce_id".into(), Some(Bytes::from(id))),
-            ("ce_type".into(), Some(Bytes::copy_from_slice(topic.as_bytes()))),
-            ("ce_source".into(), Some(self.source.clone())),
-            (EMISSION_HEADER.into(), Some(Bytes::from(emission(&self.names, self.own, *next)))),
-        ];
+        let row = JsonRow::new(target.topic, name, *next, value)?;
         next.index += 1;
-        let key = Some(Bytes::copy_from_slice(key.as_bytes()));
-        out.push(OutRecord { topic: topic.clone(), partition: None, key, value: Some(value.into()), headers });
+        out.push(target.sink.record(&self.names, self.own, &self.source, row)?);
         Ok(())
     }
 }

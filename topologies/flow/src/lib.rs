@@ -1,6 +1,7 @@
 //! What a pipeline is and how its records flow: configuration, plan, items of the internal logs, and the pure
 //! machinery that every stage shares. Nothing here reads a clock, does IO, or knows Kafka.
 
+pub mod alert;
 pub mod cold;
 pub mod config;
 pub mod emit;

@@ -1,5 +1,9 @@
 //! Public records: one per row, keyed, with the few headers that make it traceable.
 
+mod json;
+
+pub use json::{JsonRow, JsonSink};
+
 use crate::names::{Names, Place};
 use crate::processor::{Headers, OutRecord, PublicRows, Stop};
 use crate::reader::Trigger;
