@@ -17,6 +17,7 @@ mod gateway;
 mod growth;
 mod large;
 mod ledger;
+mod limits;
 mod loop_;
 mod metadata;
 mod monitor;

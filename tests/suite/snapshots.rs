@@ -1,5 +1,6 @@
 //! Snapshots of stateful tasks: state saved at any point and taken up again changes nothing that comes after.
 
+use crate::limits;
 use flow::plan::Service as Planned;
 use flow::processor::{InRecord, OutRecord, Task};
 use flow::snapshot::{Changes, Merged};
@@ -98,7 +99,7 @@ impl Logs {
 }
 
 /// All records of a partition.
-fn read(log: &dyn Log, tp: &TopicPartition) -> Vec<InRecord> {
+pub(crate) fn read(log: &dyn Log, tp: &TopicPartition) -> Vec<InRecord> {
     let (start, end) = log.watermarks(tp).unwrap();
     let input = Input::Assigned(vec![(tp.clone(), start)]);
     let mut session = log.session(SessionOptions::new("test.read", input)).unwrap();
@@ -131,10 +132,10 @@ fn validated(deployment: &Deployment) -> bool {
 }
 
 /// Records by topic, partition and value.
-type Given = Vec<(String, Option<u16>, Vec<u8>)>;
+pub(crate) type Given = Vec<(String, Option<u16>, Vec<u8>)>;
 
 /// What a task gave for a batch, as bytes.
-fn handle(task: &mut dyn Task, batch: &[InRecord], suppressed: bool) -> Given {
+pub(crate) fn handle(task: &mut dyn Task, batch: &[InRecord], suppressed: bool) -> Given {
     let mut out: Vec<OutRecord> = Vec::new();
     task.handle(batch, suppressed, &mut out).unwrap();
     let shown = |record: OutRecord| {
@@ -228,6 +229,7 @@ fn state_taken_up_at_any_point_changes_nothing_in_arrival_order() {
     handle(&mut *task, &read(&*context.log, &tp), true);
     let state = TaskState::read(&task.metadata(), &context.pipeline.features.digest).unwrap();
     assert!(state.asides.evicted_keys > 10, "what goes is counted: {:?}", state.asides);
+    limits::verify(&logs, role, &tp);
 }
 
 #[test]

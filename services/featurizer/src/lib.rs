@@ -4,7 +4,7 @@
 mod limits;
 
 use features::Stage;
-use flow::config::Limits;
+use flow::alert::Alert;
 use flow::names::Place;
 use flow::processor::{Processor, Stop};
 use flow::state::TaskState;
@@ -66,7 +66,13 @@ impl Featurizer {
         if let Some(spill) = &self.spill {
             stage.spill(|| Box::new(spill.table()));
         }
-        open_task(context, tp, stage, sinks(context, &[&context.plan.stages[at].writes], &[])?)
+        let mut sinks = sinks(context, &[&context.plan.stages[at].writes], &[])?;
+        if context.pipeline.features.entities[at].is_limited() {
+            let alerts = &context.plan.names.alerts;
+            let sink = Alert::sink(context.own_schema_id(alerts).map_err(stop)?)?;
+            sinks.push((alerts.clone(), Sink::Single(sink)));
+        }
+        open_task(context, tp, stage, sinks)
     }
 
     fn journal(&self, tp: &TopicPartition) -> Result<Opened, Stop> {
@@ -124,7 +130,7 @@ impl Service for Featurizer {
     fn tick(&mut self, slots: &mut [Slot], _: &mut dyn Session) -> Result<(), shell::Error> {
         let Featurizer { context, role: Role::Stage(at), stats, evictions, .. } = self else { return Ok(()) };
         let entity = &context.pipeline.features.entities[*at];
-        if entity.limits != Limits::default() {
+        if entity.is_limited() {
             evictions.tell(&entity.name, slots, stats.as_ref());
         }
         Ok(())

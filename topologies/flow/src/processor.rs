@@ -4,6 +4,7 @@
 use crate::items::LogBatch;
 use crate::ledger::{Edges, Row};
 use crate::names::{Names, Place};
+use crate::public::JsonRow;
 use crate::reader::{Refusal, Trigger};
 use crate::snapshot::State;
 use crate::state::Asides;
@@ -167,6 +168,8 @@ pub struct Outbox {
     pub drafts: Vec<(Place, Draft)>,
     /// Rows for public topics.
     pub public: Vec<PublicRows>,
+    /// Records for public topics that are written one at a time.
+    pub single: Vec<JsonRow>,
 }
 
 /// Rows of a public topic, one record each.

@@ -4,7 +4,7 @@
 use crate::ledger::Row;
 use crate::names::{Names, Place};
 use crate::processor::{InRecord, OutRecord, Outbox, Processor, Stop, Task};
-use crate::public;
+use crate::public::{self, JsonSink};
 use crate::snapshot::State;
 use crate::state::Asides;
 use crate::wire::{self, LogReader, LogWriter, Raw};
@@ -25,6 +25,8 @@ pub enum Sink {
     Log(LogWriter),
     /// A public topic, one record per row.
     Public(Encoder),
+    /// A public topic with few records.
+    Single(JsonSink),
 }
 
 /// A [`Processor`] between decoder and encoders.
@@ -95,6 +97,12 @@ impl<P: Processor> LogTask<P> {
                 return Err(undeclared(&names, rows.topic));
             };
             public::publish(&names, self.own, &self.source, encoder, rows, out)?;
+        }
+        for row in outbox.single {
+            let Some(Some(Sink::Single(sink))) = self.sinks.get(usize::from(row.topic)) else {
+                return Err(undeclared(&names, row.topic));
+            };
+            out.push(sink.record(&names, self.own, &self.source, row)?);
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! A stage's state in a new generation of its log: windows and ids go by their key groups.
 
+use super::incident::Incidents;
 use super::saved::Own;
 use super::seen;
 use crate::window;
@@ -25,11 +26,19 @@ pub fn hand_over(old: &[Old<'_>], to: &Handover<'_>) -> Result<Vec<New>, Error> 
     }
     let (headers, own) = read(old)?;
     let mark = least(own.iter().map(|own| own.mark));
+    let incidents: Vec<_> = own.iter().map(|own| own.incidents.clone()).collect();
     split.finish(&headers, |partition| {
         let clocks = own.iter().flat_map(|own| &own.clocks).copied();
         // What is forgotten depends on the newest id, so that a new task forgets as much as any it comes from.
         let newest = to.before(partition, old.len()).filter_map(|before| own[before].newest).max();
-        Own { clocks: clocks.filter(|(group, _)| to.partition(u32::from(*group)) == partition).collect(), newest, mark }
+        let before = to.before(partition, old.len());
+        let incidents = Incidents::hand_over(&incidents, before, (partition, to.begins.len()));
+        Own {
+            incidents,
+            clocks: clocks.filter(|(group, _)| to.partition(u32::from(*group)) == partition).collect(),
+            newest,
+            mark,
+        }
     })
 }
 

@@ -3,15 +3,17 @@
 
 mod build;
 mod handover;
+mod incident;
 mod saved;
 mod seen;
+mod told;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
 use crate::spec::{self, Declaration, Scope};
-use crate::window::Row;
+use crate::window::{Evicted, Row};
 use crate::{Engine, Group, Key};
 use arrow::array::{ArrayRef, StructArray};
 use build::{Parts, Source};
@@ -33,6 +35,7 @@ use schemas::key::{key_group, key_hash, key_text, log_partition};
 use seen::Seen;
 use std::iter::once;
 use std::sync::Arc;
+use told::{Pushed, Teller};
 
 /// Why a stage cannot be built from its pipeline.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +82,8 @@ pub struct Stage {
     digest: String,
     mark_us: Option<i64>,
     marked: bool,
+    /// Tells what the entity's limits push out, where it has some.
+    teller: Option<Teller>,
     /// Ids noted before the last cut.
     cut: Changes,
 }
@@ -111,7 +116,7 @@ pub fn group(pipeline: &Pipeline, entity: &Entity) -> Result<Group, Error> {
     })?;
     let Limits { keys: keys_max, bytes: bytes_max } = entity.limits;
     let limits = spec::Limits { keys_max, bytes_max, retention_us: pipeline.lateness_us };
-    Ok(if entity.limits == Limits::default() { group } else { group.limited(limits) })
+    Ok(if entity.is_limited() { group.limited(limits) } else { group })
 }
 
 impl Stage {
@@ -127,6 +132,10 @@ impl Stage {
         let next_entity = pipeline.features.entities.get(at + 1).unwrap_or(&pipeline.features.entities[0]);
         let group = group(pipeline, entity)?;
         let first = at == 0;
+        let teller = match entity.is_limited() {
+            true => Some(Teller::new(pipeline, entity, names.show(own), number(&plan.names.alerts)?)),
+            false => None,
+        };
         Ok(Stage {
             sequencer: Sequencer::new(own, names.clone(), pipeline.ordering == Ordering::EventTime),
             emitter: Emitter::new(own),
@@ -138,6 +147,7 @@ impl Stage {
             digest: pipeline.features.digest.clone(),
             mark_us: None,
             marked: true,
+            teller,
             cut: Changes::default(),
         })
     }
@@ -202,6 +212,15 @@ impl Stage {
             None => Ok(features),
             Some(fault) => Err(fault.clone().into()),
         }
+    }
+
+    /// Tells what limits of the entity pushed out with the steps; `before` is what had gone before them.
+    fn tell(&mut self, work: &Work, before: Evicted, out: &mut Outbox) -> Result<(), Stop> {
+        let Stage { engine, teller: Some(teller), .. } = self else { return Ok(()) };
+        let rows = work.steps.iter().map(|step| (step.position, step.time_us));
+        let pushed = Pushed { before, rows: engine.pushed() };
+        out.single.extend(teller.take(rows, pushed, out.suppressed)?);
+        Ok(())
     }
 
     /// Numbers the events and lays them out per target partition.
@@ -276,7 +295,9 @@ impl Processor for Stage {
             self.mark_us = Some(mark_us);
             self.marked = false;
         }
+        let evicted = self.engine.evicted();
         let features = self.apply(&work)?;
+        self.tell(&work, evicted, out)?;
         self.emit(&work, &features);
         self.finish(&work.sources, out)
     }

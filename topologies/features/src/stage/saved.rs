@@ -1,6 +1,7 @@
 //! A stage in snapshots: an entry per key of its windows and per event id; marks and clocks are in the blob.
 
 use super::Stage;
+use super::incident::Incidents;
 use super::seen::{self, Seen};
 use crate::window::{self, Evicted};
 use flow::ledger;
@@ -21,6 +22,9 @@ pub(super) struct Own {
     pub(super) newest: Option<i64>,
     /// The mark forwarded last.
     pub(super) mark: Option<i64>,
+    /// What was told of the entity's limits, where it has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) incidents: Option<Incidents>,
 }
 
 impl State for Stage {
@@ -43,7 +47,8 @@ impl State for Stage {
         self.cut = self.seen.as_mut().map(Seen::cut).unwrap_or_default();
         let state = self.save();
         let newest = self.seen.as_ref().map(Seen::newest);
-        let own = Own { clocks: self.engine.clocks(), newest, mark: self.mark_us };
+        let incidents = self.teller.as_ref().map(|teller| teller.incidents.clone());
+        let own = Own { clocks: self.engine.clocks(), newest, mark: self.mark_us, incidents };
         Blob { header: self.sequencer.cut(state), own }.text()
     }
 
@@ -74,6 +79,9 @@ impl State for Stage {
         self.engine.set_evicted(Evicted { keys, entries });
         if let (Some(seen), Some(newest)) = (&mut self.seen, own.newest) {
             seen.set_newest(newest);
+        }
+        if let (Some(teller), Some(incidents)) = (&mut self.teller, own.incidents) {
+            teller.incidents.restore(incidents);
         }
         (self.mark_us, self.marked) = (own.mark, own.mark.is_none());
         let names = self.sequencer.names().clone();

@@ -9,7 +9,7 @@ use arrow::buffer::NullBuffer;
 
 use super::prefetch::prefetch;
 use super::series::{NULL, encode};
-use super::{Applied, Engine, Key};
+use super::{Applied, Engine, Evicted, Key};
 
 /// How many rows before its turn a row's key is looked up.
 const FAR_ROWS: usize = 16;
@@ -75,6 +75,7 @@ impl Engine {
     pub fn apply_batch(&mut self, rows: &[Row<'_>], columns: &[Column<'_>], out: &mut [Option<f64>]) -> usize {
         assert_eq!(columns.len(), self.plan.columns, "one column per column of the group");
         let mut progress = Progress::default();
+        self.quota.iter_mut().for_each(|quota| quota.pushed.clear());
         let mut ids = [None; PLACES];
         for step in 0..rows.len() + FAR_ROWS {
             if let Some(row) = rows.get(step) {
@@ -84,10 +85,20 @@ impl Engine {
                 ids[near % PLACES].into_iter().for_each(|id| self.fetch_entries(id));
             }
             if let Some(turn) = step.checked_sub(FAR_ROWS) {
+                let evicted = self.evicted();
                 self.apply_row(&rows[turn], ids[turn % PLACES], columns, out, &mut progress);
+                self.note_pushed(turn, evicted);
             }
         }
         progress.late
+    }
+
+    /// Takes note of a row with which something went.
+    #[inline]
+    fn note_pushed(&mut self, row: usize, before: Evicted) {
+        if let Some(quota) = self.quota.as_mut().filter(|quota| quota.evicted != before) {
+            quota.pushed.push((row, quota.evicted));
+        }
     }
 
     fn apply_row(

@@ -87,6 +87,8 @@ pub(super) struct Quota {
     bytes_max: u64,
     groups: Vec<Members>,
     pub evicted: Evicted,
+    /// Rows of the last batch with which something went, each with what had gone then.
+    pub pushed: Vec<(usize, Evicted)>,
 }
 
 /// The keys of a group, on disk and in memory.
@@ -102,7 +104,7 @@ impl Quota {
         let part = |limit: Option<u64>| limit.map_or(u64::MAX, |limit| limit.div_ceil(GROUPS as u64).max(1));
         let keys_max = usize::try_from(part(limits.keys_max)).unwrap_or(usize::MAX);
         let (bytes_max, groups) = (part(limits.bytes_max), vec![Members::default(); GROUPS]);
-        Quota { keys_max, bytes_max, groups, evicted: Evicted::default() }
+        Quota { keys_max, bytes_max, groups, evicted: Evicted::default(), pushed: Vec::new() }
     }
 
     /// Counts a key that came, or what became of it.
@@ -127,6 +129,11 @@ impl Engine {
     /// What went because of the entity's limits.
     pub fn evicted(&self) -> Evicted {
         self.quota.as_ref().map(|quota| quota.evicted).unwrap_or_default()
+    }
+
+    /// The rows of the last batch with which something went, by number, each with what had gone then.
+    pub fn pushed(&self) -> &[(usize, Evicted)] {
+        self.quota.as_ref().map_or(&[], |quota| &quota.pushed)
     }
 
     /// Takes up what had gone when the state was saved.

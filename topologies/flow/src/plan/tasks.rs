@@ -13,8 +13,11 @@ const JUDGE_TASK: &str = "judge";
 /// All tasks, in the order an event meets them.
 pub(super) fn tasks(pipeline: &Pipeline, names: &Names, stages: &[Stage]) -> Vec<Task> {
     let mut tasks = vec![validator(pipeline, names)];
-    tasks.extend(stages.iter().map(|stage| {
-        let writes = vec![stage.writes.clone(), names.ledger.clone()];
+    tasks.extend(stages.iter().zip(&pipeline.features.entities).map(|(stage, entity)| {
+        let mut writes = vec![stage.writes.clone()];
+        // Where something may be pushed out, that is told.
+        writes.extend(entity.is_limited().then(|| names.alerts.clone()));
+        writes.push(names.ledger.clone());
         task(pipeline, Service::Featurizer, Some(&stage.entity), vec![stage.reads.clone()], writes)
     }));
     let labelled = stages.iter().filter(|stage| stage.label_derived).map(|stage| stage.reads.clone());

@@ -303,6 +303,43 @@ fn without_models_nothing_is_predicted_and_nobody_watches() {
     );
 }
 
+/// The fraud pipeline with limits of one entity.
+fn limited() -> String {
+    FRAUD.replacen("key: terminal_id", "key: terminal_id\n      limits: { keys: 1000000 }", 1)
+}
+
+#[test]
+fn a_stage_with_limits_writes_alerts_in_transactions() {
+    let (plan, without) = (plan(&parse(&limited())), fraud());
+    let names = |plan: &Plan| plan.topics.iter().map(|topic| topic.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&plan), names(&without));
+    for (task, before) in plan.tasks.iter().zip(&without.tasks) {
+        let is_limited = task.name.as_deref() == Some("terminal");
+        assert_eq!(task == before, !is_limited, "{}", task.group_id);
+    }
+    let stage = "fraud.featurizer.terminal";
+    for delivery in [Delivery::LowLatency, Delivery::ExactlyOnce] {
+        assert_eq!(plan.transactional(stage, delivery), ["fraud.alerts.v1"]);
+        assert_eq!(without.transactional(stage, delivery), [""; 0]);
+    }
+    assert!(graph::mermaid(&plan).contains("task_fraud_featurizer_terminal --> topic_fraud_alerts_v1\n"));
+    assert!(graph::dot(&plan).contains("task_fraud_featurizer_terminal -> topic_fraud_alerts_v1;\n"));
+    assert_eq!(crate::ledger::edges(&plan), crate::ledger::edges(&without), "alerts are no way of a record");
+}
+
+#[test]
+fn without_models_a_stage_with_limits_has_an_alerts_topic_that_moves_no_other() {
+    let text = limited();
+    let end = text.find("\nmodels:").unwrap();
+    let plan = plan(&parse(&text[..end]));
+    let without = super::plan(&parse(&FRAUD[..FRAUD.find("\nmodels:").unwrap()]));
+    let names = |plan: &Plan| plan.topics.iter().map(|topic| topic.name.clone()).collect::<Vec<_>>();
+    let mut expected = names(&without);
+    expected.push("fraud.alerts.v1".to_owned());
+    assert_eq!(names(&plan), expected);
+    assert_eq!(plan.topics.last(), fraud().topic("fraud.alerts.v1"));
+}
+
 #[test]
 fn a_pipeline_name_with_a_hyphen_gives_legal_avro_names() {
     let plan = plan(&parse(&FRAUD.replace("pipeline: fraud\n", "pipeline: card-fraud\n")));

@@ -5,7 +5,7 @@ use schemas::log::{log_schema, outcome_schema, prediction_schema};
 use serde_json::Value;
 
 use super::{Key, Kind, Names, Topic};
-use crate::config::Pipeline;
+use crate::config::{Entity, Pipeline};
 
 /// Topics with few records, whose order matters more than their width.
 const NARROW_PARTITIONS: u32 = 1;
@@ -17,7 +17,18 @@ pub(super) fn topics(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
     topics.extend(results(pipeline, names));
     topics.extend(bookkeeping(names));
     topics.extend(retries(pipeline));
+    topics.extend(told(pipeline, names));
     topics
+}
+
+/// Alerts of a pipeline without models, for the limits of its entities; also last, since pipelines had none before.
+fn told(pipeline: &Pipeline, names: &Names) -> Option<Topic> {
+    let is_told = pipeline.models.is_empty() && pipeline.features.entities.iter().any(Entity::is_limited);
+    is_told.then(|| alerts(names))
+}
+
+fn alerts(names: &Names) -> Topic {
+    shared(&names.alerts, Kind::Alerts, "incident", contracts::ALERT)
 }
 
 /// Last, since snapshots name topics by number: those of an older release keep theirs.
@@ -114,7 +125,7 @@ fn results(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
         .then(|| shared(&names.sketches, Kind::Sketches, "monitor", contracts::SKETCHES));
     let watched = [
         shared(&names.drift, Kind::Drift, "monitor", contracts::DRIFT_REPORT),
-        shared(&names.alerts, Kind::Alerts, "incident", contracts::ALERT),
+        alerts(names),
         shared(&names.retraining, Kind::Retraining, "request", contracts::RETRAINING_REQUEST),
         // Compaction keeps the standing of each version.
         shared(&names.models, Kind::Models, "model@version", contracts::MODEL_ANNOUNCEMENT),

@@ -45,6 +45,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 struct Given {
     features: Vec<Option<u64>>,
     evicted: Evicted,
+    /// Rows with which something went, and what had gone then.
+    pushed: Vec<(usize, Evicted)>,
     digest: String,
 }
 
@@ -53,7 +55,8 @@ fn run(group: &Group, ops: &[Op], batch: usize, in_memory: Option<usize>, restar
     let mut engine = limited(group, 5, in_memory);
     engine.track();
     let (mut newest_us, mut seen, mut features, mut saved) = (1_000, 0, Vec::new(), Vec::new());
-    for chunk in ops.chunks(batch) {
+    let mut pushed = Vec::new();
+    for (at, chunk) in ops.chunks(batch).enumerate() {
         let owners: Vec<(u64, String)> = (0..12).map(key).collect();
         let key_of =
             |number: u8| Some(Key { hash: owners[usize::from(number)].0, text: &owners[usize::from(number)].1 });
@@ -72,6 +75,7 @@ fn run(group: &Group, ops: &[Op], batch: usize, in_memory: Option<usize>, restar
         let mut out = vec![None; events * engine.width()];
         engine.apply_batch(&rows, &[Column { values: &values, nulls: None }], &mut out);
         features.extend(out.iter().map(|value| value.map(f64::to_bits)));
+        pushed.extend(engine.pushed().iter().map(|(row, evicted)| (at * batch + row, *evicted)));
         if restarts {
             engine.cut();
             saved.push(engine.collect(usize::MAX).unwrap().bytes);
@@ -86,7 +90,8 @@ fn run(group: &Group, ops: &[Op], batch: usize, in_memory: Option<usize>, restar
         }
     }
     assert_eq!(engine.fault(), None);
-    Given { features, evicted: engine.evicted(), digest: engine.digest() }
+    assert_eq!(pushed.last().map(|(_, evicted)| *evicted).unwrap_or_default(), engine.evicted());
+    Given { features, evicted: engine.evicted(), pushed, digest: engine.digest() }
 }
 
 proptest! {

@@ -89,6 +89,11 @@ pub struct Limits {
 }
 
 impl Entity {
+    /// Whether it has limits, so that something may be pushed out.
+    pub fn is_limited(&self) -> bool {
+        self.limits != Limits::default()
+    }
+
     /// Its feature names: aggregates in declared order, windows inner.
     pub fn outputs(&self) -> impl Iterator<Item = String> + '_ {
         self.aggregates.iter().flat_map(|aggregate| aggregate.outputs.iter().cloned())
