@@ -7,6 +7,7 @@
 )]
 
 mod archiver;
+mod avro;
 mod compatibility;
 mod conformance;
 mod delivery;
