@@ -139,6 +139,11 @@ impl Process {
         stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
     }
 
+    /// Stops it in the middle of whatever it does.
+    pub fn pause(&self) {
+        self.signal(libc::SIGSTOP);
+    }
+
     /// Wakes it after it was stopped.
     pub fn wake(&self) {
         self.signal(libc::SIGCONT);

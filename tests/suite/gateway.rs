@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gateway::{Gateway, Options};
+use gateway::{Gateway, Listener, Options};
 use registry::models::Models;
 use registry::store::Store;
 use runtime::embedded::Embedded;
@@ -83,10 +83,11 @@ impl Served {
 
 fn options(deployment: &Deployment, store: &Store, listen: &str, stop: Arc<AtomicBool>) -> Options {
     Options {
-        listen: listen.to_owned(),
+        listener: Listener::bind(listen).unwrap(),
         decisions: deployment.decisions().clone(),
         models: Models::new(store.clone()),
         stats: vec![Arc::new(Stats::new("validator")), Arc::new(Stats::new("scorer"))],
+        waiting: None,
         stop,
     }
 }
@@ -315,16 +316,9 @@ fn other_processes_publish_and_ask_for_models_through_it() {
 fn only_this_machine_is_served() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(dir.path());
-    let stop = Arc::new(AtomicBool::new(false));
-    let start = |listen: &str| {
-        Gateway::start(
-            served.deployment.context.clone(),
-            options(&served.deployment, &served.store, listen, stop.clone()),
-        )
-    };
-    let error = start("0.0.0.0:0").unwrap_err().to_string();
+    let error = Listener::bind("0.0.0.0:0").unwrap_err().to_string();
     assert!(error.contains("listens on loopback only and not on 0.0.0.0:0"), "{error}");
-    let error = start(&served.running.address.to_string()).unwrap_err().to_string();
+    let error = Listener::bind(&served.running.address.to_string()).unwrap_err().to_string();
     assert!(error.contains("is another gateway running there?"), "{error}");
     let from_a_page = served.agent.post(served.url(EVENTS)).header("origin", "https://example.com").send("{}").unwrap();
     assert_eq!(from_a_page.status().as_u16(), 403);

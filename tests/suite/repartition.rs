@@ -1,6 +1,6 @@
-//! `tidemill repartition`: the internal logs get more partitions, and fewer again, while producers go on; results are those
-//! of a pipeline whose logs were never touched, the ledger agrees from the first event on, and a command that dies at any
-//! step is called again or withdrawn.
+//! `tidemill repartition`: the internal logs get more partitions, and fewer again, while producers go on and, on Kafka,
+//! services run; results are those of a pipeline whose logs were never touched, the ledger agrees from the first event on,
+//! and a command that dies at any step is called again or withdrawn.
 
 use crate::fire::contents::{self, Contents, Items};
 use crate::monitor::{SOURCE_PARTITIONS, transactions};
@@ -9,11 +9,13 @@ use flow::plan::{Kind, plan_generation};
 use registry::generations::Generations;
 use runtime::context::Context;
 use runtime::failpoint::REPARTITION;
+use serde_json::Value;
 use std::ops::{Deref, Range};
-use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tests::kafka::Kafka;
 use tests::pipeline::Deployment;
-use tests::service::State;
+use tests::service::{Process, State};
 
 /// Sources are quiet soon once nobody publishes.
 const ARGUMENTS: [&str; 4] = ["--idle-timeout", "3s", "--snapshot-interval", "500ms"];
@@ -22,6 +24,17 @@ const EVENT_TIME: &str = "ordering: event_time";
 /// Days of transactions.
 const DAYS: i64 = 6;
 const EVENTS_PER_DAY: usize = 200;
+/// Events that are published at once, for every partition some, and the time between two such handfuls.
+const HANDFUL: usize = 8;
+const PAUSE: Duration = Duration::from_millis(400);
+/// Events that are wanted with each step of a test: they shall last to its end.
+const STEP: usize = 96;
+/// All services, in two processes.
+const ALL: [&str; 2] =
+    ["validator featurizer scorer monitor archiver", "validator featurizer scorer monitor trainer gateway"];
+/// What a process says that waits, and when it begins to work.
+const WAITS: &str = "services wait until the logs are repartitioned";
+const RUNS: &str = "running validator";
 
 struct World(Processes);
 
@@ -55,25 +68,25 @@ impl World {
         deployment.publish(labels.labels(&deployment.context, &labels.spread(partitions)));
     }
 
-    /// Whether validators have read everything.
-    fn is_validated(&self, deployment: &Deployment) -> bool {
-        let context = &deployment.context;
-        let number = Generations::new(self.store(), "fraud").current().unwrap().number;
-        let group = if number == 1 { "fraud.validator".to_owned() } else { format!("fraud.validator.g{number}") };
-        let bounds = context.bounds(&context.plan.names.events).unwrap();
-        let tps: Vec<_> = bounds.iter().map(|(tp, ..)| tp.clone()).collect();
-        let committed = context.log.committed(&group, &tps).unwrap();
-        bounds.iter().zip(committed).all(|((.., end), committed)| committed.is_some_and(|at| at.offset == *end))
+    /// Publishes all events, a few at a time, and not more of them than are wanted yet.
+    fn feed(&self, wanted: &AtomicUsize) {
+        let (deployment, events) = (self.deployment(), transactions(0..DAYS));
+        for (some, published) in events.spread(SOURCE_PARTITIONS).chunks(HANDFUL).zip((0..).step_by(HANDFUL)) {
+            while wanted.load(Ordering::Relaxed) <= published {
+                std::thread::park_timeout(PAUSE);
+            }
+            deployment.publish(events.events(&deployment.context, some));
+            if wanted.load(Ordering::Relaxed) < events.len() {
+                std::thread::park_timeout(PAUSE);
+            }
+        }
     }
 
-    /// Calls it with a place at which it dies, while somebody publishes.
+    /// Calls it with a place at which it dies.
     #[track_caller]
-    fn kill(&self, arguments: &[&str], place: &str, publish: impl FnOnce()) {
+    fn kill(&self, arguments: &[&str], place: &str) {
         let mut command = self.place().command(arguments);
-        let command = command.env("TIDEMILL_FAILPOINT", format!("kill {place} 1"));
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        publish();
-        let output = child.wait_with_output().unwrap();
+        let output = command.env("TIDEMILL_FAILPOINT", format!("kill {place} 1")).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), None, "it dies at {place}: {said}");
     }
@@ -156,49 +169,21 @@ fn logs_get_more_partitions_and_fewer_again_and_nothing_else_changes() {
 }
 
 #[test]
-fn producers_go_on_and_a_command_that_dies_is_called_again_or_withdrawn_on_kafka() {
+fn services_make_way_while_producers_go_on_and_a_command_that_dies_is_called_again_or_withdrawn_on_kafka() {
     let Some(kafka) = Kafka::start() else { return };
     let world = World::new(Some(kafka), EVENT_TIME, "delivery: exactly_once");
-    let more = ["repartition", "--partitions", "16"];
-    let deployment = world.deployment();
-    let predicted = |least: usize| deployment.rows(&deployment.context.plan.names.predictions).len() >= least;
-
-    world.publish(0..1, 0..0);
-    let running = world.place().start(SERVICES, &[], None);
-    deployment.wait(&[], || predicted(EVENTS_PER_DAY / 2));
-    world.call(&more, 3, &["has members (", "stop those services"]);
-    world.publish(1..2, 0..0);
-    deployment.wait(&[], || world.is_validated(&deployment));
-    stop(running);
-    let (last, dying) = REPARTITION.split_last().unwrap();
-    for (day, place) in (2..).zip(dying) {
-        world.kill(&more, place, || {
-            if day < 4 {
-                world.publish(day..day + 1, 0..0)
-            }
-        });
-        world.refuses("validator", 2, "the logs are being repartitioned");
-    }
-    world.call(&["apply", "--rebuild"], 2, &["the logs are being repartitioned"]);
-    world.call(&["repartition", "--partitions", "8"], 2, &["to 16 partitions is under way"]);
-    world.call(&["repartition", "--withdraw"], 0, &["generation 2 with 16 partitions is withdrawn"]);
-    world.call(&["repartition", "--withdraw"], 2, &["no repartition is under way"]);
-    // Back in the old generation, and away again.
-    let running = world.place().start(SERVICES, &[], None);
-    deployment.wait(&[], || predicted(3 * EVENTS_PER_DAY));
-    stop(running);
-    world.kill(&more, last, || world.publish(4..5, 0..0));
-    world.call(&more, 2, &["have 16 partitions already, in generation 3"]);
-    let running = world.place().start(SERVICES, &[], None);
-    deployment.wait(&[], || predicted(4 * EVENTS_PER_DAY));
-    deployment.wait(&[], || world.is_validated(&deployment));
-    stop(running);
-    world.publish(5..DAYS, 0..DAYS);
-    world.call(&["repartition", "--partitions", "4"], 0, &["have 4 partitions now, in generation 4"]);
+    let wanted = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| world.feed(&wanted));
+        let _rest = Rest(&wanted);
+        run_through(&world, &wanted);
+    });
+    world.publish(DAYS..DAYS, 0..DAYS);
     world.drain();
     world.call(&["ledger", "verify"], 0, &["everything agrees"]);
     let generations = [(1, 4), (3, 16), (4, 4)];
     same(&world.results(&generations), &calm(EVENT_TIME));
+    let deployment = world.deployment();
     let items = generations.iter().map(|(number, partitions)| {
         let context = world.generation(&deployment, *number, *partitions);
         contents::items(&context, context.plan.names.first_log()).len()
@@ -206,8 +191,80 @@ fn producers_go_on_and_a_command_that_dies_is_called_again_or_withdrawn_on_kafka
     assert!(items.sum::<usize>() > DAYS as usize * EVENTS_PER_DAY, "items that were held are written again");
 }
 
-/// Stops services as an operator does.
-fn stop(mut running: tests::service::Process) {
-    running.ask_to_stop();
-    running.ended_well();
+/// Nobody but the repartitions stops the services of two processes.
+fn run_through(world: &World, wanted: &AtomicUsize) {
+    let more = ["repartition", "--partitions", "16"];
+    let deployment = world.deployment();
+    let predictions = || deployment.rows(&deployment.context.plan.names.predictions).len();
+    let publish = || wanted.fetch_add(STEP, Ordering::Relaxed);
+    let goes_on = || {
+        let before = predictions();
+        publish();
+        deployment.wait(&[], || predictions() > before);
+    };
+    let mut first = world.place().start(ALL[0], &[], None);
+    let second = world.place().start(ALL[1], &["--listen", "127.0.0.1:0"], None);
+    goes_on();
+    assert_eq!(ready(&second), (200, Vec::new()));
+
+    let (last, dying) = REPARTITION.split_last().unwrap();
+    for place in dying {
+        publish();
+        world.kill(&more, place);
+        deployment.wait(&[], || first.said().contains(WAITS) && second.said().contains(WAITS));
+        if place == &dying[0] {
+            first.kill();
+            first = world.place().start(ALL[0], &[], None);
+        }
+    }
+    deployment.wait(&[], || ready(&second).0 == 503);
+    let waits = "the logs of fraud are being repartitioned to 16 partitions; services wait".to_owned();
+    assert_eq!(ready(&second), (503, vec![waits]));
+    world.call(&["apply", "--rebuild"], 2, &["the logs are being repartitioned"]);
+    world.call(&["repartition", "--partitions", "8"], 2, &["to 16 partitions is under way"]);
+    world.call(&["repartition", "--withdraw"], 0, &["generation 2 with 16 partitions is withdrawn"]);
+    world.call(&["repartition", "--withdraw"], 2, &["no repartition is under way"]);
+    // Back in the old generation, and away again.
+    goes_on();
+    publish();
+    world.kill(&more, last);
+    world.call(&more, 2, &["have 16 partitions already, in generation 3"]);
+    goes_on();
+
+    // One sleeps with work in its hands until the others are in the next generation, and wakes.
+    publish();
+    first.pause();
+    let less = ["repartition", "--partitions", "4"];
+    let left = ["services are at work after 0 s: fraud.", " at /127.0.0.1", "services wait meanwhile; call this again"];
+    world.call(&[&less[..], &["--wait", "0s"]].concat(), 3, &left);
+    world.call(&less, 0, &["have 4 partitions now, in generation 4"]);
+    goes_on();
+    let turns = first.said().matches(RUNS).count();
+    first.wake();
+    deployment.wait(&[], || first.said().matches(RUNS).count() > turns);
+    goes_on();
+    for mut process in [first, second] {
+        process.ask_to_stop();
+        process.ended_well();
+    }
+}
+
+/// What the gateway of a process answers whether it is ready: the status, and what is missing.
+fn ready(process: &Process) -> (u16, Vec<String>) {
+    let said = process.said();
+    let address = said.lines().rev().find_map(|line| line.strip_prefix("gateway at ")?.split_once(": ")).unwrap().0;
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
+    let mut answer = agent.get(format!("{address}/readyz")).call().unwrap();
+    let told: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+    let reasons = told["reasons"].as_array().unwrap().iter().map(|reason| reason["error"].as_str().unwrap().to_owned());
+    (answer.status().as_u16(), reasons.collect())
+}
+
+/// Has the rest published at once in the end, also that of a test that fails.
+struct Rest<'a>(&'a AtomicUsize);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.store(usize::MAX, Ordering::Relaxed);
+    }
 }

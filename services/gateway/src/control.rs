@@ -41,6 +41,9 @@ pub(crate) async fn show(State(state): Shared) -> Answer<Json<Value>> {
 /// `POST /v1/control/promote`.
 pub(crate) async fn promote(State(state): Shared, read: Result<Bytes, BytesRejection>) -> Answer<Json<Value>> {
     let wanted: Wanted = answer::object(&answer::body(read)?, SHAPE)?;
+    if let Some(waits) = state.waits() {
+        return Err(waits);
+    }
     blocking(move || {
         let version = match &wanted.version {
             Value::String(text) => text.clone(),

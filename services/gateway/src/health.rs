@@ -35,6 +35,7 @@ fn missing(state: &Arc<state::State>) -> Vec<Problem> {
     if state.stopping() {
         missing.push(missed("the process is stopping".into(), "wait for it to start again"));
     }
+    missing.extend(state.waits());
     match state.context.log.topics() {
         Err(error) => missing.push(Problem::outside(error)),
         Ok(topics) => {

@@ -10,6 +10,7 @@ pub mod decode;
 mod guard;
 mod health;
 mod ingest;
+mod listener;
 mod metrics;
 mod newest;
 mod publisher;
@@ -32,6 +33,8 @@ use registry::models::Models;
 use runtime::context::Context;
 use runtime::shell::Stats;
 
+pub use listener::Listener;
+
 /// Where the gateway listens when nothing else is said.
 pub const LISTEN: &str = "127.0.0.1:7077";
 /// Largest body of a request.
@@ -39,14 +42,16 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// How a gateway is to run.
 pub struct Options {
-    /// Address to listen on; a loopback address, port 0 takes any free one.
-    pub listen: String,
+    /// Where it listens.
+    pub listener: Listener,
     /// Control states.
     pub decisions: Decisions,
     /// The models that may be promoted.
     pub models: Models,
     /// Counters of the services in this process.
     pub stats: Vec<Arc<Stats>>,
+    /// What the services of this process wait for, if they do. Events are taken meanwhile, and promotions refused.
+    pub waiting: Option<String>,
     /// Set to end the gateway.
     pub stop: Arc<AtomicBool>,
 }

@@ -1,6 +1,6 @@
 //! Starting and stopping: one thread with a small runtime for HTTP, one for the publisher.
 
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -50,11 +50,9 @@ const PATHS: &[(&str, &str)] = &[
 
 /// Listens and starts the threads.
 pub(crate) fn start(context: Context, options: Options) -> Result<Running, Error> {
-    let address = loopback(&options.listen)?;
     let sources = Sources::new(&context)?;
     let metrics = Metrics::new(&context, options.stats)?;
-    let listener = TcpListener::bind(address).map_err(|source| Error::Listen { address, source })?;
-    listener.set_nonblocking(true)?;
+    let listener = options.listener.socket()?;
     let address = listener.local_addr()?;
     let closed = Arc::new(AtomicBool::new(false));
     let client = format!("{}.gateway", context.pipeline.name);
@@ -67,6 +65,7 @@ pub(crate) fn start(context: Context, options: Options) -> Result<Running, Error
         publisher,
         metrics,
         taps: Arc::new(Semaphore::new(TAPS_MAX)),
+        waiting: options.waiting,
         stop: options.stop,
     });
     let work = move || {
@@ -82,16 +81,6 @@ pub(crate) fn start(context: Context, options: Options) -> Result<Running, Error
     let join = thread::Builder::new().name("gateway".to_owned()).spawn(work)?;
     info!(%address, "gateway listens");
     Ok(Running { address, join })
-}
-
-/// The address, if nobody outside can reach it.
-pub(crate) fn loopback(listen: &str) -> Result<SocketAddr, Error> {
-    let unreadable = || Error::Address { listen: listen.to_owned() };
-    let found: Vec<SocketAddr> = listen.to_socket_addrs().map_err(|_| unreadable())?.collect();
-    if let Some(address) = found.iter().find(|address| !address.ip().is_loopback()) {
-        return Err(Error::NotLoopback { address: *address });
-    }
-    found.first().copied().ok_or_else(unreadable)
 }
 
 fn runtime() -> Result<Runtime, Error> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use axum::http::StatusCode;
 use registry::decisions::Decisions;
 use registry::models::Models;
 use runtime::context::Context;
@@ -27,6 +28,7 @@ pub(crate) struct State {
     pub publisher: Publisher,
     pub metrics: Metrics,
     pub taps: Arc<Semaphore>,
+    pub waiting: Option<String>,
     pub stop: Arc<AtomicBool>,
 }
 
@@ -46,6 +48,13 @@ impl State {
             Ok(None) => Err(Problem::missing(format!("there is no topic {topic}"), "GET /v1/topics lists them")),
             Err(error) => Err(Problem::outside(error)),
         }
+    }
+
+    /// What services wait for, as a problem.
+    pub fn waits(&self) -> Option<Problem> {
+        let error = self.waiting.as_ref()?;
+        let help = "events are taken meanwhile, and go through once services run again";
+        Some(Problem::new(StatusCode::SERVICE_UNAVAILABLE, error, help))
     }
 
     pub fn stopping(&self) -> bool {

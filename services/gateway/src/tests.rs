@@ -4,11 +4,11 @@
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::decode::Start;
-use crate::{Error, guard, ingest, raw, server, tap};
+use crate::{Error, guard, ingest, listener, raw, tap};
 
 #[track_caller]
 fn check_address(listen: &str, said: Option<&str>) {
-    match (server::loopback(listen), said) {
+    match (listener::loopback(listen), said) {
         (Ok(address), None) => assert!(address.ip().is_loopback(), "{address}"),
         (Err(error), Some(said)) => assert!(error.to_string().contains(said), "{listen}: {error}"),
         (result, _) => panic!("{listen}: {result:?}"),
@@ -25,7 +25,7 @@ fn only_loopback_addresses_are_listened_on() {
     check_address("192.168.0.1:80", Some("loopback only"));
     check_address("here", Some("`here` is no address"));
     check_address("127.0.0.1:x", Some("write HOST:PORT"));
-    assert!(matches!(server::loopback("10.0.0.1:1"), Err(Error::NotLoopback { .. })));
+    assert!(matches!(listener::loopback("10.0.0.1:1"), Err(Error::NotLoopback { .. })));
 }
 
 #[track_caller]

@@ -10,8 +10,12 @@
 
 use serde::{Deserialize, Serialize};
 
+mod tenure;
+
 use crate::decisions::{self, Decisions};
 use crate::store::{self, Store, escape};
+
+pub use tenure::{End, Tenure};
 
 /// The generation of a pipeline whose logs were never made anew.
 pub const FIRST: u32 = 1;
@@ -120,9 +124,14 @@ impl Generations {
     /// The generation that is wished for and neither in force nor withdrawn.
     pub fn pending(&self) -> Result<Option<(u32, Wish)>, decisions::Error> {
         let number = self.newest()? + 1;
+        Ok(self.wished(number)?.map(|wish| (number, wish)))
+    }
+
+    /// What was wished for under a number.
+    fn wished(&self, number: u32) -> Result<Option<Wish>, decisions::Error> {
         let key = format!("{}/{number}", self.prefix("repartition"));
         let found = self.decisions.find(&key)?;
-        found.map(|bytes| Ok((number, self.read(&key, &bytes)?))).transpose()
+        found.map(|bytes| self.read(&key, &bytes)).transpose()
     }
 
     /// Wishes for the next generation; gives its number, and the wish that was first.

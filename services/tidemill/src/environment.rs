@@ -8,7 +8,7 @@ use std::time::Duration;
 use flow::config::Pipeline;
 use flow::plan::{FIRST_GENERATION, Kind, Names, Plan, Service, plan_generation};
 use registry::decisions::Decisions;
-use registry::generations::{Generation, Generations};
+use registry::generations::{Generation, Generations, Tenure};
 use registry::models::Models;
 use registry::schemas::{ConfluentRegistry, FileRegistry};
 use registry::store::Store;
@@ -65,6 +65,8 @@ pub struct Environment {
     pub remote: Option<Remote>,
     /// Signals that ask to stop.
     pub signals: Signals,
+    /// How long services work in the generation; without it they do not ask.
+    pub tenure: Option<Arc<Tenure>>,
 }
 
 impl Environment {
@@ -141,6 +143,7 @@ impl Environment {
             archive_interval: global.archive_interval,
             remote,
             signals,
+            tenure: None,
         })
     }
 
@@ -157,9 +160,26 @@ impl Environment {
 
     /// The same place with another generation of the logs.
     pub fn with_generation(&self, generation: Generation) -> Self {
+        self.planned((*self.context.pipeline).clone(), generation)
+    }
+
+    /// The same place as it is now, for services that begin to work in the generation in force.
+    pub fn renewed(&self) -> Result<Self, Error> {
+        let pipeline = as_large_as(&*self.context.log, (*self.context.pipeline).clone())?;
+        let generations = self.generations();
+        let generation = generations.current()?;
+        let tenure = self.can_make_way().then(|| Arc::new(Tenure::of(generations, generation.number)));
+        Ok(Self { tenure, ..self.planned(pipeline, generation) })
+    }
+
+    /// Whether services may leave the log to a command for a while: the embedded one is its process's.
+    pub fn can_make_way(&self) -> bool {
+        self.brokers.is_some()
+    }
+
+    fn planned(&self, pipeline: Pipeline, generation: Generation) -> Self {
         let context = &self.context;
-        let plan = planned(&context.pipeline, generation);
-        let pipeline = (*context.pipeline).clone();
+        let plan = planned(&pipeline, generation);
         let (log, schemas) = (context.log.clone(), context.schemas.clone());
         let context = Context::new(log, schemas, pipeline, plan).stopped_by(context.stop.clone());
         Self { context, ..self.clone() }

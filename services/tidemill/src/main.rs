@@ -21,6 +21,7 @@ mod services;
 mod signals;
 mod suggest;
 mod supervisor;
+mod turns;
 
 use std::process::ExitCode;
 

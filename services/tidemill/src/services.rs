@@ -5,8 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use featurizer::{Featurizer, Role};
 use flow::plan::Service;
+use gateway::Listener;
 use runtime::ledger::Target;
-use runtime::shell::{self, Stats};
+use runtime::shell::{self, Gate, Stats};
 use runtime::snapshot::{Settings, Vault};
 use scorer::{RegistryFences, RegistryModels, Scorer};
 use tracing::warn;
@@ -75,8 +76,20 @@ fn options(environment: &Environment, name: &str, group: &str, log: &str) -> Res
     let transactional = context.plan.transactional(group, context.pipeline.delivery);
     let options = shell::Options::new(name, group, vec![log.to_owned()]).transactional(transactional);
     let poll_records_max = environment.poll_records_max;
-    let (snapshots, ledger) = (snapshots(environment), Some(Target::of(context)?));
-    Ok(shell::Options { poll_floor: environment.gather, poll_records_max, snapshots, ledger, ..options })
+    let (snapshots, ledger, gate) = (snapshots(environment), Some(Target::of(context)?), gate(environment));
+    Ok(shell::Options { poll_floor: environment.gather, poll_records_max, snapshots, ledger, gate, ..options })
+}
+
+/// Shut once the generation is not to be worked in. Where the store does not tell, partitions wait.
+fn gate(environment: &Environment) -> Option<Gate> {
+    let tenure = environment.tenure.clone()?;
+    Some(Gate::new(move || match tenure.end() {
+        Ok(end) => end.is_none(),
+        Err(error) => {
+            warn!(%error, "whether the logs are being repartitioned is not known; partitions wait");
+            false
+        }
+    }))
 }
 
 /// Where tasks keep their state.
@@ -93,6 +106,7 @@ fn validator(environment: &Environment) -> Result<Vec<Job>, Error> {
         gather: environment.gather,
         poll_records_max: environment.poll_records_max,
         snapshots: snapshots(environment),
+        gate: gate(environment),
         backlog: validator::BacklogLimit { records_max: environment.backlog, ..validator::BacklogLimit::default() },
         ..validator::Options::new(&context.pipeline)
     };
@@ -208,14 +222,16 @@ fn archiver(environment: &Environment) -> Result<Vec<Job>, Error> {
     }])
 }
 
-/// The gateway over the jobs of this process. It says where it listens.
-pub fn gateway(environment: &Environment, listen: &str, jobs: &[Job]) -> Job {
+/// The gateway over the jobs of this process, or over nothing while services wait for what is said. It says where it
+/// listens.
+pub fn gateway(environment: &Environment, listener: &Listener, jobs: &[Job], waiting: Option<String>) -> Job {
     let stats = jobs.iter().filter_map(|job| job.stats.clone()).collect();
     let options = gateway::Options {
-        listen: listen.to_owned(),
+        listener: listener.clone(),
         decisions: environment.decisions.clone(),
         models: environment.models(),
         stats,
+        waiting,
         stop: environment.signals.stop().clone(),
     };
     let context = environment.context.clone();

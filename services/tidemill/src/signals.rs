@@ -1,4 +1,5 @@
-//! Ctrl-C and the signal to terminate: the first asks everything to stop, the second ends the process at once.
+//! Ctrl-C and the signal to terminate: the first asks everything to stop, the second ends the process at once. Services
+//! also stop for a while, to make way for what is done without them.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,9 @@ const CLEAR_TIMES: u32 = 10;
 #[derive(Debug, Clone, Default)]
 pub struct Signals {
     stop: Arc<AtomicBool>,
+    /// Somebody asked, and it is not only for a while.
+    asked: Arc<AtomicBool>,
+    making_way: Arc<AtomicBool>,
     interrupted: Arc<AtomicBool>,
     scratch: Arc<Mutex<Option<PathBuf>>>,
 }
@@ -38,11 +42,12 @@ impl Signals {
     async fn hear(self) {
         loop {
             let interrupted = next().await;
-            if self.stop.swap(true, Ordering::Relaxed) {
+            if self.asked.swap(true, Ordering::SeqCst) {
                 self.clear();
                 std::process::exit(i32::from(Exit::Interrupted.number()));
             }
             self.interrupted.store(interrupted, Ordering::Relaxed);
+            self.stop.store(true, Ordering::SeqCst);
             note("stopping; once more ends it at once");
         }
     }
@@ -68,9 +73,32 @@ impl Signals {
         &self.stop
     }
 
-    /// Takes back that services shall stop, once those that ran until all was through have ended.
-    pub fn go_on(&self) {
-        self.stop.store(false, Ordering::Relaxed);
+    /// Asks services to stop for a while.
+    pub fn make_way(&self) {
+        self.making_way.store(true, Ordering::SeqCst);
+        self.stop.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether services stop or have stopped for a while only.
+    pub fn making_way(&self) -> bool {
+        self.making_way.load(Ordering::SeqCst) && !self.asked()
+    }
+
+    /// Takes back that services shall stop, once those have ended that ran until all was through or that made way. Not
+    /// where somebody asked to stop.
+    pub fn go_on(&self) -> Result<(), Error> {
+        self.making_way.store(false, Ordering::SeqCst);
+        self.stop.store(false, Ordering::SeqCst);
+        if self.asked() {
+            self.stop.store(true, Ordering::SeqCst);
+            return Err(Error::Interrupted);
+        }
+        Ok(())
+    }
+
+    /// Whether a signal asked to stop.
+    pub fn asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// Whether somebody asked to stop.

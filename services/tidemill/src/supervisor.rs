@@ -53,7 +53,11 @@ pub fn run(environment: &Environment, jobs: Vec<Job>, drain: bool) -> Result<(),
         if stop.load(Ordering::Relaxed)
             && stopping.get_or_insert_with(Instant::now).elapsed() >= Duration::from_millis(STOP_MS_MAX)
         {
-            return Err(first.unwrap_or_else(|| late(&names)));
+            if first.is_some() || !environment.signals.making_way() {
+                return Err(first.unwrap_or_else(|| late(&names)));
+            }
+            warn!(error = %late(&names), "others wait for that");
+            stopping = None;
         }
         match ended.recv_timeout(Duration::from_millis(LOOK_MS)) {
             Ok((at, result)) => {

@@ -23,7 +23,7 @@ use registry::decisions::Decisions;
 use runtime::context::{self, Context};
 use runtime::log;
 use runtime::parents;
-use runtime::shell::{self, Stats};
+use runtime::shell::{self, Gate, Stats};
 use runtime::snapshot::Settings;
 
 use backlog::Watch;
@@ -84,6 +84,8 @@ pub struct Options {
     pub poll_records_max: usize,
     /// Where state goes that is too long for a commit; without it such state stops the service.
     pub snapshots: Option<Settings>,
+    /// Whether partitions may be begun.
+    pub gate: Option<Gate>,
     /// What time it is.
     pub clock: Clock,
     /// Counters for the metrics page.
@@ -103,6 +105,7 @@ impl Options {
             gather: Duration::from_millis(runtime::shell::GATHER_MS),
             poll_records_max: runtime::shell::POLL_RECORDS_MAX,
             snapshots: None,
+            gate: None,
             clock: Clock::system(),
             stats: Arc::new(Stats::new(validation::dead::SERVICE)),
         }

@@ -83,6 +83,7 @@ pub(crate) fn shell_options(context: &Context, options: &Options) -> Result<shel
         poll_records_max: options.poll_records_max,
         stats: options.stats.clone(),
         snapshots: options.snapshots.clone(),
+        gate: options.gate.clone(),
         poll_wait: shell::Options::new(name, "", Vec::new()).poll_wait.min(options.idle_timeout),
         ..shell::Options::new(name, plan.group(Role::Validator), topics)
     })

@@ -2,7 +2,7 @@
 //! never fails.
 
 use super::seeds::context;
-use gateway::{Gateway, Options, Running};
+use gateway::{Gateway, Listener, Options, Running};
 use registry::decisions::Decisions;
 use registry::models::Models;
 use registry::store::Store;
@@ -50,8 +50,8 @@ impl Target {
     pub fn start() -> Self {
         let (context, stop) = (context(), Arc::new(AtomicBool::new(false)));
         let (decisions, models) = (Decisions::new(Store::memory()), Models::new(Store::memory()));
-        let options =
-            Options { listen: "127.0.0.1:0".into(), decisions, models, stats: Vec::new(), stop: stop.clone() };
+        let listener = Listener::bind("127.0.0.1:0").unwrap();
+        let options = Options { listener, decisions, models, stats: Vec::new(), waiting: None, stop: stop.clone() };
         let running = Gateway::start(context, options).unwrap();
         let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
         Target { running, stop, agent }

@@ -40,3 +40,23 @@ fn what_an_older_release_wrote_is_a_rebuild() {
     all.store.put_create(&format!("{}/2", all.prefix("generation")), b"").unwrap();
     assert_eq!(all.current().unwrap(), Generation::rebuilt(2, None));
 }
+
+#[test]
+fn a_generation_is_worked_in_until_another_is_wished_for() {
+    let all = generations();
+    let tenure = Tenure::of(all.clone(), FIRST);
+    let wish = Wish { from: 1, partitions: 16 };
+    assert_eq!(tenure.end().unwrap(), None);
+    all.wish(wish).unwrap();
+    assert_eq!(tenure.end().unwrap(), Some(End::Wished(wish)));
+    all.settle(2, &Fate::Withdrawn).unwrap();
+    assert_eq!(tenure.end().unwrap(), None);
+    assert_eq!(all.rebuild().unwrap().number, 3);
+    assert_eq!(tenure.end().unwrap(), None, "of its own accord nobody follows a rebuild");
+    all.wish(wish).unwrap();
+    all.settle(4, &Fate::TakenOver { from: 1, partitions: 16 }).unwrap();
+    assert_eq!(tenure.end().unwrap(), Some(End::TakenOver(4)));
+    assert_eq!(Tenure::of(all.clone(), 4).end().unwrap(), None);
+    all.wish(Wish { from: 4, partitions: 8 }).unwrap();
+    assert_eq!(tenure.end().unwrap(), Some(End::TakenOver(4)), "one that was asleep");
+}

@@ -19,6 +19,7 @@
 //! outside world failing is tried again, [`ATTEMPTS_MAX`] times in a row, and then ends the shell with nothing
 //! committed. A task that stops ends it at once.
 
+mod gate;
 mod keeping;
 mod run;
 mod slot;
@@ -27,6 +28,7 @@ mod stats;
 mod telling;
 mod worker;
 
+pub use gate::Gate;
 pub use run::run;
 pub(crate) use slot::incoming;
 pub use slot::{Slot, outgoing};
@@ -124,6 +126,8 @@ pub struct Options {
     pub snapshots: Option<snapshot::Settings>,
     /// Where rows of the ledger go; none writes none.
     pub ledger: Option<ledger::Target>,
+    /// Whether partitions may be begun; they always may without it.
+    pub gate: Option<Gate>,
 }
 
 impl Options {
@@ -142,6 +146,7 @@ impl Options {
             durable: false,
             snapshots: None,
             ledger: None,
+            gate: None,
             transactional: Vec::new(),
         }
     }

@@ -162,11 +162,14 @@ impl Worker {
         Ok(())
     }
 
-    /// Of the partitions that are new and those that wait, the ones that the service accepts.
+    /// Of the partitions that are new and those that wait, the ones that may be worked on and that the service accepts.
     fn accepted(&mut self, new: Vec<Assigned>, service: &mut dyn Service) -> Result<Vec<Assigned>, Error> {
         let mut accepted = Vec::new();
+        // Asked after they were given: what shut the gate meanwhile may count on it.
+        let is_open =
+            (new.is_empty() && self.waiting.is_empty()) || self.options.gate.as_ref().is_none_or(super::Gate::is_open);
         for assigned in std::mem::take(&mut self.waiting) {
-            if service.accepts(&assigned.tp)? {
+            if is_open && service.accepts(&assigned.tp)? {
                 self.session.resume(std::slice::from_ref(&assigned.tp))?;
                 accepted.push(assigned);
             } else {
@@ -174,7 +177,7 @@ impl Worker {
             }
         }
         for assigned in new {
-            if service.accepts(&assigned.tp)? {
+            if is_open && service.accepts(&assigned.tp)? {
                 accepted.push(assigned);
             } else {
                 self.session.pause(std::slice::from_ref(&assigned.tp))?;

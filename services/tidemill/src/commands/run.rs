@@ -1,25 +1,27 @@
 //! `tidemill run`: some services in this process.
 
 use crate::cli::Global;
-use crate::commands::up::{announce, finish, opened};
+use crate::commands::up::{finish, opened};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::Output;
-use crate::{services, supervisor};
+use crate::services;
+use crate::turns::{self, Turns};
 
 pub fn run(global: &Global, output: Output, names: &[String], listen: &str, drain: bool) -> Result<(), Error> {
     let environment = opened(global, drain)?;
-    check_applied(&environment)?;
-    let mut jobs = services::jobs(&environment, names)?;
-    if names.iter().any(|name| name == services::GATEWAY) {
-        jobs.push(services::gateway(&environment, listen, &jobs));
-    }
-    if jobs.is_empty() {
-        let pipeline = &environment.context.pipeline.name;
-        return Err(Error::Input(format!("pipeline {pipeline} has nothing to do for {}", names.join(", "))));
-    }
-    announce(&environment, &jobs);
-    finish(&environment, output, supervisor::run(&environment, jobs, drain))
+    let listen = names.iter().any(|name| name == services::GATEWAY).then_some(listen);
+    let jobs = |environment: &Environment| {
+        check_applied(environment)?;
+        let jobs = services::jobs(environment, names)?;
+        if jobs.is_empty() && listen.is_none() {
+            let pipeline = &environment.context.pipeline.name;
+            return Err(Error::Input(format!("pipeline {pipeline} has nothing to do for {}", names.join(", "))));
+        }
+        Ok(jobs)
+    };
+    let ended = turns::run(&environment, Turns { jobs: &jobs, listen, publish: None, drain });
+    finish(&environment, output, ended)
 }
 
 /// Services create nothing; a pipeline that was never applied is told at once, not topic by topic.

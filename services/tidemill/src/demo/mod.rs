@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use feed::Feed;
+use gateway::Listener;
 use runtime::apply::apply;
 use runtime::log::TopicPartition;
 use show::Show;
@@ -77,7 +78,7 @@ pub fn run(global: &Global, output: Output, options: &Demo) -> Result<(), Error>
     apply(&environment.context)?;
     let mut jobs = services::jobs(&environment, &[])?;
     note(&format!("tidemill demo: {} services in one process, {}; Ctrl-C ends it", jobs.len(), environment.place()));
-    jobs.push(services::gateway(&environment, &options.listen, &jobs));
+    jobs.push(services::gateway(&environment, &Listener::bind(&options.listen)?, &jobs, None));
     let reads: Vec<_> = jobs.iter().flat_map(|job| job.reads.clone()).collect();
     let (director, seconds) = (environment.clone(), options.seconds);
     jobs.push(Job {

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::output::Output;
 use crate::services::{self, Job};
 use crate::supervisor;
+use gateway::Listener;
 
 /// Where a gateway that is measured listens: anywhere.
 const LISTEN: &str = "127.0.0.1:0";
@@ -19,7 +20,7 @@ pub fn run(global: &Global, options: &Worker) -> Result<(), Error> {
     let environment = environment(global, &options.name)?;
     let mut jobs = services::jobs(&environment, &options.services)?;
     if options.services.iter().any(|name| name == services::GATEWAY) {
-        jobs.push(services::gateway(&environment, LISTEN, &jobs));
+        jobs.push(services::gateway(&environment, &Listener::bind(LISTEN)?, &jobs, None));
     }
     if options.direct {
         let reads: Vec<_> = jobs.iter().flat_map(|job| job.reads.clone()).collect();

@@ -1,6 +1,7 @@
 //! `tidemill repartition`: another number of partitions for the internal logs, as a new generation that takes over the
 //! state of the old one. The steps are in the order of [`run`]; until the last one nothing of the old generation changes.
 
+mod idle;
 mod new;
 mod old;
 
@@ -13,7 +14,7 @@ use flow::plan::{Kind, Service, Task};
 use registry::generations::{Fate, Generations, Wish};
 use runtime::failpoint::{self, COMPLETE, CREATED, IN_FORCE, WISHED};
 use runtime::ledger::Follower;
-use runtime::log::{self, TopicPartition};
+use runtime::log::TopicPartition;
 use serde_json::json;
 
 use crate::cli::Global;
@@ -36,51 +37,70 @@ const LOOK_MS: u64 = 200;
 pub fn run(global: &Global, output: Output, options: &Repartition) -> Result<(), Error> {
     rehearsal::arm()?;
     let old = Environment::existing(global)?;
-    if old.remote.is_some() {
-        return Err(Error::Outside(
-            "another process has the log and runs services; stop it, then repartition".to_owned(),
-        ));
+    if let Some(remote) = &old.remote {
+        return Err(Error::Outside(format!(
+            "the log is open in another process, whose gateway is {}; stop that one with Ctrl-C, call this again, and start it after that (only on Kafka do services make way by themselves)",
+            remote.address()
+        )));
     }
     let generations = old.generations();
     let Some(partitions) = options.partitions else { return withdraw(&generations, output) };
     let wish = Wish { from: old.context.plan.generation, partitions };
     check_wish(&old, &generations, wish)?;
     check_applied(&old)?;
-    check_idle(&old)?;
+    // What would end it is told before anybody makes way for it.
+    old::check_promotions(&old)?;
+    check_ledger(&old)?;
     let (number, first) = generations.wish(wish)?;
     if first != wish {
         return Err(under_way(first));
     }
     failpoint::pass(WISHED, &old.context.pipeline.name);
-    // From now on no service begins to work; one that did just before is seen here.
-    check_idle(&old)?;
-    let (commits, captured) = settle(&old)?;
-    check_ledger(&old)?;
     let new = old.with_generation(generations.over(number, wish)?);
-    let heads = new::create(&old, &new, &captured)?;
-    failpoint::pass(CREATED, &old.context.pipeline.name);
-    let tasks = new::begin(&old, &new, captured, heads)?;
-    failpoint::pass(COMPLETE, &old.context.pipeline.name);
-    check_idle(&old)?;
-    check_drained(&old)?;
-    if self::commits(&old)? != commits {
-        return Err(Error::Outside("services have worked meanwhile; stop them, and call this again".to_owned()));
-    }
-    let taken = Fate::TakenOver { from: wish.from, partitions };
-    if generations.settle(number, &taken)? != taken {
-        return Err(Error::Input(format!("somebody withdrew generation {number} meanwhile; nothing has changed")));
-    }
+    let tasks = take_over((&old, &new), &generations, (number, wish), options.wait).inspect_err(|_| {
+        note("services wait meanwhile; call this again, or give it up by `tidemill repartition --withdraw`");
+    })?;
     failpoint::pass(IN_FORCE, &old.context.pipeline.name);
     let plan = &new.context.plan;
+    let next = if old.can_make_way() { "services that wait go on" } else { "start the services" };
     output.show(
         || {
             format!(
-                "the logs of {} have {partitions} partitions now, in generation {number}; {tasks} tasks go on where those of generation {} stopped\nstart the services, then `tidemill ledger verify`; the logs of generation {} are not needed any more",
+                "the logs of {} have {partitions} partitions now, in generation {number}; {tasks} tasks go on where those of generation {} stopped\n{next}, then `tidemill ledger verify`; the logs of generation {} are not needed any more",
                 plan.pipeline, wish.from, wish.from
             )
         },
         || json!({ "pipeline": plan.pipeline, "generation": number, "partitions": partitions, "tasks": tasks }),
     )
+}
+
+/// Everything from the wish to the new generation; gives the number of its tasks.
+///
+/// Once the wish is recorded no task is begun: services look before they start, and each time a group gives them
+/// partitions. So those who are in a group now are all that may still work, and when they have left, nobody does.
+fn take_over(
+    (old, new): (&Environment, &Environment),
+    generations: &Generations,
+    (number, wish): (u32, Wish),
+    longest: Duration,
+) -> Result<usize, Error> {
+    idle::wait(old, longest)?;
+    let (commits, captured) = settle(old)?;
+    check_ledger(old)?;
+    let heads = new::create(old, new, &captured)?;
+    failpoint::pass(CREATED, &old.context.pipeline.name);
+    let tasks = new::begin((old, new), captured, heads, longest)?;
+    failpoint::pass(COMPLETE, &old.context.pipeline.name);
+    idle::wait(old, longest)?;
+    check_drained(old)?;
+    if self::commits(old)? != commits {
+        return Err(Error::Outside("services have worked meanwhile; stop them, and call this again".to_owned()));
+    }
+    let taken = Fate::TakenOver { from: wish.from, partitions: wish.partitions };
+    if generations.settle(number, &taken)? != taken {
+        return Err(Error::Input(format!("somebody withdrew generation {number} meanwhile; nothing has changed")));
+    }
+    Ok(tasks)
 }
 
 /// Gives up what is on its way.
@@ -119,19 +139,6 @@ fn check_wish(old: &Environment, generations: &Generations, wish: Wish) -> Resul
     if partitions == Some(wish.partitions) {
         let (count, generation) = (wish.partitions, plan.generation);
         return Err(Error::Input(format!("the logs have {count} partitions already, in generation {generation}")));
-    }
-    Ok(())
-}
-
-/// Nobody is in a group of the pipeline.
-fn check_idle(old: &Environment) -> Result<(), Error> {
-    let context = &old.context;
-    for task in &context.plan.tasks {
-        let members = context.log.members(&task.group_id)?;
-        if !members.is_empty() {
-            let (group, members) = (task.group_id.clone(), members.join(", "));
-            return Err(log::Error::Occupied { group, members }.into());
-        }
     }
     Ok(())
 }
@@ -175,8 +182,7 @@ fn validate(old: &Environment, taken: Vec<Taken>) -> Result<(), Error> {
         }),
     });
     supervisor::run(old, jobs, false)?;
-    old.signals.check()?;
-    old.signals.go_on();
+    old.signals.go_on()?;
     Ok(())
 }
 
@@ -198,8 +204,7 @@ fn drain(old: &Environment) -> Result<(), Error> {
     let is_ours = |topic: &String| old.context.plan.topic(topic).is_some_and(|topic| is_handed_over(topic.kind));
     jobs.iter_mut().flat_map(|job| &mut job.reads).for_each(|(_, topics)| topics.retain(is_ours));
     supervisor::run(&environment, jobs, true)?;
-    old.signals.check()?;
-    old.signals.go_on();
+    old.signals.go_on()?;
     check_drained(old)
 }
 

@@ -1,6 +1,7 @@
 //! The new generation: its logs with what they begin with, its tasks with snapshots and commits, its validators.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use drift::handover::Count;
 use flow::fence::Control;
@@ -16,6 +17,7 @@ use runtime::log::{Input, Publish, SessionOptions, TopicPartition};
 use runtime::repartition::{self, Captured, Source, carry_rows, held, validators, write_heads};
 use runtime::snapshot::{Vault, Writer};
 
+use super::idle::set_committed;
 use super::old::{self, Captures, states};
 use crate::commands::repair;
 use crate::environment::Environment;
@@ -98,7 +100,12 @@ impl Heads {
 }
 
 /// Gives every new task its first snapshot and its commit, and says how many there are.
-pub fn begin(old: &Environment, new: &Environment, captures: Captures, heads: Heads) -> Result<usize, Error> {
+pub fn begin(
+    (old, new): (&Environment, &Environment),
+    captures: Captures,
+    heads: Heads,
+    longest: Duration,
+) -> Result<usize, Error> {
     let (before, after) = (&old.context, &new.context);
     let vault = Vault::new(new.store.clone());
     let writer = Writer::in_turn(vault.clone());
@@ -114,7 +121,7 @@ pub fn begin(old: &Environment, new: &Environment, captures: Captures, heads: He
             new.signals.check()?;
             commits.push(repartition::begin(&mut *service, (own.group_id.as_str(), &tp), (position, state), &writer)?);
         }
-        after.log.set_committed(&own.group_id, &commits)?;
+        set_committed(new, (&own.group_id, &commits), longest)?;
         tasks += commits.len();
         failpoint::pass(BEGUN, &own.group_id);
     }
@@ -130,7 +137,7 @@ pub fn begin(old: &Environment, new: &Environment, captures: Captures, heads: He
         Source { tp, digest, fresh, numbers: numbers.cloned().unwrap_or_default() }
     });
     let commits = validators(before, after, sources.collect(), &vault)?;
-    after.log.set_committed(&after.plan.group(Service::Validator), &commits)?;
+    set_committed(new, (&after.plan.group(Service::Validator), &commits), longest)?;
     carry_rows(before, after, &heads.renamed, &captures.sample)?;
     Ok(tasks + commits.len())
 }

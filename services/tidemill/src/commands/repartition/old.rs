@@ -120,7 +120,7 @@ pub fn states(captured: &[Captured]) -> Vec<Old<'_>> {
 }
 
 /// No promotion is half done: the new logs begin with what all scorers go by.
-fn check_promotions(old: &Environment) -> Result<(), Error> {
+pub fn check_promotions(old: &Environment) -> Result<(), Error> {
     let (context, decisions) = (&old.context, &old.decisions);
     if context.pipeline.models.is_empty() {
         return Ok(());

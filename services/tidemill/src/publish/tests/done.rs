@@ -86,10 +86,11 @@ fn through_the_gateway_of_whoever_has_the_log() {
     let (deployment, store) = deployed(log, &dir.path().join("store"));
     let stop = Arc::new(AtomicBool::new(false));
     let options = gateway::Options {
-        listen: "127.0.0.1:0".to_owned(),
+        listener: gateway::Listener::bind("127.0.0.1:0").unwrap(),
         decisions: deployment.decisions().clone(),
         models: Models::new(store),
         stats: Vec::new(),
+        waiting: None,
         stop: stop.clone(),
     };
     let gateway = gateway::Gateway::start(deployment.context.clone(), options).unwrap();
