@@ -3,7 +3,7 @@
 use super::cluster::{Cluster, Wrap};
 use super::contents::{Contents, Output, Readers, partitions, recomputed, records, written};
 use super::ledger;
-use super::pipeline::{self, LATER};
+use super::pipeline::{self, LATER, LIMITED};
 use super::plot::{INPUTS, Plot, Theme};
 use super::retries;
 use super::schemas::Remembering;
@@ -36,8 +36,9 @@ pub struct Reference {
 impl Reference {
     /// The reference of an ordering, made once.
     pub fn of(ordering: &str) -> &'static Self {
-        static REFERENCES: [OnceLock<Reference>; 2] = [const { OnceLock::new() }; 2];
-        REFERENCES[usize::from(ordering == "event_time")].get_or_init(|| Reference::new(ordering))
+        static REFERENCES: [OnceLock<Reference>; 3] = [const { OnceLock::new() }; 3];
+        let at = ["arrival", "event_time", LIMITED].iter().position(|one| *one == ordering).unwrap();
+        REFERENCES[at].get_or_init(|| Reference::new(ordering))
     }
 
     /// Runs the pipeline in peace.
@@ -57,7 +58,7 @@ impl Reference {
             good: [0.0, 1.0].map(model).to_vec(),
             models: Arc::new(RegistryModels::new(Models::new(store.clone()))),
             later_schema: pipeline::later_schema(&*schemas),
-            event_time: ordering == "event_time",
+            event_time: ordering != "arrival",
             contexts,
             records: [const { OnceLock::new() }; INPUTS],
             contents: Vec::new(),
@@ -65,6 +66,8 @@ impl Reference {
         for input in 0..INPUTS {
             let contents = reference.history(Plot::peaceful(input), Faults::none(), Wrap(None), &[]).unwrap();
             assert!(contents.values().map(Vec::len).sum::<usize>() > 200, "much comes out");
+            let told = contents.keys().any(|(tp, _)| *tp.topic == *reference.contexts[0][0].plan.names.alerts);
+            assert_eq!(told, ordering == LIMITED, "what limits push out is told");
             reference.contents.push(contents);
         }
         reference

@@ -39,7 +39,7 @@ pub fn written(cluster: &Cluster, readers: &mut Readers) -> Result<Contents, Str
     let names = &context.plan.names;
     let logs = names.entity_logs.iter().chain([&names.features_log, &names.journal_log]);
     let mut contents = Contents::new();
-    for tp in logs.chain([&names.outcomes, &names.predictions]).flat_map(|topic| partitions(topic)) {
+    for tp in logs.chain([&names.outcomes, &names.predictions, &names.alerts]).flat_map(|topic| partitions(topic)) {
         collect(context, &tp, &records(cluster, &tp)?, readers, &mut contents)?;
     }
     Ok(contents)
@@ -53,7 +53,7 @@ pub fn recomputed(cluster: &Cluster, readers: &mut Readers) -> Result<Contents, 
         let mut to: BTreeMap<TopicPartition, Vec<Record>> = BTreeMap::new();
         for tp in kind.topics.iter().flat_map(|log| partitions(log)) {
             for record in outputs(cluster, kind, &tp)? {
-                let partition = record.partition.map_or_else(|| public(record.key.as_ref()), i32::from);
+                let partition = record.partition.map_or_else(|| public(&record), i32::from);
                 let into = to.entry(TopicPartition { topic: record.topic.clone(), partition }).or_default();
                 let headers = record.headers.into_iter().map(|(name, value)| Header { name, value }).collect();
                 let (offset, append_time_ms) = (into.len() as i64, 0);
@@ -75,11 +75,15 @@ pub fn records(cluster: &Cluster, tp: &TopicPartition) -> Result<Vec<Record>, St
 /// The partitions of a topic.
 pub fn partitions(topic: &str) -> impl Iterator<Item = TopicPartition> + use<> {
     let topic: std::sync::Arc<str> = topic.into();
-    (0..PARTITIONS).map(move |partition| TopicPartition::new(topic.clone(), partition))
+    (0..count(&topic)).map(move |partition| TopicPartition::new(topic.clone(), partition))
 }
 
-fn public(key: Option<&bytes::Bytes>) -> i32 {
-    runtime::log::partition_of_key(key.map_or(&[], |key| key), PARTITIONS)
+fn count(topic: &str) -> i32 {
+    if topic.contains(".alerts.") { 1 } else { PARTITIONS }
+}
+
+fn public(record: &OutRecord) -> i32 {
+    runtime::log::partition_of_key(record.key.as_deref().unwrap_or_default(), count(&record.topic))
 }
 
 fn outputs(cluster: &Cluster, kind: &Kind, tp: &TopicPartition) -> Result<Vec<OutRecord>, String> {
@@ -115,7 +119,7 @@ fn collect(
     into: &mut Contents,
 ) -> Result<(), String> {
     let names = &context.plan.names;
-    if *tp.topic == *names.outcomes || *tp.topic == *names.predictions {
+    if [&names.outcomes, &names.predictions, &names.alerts].iter().any(|topic| **topic == *tp.topic) {
         return public_entries(tp, records, into);
     }
     let reader = match readers.entry(tp.topic.clone()) {
@@ -169,7 +173,7 @@ struct Texts<'a> {
 
 impl<'a> Texts<'a> {
     fn of(items: &'a Items) -> Self {
-        const BY_RECORD: [&str; 5] = ["parent", "source", "trigger_offset", "trigger_item", "index"];
+        const BY_RECORD: [&str; 6] = ["parent", "source", "origin_source", "trigger_offset", "trigger_item", "index"];
         let options = FormatOptions::default();
         let columns = items.columns().fields().iter().zip(items.columns().columns());
         let columns = columns.filter(|(field, _)| !BY_RECORD.contains(&field.name().as_str()));

@@ -1,8 +1,7 @@
 //! What a reader of committed records sees with `exactly_once`: at any moment each result once, and those and only those
 //! that came from below the offset that is committed.
 
-use super::contents::{Contents, trigger_of};
-use super::pipeline::PARTITIONS;
+use super::contents::{Contents, partitions, trigger_of};
 use super::process::Kind;
 use flow::reader::Trigger;
 use runtime::log::TopicPartition;
@@ -24,15 +23,11 @@ pub struct Exact {
 impl Exact {
     /// A reader of everything that these tasks write in transactions.
     pub fn new(kinds: &[Kind]) -> Self {
-        let partitions = |topic: &String| {
-            let topic = topic.clone();
-            (0..PARTITIONS).map(move |partition| TopicPartition::new(topic.as_str(), partition))
-        };
         let kinds = kinds.iter().filter(|kind| !kind.transactional.is_empty());
         let (mut next, mut parents) = (BTreeMap::new(), Vec::new());
         for kind in kinds {
-            next.extend(kind.transactional.iter().flat_map(partitions).map(|tp| (tp, 0)));
-            parents.extend(kind.topics.iter().flat_map(partitions).map(|tp| (kind.group.clone(), tp)));
+            next.extend(kind.transactional.iter().flat_map(|topic| partitions(topic)).map(|tp| (tp, 0)));
+            parents.extend(kind.topics.iter().flat_map(|topic| partitions(topic)).map(|tp| (kind.group.clone(), tp)));
         }
         Exact { next, parents, seen: BTreeMap::new(), moments: BTreeMap::new() }
     }

@@ -26,6 +26,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Histories of each ordering.
 const SEEDS: u64 = 1_000;
+/// Histories with limits: their alerts are results in both modes.
+const LIMITED_SEEDS: u64 = 200;
 /// Names one seed to run instead of all.
 const SEED: &str = "TIDEMILL_SIMULATION_SEED";
 /// Says how many to run.
@@ -41,9 +43,9 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|number| number.parse().unwrap())
 }
 
-fn all_histories(ordering: &str) {
+fn all_histories(ordering: &str, seeds: u64) {
     let reference = Reference::of(ordering);
-    let seeds = number(SEED).map_or(0..number(COUNT).unwrap_or(SEEDS), |seed| seed..seed + 1);
+    let seeds = number(SEED).map_or(0..number(COUNT).unwrap_or(seeds), |seed| seed..seed + 1);
     for seed in seeds {
         if let Err(error) = outcome(reference, Plot::of(seed, &[]), Wrap(None), &[]) {
             panic!(
@@ -55,10 +57,15 @@ fn all_histories(ordering: &str) {
 
 #[test]
 fn event_time() {
-    all_histories("event_time");
+    all_histories("event_time", SEEDS);
 }
 
 #[test]
 fn arrival() {
-    all_histories("arrival");
+    all_histories("arrival", SEEDS);
+}
+
+#[test]
+fn limited() {
+    all_histories(pipeline::LIMITED, LIMITED_SEEDS);
 }

@@ -51,8 +51,12 @@ models:
   fraud: { target: bad, inputs: [amount], network: { mlp: [4] } }
 ";
 
-/// Partitions of every topic.
+/// Partitions of every topic but that of alerts.
 pub const PARTITIONS: i32 = 2;
+/// What stands for `event_time` with limits that push customers out.
+pub const LIMITED: &str = "limited";
+/// Customers; two of those under limits have one key group, which may have one key.
+const CUSTOMERS: [[&str; 4]; 2] = [["c0", "c1", "c2", "c3"], ["17", "22", "c2", "c3"]];
 /// Time of the first event: 2026-01-01, in milliseconds since the epoch.
 const BEGIN_MS: i64 = 1_767_225_600_000;
 const MINUTE_MS: i64 = 60_000;
@@ -71,7 +75,14 @@ pub const LATER: char = 'x';
 /// The pipeline in one of its orderings, with the first rule or the one that comes later.
 pub fn pipeline(ordering: &str, exactly_once: bool, is_later: bool) -> Pipeline {
     let resolve = |path: &str| Ok(if path == "Event" { EVENT } else { LABEL }.to_owned());
-    let text = PIPELINE.replace("ORDERING", ordering).replace("LEAST", LEAST[usize::from(is_later)]);
+    let (ordering, limits) = match ordering {
+        LIMITED => ("event_time", "limits: { keys: 256 }, windows"),
+        ordering => (ordering, "windows"),
+    };
+    let text = PIPELINE
+        .replacen("windows", limits, 1)
+        .replace("ORDERING", ordering)
+        .replace("LEAST", LEAST[usize::from(is_later)]);
     let text = text.replace("DELIVERY", if exactly_once { "exactly_once" } else { "low_latency" });
     config::parse(&text, &resolve).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
@@ -90,11 +101,12 @@ pub fn records(context: &Context, seed: u64) -> Vec<Publish> {
     let (later, later_id) = (JsonWriter::new(LATER_EVENT).unwrap(), later_schema(&*context.schemas));
     let id = |topic: &str| context.schemas.latest(&value_subject(topic)).unwrap().unwrap().0;
     let (event_id, label_id) = (id(events), id(labels));
+    let customers = CUSTOMERS[usize::from(context.pipeline.features.entities[0].is_limited())];
     let mut random = Random::new(seed);
     let mut arrivals: Vec<(i64, Publish)> = Vec::new();
     for number in 0..EVENTS {
         let at = BEGIN_MS + number * MINUTE_MS + random.below(3) as i64 * MINUTE_MS;
-        let customer = (!random.percent(5)).then(|| format!("c{}", random.below(4)));
+        let customer = (!random.percent(5)).then(|| customers[random.below(4)]);
         let amount = if random.percent(5) { -1.0 } else { random.below(10_000) as f64 / 7.0 };
         let name = format!("e{number}");
         let row = json!({"id": name, "at": at, "customer": customer, "terminal": format!("t{}", random.below(3)), "amount": amount});
