@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::compatibility::Compatibility;
+
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
 }
@@ -74,16 +76,6 @@ pub enum Cleanup {
     Delete,
     /// The last one per key is kept.
     Compact,
-}
-
-/// How the versions of a subject must relate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Compatibility {
-    /// Each version reads each other one.
-    FullTransitive,
-    /// Anything goes: the topic's name carries feature set and generation, or its bytes are somebody else's.
-    None,
 }
 
 /// All topic descriptions by path.

@@ -4,6 +4,7 @@
 //! This crate knows bytes and Arrow batches. It reads no clock, opens no socket, and names no pipeline.
 
 pub mod codec;
+pub mod compatibility;
 pub mod contracts;
 pub mod framing;
 pub mod json;

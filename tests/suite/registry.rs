@@ -100,9 +100,39 @@ fn behaves_like_a_registry(registry: &dyn SchemaRegistry, subject: &str) {
     assert!(matches!(refused, RegisterError::Invalid { .. }), "{refused}");
 }
 
+/// What both registries must say of a subject's rule, and do.
+fn keeps_to_the_rule_that_is_set(registry: &dyn SchemaRegistry, subject: &str) {
+    let id_only = record(r#"{"name":"id","type":"long"}"#);
+    let with_amount = record(r#"{"name":"id","type":"long"},{"name":"amount","type":"double"}"#);
+    assert_eq!(registry.refusal(subject, &id_only, None).expect("an answer"), None, "there is nothing to agree with");
+    assert!(registry.history(subject).expect("an answer").is_empty());
+    registry.set_rule(subject, Compatibility::Backward).expect("a rule");
+    registry.register(subject, &id_only).expect("an id");
+    let refusal = registry.refusal(subject, &with_amount, None).expect("an answer").expect("a refusal");
+    let said = (refusal.rule, refusal.version, refusal.breach.field.as_deref());
+    assert_eq!(said, (Compatibility::Backward, 1, Some("amount")));
+    let refused = registry.register(subject, &with_amount).expect_err("a refusal");
+    assert!(matches!(refused, RegisterError::Incompatible { .. }), "{refused}");
+    for mode in Compatibility::ALL {
+        registry.set_rule(subject, mode).expect("a rule");
+        assert_eq!(registry.rule(subject).expect("an answer"), Some(mode));
+        let takes = [Compatibility::None, Compatibility::Forward, Compatibility::ForwardTransitive].contains(&mode);
+        let chosen = registry.refusal(subject, &with_amount, Some(mode)).expect("an answer");
+        assert_eq!(chosen.is_none(), takes, "{mode}");
+        assert_eq!(registry.refusal(subject, &with_amount, None).expect("an answer"), chosen, "{mode}");
+    }
+    registry.set_rule(subject, Compatibility::Forward).expect("a rule");
+    registry.register(subject, &with_amount).expect("an id");
+    assert_eq!(registry.history(subject).expect("an answer").len(), 2);
+    let before = registry.refusal(subject, &id_only, Some(Compatibility::FullTransitive));
+    assert_eq!(before.expect("an answer"), None, "what is there may come again");
+}
+
 #[test]
 fn the_file_registry_behaves_like_a_registry() {
-    behaves_like_a_registry(&FileRegistry::new(Store::memory()), "a.events.v1-value");
+    let registry = FileRegistry::new(Store::memory());
+    behaves_like_a_registry(&registry, "a.events.v1-value");
+    keeps_to_the_rule_that_is_set(&registry, "rules.events.v1-value");
 }
 
 #[test]
@@ -113,7 +143,7 @@ fn a_real_registry_is_spoken_to_and_its_end_is_noticed() {
     let any = record(r#"{"name":"id","type":"long"}"#);
     assert_eq!(client.incompatibility("none-value", &any).expect("an answer"), None);
     for subject in [subject, "b-value"] {
-        client.set_compatibility(subject, Compatibility::FullTransitive).expect("a rule");
+        client.set_rule(subject, Compatibility::FullTransitive).expect("a rule");
     }
     client.register("b-value", &any).expect("an id");
     let incompatible = record(r#"{"name":"id","type":"string"}"#);
@@ -123,6 +153,7 @@ fn a_real_registry_is_spoken_to_and_its_end_is_noticed() {
     let known = client.register("c-value", r#""long""#).expect("an id");
     assert!(client.by_id(known).expect("an answer").is_some());
     behaves_like_a_registry(&client, subject);
+    keeps_to_the_rule_that_is_set(&client, "rules.events.v1-value");
 
     let url = server.url().to_owned();
     server.stop();

@@ -2,10 +2,9 @@
 
 mod confluent;
 mod file;
-mod rules;
 #[cfg(test)]
 mod tests;
 
 pub use confluent::{AUTH_VARIABLE, ConfluentRegistry, Error as ConfluentError, NEGATIVE_TTL_MS};
 pub use file::FileRegistry;
-pub use rules::Compatibility;
+pub use ::schemas::compatibility::Compatibility;

@@ -1,12 +1,14 @@
 //! Making what a plan needs: topics, registered schemas, and the fence at the head of each internal log that names its
 //! parents. Everything here may be done again, and by several at once.
 
-use crate::context::{Context, Error};
+use crate::context::{Context, Error, Incompatible};
 use crate::log::{self, Input, Publish, SessionOptions, TopicPartition};
+use flow::config::Pipeline;
 use flow::fence::{Control, ParentLog};
-use flow::plan::{Kind, Names, Topic};
+use flow::plan::{Kind, Names, Topic, schema_text};
 use flow::wire::Draft;
-use schemas::registry::value_subject;
+use schemas::compatibility::Compatibility;
+use schemas::registry::{RegisterError, SchemaRegistry, value_subject};
 use std::thread;
 use std::time::Duration;
 
@@ -24,6 +26,8 @@ pub struct Applied {
     pub grown: Vec<String>,
     /// Subjects registered, with the id of their schema.
     pub schemas: Vec<(String, u32)>,
+    /// Topics whose new schemas owe something else to earlier ones from now on.
+    pub rules: Vec<(String, Compatibility)>,
     /// Log partitions that got their first fence.
     pub fences: Vec<String>,
     /// Logs that got a fence which names new parents, with its number; see [`crate::parents`].
@@ -37,6 +41,7 @@ pub fn apply(context: &Context) -> Result<Applied, Error> {
 
 /// The same, where the first fence of a log says more than its parents.
 pub fn apply_with(context: &Context, first: impl Fn(&str) -> Control) -> Result<Applied, Error> {
+    check_schemas(&*context.schemas, &context.pipeline, &context.plan.topics)?;
     let mut applied = Applied::default();
     let existing = context.log.topics()?;
     let specs = context.topic_specs();
@@ -53,6 +58,12 @@ pub fn apply_with(context: &Context, first: impl Fn(&str) -> Control) -> Result<
     for topic in &context.plan.topics {
         if topic.schema.is_some() {
             let subject = value_subject(&topic.name);
+            if let Some(rule) = context.pipeline.compatibility.of(topic)
+                && context.schemas.rule(&subject).map_err(RegisterError::from)? != Some(rule)
+            {
+                context.schemas.set_rule(&subject, rule).map_err(RegisterError::from)?;
+                applied.rules.push((topic.name.clone(), rule));
+            }
             let id = context.schemas.register(&subject, &context.schema(&topic.name)?)?;
             applied.schemas.push((subject, id));
         }
@@ -70,6 +81,23 @@ pub fn apply_with(context: &Context, first: impl Fn(&str) -> Control) -> Result<
         write_fence(context, &topic.name, &control, 0, &empty)?;
     }
     Ok(applied)
+}
+
+/// Whether all schemas may follow those that their topics had: said before anything is made, and of all at once.
+pub fn check_schemas<'t>(
+    schemas: &dyn SchemaRegistry,
+    pipeline: &Pipeline,
+    topics: impl IntoIterator<Item = &'t Topic>,
+) -> Result<(), Error> {
+    let mut found = Vec::new();
+    for topic in topics {
+        let Some(schema) = &topic.schema else { continue };
+        let chosen = pipeline.compatibility.of(topic);
+        let refusal = schemas.refusal(&value_subject(&topic.name), &schema_text(schema), chosen)?;
+        let (topic, internal) = (&topic.name, topic.internal);
+        found.extend(refusal.map(|refusal| Incompatible { topic: topic.clone(), internal, refusal }));
+    }
+    if found.is_empty() { Ok(()) } else { Err(Error::Incompatible(found)) }
 }
 
 /// Writes a fence to partitions of a log. Writing one again is harmless: tasks ignore numbers they have passed.

@@ -12,7 +12,7 @@ use registry::generations::{Generation, Generations, Tenure};
 use registry::models::Models;
 use registry::schemas::{ConfluentRegistry, FileRegistry};
 use registry::store::Store;
-use runtime::apply::{Applied, apply};
+use runtime::apply::{Applied, apply, check_schemas};
 use runtime::cold::Spill;
 use runtime::context::Context;
 use runtime::embedded::Embedded;
@@ -122,6 +122,9 @@ impl Environment {
         let generation = match rebuild {
             true => {
                 check_pending(&generations)?;
+                // What is refused begins no generation; its own logs have no schemas yet.
+                let plan = planned(&pipeline, generations.current()?);
+                check_schemas(&*schemas, &pipeline, plan.topics.iter().filter(|topic| !topic.internal))?;
                 generations.rebuild()?
             }
             false => generations.current()?,

@@ -20,6 +20,7 @@ use registry::store::Store;
 use runtime::context::{self, Context};
 use runtime::embedded::Embedded;
 use runtime::log::{Publish, Session, SessionOptions, TopicPartition};
+use schemas::compatibility::Compatibility;
 use schemas::framing;
 use schemas::json::JsonWriter;
 use schemas::registry::{RegisterError, SchemaRegistry, Unavailable, value_subject};
@@ -289,6 +290,15 @@ impl SchemaRegistry for Down {
     }
     fn register(&self, _: &str, _: &str) -> Result<u32, RegisterError> {
         Err(Unavailable { message: "down".into() }.into())
+    }
+    fn history(&self, _: &str) -> Result<Vec<Arc<str>>, Unavailable> {
+        Err(Unavailable { message: "down".into() })
+    }
+    fn rule(&self, _: &str) -> Result<Option<Compatibility>, Unavailable> {
+        Err(Unavailable { message: "down".into() })
+    }
+    fn set_rule(&self, _: &str, _: Compatibility) -> Result<(), Unavailable> {
+        Err(Unavailable { message: "down".into() })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Schema registries that answer from memory: a simulation asks thousands of times.
 
-use registry::schemas::FileRegistry;
+use registry::schemas::{Compatibility, FileRegistry};
 use registry::store::Store;
 use schemas::registry::{RegisterError, SchemaRegistry, Unavailable};
 use std::collections::BTreeMap;
@@ -53,6 +53,18 @@ impl SchemaRegistry for Remembering {
         self.registered.lock().unwrap().insert(key, id);
         Ok(id)
     }
+
+    fn history(&self, subject: &str) -> Result<Vec<Arc<str>>, Unavailable> {
+        self.registry.history(subject)
+    }
+
+    fn rule(&self, subject: &str) -> Result<Option<Compatibility>, Unavailable> {
+        self.registry.rule(subject)
+    }
+
+    fn set_rule(&self, subject: &str, rule: Compatibility) -> Result<(), Unavailable> {
+        self.registry.set_rule(subject, rule)
+    }
 }
 
 /// A registry that learns of one schema in the middle of a history.
@@ -84,5 +96,17 @@ impl SchemaRegistry for Learning {
 
     fn register(&self, subject: &str, schema: &str) -> Result<u32, RegisterError> {
         self.registry.register(subject, schema)
+    }
+
+    fn history(&self, subject: &str) -> Result<Vec<Arc<str>>, Unavailable> {
+        self.registry.history(subject)
+    }
+
+    fn rule(&self, subject: &str) -> Result<Option<Compatibility>, Unavailable> {
+        self.registry.rule(subject)
+    }
+
+    fn set_rule(&self, subject: &str, rule: Compatibility) -> Result<(), Unavailable> {
+        self.registry.set_rule(subject, rule)
     }
 }

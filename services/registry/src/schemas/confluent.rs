@@ -30,6 +30,8 @@ const NO_SUBJECT: u32 = 40_401;
 const NO_VERSION: u32 = 40_402;
 /// Registry error code: no such schema.
 const NO_SCHEMA: u32 = 40_403;
+/// Registry error code: the subject has no rule of its own.
+const NO_RULE: u32 = 40_408;
 
 /// A registry address that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +63,12 @@ struct IdBody {
 }
 
 #[derive(Deserialize)]
+struct RuleBody {
+    #[serde(rename = "compatibilityLevel")]
+    level: String,
+}
+
+#[derive(Deserialize)]
 struct CompatibleBody {
     is_compatible: bool,
     #[serde(default)]
@@ -88,13 +96,6 @@ impl ConfluentRegistry {
             Some(message) => message.clone(),
             None => "the registry names no difference".to_owned(),
         }))
-    }
-
-    /// Sets what new schemas of a subject owe to earlier ones.
-    pub fn set_compatibility(&self, subject: &str, rule: Compatibility) -> Result<(), Unavailable> {
-        let path = format!("/config/{}", escape(subject));
-        let answer = self.http.put(&path, &json!({ "compatibility": rule.name() }))?;
-        self.http.expect::<serde_json::Value>(&answer).map(|_| ())
     }
 
     fn is_known_unknown(&self, id: u32) -> bool {
@@ -160,5 +161,33 @@ impl SchemaRegistry for ConfluentRegistry {
             422 => Err(RegisterError::Invalid { subject, detail: answer.message() }),
             _ => Ok(self.http.expect::<IdBody>(&answer)?.id),
         }
+    }
+
+    fn history(&self, subject: &str) -> Result<Vec<Arc<str>>, Unavailable> {
+        let path = format!("/subjects/{}/versions", escape(subject));
+        let answer = self.http.get(&path)?;
+        if answer.is_code(404, &[NO_SUBJECT, NO_VERSION]) {
+            return Ok(Vec::new());
+        }
+        let versions: Vec<u32> = self.http.expect(&answer)?;
+        let text = |version: u32| -> Result<Arc<str>, Unavailable> {
+            let answer = self.http.get(&format!("{path}/{version}"))?;
+            Ok(self.http.expect::<SchemaBody>(&answer)?.schema.into())
+        };
+        versions.into_iter().map(text).collect()
+    }
+
+    fn rule(&self, subject: &str) -> Result<Option<Compatibility>, Unavailable> {
+        let answer = self.http.get(&format!("/config/{}?defaultToGlobal=true", escape(subject)))?;
+        if answer.is_code(404, &[NO_SUBJECT, NO_VERSION, NO_RULE]) {
+            return Ok(None);
+        }
+        Ok(Compatibility::named(&self.http.expect::<RuleBody>(&answer)?.level))
+    }
+
+    fn set_rule(&self, subject: &str, rule: Compatibility) -> Result<(), Unavailable> {
+        let path = format!("/config/{}", escape(subject));
+        let answer = self.http.put(&path, &json!({ "compatibility": rule.name() }))?;
+        self.http.expect::<serde_json::Value>(&answer).map(|_| ())
     }
 }

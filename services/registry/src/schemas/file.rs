@@ -5,8 +5,9 @@
 //! | `schemas/ids/<id>` | the schema's text |
 //! | `schemas/digests/<sha256 of the canonical text>` | its id |
 //! | `schemas/subjects/<subject>/<version>` | the id of the subject's version |
+//! | `schemas/rules/<subject>` | what its versions owe to each other, where that was set |
 //!
-//! Each is created once. Two processes that register one schema at once may both create an id; the digest entry
+//! Each but the last is created once. Two processes that register one schema at once may both create an id; the digest entry
 //! decides which of them counts, and the other stays readable, so a record that names it is still good.
 
 use std::collections::HashMap;
@@ -35,7 +36,7 @@ impl FileRegistry {
         Self::with_rule(store, Compatibility::FullTransitive)
     }
 
-    /// The registry in this store, with another rule for what is registered through this handle.
+    /// The registry in this store, with another rule for subjects that have none of their own.
     pub fn with_rule(store: Store, rule: Compatibility) -> Self {
         Self { store, rule, known: Mutex::default() }
     }
@@ -60,14 +61,15 @@ impl FileRegistry {
         })
     }
 
-    /// The id of a schema, made if it has none.
-    fn id_of(&self, canonical: &str, text: &str) -> Result<u32, Unavailable> {
-        let digest_key = format!("schemas/digests/{}", sha256_hex(canonical.as_bytes()));
-        if let Some(bytes) = self.store.find(&digest_key).map_err(unavailable)?
-            && let Some(id) = parse_id(&bytes)
-        {
-            return Ok(id);
-        }
+    /// The id of a schema, if it has one.
+    fn find_id(&self, canonical: &str) -> Result<Option<u32>, Unavailable> {
+        let bytes = self.store.find(&digest_key(canonical)).map_err(unavailable)?;
+        Ok(bytes.and_then(|bytes| parse_id(&bytes)))
+    }
+
+    /// Gives a schema an id, unless somebody else just did.
+    fn make_id(&self, canonical: &str, text: &str) -> Result<u32, Unavailable> {
+        let digest_key = digest_key(canonical);
         let id = self.create_id(text)?;
         match self.store.put_create(&digest_key, id.to_string().as_bytes()) {
             Ok(()) => Ok(id),
@@ -90,15 +92,13 @@ impl FileRegistry {
     }
 
     /// Makes an id the newest version of a subject, unless it is one of its versions.
-    fn add_version(&self, subject: &str, id: u32, new: &Schema) -> Result<(), RegisterError> {
+    fn add_version(&self, subject: &str, id: u32, new: &Schema, rule: Compatibility) -> Result<(), RegisterError> {
         loop {
             let versions = self.versions(subject)?;
             if versions.contains(&id) {
                 return Ok(());
             }
-            for earlier in self.rule.compared(&versions) {
-                self.check_rule(subject, *earlier, new)?;
-            }
+            self.check_rule(subject, &versions, new, rule)?;
             let key = format!("{}/{:010}", subject_prefix(subject), versions.len() + 1);
             match self.store.put_create(&key, id.to_string().as_bytes()) {
                 Ok(()) => return Ok(()),
@@ -109,15 +109,29 @@ impl FileRegistry {
         }
     }
 
-    fn check_rule(&self, subject: &str, earlier: u32, new: &Schema) -> Result<(), RegisterError> {
-        let Some(text) = self.by_id(earlier)? else {
-            return Ok(());
-        };
-        let earlier = parse(subject, &text)?.1;
-        match self.rule.breach(&earlier, new) {
-            None => Ok(()),
-            Some(detail) => Err(RegisterError::Incompatible { subject: subject.to_owned(), detail }),
+    fn check_rule(
+        &self,
+        subject: &str,
+        versions: &[u32],
+        new: &Schema,
+        rule: Compatibility,
+    ) -> Result<(), RegisterError> {
+        for earlier in rule.compared(versions) {
+            let Some(text) = self.by_id(*earlier)? else { continue };
+            if let Some(breach) = rule.breach(&parse(subject, &text)?.1, new) {
+                let (subject, detail) = (subject.to_owned(), breach.to_string());
+                return Err(RegisterError::Incompatible { subject, detail });
+            }
         }
+        Ok(())
+    }
+
+    fn rule_of(&self, subject: &str) -> Result<Compatibility, Unavailable> {
+        let key = rule_key(subject);
+        let Some(bytes) = self.store.find(&key).map_err(unavailable)? else { return Ok(self.rule) };
+        std::str::from_utf8(&bytes).ok().and_then(Compatibility::named).ok_or_else(|| Unavailable {
+            message: format!("`{key}` in {} is no compatibility mode; restore it", self.store.place()),
+        })
     }
 }
 
@@ -147,13 +161,32 @@ impl SchemaRegistry for FileRegistry {
 
     fn register(&self, subject: &str, schema: &str) -> Result<u32, RegisterError> {
         let (canonical, parsed) = parse(subject, schema)?;
-        // Checked before an id is made, so that a refused schema leaves nothing behind.
-        for earlier in self.versions(subject)? {
-            self.check_rule(subject, earlier, &parsed)?;
+        let (rule, versions, found) = (self.rule_of(subject)?, self.versions(subject)?, self.find_id(&canonical)?);
+        if let Some(id) = found.filter(|id| versions.contains(id)) {
+            return Ok(id);
         }
-        let id = self.id_of(&canonical, schema)?;
-        self.add_version(subject, id, &parsed)?;
+        // Checked before an id is made, so that a refused schema leaves nothing behind.
+        self.check_rule(subject, &versions, &parsed, rule)?;
+        let id = match found {
+            Some(id) => id,
+            None => self.make_id(&canonical, schema)?,
+        };
+        self.add_version(subject, id, &parsed, rule)?;
         Ok(id)
+    }
+
+    fn history(&self, subject: &str) -> Result<Vec<Arc<str>>, Unavailable> {
+        let texts = self.versions(subject)?.into_iter().map(|id| self.by_id(id));
+        // One whose text is missing has nothing to compare with.
+        texts.filter_map(Result::transpose).collect()
+    }
+
+    fn rule(&self, subject: &str) -> Result<Option<Compatibility>, Unavailable> {
+        self.rule_of(subject).map(Some)
+    }
+
+    fn set_rule(&self, subject: &str, rule: Compatibility) -> Result<(), Unavailable> {
+        self.store.put(&rule_key(subject), rule.name().as_bytes()).map_err(unavailable)
     }
 }
 
@@ -172,6 +205,14 @@ fn parse_id(bytes: &[u8]) -> Option<u32> {
 /// Zero-padded, so that names sort like numbers.
 fn id_key(id: u32) -> String {
     format!("schemas/ids/{id:010}")
+}
+
+fn digest_key(canonical: &str) -> String {
+    format!("schemas/digests/{}", sha256_hex(canonical.as_bytes()))
+}
+
+fn rule_key(subject: &str) -> String {
+    format!("schemas/rules/{}", escape(subject))
 }
 
 fn subject_prefix(subject: &str) -> String {

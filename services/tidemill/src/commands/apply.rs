@@ -1,5 +1,7 @@
 //! `tidemill apply`: make what the pipeline needs.
 
+use std::collections::BTreeMap;
+
 use runtime::apply::Applied;
 use serde_json::{Value, json};
 
@@ -29,6 +31,9 @@ fn text(environment: &Environment, applied: &Applied, rebuild: bool) -> String {
         let partitions = plan.topic(topic).map_or(0, |topic| topic.partitions);
         text.push_str(&format!("\n  ^ {topic} has {partitions} partitions now"));
     }
+    for (topic, rule) in &applied.rules {
+        text.push_str(&format!("\n  ^ schemas of {topic} are kept to {rule} from now on"));
+    }
     for (log, number) in &applied.named {
         text.push_str(&format!("\n  ^ {log} knows the new partitions of its sources as parents (fence {number})"));
     }
@@ -47,6 +52,7 @@ fn value(environment: &Environment, applied: &Applied) -> Value {
         "topics_created": applied.topics,
         "topics_grown": applied.grown,
         "schemas": schemas,
+        "compatibility_set": applied.rules.iter().map(|(topic, rule)| (topic, rule.name())).collect::<BTreeMap<_, _>>(),
         "fences_written": applied.fences,
         "parents_named": applied.named,
     })

@@ -4,6 +4,7 @@
 //! names them with.
 
 mod bytes;
+mod compatibility;
 mod digest;
 mod duration;
 mod expression;
@@ -88,6 +89,8 @@ fn validate(root: &Node, resolve: Resolve<'_>, problems: &mut Problems) -> Optio
     let retraining =
         retraining.and_then(|entry| monitors::retraining(entry, monitor_entries.len(), labels.as_ref(), problems));
     let alerts_topic = section.entry("alerts").and_then(|entry| alerts(entry, problems));
+    let chosen = section.get("compatibility");
+    let compatibility = chosen.map(|node| compatibility::read(node, problems)).unwrap_or_default();
     section.finish(problems);
     let Settings { name, delivery, ordering, lateness_us, idle_timeout_us, partitions } = settings;
     let alerts_topic = alerts_topic.unwrap_or_else(|| format!("{name}.alerts.v1"));
@@ -105,9 +108,11 @@ fn validate(root: &Node, resolve: Resolve<'_>, problems: &mut Problems) -> Optio
         monitors,
         retraining,
         alerts_topic,
+        compatibility,
     };
     if problems.len() == 0 {
         check_loops(&pipeline, root, problems);
+        chosen.iter().for_each(|node| compatibility::check_topics(&pipeline, node, problems));
     }
     Some(pipeline)
 }

@@ -1,11 +1,13 @@
 //! What a pipeline file says once it has been checked: every name resolved, every default filled in, every list in
 //! its final order. Nothing here can be half right; [`super::parse`] is the only maker.
 
+mod compatibility;
 mod features;
 mod models;
 mod monitors;
 mod sources;
 
+pub use compatibility::*;
 pub use features::*;
 pub use models::*;
 pub use monitors::*;
@@ -40,6 +42,8 @@ pub struct Pipeline {
     pub retraining: Option<Retraining>,
     /// Where incidents go.
     pub alerts_topic: String,
+    /// What new schemas of its topics owe to earlier ones.
+    pub compatibility: Compatibilities,
 }
 
 impl Pipeline {

@@ -267,3 +267,51 @@ fn an_alerts_topic_must_be_a_topic() {
     "#]],
     );
 }
+
+#[test]
+fn modes_of_schemas_are_named_as_registries_name_them() {
+    check(
+        "partitions: 4",
+        "compatibility: full",
+        expect![[r#"
+        6 TM0008: `full` is no choice for `compatibility`
+            compatibility: full
+                           ^^^^
+            did you mean `FULL`?
+    "#]],
+    );
+    check(
+        "partitions: 4",
+        "compatibility: [FULL]",
+        expect![[r#"
+        6 TM0004: `compatibility` must be a mode or a map of topics to modes, not a list
+            compatibility: [FULL]
+                           ^
+            write `compatibility: BACKWARD`, or `compatibility: { all: BACKWARD, TOPIC: FULL }`
+    "#]],
+    );
+}
+
+#[test]
+fn modes_are_for_topics_whose_schemas_others_see() {
+    check(
+        "partitions: 4",
+        "compatibility: { all: NONE, shop.order.events.v1: FULL }",
+        expect![[r#"
+        6 TM0009: the pipeline has no topic `shop.order.events.v1`
+            compatibility: { all: NONE, shop.order.events.v1: FULL }
+                                        ^^^^^^^^^^^^^^^^^^^^
+            did you mean `shop.orders.events.v1`?
+    "#]],
+    );
+    check(
+        "partitions: 4",
+        "compatibility: { shop.journal.log.g1: FULL }",
+        expect![[r#"
+        6 TM0009: the schema of `shop.journal.log.g1` follows from those of other topics
+            compatibility: { shop.journal.log.g1: FULL }
+                             ^^^^^^^^^^^^^^^^^^^
+            known: `shop.orders.events.v1`, `shop.returns.events.v1`, `shop.predictions.v1`, `shop.outcomes.v1`, `shop.drift.v1`, `shop.alerts.v1`, `shop.retraining.v1`, `shop.models.v1`, `shop.control.v1`, `shop.ledger.v1`
+    "#]],
+    );
+}

@@ -141,7 +141,7 @@ fn an_unknown_key_is_shown_with_the_nearest_known_one() {
         5 TM0002: the pipeline has no setting `timeout`
             timeout: 30s
             ^^^^^^^
-            known: `pipeline`, `delivery`, `ordering`, `lateness`, `idle_timeout`, `partitions`, `sources`, `features`, `models`, `monitors`, `retraining`, `alerts`
+            known: `pipeline`, `delivery`, `ordering`, `lateness`, `idle_timeout`, `partitions`, `sources`, `features`, `models`, `monitors`, `retraining`, `alerts`, `compatibility`
     "#]],
     );
     check(

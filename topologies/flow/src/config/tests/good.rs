@@ -3,9 +3,12 @@
 use expect_test::expect;
 
 use super::super::{
-    ClassWeight, Delivery, LabelPolicy, Limits, Network, Ordering, Promote, Trigger, format_duration, parse_duration,
+    ClassWeight, Delivery, LabelPolicy, Limits, Network, Ordering, Pipeline, Promote, Trigger, format_duration,
+    parse_duration,
 };
 use super::{changed, check_file, good, parse, resolve};
+use crate::plan::plan;
+use schemas::compatibility::Compatibility;
 
 const MINUTE_US: i64 = 60_000_000;
 const DAY_US: i64 = 1_440 * MINUTE_US;
@@ -229,4 +232,19 @@ fn limits_arrive_and_are_part_of_the_features() {
     assert_eq!(limited.features.entities[0].limits, limits);
     assert_eq!(good().features.entities[0].limits, Limits::default());
     assert_ne!(limited.features.digest, good().features.digest, "what is pushed out changes features");
+}
+
+#[test]
+fn modes_of_schemas_are_chosen_for_all_or_for_one_topic() {
+    let chosen = |text: &str| parse(&changed("partitions: 4", text), &resolve).unwrap();
+    let modes = |pipeline: &Pipeline| {
+        let plan = plan(pipeline);
+        let topics = ["shop.orders.events.v1", "shop.predictions.v1", "shop.journal.log.g1"];
+        topics.map(|topic| pipeline.compatibility.of(plan.topic(topic).unwrap()))
+    };
+    assert_eq!(modes(&good()), [None; 3]);
+    let (none, full) = (Some(Compatibility::None), Some(Compatibility::Full));
+    assert_eq!(modes(&chosen("compatibility: FULL")), [full, full, None]);
+    assert_eq!(modes(&chosen("compatibility: { shop.predictions.v1: NONE }")), [None, none, None]);
+    assert_eq!(modes(&chosen("compatibility: { all: NONE, shop.orders.events.v1: FULL }")), [full, none, None]);
 }
