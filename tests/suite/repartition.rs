@@ -8,13 +8,13 @@ use crate::processes::{Processes, Published, SERVICES};
 use flow::plan::{Kind, plan_generation};
 use registry::generations::Generations;
 use runtime::context::Context;
-use runtime::failpoint::REPARTITION;
+use runtime::failpoint::{BEGUN, COMPLETE, CREATED, IN_FORCE, WISHED};
 use serde_json::Value;
 use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tests::kafka::Kafka;
-use tests::pipeline::Deployment;
+use tests::pipeline::{Deployment, fraud_text};
 use tests::service::{Process, State};
 
 /// Sources are quiet soon once nobody publishes.
@@ -24,6 +24,8 @@ const EVENT_TIME: &str = "ordering: event_time";
 /// Days of transactions.
 const DAYS: i64 = 6;
 const EVENTS_PER_DAY: usize = 200;
+/// A rule with a slip in it: about half of all amounts are above.
+const WRONG: (&str, &str) = ("amount < 100000", "amount < 50");
 /// Events that are published at once, for every partition some, and the time between two such handfuls.
 const HANDFUL: usize = 8;
 const PAUSE: Duration = Duration::from_millis(400);
@@ -150,9 +152,13 @@ fn logs_get_more_partitions_and_fewer_again_and_nothing_else_changes() {
 
     // Killed with work in its hands everywhere; what is behind it is still to be validated.
     world.publish(0..2, 0..0);
-    let mut process = world.place().start(SERVICES, &["--poll-records", "16"], Some("kill published 9 fraud.scorer"));
+    let mut process = world.place().start(SERVICES, &["--poll-records", "16"], Some("kill published 3 fraud.scorer"));
     assert_eq!(process.ended(), State::Killed, "{}", process.tail());
     world.publish(2..3, 0..0);
+    for place in [CREATED, BEGUN] {
+        world.kill(&["repartition", "--partitions", "16"], place);
+        world.refuses("validator", 2, "the logs are being repartitioned");
+    }
     world.call(&["repartition", "--partitions", "16"], 0, &["have 16 partitions now, in generation 2"]);
     world.call(&["repartition", "--partitions", "16"], 2, &["have 16 partitions already, in generation 2"]);
     world.publish(3..4, 0..0);
@@ -166,6 +172,39 @@ fn logs_get_more_partitions_and_fewer_again_and_nothing_else_changes() {
     world.drain();
     world.call(&["ledger", "verify"], 0, &["everything agrees"]);
     same(&world.results(&[(1, 4), (2, 16), (3, 3)]), &calm(ARRIVAL));
+}
+
+#[test]
+fn letters_that_are_retried_meanwhile_come_out_once_and_the_archive_agrees() {
+    let world = World::new(None, ARRIVAL, "delivery: low_latency");
+    let all = format!("{SERVICES} archiver");
+    let drain = || world.place().start(&all, &["--drain"], None).ended_well();
+    let rule = |replaced: &[(&str, &str)]| {
+        std::fs::write(world.place().dir.join("pipeline.yaml"), fraud_text(replaced)).unwrap();
+    };
+    rule(&[&world.replaced[..], &[WRONG]].concat());
+    world.publish(0..2, 0..0);
+    drain();
+    rule(&world.replaced);
+    world.call(&["dlq", "retry", "--all"], 0, &[]);
+    // Some are with their validator when it is killed, and the others wait.
+    let died = Some("kill committing 2 fraud.validator");
+    let mut process = world.place().start(&all, &["--poll-records", "16"], died);
+    assert_eq!(process.ended(), State::Killed, "{}", process.tail());
+    world.call(&["repartition", "--partitions", "16"], 0, &["have 16 partitions now, in generation 2"]);
+    world.publish(2..2, 0..2);
+    drain();
+    let text = world.call(&["dlq", "retry", "--all"], 0, &[]);
+    assert!(text.contains("no dead letter to retry"), "{text}");
+    for how in [&[][..], &["--recount"], &["--offline"]] {
+        world.call(&[&["ledger", "verify"], how].concat(), 0, &["everything agrees"]);
+    }
+    let deployment = world.deployment();
+    let rows = deployment.rows(&deployment.context.plan.names.predictions);
+    let mut ids: Vec<i64> =
+        rows.iter().map(|row| row["event_id"].to_string().trim_matches('"').parse().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, transactions(0..2).id);
 }
 
 #[test]
@@ -207,12 +246,11 @@ fn run_through(world: &World, wanted: &AtomicUsize) {
     goes_on();
     assert_eq!(ready(&second), (200, Vec::new()));
 
-    let (last, dying) = REPARTITION.split_last().unwrap();
-    for place in dying {
+    for place in [WISHED, COMPLETE] {
         publish();
         world.kill(&more, place);
         deployment.wait(&[], || first.said().contains(WAITS) && second.said().contains(WAITS));
-        if place == &dying[0] {
+        if place == WISHED {
             first.kill();
             first = world.place().start(ALL[0], &[], None);
         }
@@ -227,7 +265,7 @@ fn run_through(world: &World, wanted: &AtomicUsize) {
     // Back in the old generation, and away again.
     goes_on();
     publish();
-    world.kill(&more, last);
+    world.kill(&more, IN_FORCE);
     world.call(&more, 2, &["have 16 partitions already, in generation 3"]);
     goes_on();
 

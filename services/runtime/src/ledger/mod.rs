@@ -5,7 +5,7 @@ mod recount;
 mod verify;
 
 pub use follow::Follower;
-pub use recount::{Difference, Marked, differences, recount};
+pub use recount::{Difference, Marked, differences, is_of_another, recount};
 pub(crate) use recount::{batches, emission, is_handed_over, read};
 pub use verify::{Verified, settle, verify};
 

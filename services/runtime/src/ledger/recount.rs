@@ -165,8 +165,7 @@ fn marked(
     (kind, record): (Kind, &Record),
     recount: &mut Recount,
 ) -> Result<(), Error> {
-    if last(record)(EMISSION_HEADER).is_some_and(|text| emission(&context.names, text).is_none()) {
-        // A task of another generation wrote it.
+    if is_of_another(&context.names, last(record)) {
         recount.cut(place(&context.names, tp));
         return Ok(());
     }
@@ -177,6 +176,11 @@ fn marked(
     })?;
     marked.count(place(&context.names, tp), recount);
     Ok(())
+}
+
+/// Whether these are the headers of a record that a task of another generation wrote.
+pub fn is_of_another<'a>(names: &Names, header: impl Fn(&str) -> Option<&'a str>) -> bool {
+    header(EMISSION_HEADER).is_some_and(|text| emission(names, text).is_none())
 }
 
 /// What the header with an emission identity says: the parent and the trigger.

@@ -14,7 +14,7 @@ use flow::reader::Trigger;
 use flow::wire::Origin;
 use offline::archive::{Archive, OFFSET, Selection};
 use registry::store::Store;
-use runtime::ledger::{Marked, judged};
+use runtime::ledger::{Marked, is_of_another, judged};
 
 use crate::error::Error;
 
@@ -86,8 +86,11 @@ impl<'a> Offline<'a> {
         Ok(recount)
     }
 
-    /// Notes partitions whose beginning is not archived.
+    /// Notes partitions whose beginning is not archived, or is in the logs of another generation.
     fn cut(&self, topic: &Topic, number: u16, recount: &mut Recount) -> Result<(), Error> {
+        if topic.kind == Kind::Log && !self.plan.features_before.is_empty() {
+            recount.cut(Place { topic: number, partition: 0 });
+        }
         for partition in self.archive.partitions(&topic.name).map_err(failed)? {
             let files = self.archive.partition_files(&topic.name, partition).map_err(failed)?;
             if files.first().is_some_and(|file| file.start > 0) {
@@ -157,6 +160,10 @@ impl<'a> Offline<'a> {
 
     fn marked(&self, topic: &Topic, own: Place, rows: &RecordBatch, recount: &mut Recount) -> Result<(), Error> {
         for (offset, marked) in self.headers(&topic.name, topic.kind, rows)? {
+            let Said::Ours(marked) = marked else {
+                recount.cut(own);
+                continue;
+            };
             let foreign = || unreadable(&topic.name, &format!("the record at offset {offset} has no origin of ours"));
             marked.ok_or_else(foreign)?.count(own, recount);
         }
@@ -168,26 +175,43 @@ impl<'a> Offline<'a> {
         let topic = self.names.topic(own.topic);
         let position = judged(self.plan, sample, topic, own.partition);
         let headers = self.headers(topic, Kind::Retry, rows)?.into_iter();
-        let marked = headers.filter(|(offset, _)| *offset < position).filter_map(|(_, marked)| marked);
+        let marked = headers.filter(|(offset, _)| *offset < position).filter_map(|(_, said)| match said {
+            Said::Ours(marked) => marked,
+            Said::Another => None,
+        });
         let ours = marked.filter(|marked| marked.is_of(&self.names, (topic, own.partition)));
         ours.for_each(|marked| marked.count(own, recount));
         Ok(())
     }
 
     /// Offset of each row, and what its headers say.
-    fn headers(&self, topic: &str, kind: Kind, rows: &RecordBatch) -> Result<Vec<(i64, Option<Marked>)>, Error> {
+    fn headers(&self, topic: &str, kind: Kind, rows: &RecordBatch) -> Result<Vec<(i64, Said)>, Error> {
         let columns = Columns { topic, rows };
         let (offsets, headers) = (columns.numbers(OFFSET)?, columns.texts(HEADERS)?);
         let one = |row: usize| {
             let texts = if headers.is_valid(row) { headers.as_string::<i32>().value(row) } else { "[]" };
             let pairs: Vec<(String, Option<String>)> = serde_json::from_str(texts).unwrap_or_default();
-            let marked = Marked::of(&self.names, kind, |name| {
-                pairs.iter().rfind(|(known, _)| known == name).and_then(|(_, value)| value.as_deref())
-            });
-            (offsets.as_primitive::<Int64Type>().value(row), marked)
+            let said = match is_of_another(&self.names, last(&pairs)) {
+                true => Said::Another,
+                false => Said::Ours(Marked::of(&self.names, kind, last(&pairs))),
+            };
+            (offsets.as_primitive::<Int64Type>().value(row), said)
         };
         Ok((0..rows.num_rows()).map(one).collect())
     }
+}
+
+/// The last header of a name.
+fn last<'h>(headers: &'h [(String, Option<String>)]) -> impl Fn(&str) -> Option<&'h str> {
+    move |name| headers.iter().rfind(|(known, _)| known == name).and_then(|(_, value)| value.as_deref())
+}
+
+/// What a record's headers say of where it came from.
+enum Said {
+    /// A task of another generation wrote it.
+    Another,
+    /// A task of this one, or nobody of ours.
+    Ours(Option<Marked>),
 }
 
 /// Columns of an archived topic by name.

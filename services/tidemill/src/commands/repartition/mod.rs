@@ -49,7 +49,7 @@ pub fn run(global: &Global, output: Output, options: &Repartition) -> Result<(),
     check_wish(&old, &generations, wish)?;
     check_applied(&old)?;
     // What would end it is told before anybody makes way for it.
-    old::check_promotions(&old)?;
+    old::check_decided(&old)?;
     check_ledger(&old)?;
     let (number, first) = generations.wish(wish)?;
     if first != wish {

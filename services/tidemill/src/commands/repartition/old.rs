@@ -119,16 +119,22 @@ pub fn states(captured: &[Captured]) -> Vec<Old<'_>> {
     captured.iter().map(|one| Old { blob: &one.blob, entries: &one.entries }).collect()
 }
 
+/// Every promotion passed or was withdrawn.
+pub fn check_decided(old: &Environment) -> Result<(), Error> {
+    match old.context.pipeline.models.is_empty() || History::of(&old.context, &old.decisions)?.is_decided()? {
+        true => Ok(()),
+        false => Err(Error::Input("a promotion is not decided yet; promote again, then repartition".to_owned())),
+    }
+}
+
 /// No promotion is half done: the new logs begin with what all scorers go by.
-pub fn check_promotions(old: &Environment) -> Result<(), Error> {
+fn check_promotions(old: &Environment) -> Result<(), Error> {
     let (context, decisions) = (&old.context, &old.decisions);
     if context.pipeline.models.is_empty() {
         return Ok(());
     }
+    check_decided(old)?;
     let history = History::of(context, decisions)?;
-    if !history.is_decided()? {
-        return Err(Error::Input("a promotion is not decided yet; promote again, then repartition".to_owned()));
-    }
     let passed = history.passed()?.map_or(0, |passed| passed.number);
     match passed == 0 || scorer::complete(context, decisions, passed)? {
         true => Ok(()),
