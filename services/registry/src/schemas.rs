@@ -5,6 +5,6 @@ mod file;
 #[cfg(test)]
 mod tests;
 
+pub use ::schemas::compatibility::Compatibility;
 pub use confluent::{AUTH_VARIABLE, ConfluentRegistry, Error as ConfluentError, NEGATIVE_TTL_MS};
 pub use file::FileRegistry;
-pub use ::schemas::compatibility::Compatibility;

@@ -256,5 +256,5 @@ pub(crate) fn written(context: &Context, name: &str) -> Result<Written, Error> {
 pub(crate) fn target(context: &Context, log: &Written) -> Result<Target, Stop> {
     let writer = LogWriter::new(&log.schema, log.id, context.names.clone())?;
     let target = Target::new(log.number, log.partitions, writer);
-    Ok(target.splicing(&log.layout, &context.pipeline.events.schema.json, log.id))
+    Ok(target.splicing(&log.layout, &context.pipeline.events.schema.json))
 }

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flow::ledger::Row;
-use flow::processor::{InRecord, OutRecord, Stop, Task};
+use flow::outputs::Outputs;
+use flow::processor::{InRecord, Stop, Task};
 use validation::Validator;
 
 /// A handle to a task.
@@ -23,8 +24,12 @@ impl Shared {
 }
 
 impl Task for Shared {
-    fn handle(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
-        self.get().handle(records, suppressed, out)
+    fn draft(&mut self, records: &[InRecord], suppressed: bool, out: &mut Outputs) -> Result<(), Stop> {
+        self.get().draft(records, suppressed, out)
+    }
+
+    fn seal(&mut self, out: &mut Outputs) -> Result<(), Stop> {
+        self.get().seal(out)
     }
 
     fn metadata(&self) -> String {
@@ -35,7 +40,7 @@ impl Task for Shared {
         self.get().ledger()
     }
 
-    fn resume(&mut self, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+    fn resume(&mut self, out: &mut Outputs) -> Result<(), Stop> {
         self.get().resume(out)
     }
 }

@@ -127,11 +127,14 @@ impl Log1 {
                 let raw = Raw { offset: record.offset, append_time_ms: record.append_time_ms, framed };
                 let batch = self.reader.decode(&[raw]).unwrap();
                 let head = &batch.records[0];
-                for (at, row) in head.items.clone().enumerate() {
-                    let parent = head.parents[0];
+                let mut next: Vec<i64> = head.parents.iter().map(|parent| parent.first).collect();
+                for row in head.items.clone() {
+                    let parent = batch.items.envelope().parent[row] as usize;
+                    let (place, number) = (head.parents[parent].place, next[parent]);
+                    next[parent] += 1;
                     let trigger = batch.items.envelope().trigger(row);
                     let numbers = self.numbers.entry(tp.partition).or_default();
-                    if numbers.take(parent.place, parent.first + at as i64, trigger).unwrap() {
+                    if numbers.take(place, number, trigger).unwrap() {
                         self.ids.push(batch.items.ids().value(row).to_owned());
                     }
                 }

@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 /// Columns that depend on the record an item came in, or on what released it.
-const BY_RECORD: [&str; 5] = ["parent", "source", "trigger_offset", "trigger_item", "index"];
+const BY_RECORD: [&str; 5] = ["parent", "origin_source", "trigger_offset", "trigger_item", "index"];
 /// Ids that are shown of a difference.
 const SHOWN: usize = 10;
 

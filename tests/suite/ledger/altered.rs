@@ -136,7 +136,8 @@ fn altered(context: &Context, topic: &str, record: &Record, order: Order<'_>) ->
             rows.parts.push((part, take(column.as_ref(), &order, None).unwrap()));
         }
     }
-    let draft = Draft { parents: head.parents.clone(), rows, marks: head.marks.clone(), fence: head.fence.clone() };
+    let (parents, marks, fence) = (head.parents.clone(), head.marks.clone(), head.fence.clone());
+    let draft = Draft { parents, rows, marks, fence, ..Draft::default() };
     let tp = TopicPartition::new(topic, 0);
     (Publish::batch(tp, writer.encode(draft).unwrap()), batch)
 }

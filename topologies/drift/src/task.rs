@@ -4,6 +4,7 @@ use crate::judge::{Judge, Verdict};
 use crate::sketch::Sketches;
 use flow::alert::Alert;
 use flow::names::{Names, Place};
+use flow::outputs::Outputs;
 use flow::processor::{InRecord, OutRecord, Stop, Task};
 use flow::public::{JsonRow, JsonSink};
 use flow::reader::Trigger;
@@ -145,7 +146,7 @@ impl JudgeTask {
 }
 
 impl Task for JudgeTask {
-    fn handle(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+    fn draft(&mut self, records: &[InRecord], suppressed: bool, out: &mut Outputs) -> Result<(), Stop> {
         for record in records {
             for sketches in self.decode(record)? {
                 self.taken += 1;
@@ -155,7 +156,7 @@ impl Task for JudgeTask {
                 };
                 let verdict = judge.take(sketches).map_err(Stop::Other)?;
                 if !suppressed {
-                    self.write(record.offset, verdict, out)?;
+                    self.write(record.offset, verdict, &mut out.records)?;
                 }
             }
             self.next = record.offset + 1;

@@ -35,6 +35,22 @@ impl Fill {
         self.bytes += bytes;
         true
     }
+
+    /// Counts the items of another record in; false where they must stay in a record of their own.
+    pub fn joins(&mut self, other: Fill) -> bool {
+        let full = self.items + other.items > RECORD_ITEMS_MAX || self.bytes + other.bytes > RECORD_BYTES_MAX;
+        if full && self.items > 0 && other.items > 0 {
+            return false;
+        }
+        self.items += other.items;
+        self.bytes += other.bytes;
+        true
+    }
+
+    /// About how many bytes there are.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// Items for one record in the making; `P` collects the parts' columns.
@@ -52,9 +68,9 @@ pub struct Chunk<P> {
 impl<P> Chunk<P> {
     /// Finishes the record: `finish` turns the collected parts into columns.
     pub fn into_draft(self, own: Place, finish: impl FnOnce(P, &mut Rows)) -> Draft {
-        let Chunk { first, mut rows, parts, .. } = self;
+        let Chunk { first, fill, mut rows, parts, .. } = self;
         finish(parts, &mut rows);
-        Draft { parents: vec![Parent { place: own, first }], rows, ..Draft::default() }
+        Draft { parents: vec![Parent { place: own, first }], rows, fill, ..Draft::default() }
     }
 }
 

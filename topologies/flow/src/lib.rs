@@ -13,6 +13,7 @@ pub mod items;
 pub mod ledger;
 pub mod marks;
 pub mod names;
+pub mod outputs;
 pub mod plan;
 pub mod processor;
 pub mod public;

@@ -4,6 +4,7 @@
 use crate::items::LogBatch;
 use crate::ledger::{Edges, Row};
 use crate::names::{Names, Place};
+use crate::outputs::Outputs;
 use crate::public::JsonRow;
 use crate::reader::{Refusal, Trigger};
 use crate::snapshot::State;
@@ -226,9 +227,25 @@ pub trait Processor: Send {
 
 /// A task as the shell runs it: bytes in, bytes out.
 pub trait Task: Send {
-    /// Handles records of the task's partition in offset order. With `suppressed`, state and numbers move on and nothing
-    /// is written.
-    fn handle(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Stop>;
+    /// Handles records of the task's partition in offset order; what it writes to internal logs waits as drafts. With
+    /// `suppressed`, state and numbers move on and nothing is written.
+    fn draft(&mut self, records: &[InRecord], suppressed: bool, out: &mut Outputs) -> Result<(), Stop>;
+
+    /// Makes records of the drafts for the logs that it writes, those of other tasks with the same
+    /// [`Names`] included.
+    fn seal(&mut self, out: &mut Outputs) -> Result<(), Stop> {
+        let _ = out;
+        Ok(())
+    }
+
+    /// Drafts and seals, for one task by itself.
+    fn handle(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+        let mut outputs = Outputs::default();
+        self.draft(records, suppressed, &mut outputs)?;
+        self.seal(&mut outputs)?;
+        out.append(&mut outputs.records);
+        Ok(())
+    }
 
     /// The text for the offset commit's metadata.
     fn metadata(&self) -> String;
@@ -257,7 +274,7 @@ pub trait Task: Send {
 
     /// Writes what must not wait longer than the next commit: marks that no item carried along. The shell calls it
     /// after an assignment and before each commit.
-    fn resume(&mut self, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+    fn resume(&mut self, out: &mut Outputs) -> Result<(), Stop> {
         let _ = out;
         Ok(())
     }

@@ -3,12 +3,12 @@
 
 use crate::ledger::Row;
 use crate::names::{Names, Place};
-use crate::processor::{InRecord, OutRecord, Outbox, Processor, Stop, Task};
+use crate::outputs::Outputs;
+use crate::processor::{InRecord, Outbox, Processor, Stop, Task};
 use crate::public::{self, JsonSink};
 use crate::snapshot::State;
 use crate::state::Asides;
 use crate::wire::{self, LogReader, LogWriter, Raw};
-use bytes::Bytes;
 use schemas::codec::Encoder;
 use schemas::framing;
 use std::sync::Arc;
@@ -78,42 +78,45 @@ impl<P: Processor> LogTask<P> {
         Ok(self.reader.decode(&raw)?)
     }
 
-    fn write(&mut self, outbox: Outbox, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+    fn give(&mut self, outbox: Outbox, out: &mut Outputs) -> Result<(), Stop> {
         let names = self.reader.names().clone();
-        let mut drafts = outbox.drafts;
-        // All records of a log at once; the sort is stable, so that those of a partition stay in order.
-        drafts.sort_by_key(|(place, _)| place.topic);
-        while let Some(topic) = drafts.first().map(|(place, _)| place.topic) {
-            let rest = drafts.split_off(drafts.partition_point(|(place, _)| place.topic == topic));
-            let (places, drafts_of): (Vec<_>, Vec<_>) = std::mem::replace(&mut drafts, rest).into_iter().unzip();
-            let Some(Some(Sink::Log(writer))) = self.sinks.get_mut(usize::from(topic)) else {
-                return Err(undeclared(&names, topic));
-            };
-            let values = writer.encode_all(drafts_of)?;
-            out.extend(places.into_iter().zip(values).map(|(place, value)| log_record(&names, place, value)));
+        for (place, draft) in outbox.drafts {
+            match self.sinks.get(usize::from(place.topic)) {
+                Some(Some(Sink::Log(_))) => out.push(place, draft),
+                _ => return Err(undeclared(&names, place.topic)),
+            }
         }
         for rows in outbox.public {
             let Some(Some(Sink::Public(encoder))) = self.sinks.get_mut(usize::from(rows.topic)) else {
                 return Err(undeclared(&names, rows.topic));
             };
-            public::publish(&names, self.own, &self.source, encoder, rows, out)?;
+            public::publish(&names, self.own, &self.source, encoder, rows, &mut out.records)?;
         }
         for row in outbox.single {
             let Some(Some(Sink::Single(sink))) = self.sinks.get(usize::from(row.topic)) else {
                 return Err(undeclared(&names, row.topic));
             };
-            out.push(sink.record(&names, self.own, &self.source, row)?);
+            out.records.push(sink.record(&names, self.own, &self.source, row)?);
         }
         Ok(())
     }
 }
 
 impl<P: Processor> Task for LogTask<P> {
-    fn handle(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+    fn draft(&mut self, records: &[InRecord], suppressed: bool, out: &mut Outputs) -> Result<(), Stop> {
         let batch = self.decode(records)?;
         let mut outbox = Outbox { suppressed, ..Outbox::default() };
         self.processor.process(&batch, &mut outbox)?;
-        if suppressed { Ok(()) } else { self.write(outbox, out) }
+        if suppressed { Ok(()) } else { self.give(outbox, out) }
+    }
+
+    fn seal(&mut self, out: &mut Outputs) -> Result<(), Stop> {
+        for (topic, sink) in self.sinks.iter_mut().enumerate() {
+            if let Some(Sink::Log(writer)) = sink {
+                out.seal(topic as u16, self.reader.names(), writer)?;
+            }
+        }
+        Ok(())
     }
 
     fn metadata(&self) -> String {
@@ -137,21 +140,10 @@ impl<P: Processor> Task for LogTask<P> {
         self.processor.edges().map_or_else(Vec::new, |edges| edges.rows(own))
     }
 
-    fn resume(&mut self, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+    fn resume(&mut self, out: &mut Outputs) -> Result<(), Stop> {
         let mut outbox = Outbox::default();
         self.processor.resume(&mut outbox);
-        self.write(outbox, out)
-    }
-}
-
-/// A record of an internal log; it has no key, its partition says where it belongs.
-pub fn log_record(names: &Names, place: Place, value: Bytes) -> OutRecord {
-    OutRecord {
-        topic: names.topic(place.topic).clone(),
-        partition: Some(place.partition),
-        key: None,
-        value: Some(value),
-        headers: Vec::new(),
+        self.give(outbox, out)
     }
 }
 

@@ -22,7 +22,6 @@ mod columns;
 mod emit;
 mod intake;
 mod opened;
-mod splice;
 mod targets;
 #[cfg(test)]
 mod tests;

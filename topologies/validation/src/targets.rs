@@ -7,15 +7,13 @@ use flow::emit::{ENVELOPE_BYTES, Fill};
 use flow::flaw::{Flaw, made};
 use flow::items::Parent;
 use flow::names::{Names, Place};
-use flow::processor::{OutRecord, Stop};
+use flow::outputs::Outputs;
+use flow::processor::Stop;
 use flow::reader::Trigger;
 use flow::state::TaskState;
-use flow::task::log_record;
-use flow::wire::{self, Draft, LogWriter, Origin, Rows};
+use flow::wire::{self, Draft, Encoded, LogWriter, Origin, Rows, Sent, Splicer};
 use schemas::key::log_partition;
 use serde_json::Value;
-
-use crate::splice::{Spliced, Splicer};
 
 /// A log to write.
 pub struct Target {
@@ -32,9 +30,9 @@ impl Target {
     }
 
     /// The same log, with events copied into it as their producers encoded them where that is possible. `schema` is the
-    /// log's own, registered under `id`; `event` is the source's.
-    pub fn splicing(mut self, schema: &Value, event: &Value, id: u32) -> Self {
-        self.splicer = Splicer::new(schema, event, id);
+    /// log's own; `event` is the source's.
+    pub fn splicing(mut self, schema: &Value, event: &Value) -> Self {
+        self.splicer = Splicer::new(schema, event);
         self
     }
 }
@@ -61,14 +59,12 @@ pub struct Accepted<'a> {
     pub marks_us: Option<(&'a [i64], i64)>,
 }
 
-/// Where records go.
+/// Where items go.
 pub struct Outgoing<'a> {
     /// The source partition.
     pub own: Place,
-    /// Topics of the pipeline.
-    pub names: &'a Names,
-    /// Records to publish.
-    pub records: &'a mut Vec<OutRecord>,
+    /// What is to be published.
+    pub outputs: &'a mut Outputs,
 }
 
 /// A target with the numbers of one source partition in it.
@@ -142,104 +138,87 @@ impl Output {
                 ENVELOPE_BYTES + text(keys, row).len() + text(rows.ids, row).len() + rows.bytes[row as usize]
             };
             let mut chunks = Chunks { rest: &chosen, bytes };
-            while let Some(chunk) = chunks.next() {
+            while let Some((chunk, fill)) = chunks.next() {
                 // Before the last record of a partition only what held at the cut is true for what comes after it.
                 let mark_us = rows.marks_us.map(|(after, last)| match chunks.rest.is_empty() {
                     true => last,
                     false => after[chunk[chunk.len() - 1] as usize],
                 });
-                if !mark_us.is_some_and(|mark_us| self.splice(partition, keys, rows, chunk, mark_us, out)) {
-                    let draft = self.draft(partition, keys, rows, chunk, out.own)?;
-                    self.push(partition, mark_us, draft, out)?;
-                }
+                let first = self.numbers[partition] + 1;
+                self.numbers[partition] += chunk.len() as i64;
+                let parents = vec![Parent { place: out.own, first }];
+                let draft = match (&self.target.splicer, rows.bodies) {
+                    (Some(splicer), Some(bodies)) => {
+                        let encoded = Some(encoded(splicer, keys, rows, bodies, chunk, out.own));
+                        Draft { parents, encoded, fill, ..Draft::default() }
+                    }
+                    _ => Draft { parents, rows: laid(keys, rows, chunk, out.own)?, fill, ..Draft::default() },
+                };
+                self.push(partition, mark_us, draft, out);
             }
             self.rows[partition] = chosen;
         }
         Ok(())
     }
 
-    /// Writes one record's items around their bodies, if that is possible here.
-    fn splice(
-        &mut self,
-        partition: usize,
-        keys: &StringArray,
-        rows: &Accepted<'_>,
-        chunk: &[u32],
-        mark_us: i64,
-        out: &mut Outgoing<'_>,
-    ) -> bool {
-        let (Some(splicer), Some(bodies)) = (&self.target.splicer, rows.bodies) else { return false };
-        let items = chunk.iter().map(|row| Spliced {
-            offset: rows.offsets[*row as usize],
-            time_us: rows.times_us[*row as usize],
-            id: text(rows.ids, *row),
-            key: text(keys, *row),
-            body: bodies[*row as usize],
-        });
-        let first = self.numbers[partition] + 1;
-        let value = splicer.record(out.own, out.names, (first, mark_us), items);
-        self.numbers[partition] += chunk.len() as i64;
-        self.marked[partition] = Some(mark_us);
-        out.records.push(log_record(out.names, self.place(partition), value));
-        true
-    }
-
-    fn place(&self, partition: usize) -> Place {
-        Place { topic: self.target.topic, partition: partition as u16 }
-    }
-
-    /// Lays out one record's items.
-    fn draft(
-        &mut self,
-        partition: usize,
-        keys: &StringArray,
-        rows: &Accepted<'_>,
-        chunk: &[u32],
-        own: Place,
-    ) -> Result<Draft, Stop> {
-        let mut laid = Rows::default();
-        for row in chunk {
-            let offset = rows.offsets[*row as usize];
-            let trigger = Trigger { offset, item: 0, index: 0 };
-            let origin = rows.origins.map_or(Origin { place: own, offset }, |origins| origins[*row as usize]);
-            laid.push(0, trigger, origin, rows.times_us[*row as usize], text(rows.ids, *row), text(keys, *row));
-        }
-        let (name, column) = &rows.part;
-        let part = match chunk.len() == column.len() {
-            true => column.clone(),
-            false => take(column, &UInt32Array::from(chunk.to_vec()), None).map_err(wire::Error::from)?,
-        };
-        laid.parts.push((*name, part));
-        let first = self.numbers[partition] + 1;
-        self.numbers[partition] += chunk.len() as i64;
-        Ok(Draft { parents: vec![Parent { place: own, first }], rows: laid, ..Draft::default() })
-    }
-
     /// Writes the mark to every partition that has not had it yet.
-    pub fn mark(&mut self, mark_us: i64, out: &mut Outgoing<'_>) -> Result<(), Stop> {
+    pub fn mark(&mut self, mark_us: i64, out: &mut Outgoing<'_>) {
         for partition in 0..self.marked.len() {
             if self.marked[partition].is_none_or(|marked| marked < mark_us) {
-                self.push(partition, Some(mark_us), Draft::default(), out)?;
+                self.push(partition, Some(mark_us), Draft::default(), out);
             }
         }
-        Ok(())
     }
 
-    fn push(
-        &mut self,
-        partition: usize,
-        mark_us: Option<i64>,
-        mut draft: Draft,
-        out: &mut Outgoing<'_>,
-    ) -> Result<(), Stop> {
+    fn push(&mut self, partition: usize, mark_us: Option<i64>, mut draft: Draft, out: &mut Outgoing<'_>) {
         if let Some(mark_us) = mark_us {
             draft.marks.push((out.own, mark_us));
             self.marked[partition] = Some(mark_us);
         }
-        let value = self.target.writer.encode(draft)?;
-        out.records.push(log_record(out.names, self.place(partition), value));
-        Ok(())
+        out.outputs.push(Place { topic: self.target.topic, partition: partition as u16 }, draft);
     }
+
+    /// Makes records of what is written to this log.
+    pub fn seal(&mut self, names: &Names, out: &mut Outputs) -> Result<(), Stop> {
+        Ok(out.seal(self.target.topic, names, &mut self.target.writer)?)
+    }
+}
+
+/// Items around the bodies that their producers sent.
+fn encoded(
+    splicer: &Splicer,
+    keys: &StringArray,
+    rows: &Accepted<'_>,
+    bodies: &[&[u8]],
+    chunk: &[u32],
+    own: Place,
+) -> Encoded {
+    let items = chunk.iter().map(|row| Sent {
+        offset: rows.offsets[*row as usize],
+        time_us: rows.times_us[*row as usize],
+        id: text(rows.ids, *row),
+        key: text(keys, *row),
+        body: bodies[*row as usize],
+    });
+    splicer.items(own, items)
+}
+
+/// Items by column.
+fn laid(keys: &StringArray, rows: &Accepted<'_>, chunk: &[u32], own: Place) -> Result<Rows, Stop> {
+    let mut laid = Rows::default();
+    for row in chunk {
+        let offset = rows.offsets[*row as usize];
+        let trigger = Trigger { offset, item: 0, index: 0 };
+        let origin = rows.origins.map_or(Origin { place: own, offset }, |origins| origins[*row as usize]);
+        laid.push(0, trigger, origin, rows.times_us[*row as usize], text(rows.ids, *row), text(keys, *row));
+    }
+    let (name, column) = &rows.part;
+    let part = match chunk.len() == column.len() {
+        true => column.clone(),
+        false => take(column, &UInt32Array::from(chunk.to_vec()), None).map_err(wire::Error::from)?,
+    };
+    laid.parts.push((*name, part));
+    Ok(laid)
 }
 
 /// The text at a row; null reads as empty.
@@ -254,13 +233,13 @@ struct Chunks<'a, F> {
 }
 
 impl<'a, F: Fn(u32) -> usize> Iterator for Chunks<'a, F> {
-    type Item = &'a [u32];
+    type Item = (&'a [u32], Fill);
 
-    fn next(&mut self) -> Option<&'a [u32]> {
+    fn next(&mut self) -> Option<Self::Item> {
         let mut fill = Fill::default();
         let len = self.rest.iter().take_while(|row| fill.takes((self.bytes)(**row))).count();
         let (chunk, rest) = self.rest.split_at(len);
         self.rest = rest;
-        (!chunk.is_empty()).then_some(chunk)
+        (!chunk.is_empty()).then_some((chunk, fill))
     }
 }

@@ -7,7 +7,8 @@ use arrow::array::RecordBatch;
 use flow::flaw::{Flaw, made};
 use flow::ledger::{Buckets, Counts, Fate, OUTSIDE, OriginHash, Row, Side, bucket};
 use flow::names::{Names, Place};
-use flow::processor::{InRecord, OutRecord, Stop, Task};
+use flow::outputs::Outputs;
+use flow::processor::{InRecord, Stop, Task};
 use flow::state::{self, TaskState};
 use flow::task::SchemaSource;
 use schemas::reject::Reject;
@@ -125,7 +126,7 @@ impl Validator {
     }
 
     /// Handles records of one bucket.
-    fn run(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+    fn run(&mut self, records: &[InRecord], suppressed: bool, out: &mut Outputs) -> Result<(), Stop> {
         let checks = self.opened.rules(bucket(records[0].offset), &*self.verdicts)?;
         let Intake { batch, records: indices, bodies, rejected } = self.reader.read(records)?;
         let append_time_ms: Vec<i64> = indices.iter().map(|index| records[*index].append_time_ms).collect();
@@ -142,10 +143,10 @@ impl Validator {
             for (index, reject) in dead.iter().filter(|_| !made(Flaw::DeadLetterDropped)) {
                 let (topic, partition, record) = (&*self.source.topic, self.own.partition, &records[*index]);
                 let subject = Subject { topic, partition, offset: record.offset, attempt: 0 };
-                dead::letters(&self.source, subject, record, reject, out);
+                dead::letters(&self.source, subject, record, reject, &mut out.records);
             }
             let late = sorted.late.iter().map(|index| &records[*index]);
-            out.extend(late.map(|record| dead::late(&self.source, self.own.partition, record)));
+            out.records.extend(late.map(|record| dead::late(&self.source, self.own.partition, record)));
         }
         Ok(())
     }
@@ -205,7 +206,7 @@ impl Validator {
         rows: &Rows<'_>,
         judged: &Judged,
         sorted: &Sorted,
-        out: Option<&mut Vec<OutRecord>>,
+        out: Option<&mut Outputs>,
     ) -> Result<(), Stop> {
         if sorted.rows.is_empty() {
             return Ok(());
@@ -225,18 +226,21 @@ impl Validator {
             part,
             marks_us: Some((sorted.marks_us.as_slice(), self.clock.shown_us().unwrap_or(i64::MIN))),
         };
-        let names = &*self.names;
-        let mut out = out.map(|records| Outgoing { own: self.own, names, records });
+        let mut out = out.map(|outputs| Outgoing { own: self.own, outputs });
         emit::write(&mut self.outputs, judged, &accepted, out.as_mut())
     }
 }
 
 impl Task for Validator {
-    fn handle(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+    fn draft(&mut self, records: &[InRecord], suppressed: bool, out: &mut Outputs) -> Result<(), Stop> {
         for run in runs(records) {
             self.run(&records[run], suppressed, out)?;
         }
         Ok(())
+    }
+
+    fn seal(&mut self, out: &mut Outputs) -> Result<(), Stop> {
+        self.outputs.iter_mut().try_for_each(|output| output.seal(&self.names, out))
     }
 
     fn metadata(&self) -> String {
@@ -280,10 +284,11 @@ impl Task for Validator {
     }
 
     /// Writes the mark to every target partition that has not had it yet.
-    fn resume(&mut self, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+    fn resume(&mut self, out: &mut Outputs) -> Result<(), Stop> {
         let Some(mark_us) = self.clock.shown_us() else { return Ok(()) };
-        let mut out = Outgoing { own: self.own, names: &self.names, records: out };
-        self.outputs.iter_mut().try_for_each(|output| output.mark(mark_us, &mut out))
+        let mut out = Outgoing { own: self.own, outputs: out };
+        self.outputs.iter_mut().for_each(|output| output.mark(mark_us, &mut out));
+        Ok(())
     }
 }
 

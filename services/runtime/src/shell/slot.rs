@@ -6,13 +6,14 @@ use super::{Error, Opened, Restore};
 use crate::log::{Assigned, Commit, Header, Publish, Record, Session, TopicPartition};
 use crate::snapshot::Owner;
 use flow::flaw::{Flaw, made};
-use flow::processor::{InRecord, OutRecord, Task};
+use flow::outputs::Outputs;
+use flow::processor::{InRecord, OutRecord, Stop, Task};
 use flow::state::{INLINE_CHARS_MAX, head, headed, inline, split_pointer, with_pointer};
 
 /// Bytes handed to a task at once, the last record not counted: what is decoded from them shall stay in the caches.
 const HANDLE_BYTES_MAX: usize = 256 * 1024;
 
-/// Takes a task's outputs and leaves nothing of them.
+/// Takes finished records and leaves nothing of them.
 pub(super) type Publisher<'a> = dyn FnMut(&mut Vec<OutRecord>) -> Result<(), Error> + 'a;
 
 /// A partition this process owns.
@@ -93,25 +94,40 @@ impl Slot {
         self.next
     }
 
-    /// Hands records to the task, and what it makes of each handful to `publish`; outputs of restored ones are suppressed.
-    pub(super) fn handle(&mut self, records: Vec<Record>, publish: &mut Publisher<'_>) -> Result<(), Error> {
+    /// Hands records to the task. What it makes of them goes to `out`, and to `publish` when that is full; outputs of
+    /// restored ones are suppressed.
+    pub(super) fn handle(
+        &mut self,
+        records: Vec<Record>,
+        out: &mut Outputs,
+        publish: &mut Publisher<'_>,
+    ) -> Result<(), Error> {
         let mut records: Vec<InRecord> = records.into_iter().map(incoming).collect();
         if let Some(until) = self.restoring.as_ref().map(|(until, _)| *until) {
             let live = records.split_off(records.partition_point(|record| record.offset < until));
             self.again += records.len() as u64;
-            self.give(&records, !made(Flaw::OutputsUnsuppressed), publish)?;
+            self.give(&records, !made(Flaw::OutputsUnsuppressed), out, publish)?;
             self.verify_reached(live.first().map_or(self.next, |record| record.offset))?;
             records = live;
         }
-        self.give(&records, false, publish)
+        self.give(&records, false, out, publish)
     }
 
-    fn give(&mut self, records: &[InRecord], suppressed: bool, publish: &mut Publisher<'_>) -> Result<(), Error> {
-        let (mut rest, mut out) = (records, Vec::new());
+    fn give(
+        &mut self,
+        records: &[InRecord],
+        suppressed: bool,
+        out: &mut Outputs,
+        publish: &mut Publisher<'_>,
+    ) -> Result<(), Error> {
+        let mut rest = records;
         while !rest.is_empty() {
             let (part, later) = rest.split_at(handful(rest));
-            self.task.handle(part, suppressed, &mut out)?;
-            publish(&mut out)?;
+            self.task.draft(part, suppressed, out)?;
+            if out.is_full() {
+                self.task.seal(out)?;
+                publish(&mut out.records)?;
+            }
             rest = later;
         }
         if let Some(last) = records.last() {
@@ -141,7 +157,7 @@ impl Slot {
     }
 
     /// What to commit now, if anything: pending marks go to `out` first.
-    pub fn pending(&mut self, out: &mut Vec<OutRecord>) -> Result<Option<Commit>, Error> {
+    pub fn pending(&mut self, out: &mut Outputs) -> Result<Option<Commit>, Error> {
         if !self.dirty || self.restoring() {
             return Ok(None);
         }
@@ -170,6 +186,11 @@ impl Slot {
         };
         Ok(Commit { tp, offset, metadata })
     }
+}
+
+/// Makes records of all drafts that these tasks gave: those of one partition together.
+pub fn seal(slots: &mut [Slot], out: &mut Outputs) -> Result<(), Stop> {
+    slots.iter_mut().try_for_each(|slot| slot.task.seal(out))
 }
 
 /// How many records make up [`HANDLE_BYTES_MAX`].

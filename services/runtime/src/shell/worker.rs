@@ -1,13 +1,14 @@
 //! One session of a shell, from joining its group to leaving it. Whoever drives it decides when it polls and when it
 //! commits: the shell's loop by the clock, a simulation by its seed.
 
-use super::slot::{Slot, outgoing};
+use super::slot::{Slot, outgoing, seal};
 use super::snapshots::Snapshots;
 use super::telling::Telling;
 use super::{Error, HANDED_OVER_MS_MAX, Options, STOP_SNAPSHOTS_MS_MAX, Service, TRANSACTION_RECORDS_MAX};
 use crate::failpoint::{self, COMMITTING, POLLED, PROCESSED, PUBLISHED, RESTORED, STORED};
 use crate::log::{Assigned, Commit, Input, Log, Poll, Revoked, Session, SessionOptions};
 use flow::flaw::{Flaw, made};
+use flow::outputs::Outputs;
 use flow::processor::OutRecord;
 use std::time::{Duration, Instant};
 use tracing::info;
@@ -77,11 +78,13 @@ impl Worker {
 
     /// Commits what changed since the last time; pending marks are published first and acknowledged with everything else.
     pub fn commit(&mut self) -> Result<(), Error> {
-        let mut out = Vec::new();
+        let mut out = Outputs::default();
         let mut commits: Vec<Commit> = Vec::new();
         for slot in &mut self.slots {
             commits.extend(slot.pending(&mut out)?);
         }
+        seal(&mut self.slots, &mut out)?;
+        let mut out = out.records;
         if !made(Flaw::MarksAfterCommit) {
             publish(&mut out, self.session.as_mut(), &self.options)?;
         }
@@ -144,22 +147,26 @@ impl Worker {
                 }
             };
             failpoint::pass(RESTORED, &options.group);
-            let mut out = Vec::new();
+            let mut out = Outputs::default();
             slot.task.resume(&mut out)?;
-            publish(&mut out, session.as_mut(), options)?;
+            slot.task.seal(&mut out)?;
+            publish(&mut out.records, session.as_mut(), options)?;
             tell_restored(&mut slot, options);
             slots.push(slot);
         }
         options.stats.owns(slots.len());
+        let mut publish = |out: &mut Vec<OutRecord>| {
+            *published += out.len();
+            publish(out, session.as_mut(), options)
+        };
+        let mut out = Outputs::default();
         for (tp, records) in poll.records {
             let Some(slot) = slots.iter_mut().find(|slot| slot.tp == tp) else { continue };
-            slot.handle(records, &mut |out| {
-                *published += out.len();
-                publish(out, session.as_mut(), options)
-            })?;
+            slot.handle(records, &mut out, &mut publish)?;
             tell_restored(slot, options);
         }
-        Ok(())
+        seal(slots, &mut out)?;
+        publish(&mut out.records)
     }
 
     /// Of the partitions that are new and those that wait, the ones that may be worked on and that the service accepts.

@@ -5,9 +5,10 @@ use std::sync::atomic;
 use std::time::Duration;
 
 use flow::config::Ordering;
-use flow::processor::{OutRecord, Stop, Task};
+use flow::outputs::Outputs;
+use flow::processor::{Stop, Task};
 use runtime::log::{Commit, Session, TopicPartition};
-use runtime::shell::{self, Slot, outgoing};
+use runtime::shell::{self, Slot, outgoing, seal};
 use tracing::{debug, info};
 use validation::idle::{Seen, idle_mark, runs_ahead};
 
@@ -84,7 +85,7 @@ impl ValidatorService {
         let Some(mark_us) = idle_mark(all) else { return Ok(()) };
         let mut raised: Vec<Shared> = Vec::new();
         let mut commits: Vec<Commit> = Vec::new();
-        let mut out: Vec<OutRecord> = Vec::new();
+        let mut out = Outputs::default();
         for slot in slots.iter_mut().filter(|slot| idle.get(&slot.tp) == Some(&true)) {
             let Some(own) = self.own.get(&slot.tp) else { continue };
             // Marks that rose with the events are flushed like items before this commit, as before any other.
@@ -96,7 +97,8 @@ impl ValidatorService {
                 raised.push(own.task.clone());
             }
         }
-        publish(std::mem::take(&mut out), session)?;
+        seal(slots, &mut out)?;
+        publish(&mut out, session)?;
         if commits.is_empty() {
             return Ok(());
         }
@@ -106,7 +108,8 @@ impl ValidatorService {
             task.release_mark();
             task.resume(&mut out)?;
         }
-        publish(out, session)
+        seal(slots, &mut out)?;
+        publish(&mut out, session)
     }
 
     /// Lets partitions wait that run ahead of the slowest, as events that are held cost memory, and all while a reader is
@@ -173,6 +176,6 @@ impl ValidatorService {
     }
 }
 
-fn publish(out: Vec<OutRecord>, session: &mut dyn Session) -> Result<(), shell::Error> {
-    Ok(out.into_iter().try_for_each(|record| session.publish(outgoing(record)))?)
+fn publish(out: &mut Outputs, session: &mut dyn Session) -> Result<(), shell::Error> {
+    Ok(out.records.drain(..).try_for_each(|record| session.publish(outgoing(record)))?)
 }

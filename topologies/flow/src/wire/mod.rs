@@ -1,14 +1,17 @@
 //! Between the bytes of an internal log and its items: one Kafka record is an Avro record with parents, items, marks and
 //! perhaps a fence, laid out by `schemas::log::log_schema`.
 
+mod group;
 mod read;
 mod rows;
+mod splice;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use read::{LogReader, Raw};
 pub use rows::{Draft, Origin, Rows};
+pub use splice::{Encoded, Sent, Splicer};
 pub use write::LogWriter;
 
 use crate::names::Place;

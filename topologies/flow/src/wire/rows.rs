@@ -1,13 +1,15 @@
 //! What a record of an internal log is to hold, before it is encoded.
 
+use super::splice::Encoded;
 use super::{Error, Mark};
+use crate::emit::Fill;
 use crate::items::{Fence, Parent};
 use crate::names::Place;
 use crate::reader::Trigger;
 use arrow::array::{ArrayRef, StringBuilder};
 
 /// Items being laid out for one record: the envelope by value, the parts as finished columns.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rows {
     pub(super) parent: Vec<i32>,
     pub(super) trigger_offset: Vec<i64>,
@@ -21,6 +23,26 @@ pub struct Rows {
     pub(super) key: StringBuilder,
     /// Parts by field name (`event`, `features`, `label`, `prediction`); an absent part is null in every row.
     pub parts: Vec<(&'static str, ArrayRef)>,
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        // A builder's own default has room for a thousand texts, and most records to be have few or none.
+        let texts = || StringBuilder::with_capacity(0, 0);
+        Rows {
+            parent: Vec::new(),
+            trigger_offset: Vec::new(),
+            trigger_item: Vec::new(),
+            index: Vec::new(),
+            origin_topic: Vec::new(),
+            origin_partition: Vec::new(),
+            origin_offset: Vec::new(),
+            time_us: Vec::new(),
+            id: texts(),
+            key: texts(),
+            parts: Vec::new(),
+        }
+    }
 }
 
 /// Where an event came from: source topic, partition and offset.
@@ -73,13 +95,17 @@ impl Rows {
     }
 }
 
-/// One record to be.
+/// One record to be, or part of one.
 #[derive(Debug, Default)]
 pub struct Draft {
     /// Parents that items point at by index.
     pub parents: Vec<Parent>,
     /// The items.
     pub rows: Rows,
+    /// Items that are encoded already; there are no others then.
+    pub encoded: Option<Encoded>,
+    /// How much the items are, for [`LogWriter::encode_together`](super::LogWriter::encode_together).
+    pub fill: Fill,
     /// Marks, applied after the items.
     pub marks: Vec<Mark>,
     /// A fence; a record with one has no items.

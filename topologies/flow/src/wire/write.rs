@@ -1,12 +1,13 @@
 //! Encoding items, marks and fences as records of an internal log.
 //!
-//! What a task writes to one log at once is one batch with a row per record: the cost of a batch is that of many items,
-//! and with many target partitions a record has few.
+//! What the tasks of a process write to one log at once is one batch with a row per record: the cost of a batch is that of
+//! many items, and with many target partitions a record has few.
 
+use super::group::{Group, groups};
 use super::rows::{Draft, Rows};
-use super::{Error, Mark};
+use super::{Error, Mark, splice};
 use crate::items::{Fence, Parent};
-use crate::names::Names;
+use crate::names::{Names, Place};
 use arrow::array::{
     Array, ArrayRef, BinaryBuilder, Int32Array, Int64Array, Int64Builder, ListArray, RecordBatch, StringArray,
     StringBuilder, StructArray, TimestampMicrosecondArray, new_null_array,
@@ -16,6 +17,7 @@ use arrow::compute::concat;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, SchemaRef};
 use bytes::Bytes;
 use schemas::codec::Encoder;
+use schemas::framing;
 use std::sync::Arc;
 
 /// Most records encoded as one batch: texts of a batch have their offsets in 31 bits, and a record has a megabyte at most.
@@ -24,6 +26,7 @@ const TOGETHER_MAX: usize = 1_024;
 /// Encodes drafts for one log.
 pub struct LogWriter {
     encoder: Encoder,
+    prefix: [u8; framing::PREFIX_BYTES],
     schema: SchemaRef,
     names: Arc<Names>,
 }
@@ -36,7 +39,7 @@ impl LogWriter {
 
     /// The same, of a schema that was parsed before.
     pub fn with(schema: SchemaRef, id: u32, names: Arc<Names>) -> Result<Self, Error> {
-        Ok(LogWriter { encoder: Encoder::new(&schema, id)?, schema, names })
+        Ok(LogWriter { encoder: Encoder::new(&schema, id)?, prefix: framing::prefix(id), schema, names })
     }
 
     /// The Arrow type of a part of this log's items, e.g. `event`.
@@ -48,24 +51,42 @@ impl LogWriter {
 
     /// Encodes one record, framed with the schema id.
     pub fn encode(&mut self, draft: Draft) -> Result<Bytes, Error> {
-        Ok(self.encode_all(vec![draft])?.pop().unwrap_or_default())
+        let place = Place { topic: 0, partition: 0 };
+        let mut records = self.encode_together(vec![(place, draft)])?;
+        Ok(records.pop().map(|(_, value)| value).unwrap_or_default())
     }
 
-    /// Encodes records, each framed with the schema id.
-    pub fn encode_all(&mut self, mut drafts: Vec<Draft>) -> Result<Vec<Bytes>, Error> {
-        let mut records = Vec::with_capacity(drafts.len());
-        while !drafts.is_empty() {
-            let rest = drafts.split_off(drafts.len().min(TOGETHER_MAX));
-            let batch = self.batch(std::mem::replace(&mut drafts, rest))?;
-            records.extend(self.encoder.encode(&batch)?.iter());
+    /// Encodes records, each framed with the schema id. Drafts for the same partition become one record as far as
+    /// [`RECORD_ITEMS_MAX`](crate::emit::RECORD_ITEMS_MAX) and
+    /// [`RECORD_BYTES_MAX`](crate::emit::RECORD_BYTES_MAX) allow, and keep their order.
+    pub fn encode_together(&mut self, drafts: Vec<(Place, Draft)>) -> Result<Vec<(Place, Bytes)>, Error> {
+        let groups = groups(drafts);
+        let mut records = Vec::with_capacity(groups.len());
+        let mut rows: Vec<(usize, Vec<Draft>)> = Vec::new();
+        for Group { place, drafts } in groups {
+            let is_encoded = drafts.iter().any(|draft| draft.encoded.is_some());
+            records.push((
+                place,
+                if is_encoded { splice::record(&self.prefix, &self.names, &drafts) } else { Bytes::new() },
+            ));
+            if !is_encoded {
+                rows.push((records.len() - 1, drafts));
+            }
+        }
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(TOGETHER_MAX));
+            let (at, together): (Vec<_>, Vec<_>) = std::mem::replace(&mut rows, rest).into_iter().unzip();
+            let batch = self.batch(together)?;
+            at.into_iter().zip(self.encoder.encode(&batch)?.iter()).for_each(|(at, value)| records[at].1 = value);
         }
         Ok(records)
     }
 
-    fn batch(&self, drafts: Vec<Draft>) -> Result<RecordBatch, Error> {
+    /// A row per record, each made of its drafts.
+    fn batch(&self, records: Vec<Vec<Draft>>) -> Result<RecordBatch, Error> {
         let mut all = Columns::default();
-        for draft in drafts {
-            all.push(draft)?;
+        for drafts in records {
+            all.push(drafts)?;
         }
         let Columns { topics, parents, items, marks, fences, .. } = &mut all;
         let (topics, parents) = (std::mem::take(topics), std::mem::take(parents));
@@ -176,7 +197,7 @@ struct Columns {
     rows: Rows,
     /// Per item its source among the record's topics.
     sources: Vec<i32>,
-    /// Per record how many items it has, and its parts.
+    /// Per draft how many items it has, and its parts.
     parts: Vec<(usize, Vec<(&'static str, ArrayRef)>)>,
     /// Where each record's items end.
     items: Vec<i32>,
@@ -200,17 +221,25 @@ impl Default for Columns {
 }
 
 impl Columns {
-    fn push(&mut self, draft: Draft) -> Result<(), Error> {
-        let Draft { parents, mut rows, marks, fence } = draft;
-        let mut topics: Vec<u16> = Vec::new();
-        self.sources.extend(rows.origin_topic.iter().map(|topic| index_of(&mut topics, *topic)));
+    /// Appends a record. Its items point at the parents of all its drafts.
+    fn push(&mut self, drafts: Vec<Draft>) -> Result<(), Error> {
+        let (mut topics, mut parents): (Vec<u16>, Vec<Parent>) = Default::default();
+        let (mut marks, mut fence): (Vec<Mark>, Option<Fence>) = Default::default();
+        for mut draft in drafts {
+            let mut rows = draft.rows;
+            rows.parent.iter_mut().for_each(|parent| *parent += parents.len() as i32);
+            self.sources.extend(rows.origin_topic.iter().map(|topic| index_of(&mut topics, *topic)));
+            parents.append(&mut draft.parents);
+            self.parts.push((rows.len(), std::mem::take(&mut rows.parts)));
+            match self.rows.is_empty() {
+                true => self.rows = rows,
+                false => self.rows.append(rows)?,
+            }
+            marks.append(&mut draft.marks);
+            fence = fence.or(draft.fence);
+        }
         self.topics.push(topics);
         self.parents.push(parents);
-        self.parts.push((rows.len(), std::mem::take(&mut rows.parts)));
-        match self.rows.is_empty() {
-            true => self.rows = rows,
-            false => self.rows.append(rows)?,
-        }
         self.items.push(self.rows.len() as i32);
         self.marks.push(marks);
         self.fences.push(fence);
@@ -218,13 +247,13 @@ impl Columns {
     }
 }
 
-/// One part's column over all records; null where a record's items do not have it.
-fn part(field: &FieldRef, records: &[(usize, Vec<(&'static str, ArrayRef)>)]) -> Result<ArrayRef, Error> {
+/// One part's column over all drafts; null where a draft's items do not have it.
+fn part(field: &FieldRef, drafts: &[(usize, Vec<(&'static str, ArrayRef)>)]) -> Result<ArrayRef, Error> {
     let find = |parts: &[(&'static str, ArrayRef)]| {
         parts.iter().find(|(name, _)| name == field.name()).map(|(_, array)| array.clone())
     };
     let with_items: Vec<_> =
-        records.iter().filter(|(len, _)| *len > 0).map(|(len, parts)| (*len, find(parts))).collect();
+        drafts.iter().filter(|(len, _)| *len > 0).map(|(len, parts)| (*len, find(parts))).collect();
     if with_items.iter().all(|(_, found)| found.is_none()) {
         return Ok(new_null_array(field.data_type(), with_items.iter().map(|(len, _)| len).sum()));
     }

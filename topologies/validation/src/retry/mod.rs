@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use flow::ledger::{Counts, OriginHash, Row, Side, Sums, bucket};
 use flow::names::{Names, Place};
+use flow::outputs::Outputs;
 use flow::plan;
 use flow::processor::{InRecord, OutRecord, Stop, Task};
 use flow::state::{self, TaskState};
@@ -107,24 +108,19 @@ impl Retrier {
     }
 
     /// Handles records that are judged by the same rules.
-    fn run(&mut self, run: &Run, suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+    fn run(&mut self, run: &Run, suppressed: bool, out: &mut Outputs) -> Result<(), Stop> {
         let dead = match &run.rules {
             Some(rules) => self.judge(run, rules, (!suppressed).then_some(&mut *out))?,
             None => Vec::new(),
         };
         if !suppressed {
-            self.write_dead(run, dead, out);
+            self.write_dead(run, dead, &mut out.records);
         }
         Ok(())
     }
 
     /// Judges all that name a letter, and writes what is accepted. Gives the others with the reasons.
-    fn judge(
-        &mut self,
-        run: &Run,
-        rules: &str,
-        out: Option<&mut Vec<OutRecord>>,
-    ) -> Result<Vec<(usize, Reject)>, Stop> {
+    fn judge(&mut self, run: &Run, rules: &str, out: Option<&mut Outputs>) -> Result<Vec<(usize, Reject)>, Stop> {
         let checks = self.opened.version(rules, "a retry was judged", &*self.verdicts)?;
         let chosen: Vec<usize> = (0..run.records.len()).filter(|index| run.letters[*index].is_some()).collect();
         let retried: Vec<InRecord> = chosen.iter().map(|index| run.records[*index].clone()).collect();
@@ -152,8 +148,7 @@ impl Retrier {
                 part: emit::part(&self.source, &self.outputs, &batch, &judged)?,
                 marks_us: None,
             };
-            let names = self.names.clone();
-            let mut out = out.map(|records| Outgoing { own: self.own, names: &names, records });
+            let mut out = out.map(|outputs| Outgoing { own: self.own, outputs });
             emit::write(&mut self.outputs, &judged, &accepted, out.as_mut())?;
         }
         let again = rejected.into_iter().map(|(index, reject)| (chosen[index], reject)).collect();
@@ -231,7 +226,7 @@ impl Run {
 }
 
 impl Task for Retrier {
-    fn handle(&mut self, records: &[InRecord], suppressed: bool, out: &mut Vec<OutRecord>) -> Result<(), Stop> {
+    fn draft(&mut self, records: &[InRecord], suppressed: bool, out: &mut Outputs) -> Result<(), Stop> {
         let mut run = Run::default();
         for record in records {
             let Some(letter) = self.letter(record) else {
@@ -248,6 +243,10 @@ impl Task for Retrier {
             run.push(letter, rules, record);
         }
         self.run(&run, suppressed, out)
+    }
+
+    fn seal(&mut self, out: &mut Outputs) -> Result<(), Stop> {
+        self.outputs.iter_mut().try_for_each(|output| output.seal(&self.names, out))
     }
 
     fn metadata(&self) -> String {

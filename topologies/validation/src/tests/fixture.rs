@@ -170,7 +170,7 @@ impl World {
         let writer = LogWriter::new(&self.schema(log), LOG_ID, self.names.clone()).unwrap();
         let target = Target::new(self.names.number(log).unwrap(), topic.partitions as u16, writer);
         match self.splices {
-            true => target.splicing(topic.schema.as_ref().unwrap(), self.book.source().json(), LOG_ID),
+            true => target.splicing(topic.schema.as_ref().unwrap(), self.book.source().json()),
             false => target,
         }
     }

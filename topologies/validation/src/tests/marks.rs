@@ -1,5 +1,6 @@
 //! Marks: on every record, to every target once, raised only as far as a commit holds.
 
+use flow::outputs::Outputs;
 use flow::processor::Task;
 
 use super::fixture::*;
@@ -10,9 +11,10 @@ fn at(seconds: i64) -> i64 {
 }
 
 fn resumed(world: &World, task: &mut Validator) -> Vec<(String, u16, i64)> {
-    let mut out = Vec::new();
+    let mut out = Outputs::default();
     task.resume(&mut out).unwrap();
-    let marks = world.read(&out).marks;
+    task.seal(&mut out).unwrap();
+    let marks = world.read(&out.records).marks;
     marks
         .into_iter()
         .flat_map(|((log, partition), marks)| marks.into_iter().map(move |(_, mark)| (log.clone(), partition, mark)))

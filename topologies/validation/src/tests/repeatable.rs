@@ -1,12 +1,12 @@
 //! The same records give the same items, however they are cut into batches and wherever a task starts again.
 
 use flow::processor::{InRecord, Task};
+use flow::wire::Splicer;
 use schemas::key::log_partition;
 use serde_json::json;
 
 use super::fixture::*;
 use crate::Validator;
-use crate::splice::Splicer;
 
 /// Offset of the first record: the run crosses the edge of a bucket.
 const FIRST: i64 = 65_536 - 150;
@@ -86,12 +86,12 @@ fn a_log_of_another_layout_is_written_in_the_general_way() {
     let world = World::new();
     let planned = world.plan.topic(world.plan.names.first_log()).unwrap().schema.clone().unwrap();
     let event = &world.pipeline.events.schema.json;
-    assert!(Splicer::new(&planned, event, 1).is_some());
-    assert!(Splicer::new(&planned, &json!("string"), 1).is_none());
-    assert!(Splicer::new(&json!({"fields": []}), event, 1).is_none());
+    assert!(Splicer::new(&planned, event).is_some());
+    assert!(Splicer::new(&planned, &json!("string")).is_none());
+    assert!(Splicer::new(&json!({"fields": []}), event).is_none());
     let mut more = planned;
     more["fields"][2]["type"]["items"]["fields"][3]["name"] = json!("other");
-    assert!(Splicer::new(&more, event, 1).is_none());
+    assert!(Splicer::new(&more, event).is_none());
 }
 
 #[test]
