@@ -16,7 +16,7 @@ use tests::pipeline::{Features, Running};
 use tests::service::State;
 
 /// Small polls, so that a process that is killed has work in its hands everywhere; sources are quiet soon.
-const ARGUMENTS: [&str; 6] = ["--idle-timeout", "3s", "--snapshot-interval", "500ms", "--poll-records", "16"];
+const ARGUMENTS: [&str; 6] = ["--idle-timeout", "3s", "--snapshot-interval", "500ms", "--poll-records", "4"];
 /// What services say whose group has lost something.
 const HINT: &str = "run `tidemill repair`";
 /// What a group may have lost.

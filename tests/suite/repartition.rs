@@ -187,8 +187,8 @@ fn letters_that_are_retried_meanwhile_come_out_once_and_the_archive_agrees() {
     drain();
     rule(&world.replaced);
     world.call(&["dlq", "retry", "--all"], 0, &[]);
-    // Some are with their validator when it is killed, and the others wait.
-    let died = Some("kill committing 2 fraud.validator");
+    // What they became is published when their validator is killed, and that they were read is not committed.
+    let died = Some("kill committing 1 fraud.validator");
     let mut process = world.place().start(&all, &["--poll-records", "16"], died);
     assert_eq!(process.ended(), State::Killed, "{}", process.tail());
     world.call(&["repartition", "--partitions", "16"], 0, &["have 16 partitions now, in generation 2"]);

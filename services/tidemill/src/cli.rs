@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::commands::bench::Bench;
 use crate::{exit, services};
@@ -106,6 +107,16 @@ pub enum Command {
     /// Measure what the pipeline costs on this machine.
     #[command(subcommand)]
     Bench(Bench),
+    /// Say what a code means, of a problem in a pipeline file or of a dead letter: cause, example, remedy.
+    Explain {
+        /// The code, such as TM0002 or FIELD_NULL; without it all codes are listed.
+        code: Option<String>,
+    },
+    /// Write a script for a shell that completes command lines. For bash: `source <(tidemill completions bash)`.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
 }
 
 /// Form of a picture.

@@ -2,9 +2,11 @@
 
 mod apply;
 pub mod bench;
+mod completions;
 mod dataset;
 mod dlq;
 mod evaluate;
+mod explain;
 mod features;
 mod graph;
 mod ledger;
@@ -50,5 +52,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Repair(options) => repair::run(global, output, options),
         Command::Repartition(options) => repartition::run(global, output, options),
         Command::Bench(command) => bench::run(global, output, command),
+        Command::Explain { code } => explain::run(output, code.as_deref()),
+        Command::Completions { shell } => completions::run(output, *shell),
     }
 }

@@ -13,9 +13,6 @@ const WIDTH_CHARS: usize = 100;
 /// Lines shown before and after the one with the mistake.
 const CONTEXT_LINES: usize = 1;
 
-/// Where the repository explains every code.
-const CODES_PAGE: &str = "docs/codes.md";
-
 /// How problems are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
@@ -42,7 +39,7 @@ pub fn render(path: &str, yaml: &str, problems: &[Problem], style: Style) -> Str
         let _ = handler.render_report(&mut text, &Shown { problem, source: &source });
         text.push('\n');
     }
-    text + &format!("{} in {path}; {CODES_PAGE} explains the codes\n", counted(problems.len()))
+    text + &format!("{} in {path}; `tidemill explain CODE` says more of a code\n", counted(problems.len()))
 }
 
 /// How many problems there are.

@@ -60,7 +60,7 @@ fn every_problem_is_shown_with_line_caret_and_help() {
          4 │ features:
            ╰────
 
-        3 problems in shop/fraud.yaml; docs/codes.md explains the codes
+        3 problems in shop/fraud.yaml; `tidemill explain CODE` says more of a code
     "#]],
     );
 }
@@ -80,7 +80,7 @@ fn a_syntax_error_is_one_problem() {
            ╰────
           help: check indentation, and quote texts that contain `: ` or ` #`
 
-        1 problem in shop/fraud.yaml; docs/codes.md explains the codes
+        1 problem in shop/fraud.yaml; `tidemill explain CODE` says more of a code
     "#]],
     );
 }
@@ -96,7 +96,7 @@ fn an_empty_file_is_shown_too() {
            ╭─[shop/fraud.yaml:1:1]
            ╰────
 
-        1 problem in shop/fraud.yaml; docs/codes.md explains the codes
+        1 problem in shop/fraud.yaml; `tidemill explain CODE` says more of a code
     "#]],
     );
 }

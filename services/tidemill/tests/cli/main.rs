@@ -3,6 +3,7 @@
 mod contracts;
 mod demo;
 mod dlq;
+mod help;
 mod ledger;
 mod models;
 mod promotion;

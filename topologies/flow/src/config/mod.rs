@@ -7,6 +7,7 @@ mod bytes;
 mod compatibility;
 mod digest;
 mod duration;
+pub mod explain;
 mod expression;
 mod features;
 mod models;

@@ -73,7 +73,7 @@ pub(super) const LABEL_LEAK: &str = "TM0017";
 pub(super) const UNSUPPORTED: &str = "TM0018";
 pub(super) const BAD_SIZE: &str = "TM0019";
 
-/// Every code with its title, in order; `docs/codes.md` explains them. A code is never given a second meaning.
+/// Every code with its title, in order; [`explain`](super::explain) says more. A code is never given a second meaning.
 pub const CODES: &[(&str, &str)] = &[
     (SYNTAX, "not valid YAML"),
     (UNKNOWN_KEY, "unknown key"),

@@ -1,0 +1,72 @@
+//! `tidemill explain`: what a code means, and what to do about it.
+
+use flow::config::explain::{self, Explained};
+use schemas::reject::Code;
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::output::{Output, table};
+use crate::suggest::nearest;
+
+/// Where texts begin behind their names.
+const INDENT: &str = "         ";
+
+/// What there is to say of a code.
+struct Meaning {
+    code: &'static str,
+    title: Option<&'static str>,
+    cause: &'static str,
+    example: Option<&'static str>,
+    remedy: &'static str,
+}
+
+pub fn run(output: Output, code: Option<&str>) -> Result<(), Error> {
+    let Some(code) = code else {
+        let all: Vec<Meaning> = all().collect();
+        return output.show(|| list(&all), || all.iter().map(Meaning::value).collect());
+    };
+    let found = all().find(|meaning| meaning.code.eq_ignore_ascii_case(code));
+    let meaning = found.ok_or_else(|| unknown(code))?;
+    output.show(|| meaning.text(), || meaning.value())
+}
+
+/// Codes of pipeline files, then those of dead letters.
+fn all() -> impl Iterator<Item = Meaning> {
+    let rejected = Code::ALL.iter().filter_map(|code| {
+        let (cause, remedy) = code.help()?;
+        Some(Meaning { code: code.as_str(), title: None, cause, example: None, remedy })
+    });
+    explain::all().map(Meaning::from).chain(rejected)
+}
+
+fn unknown(code: &str) -> Error {
+    let meant = nearest(code, all().map(|meaning| meaning.code));
+    let help = meant
+        .map_or_else(|| "`tidemill explain` lists all codes".to_owned(), |meant| format!("did you mean `{meant}`?"));
+    Error::Input(format!("there is no code `{code}`; {help}"))
+}
+
+impl From<Explained> for Meaning {
+    fn from(Explained { code, title, cause, example, remedy }: Explained) -> Self {
+        Meaning { code, title: Some(title), cause, example: Some(example), remedy }
+    }
+}
+
+impl Meaning {
+    fn text(&self) -> String {
+        let title = self.title.unwrap_or("the reason of a dead letter");
+        let part = |name: &str, text: &str| format!("{name:<9}{}\n", text.replace('\n', &format!("\n{INDENT}")));
+        let example = self.example.map(|example| part("example", example)).unwrap_or_default();
+        format!("{}: {title}\n\n{}{example}{}", self.code, part("cause", self.cause), part("remedy", self.remedy))
+    }
+
+    fn value(&self) -> Value {
+        let Meaning { code, title, cause, example, remedy } = self;
+        json!({ "code": code, "title": title, "cause": cause, "example": example, "remedy": remedy })
+    }
+}
+
+fn list(all: &[Meaning]) -> String {
+    let row = |meaning: &Meaning| vec![meaning.code.to_owned(), meaning.title.unwrap_or(meaning.cause).to_owned()];
+    table(&["CODE", "MEANING"], &all.iter().map(row).collect::<Vec<_>>())
+}
