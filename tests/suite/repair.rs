@@ -209,12 +209,12 @@ fn offsets_and_state_come_back_as_they_were_on_the_embedded_log() {
 /// Kills everything at a moment, harms all groups, repairs them, and goes on.
 fn killed_and_harmed(world: &World) {
     world.publish(0..3, 0..0);
-    world.kill("kill published 4 fraud.featurizer.terminal");
+    world.kill("kill stored 1 fraud.featurizer.terminal");
     assert!(world.harm() > 0);
     world.call(&["repair"], 0, &["tasks have this commit now"]);
     world.drain();
     world.publish(3..6, 0..6);
-    world.kill("kill published 4 fraud.scorer");
+    world.kill("kill published 1 fraud.scorer");
     assert!(world.harm() > 0);
     world.call(&["repair"], 0, &["tasks have this commit now"]);
     world.drain();

@@ -152,7 +152,7 @@ fn logs_get_more_partitions_and_fewer_again_and_nothing_else_changes() {
 
     // Killed with work in its hands everywhere; what is behind it is still to be validated.
     world.publish(0..2, 0..0);
-    let mut process = world.place().start(SERVICES, &["--poll-records", "16"], Some("kill published 3 fraud.scorer"));
+    let mut process = world.place().start(SERVICES, &["--poll-records", "16"], Some("kill published 1 fraud.scorer"));
     assert_eq!(process.ended(), State::Killed, "{}", process.tail());
     world.publish(2..3, 0..0);
     for place in [CREATED, BEGUN] {

@@ -19,7 +19,6 @@ mod remote;
 mod rows;
 mod services;
 mod signals;
-mod suggest;
 mod supervisor;
 mod turns;
 

@@ -86,8 +86,7 @@ pub struct Emitter<P> {
 impl<P: Default> Emitter<P> {
     /// A task that has emitted nothing yet.
     pub fn new(own: Place) -> Self {
-        let at = Trigger { offset: -1, item: 0, index: 0 };
-        Emitter { own, numbers: Vec::new(), chunks: Vec::new(), at }
+        Emitter { own, numbers: Vec::new(), chunks: Vec::new(), at: Trigger::NONE }
     }
 
     /// Takes up numbering where saved state left it.
@@ -103,11 +102,7 @@ impl<P: Default> Emitter<P> {
 
     /// The trigger of the next output released by the given position. Outputs of one position count up.
     pub fn trigger(&mut self, position: Position) -> Trigger {
-        if (position.offset, position.item) == (self.at.offset, self.at.item) {
-            self.at.index += 1;
-        } else {
-            self.at = Trigger { offset: position.offset, item: position.item, index: 0 };
-        }
+        self.at = self.at.next(position.offset, position.item);
         self.at
     }
 

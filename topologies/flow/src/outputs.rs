@@ -35,6 +35,9 @@ impl Outputs {
 
     /// Makes records of all drafts for a log; those for other logs wait on.
     pub fn seal(&mut self, topic: u16, names: &Names, writer: &mut LogWriter) -> Result<(), wire::Error> {
+        if self.drafts.is_empty() {
+            return Ok(());
+        }
         let (drafts, others) =
             std::mem::take(&mut self.drafts).into_iter().partition(|(place, _)| place.topic == topic);
         self.drafts = others;

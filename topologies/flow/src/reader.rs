@@ -16,6 +16,17 @@ pub struct Trigger {
     pub index: i32,
 }
 
+impl Trigger {
+    /// Before the first output of a task.
+    pub const NONE: Trigger = Trigger { offset: -1, item: 0, index: 0 };
+
+    /// That of the output which comes next and is released by this position: outputs of one position count up.
+    pub fn next(self, offset: i64, item: i32) -> Trigger {
+        let index = if (offset, item) == (self.offset, self.item) { self.index + 1 } else { 0 };
+        Trigger { offset, item, index }
+    }
+}
+
 /// Why a reader refuses an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {

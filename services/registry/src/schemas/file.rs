@@ -92,13 +92,13 @@ impl FileRegistry {
     }
 
     /// Makes an id the newest version of a subject, unless it is one of its versions.
-    fn add_version(&self, subject: &str, id: u32, new: &Schema, rule: Compatibility) -> Result<(), RegisterError> {
+    fn add_version(&self, subject: &str, id: u32, schema: &str) -> Result<(), RegisterError> {
         loop {
             let versions = self.versions(subject)?;
             if versions.contains(&id) {
                 return Ok(());
             }
-            self.check_rule(subject, &versions, new, rule)?;
+            self.check(subject, schema)?;
             let key = format!("{}/{:010}", subject_prefix(subject), versions.len() + 1);
             match self.store.put_create(&key, id.to_string().as_bytes()) {
                 Ok(()) => return Ok(()),
@@ -109,21 +109,13 @@ impl FileRegistry {
         }
     }
 
-    fn check_rule(
-        &self,
-        subject: &str,
-        versions: &[u32],
-        new: &Schema,
-        rule: Compatibility,
-    ) -> Result<(), RegisterError> {
-        for earlier in rule.compared(versions) {
-            let Some(text) = self.by_id(*earlier)? else { continue };
-            if let Some(breach) = rule.breach(&parse(subject, &text)?.1, new) {
-                let (subject, detail) = (subject.to_owned(), breach.to_string());
-                return Err(RegisterError::Incompatible { subject, detail });
-            }
+    /// An error where the subject's rule keeps the schema out.
+    fn check(&self, subject: &str, schema: &str) -> Result<(), RegisterError> {
+        let subject = subject.to_owned();
+        match self.refusal(&subject, schema, None)? {
+            None => Ok(()),
+            Some(refusal) => Err(RegisterError::Incompatible { subject, detail: refusal.to_string() }),
         }
-        Ok(())
     }
 
     fn rule_of(&self, subject: &str) -> Result<Compatibility, Unavailable> {
@@ -160,18 +152,18 @@ impl SchemaRegistry for FileRegistry {
     }
 
     fn register(&self, subject: &str, schema: &str) -> Result<u32, RegisterError> {
-        let (canonical, parsed) = parse(subject, schema)?;
-        let (rule, versions, found) = (self.rule_of(subject)?, self.versions(subject)?, self.find_id(&canonical)?);
+        let canonical = canonical(subject, schema)?;
+        let (versions, found) = (self.versions(subject)?, self.find_id(&canonical)?);
         if let Some(id) = found.filter(|id| versions.contains(id)) {
             return Ok(id);
         }
         // Checked before an id is made, so that a refused schema leaves nothing behind.
-        self.check_rule(subject, &versions, &parsed, rule)?;
+        self.check(subject, schema)?;
         let id = match found {
             Some(id) => id,
             None => self.make_id(&canonical, schema)?,
         };
-        self.add_version(subject, id, &parsed, rule)?;
+        self.add_version(subject, id, schema)?;
         Ok(id)
     }
 
@@ -190,12 +182,12 @@ impl SchemaRegistry for FileRegistry {
     }
 }
 
-/// The canonical text of a schema, which keeps documentation and defaults, and its parsed form.
-fn parse(subject: &str, schema: &str) -> Result<(String, Schema), RegisterError> {
+/// The canonical text of a schema, which keeps documentation and defaults; an error where it is none.
+fn canonical(subject: &str, schema: &str) -> Result<String, RegisterError> {
     let invalid = |detail: String| RegisterError::Invalid { subject: subject.to_owned(), detail };
     let value: Value = serde_json::from_str(schema).map_err(|e| invalid(e.to_string()))?;
-    let parsed = Schema::parse_str(schema).map_err(|e| invalid(e.to_string()))?;
-    Ok((json_text(&value), parsed))
+    Schema::parse_str(schema).map_err(|e| invalid(e.to_string()))?;
+    Ok(json_text(&value))
 }
 
 fn parse_id(bytes: &[u8]) -> Option<u32> {

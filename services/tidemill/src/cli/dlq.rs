@@ -4,7 +4,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use schemas::reject::Code;
 
 use super::rows::instant;
-use crate::suggest::nearest;
+use flow::config::nearest;
 
 /// `tidemill dlq`.
 #[derive(Debug, Subcommand)]

@@ -1,15 +1,12 @@
 //! `tidemill explain`: what a code means, and what to do about it.
 
 use flow::config::explain::{self, Explained};
+use flow::config::nearest;
 use schemas::reject::Code;
 use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::output::{Output, table};
-use crate::suggest::nearest;
-
-/// Where texts begin behind their names.
-const INDENT: &str = "         ";
 
 /// What there is to say of a code.
 struct Meaning {
@@ -55,7 +52,7 @@ impl From<Explained> for Meaning {
 impl Meaning {
     fn text(&self) -> String {
         let title = self.title.unwrap_or("the reason of a dead letter");
-        let part = |name: &str, text: &str| format!("{name:<9}{}\n", text.replace('\n', &format!("\n{INDENT}")));
+        let part = |name: &str, text: &str| format!("{name:<9}{text}\n");
         let example = self.example.map(|example| part("example", example)).unwrap_or_default();
         format!("{}: {title}\n\n{}{example}{}", self.code, part("cause", self.cause), part("remedy", self.remedy))
     }

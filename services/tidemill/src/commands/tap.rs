@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::output::Output;
 use crate::remote::Remote;
 use crate::signals::Signals;
-use crate::suggest::nearest;
+use flow::config::nearest;
 
 /// Longest wait for records at once.
 const POLL_MS: u64 = 200;

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::Error;
-use crate::suggest::nearest;
+use flow::config::nearest;
 
 /// Names of the schema with names of the table, as a user wrote them.
 pub type Mapping = Vec<(String, String)>;

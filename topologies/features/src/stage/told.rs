@@ -65,11 +65,10 @@ impl Teller {
         if suppressed {
             return Ok(Vec::new());
         }
-        // Outputs of one position count up, those to this topic by themselves.
-        let mut last = Trigger { offset: -1, item: 0, index: 0 };
+        // Outputs to this topic count by themselves.
+        let mut last = Trigger::NONE;
         let record = |(position, notice, evicted): (Position, Notice, Evicted)| {
-            let index = if (last.offset, last.item) == (position.offset, position.item) { last.index + 1 } else { 0 };
-            last = Trigger { offset: position.offset, item: position.item, index };
+            last = last.next(position.offset, position.item);
             let alert = self.alert(notice, evicted);
             JsonRow::new(self.topic, (&alert.incident, alert.id()), last, &alert)
         };

@@ -25,7 +25,7 @@ mod types;
 pub use bytes::parse_bytes;
 pub use duration::{format_duration, parse_duration};
 pub use features::WINDOWS_MAX;
-pub use problem::{BAD_EXPRESSION, BAD_SCHEMA, CODES, Problem, Span};
+pub use problem::{BAD_EXPRESSION, BAD_SCHEMA, CODES, Problem, Span, nearest};
 pub use types::*;
 
 use node::{Entry, Node};

@@ -155,13 +155,19 @@ pub(super) fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
     /// More than this is a wall of text, not help.
     const LISTED_MAX: usize = 16;
     let known: Vec<&str> = known.into_iter().collect();
-    let allowed = (wrong.chars().count() / 3).max(1);
-    let nearest = known.iter().map(|name| (distance(&wrong.to_lowercase(), &name.to_lowercase()), *name)).min();
-    match nearest {
-        Some((found, name)) if found <= allowed => Some(format!("did you mean `{name}`?")),
-        Some(_) if known.len() <= LISTED_MAX => Some(format!("known: {}", listed(&known))),
-        _ => None,
+    match nearest(wrong, known.iter().copied()) {
+        Some(name) => Some(format!("did you mean `{name}`?")),
+        None if (1..=LISTED_MAX).contains(&known.len()) => Some(format!("known: {}", listed(&known))),
+        None => None,
     }
+}
+
+/// The name that `wrong` is probably a slip for, if one is near enough.
+pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = (wrong.chars().count() / 3).max(1);
+    let wrong = wrong.to_lowercase();
+    let (found, name) = known.into_iter().map(|name| (distance(&wrong, &name.to_lowercase()), name)).min()?;
+    (found <= allowed).then_some(name)
 }
 
 /// Names in backticks with commas.
@@ -186,4 +192,18 @@ fn distance(a: &str, b: &str) -> usize {
         rows.push(row);
     }
     rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_recognised_and_strangers_are_not() {
+        let names = ["amount", "customer_id", "terminal_id"];
+        assert_eq!(nearest("amuont", names), Some("amount"));
+        assert_eq!(nearest("CUSTOMERID", names), Some("customer_id"));
+        assert_eq!(nearest("colour", names), None);
+        assert_eq!(nearest("amount", []), None);
+    }
 }
