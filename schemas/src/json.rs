@@ -4,6 +4,7 @@
 //! a number in the schema's unit or an RFC 3339 text, bytes are text of code points up to 255.
 
 mod convert;
+mod shape;
 
 use apache_avro::Schema;
 use apache_avro::schema::Name;
@@ -14,6 +15,8 @@ use std::collections::BTreeMap;
 use crate::codec::{self, parse_schema};
 use crate::framing;
 use crate::reject::{Code, Reject};
+
+pub use shape::json_schema;
 
 /// Deepest nesting of a JSON value that is looked at.
 pub const DEPTH_MAX: usize = 64;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Puts a Python environment with DuckDB, pandas and pyarrow into the cache, once; prints its interpreter.
+# Puts a Python environment with what requirements.txt names into the cache, once; prints its interpreter.
 # Needs python3 with venv and pip. Remove the folder to remove everything this leaves behind.
 set -eu
 

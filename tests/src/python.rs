@@ -1,4 +1,4 @@
-//! Python with DuckDB and pandas for tests: foreign readers of what we write.
+//! Python with DuckDB, pandas and validators for tests: foreign readers of what we write.
 //!
 //! A virtual environment in the cache, made once by `tests/python/install.sh`. Without Python or a package index the
 //! tests that need it are skipped with one clear line, unless `TIDEMILL_REQUIRE_PYTHON=1` makes that an error.

@@ -16,32 +16,44 @@ use serde_json::{Value, json};
 use tests::models;
 use tests::pipeline::{Deployment, Running, fraud};
 
-const EVENTS: &str = "/v1/sources/transactions/events";
+pub const EVENTS: &str = "/v1/sources/transactions/events";
 /// Never: nothing here waits for quiet partitions.
 const IDLE: Duration = Duration::from_secs(3_600);
 
 /// A pipeline on an embedded log in a folder, with its gateway.
-struct Served {
-    deployment: Deployment,
-    store: Store,
-    stop: Arc<AtomicBool>,
-    running: gateway::Running,
-    agent: ureq::Agent,
+pub struct Served {
+    pub deployment: Deployment,
+    pub store: Store,
+    pub stop: Arc<AtomicBool>,
+    pub running: gateway::Running,
+    pub agent: ureq::Agent,
 }
 
 impl Served {
-    fn start(dir: &Path) -> Self {
+    pub fn start(dir: &Path) -> Self {
+        Self::through(dir, Listener::bind("127.0.0.1:0").unwrap())
+    }
+
+    /// The same, where the gateway listens as given.
+    pub fn through(dir: &Path, listener: Listener) -> Self {
         let log = Embedded::open(dir.join("log")).unwrap();
         let store = Store::local(&dir.join("store")).unwrap();
         let deployment = Deployment::new(Arc::new(log), store.clone(), fraud(&[]));
         let stop = Arc::new(AtomicBool::new(false));
-        let options = options(&deployment, &store, "127.0.0.1:0", stop.clone());
+        let options = Options {
+            listener,
+            decisions: deployment.decisions().clone(),
+            models: Models::new(store.clone()),
+            stats: vec![Arc::new(Stats::new("validator")), Arc::new(Stats::new("scorer"))],
+            waiting: None,
+            stop: stop.clone(),
+        };
         let running = Gateway::start(deployment.context.clone(), options).unwrap();
         let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
         Served { deployment, store, stop, running, agent }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.address)
     }
 
@@ -50,7 +62,7 @@ impl Served {
         (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
     }
 
-    fn get_json(&self, path: &str) -> (u16, Value) {
+    pub fn get_json(&self, path: &str) -> (u16, Value) {
         let (status, text) = self.get(path);
         (status, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}")))
     }
@@ -62,7 +74,7 @@ impl Served {
         (answer.status().as_u16(), value)
     }
 
-    fn post_json(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub fn post_json(&self, path: &str, body: &Value) -> (u16, Value) {
         self.post(path, "application/json", &body.to_string())
     }
 
@@ -75,27 +87,16 @@ impl Served {
         data.take_while(|data| data != "{}").map(|data| serde_json::from_str(&data).unwrap())
     }
 
-    fn stop(self) {
+    pub fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         self.running.wait().unwrap();
-    }
-}
-
-fn options(deployment: &Deployment, store: &Store, listen: &str, stop: Arc<AtomicBool>) -> Options {
-    Options {
-        listener: Listener::bind(listen).unwrap(),
-        decisions: deployment.decisions().clone(),
-        models: Models::new(store.clone()),
-        stats: vec![Arc::new(Stats::new("validator")), Arc::new(Stats::new("scorer"))],
-        waiting: None,
-        stop,
     }
 }
 
 /// 2018-06-22T16:14:18Z.
 const TIME_US: i64 = 1_529_684_058_000_000;
 
-fn transaction(id: i64) -> Value {
+pub fn transaction(id: i64) -> Value {
     json!({ "transaction_id": id, "event_time": "2018-06-22T16:14:18Z", "customer_id": 7, "terminal_id": 3, "amount": 64.5 })
 }
 
@@ -317,7 +318,7 @@ fn only_this_machine_is_served() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(dir.path());
     let error = Listener::bind("0.0.0.0:0").unwrap_err().to_string();
-    assert!(error.contains("listens on loopback only and not on 0.0.0.0:0"), "{error}");
+    assert!(error.contains("--public 0.0.0.0:0 --tokens FILE"), "{error}");
     let error = Listener::bind(&served.running.address.to_string()).unwrap_err().to_string();
     assert!(error.contains("is another gateway running there?"), "{error}");
     let from_a_page = served.agent.post(served.url(EVENTS)).header("origin", "https://example.com").send("{}").unwrap();

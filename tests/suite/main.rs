@@ -11,6 +11,7 @@ mod avro;
 mod compatibility;
 mod conformance;
 mod delivery;
+mod doors;
 mod features_offline;
 mod fire;
 mod fuzz;

@@ -3,12 +3,15 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::BODY_BYTES_MAX;
+
+/// After how many seconds a request that was refused for want of room may be sent again.
+const RETRY_AFTER_S: &str = "1";
 
 /// An error as the caller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +59,15 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error": self.error, "help": self.help }))).into_response()
+        let mut response = (self.status, Json(json!({ "error": self.error, "help": self.help }))).into_response();
+        let more = match self.status {
+            StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            StatusCode::TOO_MANY_REQUESTS => Some((header::RETRY_AFTER, RETRY_AFTER_S)),
+            _ => None,
+        };
+        let more = more.map(|(name, value)| (name, HeaderValue::from_static(value)));
+        response.headers_mut().extend(more);
+        response
     }
 }
 

@@ -17,7 +17,7 @@ use trainer::Terms;
 use crate::answer::{self, Answer, Problem, blocking};
 use crate::state::{self, Shared};
 
-const SHAPE: &str = r#"{"model":"NAME","version":3,"threshold":0.5}; version may be "latest", threshold left out; "without_readiness":true does not ask the scorers first"#;
+pub(crate) const SHAPE: &str = r#"{"model":"NAME","version":3,"threshold":0.5}; version may be "latest", threshold left out; "without_readiness":true does not ask the scorers first"#;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -15,7 +15,7 @@ use validation::ingest::Ready;
 
 use crate::answer::{self, Answer, Problem, blocking};
 use crate::sources::Checked;
-use crate::state::{Shared, now_ms};
+use crate::state::{self, Shared, now_ms};
 
 /// Most records in one request; each faulty one is answered on its own.
 pub(crate) const OBJECTS_MAX: usize = 10_000;
@@ -25,6 +25,13 @@ const LINES: [&str; 3] = ["application/x-ndjson", "application/ndjson", "applica
 /// A record of the request that cannot be published: its place there, and all that is wrong with it.
 type Rejected = (usize, Vec<Reject>);
 
+/// The records of a request with what the source's rules say of them.
+pub(crate) struct Judged {
+    topic: Arc<str>,
+    ready: Vec<Ready>,
+    rejected: Vec<Rejected>,
+}
+
 /// `POST /v1/sources/{source}/events`.
 pub(crate) async fn events(
     State(state): Shared,
@@ -32,23 +39,55 @@ pub(crate) async fn events(
     headers: HeaderMap,
     read: Result<Bytes, BytesRejection>,
 ) -> Answer {
-    let Some(checked) = state.sources.find(&source).cloned() else {
+    let judged = judge(&state, &source, &headers, read).await?;
+    if let Some(refused) = judged.refused(&state) {
+        return Ok(refused);
+    }
+    let accepted = judged.publish(&state).await?;
+    Ok(told(StatusCode::ACCEPTED, accepted, &[]))
+}
+
+/// Reads the records of a body and checks them as the validator would.
+pub(crate) async fn judge(
+    state: &state::State,
+    source: &str,
+    headers: &HeaderMap,
+    read: Result<Bytes, BytesRejection>,
+) -> Answer<Judged> {
+    let Some(checked) = state.sources.find(source).cloned() else {
         let help = format!("the pipeline's sources are {}", state.sources.names());
         return Err(Problem::missing(format!("there is no source {source}"), help));
     };
-    let lines = is_lines(&headers);
+    let lines = is_lines(headers);
     let body = answer::body(read)?;
     let topic = checked.topic.clone();
     let (ready, rejected) = blocking(move || Ok(check(&checked, objects(&body, lines)?))).await?;
-    if !rejected.is_empty() {
-        state.metrics.rejected(rejected.len());
-        return Ok(told(StatusCode::UNPROCESSABLE_ENTITY, 0, &rejected));
+    Ok(Judged { topic, ready, rejected })
+}
+
+impl Judged {
+    /// What to answer where a record cannot be published.
+    pub fn refused(&self, state: &state::State) -> Option<Response> {
+        if self.rejected.is_empty() {
+            return None;
+        }
+        state.metrics.rejected(self.rejected.len());
+        Some(told(StatusCode::UNPROCESSABLE_ENTITY, 0, &self.rejected))
     }
-    let accepted = ready.len();
-    let record = |ready: Ready| Publish::keyed(topic.clone(), Bytes::from(ready.id), Bytes::from(ready.value));
-    state.publisher.publish(ready.into_iter().map(record).collect()).await?;
-    state.metrics.accepted(accepted);
-    Ok(told(StatusCode::ACCEPTED, accepted, &[]))
+
+    /// The ids of the records, as predictions name them.
+    pub fn ids(&self) -> Vec<String> {
+        self.ready.iter().map(|ready| String::from_utf8_lossy(ready.id.as_ref()).into_owned()).collect()
+    }
+
+    /// Publishes them; how many there are.
+    pub async fn publish(self, state: &state::State) -> Answer<usize> {
+        let (topic, accepted) = (self.topic, self.ready.len());
+        let record = |ready: Ready| Publish::keyed(topic.clone(), Bytes::from(ready.id), Bytes::from(ready.value));
+        state.publisher.publish(self.ready.into_iter().map(record).collect()).await?;
+        state.metrics.accepted(accepted);
+        Ok(accepted)
+    }
 }
 
 fn is_lines(headers: &HeaderMap) -> bool {

@@ -1,10 +1,12 @@
-//! The gateway: HTTP on this machine's loopback address for whoever does not speak Kafka. Events come in and are
-//! acknowledged once they are durable; topics go out decoded; promotions and retraining requests are written for command
-//! lines whose process does not own the embedded log.
+//! The gateway: HTTP for whoever does not speak Kafka, on this machine's loopback address, and on a public one for
+//! holders of tokens. Events come in and are acknowledged once they are durable, or answered with their predictions;
+//! topics go out decoded; promotions and retraining requests are written for command lines whose process does not own
+//! the embedded log.
 //!
 //! It decides nothing: what is checked, promoted or counted here is what the services' own code checks and promotes.
 
 mod answer;
+mod connections;
 mod control;
 pub mod decode;
 mod guard;
@@ -13,15 +15,20 @@ mod ingest;
 mod listener;
 mod metrics;
 mod newest;
+mod openapi;
+mod operations;
+mod predictions;
 mod publisher;
 mod raw;
 mod retrain;
+mod score;
 mod server;
 mod sources;
 mod state;
 mod tap;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,7 +40,7 @@ use registry::models::Models;
 use runtime::context::Context;
 use runtime::shell::Stats;
 
-pub use listener::Listener;
+pub use listener::{Certificate, Listener};
 
 /// Where the gateway listens when nothing else is said.
 pub const LISTEN: &str = "127.0.0.1:7077";
@@ -67,12 +74,23 @@ pub enum Error {
     },
     /// The address is reachable from outside.
     #[error(
-        "the gateway listens on loopback only and not on {address}: it has no users or passwords; use {LISTEN}, and a proxy that authenticates in front of it"
+        "the gateway serves programs of this machine without a token, so it does not listen on {address}; use {LISTEN}, and for others `--public {address} --tokens FILE`"
     )]
     NotLoopback {
         /// The address.
         address: SocketAddr,
     },
+    /// A certificate or its key cannot be used.
+    #[error("cannot use {path} for TLS: {detail}; give a certificate chain and its key in PEM files")]
+    Certificate {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The tokens cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] tokens::Error),
     /// The address cannot be had.
     #[error("cannot listen on {address}: {source}; is another gateway running there? port 0 takes a free one")]
     Listen {

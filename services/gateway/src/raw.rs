@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use crate::answer::{self, Answer, Problem, blocking};
 use crate::state::Shared;
 
-const SHAPE: &str = r#"{"key":"base64","value":"base64","headers":[["name","base64"]],"partition":0}, one per line"#;
+pub(crate) const SHAPE: &str =
+    r#"{"key":"base64","value":"base64","headers":[["name","base64"]],"partition":0}, one per line"#;
 
 /// One line of the body.
 #[derive(Debug, Deserialize)]

@@ -15,7 +15,7 @@ use crate::answer::{self, Answer, Problem, blocking};
 use crate::newest::newest_us;
 use crate::state::{self, Shared};
 
-const SHAPE: &str = r#"{"model":"NAME","reason":"why","data_from":"2026-01-01T00:00:00Z","data_to":"2026-02-01T00:00:00Z"}; all may be left out, and the times are then those of the newest labelled events"#;
+pub(crate) const SHAPE: &str = r#"{"model":"NAME","reason":"why","data_from":"2026-01-01T00:00:00Z","data_to":"2026-02-01T00:00:00Z"}; all may be left out, and the times are then those of the newest labelled events"#;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

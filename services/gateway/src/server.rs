@@ -1,5 +1,6 @@
 //! Starting and stopping: one thread with a small runtime for HTTP, one for the publisher.
 
+use std::future::IntoFuture;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,21 +8,22 @@ use std::thread;
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
 use runtime::context::Context;
-use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
+use crate::connections::Connections;
+use crate::guard::{Door, Entered, REQUESTS_MAX};
 use crate::metrics::Metrics;
+use crate::operations;
+use crate::predictions::Predictions;
 use crate::publisher::Publisher;
 use crate::sources::Sources;
 use crate::state::{State, TAPS_MAX};
-use crate::{
-    BODY_BYTES_MAX, Error, Options, Running, answer, control, guard, health, ingest, metrics, raw, retrain, tap,
-};
+use crate::{BODY_BYTES_MAX, Error, Listener, Options, Running};
 
 /// Time between two looks at the stop flag.
 const LOOK_MS: u64 = 100;
@@ -30,33 +32,21 @@ const CLOSING_MS_MAX: u64 = 3_000;
 /// Threads for work that blocks.
 const BLOCKING_THREADS_MAX: usize = 8;
 
-/// Every path with what it does, as `GET /` tells it.
-const PATHS: &[(&str, &str)] = &[
-    ("POST /v1/sources/{source}/events", "publish events or labels: a JSON object, an array, or JSON lines"),
-    ("POST /v1/publish/{topic}", "publish raw records as JSON lines with base64 key, value and headers"),
-    ("GET /v1/topics", "topics with their partitions and offsets"),
-    (
-        "GET /v1/topics/{topic}/tap",
-        "records as server-sent events; ?from= &limit= &filter=FIELD=VALUE &follow= &marks=",
-    ),
-    ("GET /v1/control", "the control state: champion and threshold"),
-    ("POST /v1/control/promote", "make a model the champion"),
-    ("GET /v1/models", "published models"),
-    ("POST /v1/retrain", "ask for a new model, by default of the newest labelled events"),
-    ("GET /livez", "whether the process answers"),
-    ("GET /readyz", "whether the pipeline can do its work, and what is missing"),
-    ("GET /metrics", "counters and lag for Prometheus"),
-];
-
 /// Listens and starts the threads.
 pub(crate) fn start(context: Context, options: Options) -> Result<Running, Error> {
     let sources = Sources::new(&context)?;
     let metrics = Metrics::new(&context, options.stats)?;
-    let listener = options.listener.socket()?;
-    let address = listener.local_addr()?;
+    let Listener { local, public } = &options.listener;
+    let address = local.local_addr()?;
+    let mut entrances = vec![Entrance { socket: local.try_clone()?, tls: None, door: Door::Local }];
+    if let Some(public) = public {
+        let (socket, tls) = (public.listener.try_clone()?, public.tls.clone());
+        entrances.push(Entrance { socket, tls, door: Door::Public(public.tokens.clone()) });
+    }
     let closed = Arc::new(AtomicBool::new(false));
     let client = format!("{}.gateway", context.pipeline.name);
     let (publisher, publishing) = Publisher::start(context.log.clone(), client, closed.clone())?;
+    let predictions = Predictions::new(context.clone(), options.stop.clone());
     let state = Arc::new(State {
         context,
         decisions: options.decisions,
@@ -64,13 +54,14 @@ pub(crate) fn start(context: Context, options: Options) -> Result<Running, Error
         sources,
         publisher,
         metrics,
+        predictions,
         taps: Arc::new(Semaphore::new(TAPS_MAX)),
         waiting: options.waiting,
         stop: options.stop,
     });
     let work = move || {
         let served = runtime().and_then(|runtime| {
-            let served = runtime.block_on(serve(listener, state));
+            let served = runtime.block_on(serve(entrances, state));
             runtime.shutdown_background();
             served
         });
@@ -88,16 +79,35 @@ fn runtime() -> Result<Runtime, Error> {
     Ok(builder.enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).thread_name("gateway.work").build()?)
 }
 
-async fn serve(listener: TcpListener, state: Arc<State>) -> Result<(), Error> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let stop = state.stop.clone();
-    let serving = axum::serve(listener, router(state)).with_graceful_shutdown(stopped(stop.clone()));
+/// A socket with who is served through it.
+struct Entrance {
+    socket: TcpListener,
+    tls: Option<TlsAcceptor>,
+    door: Door,
+}
+
+async fn serve(entrances: Vec<Entrance>, state: Arc<State>) -> Result<(), Error> {
+    let places = Arc::new(Semaphore::new(REQUESTS_MAX));
+    let mut serving = JoinSet::new();
+    for Entrance { socket, tls, door } in entrances {
+        let connections = Connections::accept(tokio::net::TcpListener::from_std(socket)?, tls)?;
+        let router = operations::router(state.clone(), &Entered { door, places: places.clone() })
+            .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+        let served = axum::serve(connections, router).with_graceful_shutdown(stopped(state.stop.clone()));
+        serving.spawn(served.into_future());
+    }
     let given_up = async {
-        stopped(stop).await;
+        stopped(state.stop.clone()).await;
         tokio::time::sleep(Duration::from_millis(CLOSING_MS_MAX)).await;
     };
+    let all = async {
+        while let Some(served) = serving.join_next().await {
+            served.map_err(|_| Error::Panicked)??;
+        }
+        Ok(())
+    };
     tokio::select! {
-        served = serving => Ok(served?),
+        served = all => served,
         () = given_up => Ok(()),
     }
 }
@@ -106,29 +116,4 @@ async fn stopped(stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
     }
-}
-
-fn router(state: Arc<State>) -> Router {
-    Router::new()
-        .route("/", get(paths))
-        .route("/v1/sources/{source}/events", post(ingest::events))
-        .route("/v1/publish/{topic}", post(raw::publish))
-        .route("/v1/topics", get(tap::topics))
-        .route("/v1/topics/{topic}/tap", get(tap::tap))
-        .route("/v1/control", get(control::show))
-        .route("/v1/control/promote", post(control::promote))
-        .route("/v1/models", get(control::models))
-        .route("/v1/retrain", post(retrain::request))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::page))
-        .fallback(answer::no_path)
-        .method_not_allowed_fallback(answer::no_method)
-        .layer(middleware::from_fn(guard::local))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(state)
-}
-
-async fn paths() -> Json<Value> {
-    Json(PATHS.iter().map(|(path, what)| json!({ "path": path, "what": what })).collect())
 }

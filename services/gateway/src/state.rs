@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::answer::{Answer, Problem};
 use crate::metrics::Metrics;
+use crate::predictions::Predictions;
 use crate::publisher::Publisher;
 use crate::sources::Sources;
 
@@ -27,6 +28,7 @@ pub(crate) struct State {
     pub sources: Sources,
     pub publisher: Publisher,
     pub metrics: Metrics,
+    pub predictions: Predictions,
     pub taps: Arc<Semaphore>,
     pub waiting: Option<String>,
     pub stop: Arc<AtomicBool>,

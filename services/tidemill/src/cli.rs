@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod dlq;
 pub mod files;
+pub mod gateway;
 mod global;
 pub mod ledger;
 pub mod models;
@@ -60,12 +61,11 @@ pub enum Command {
         /// The services.
         #[arg(required = true, value_name = "SERVICE", value_parser = PossibleValuesParser::new(services::names()))]
         services: Vec<String>,
-        /// Where the gateway listens, if it is among them.
-        #[arg(long, value_name = "HOST:PORT", default_value = gateway::LISTEN)]
-        listen: String,
         /// Stop once everything published has gone through.
         #[arg(long)]
         drain: bool,
+        #[command(flatten)]
+        doors: gateway::Doors,
     },
     /// Publish events from a Parquet, CSV or JSON-lines file, and labels from one of its columns.
     Publish {
@@ -104,6 +104,8 @@ pub enum Command {
     Dlq(dlq::Dlq),
     Repair(repair::Repair),
     Repartition(repartition::Repartition),
+    /// Make a token for the gateway's public address.
+    Token(gateway::Token),
     /// Measure what the pipeline costs on this machine.
     #[command(subcommand)]
     Bench(Bench),

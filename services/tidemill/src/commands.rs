@@ -18,6 +18,7 @@ mod run;
 mod score;
 mod snapshot;
 mod tap;
+mod token;
 mod topics;
 mod train;
 mod up;
@@ -36,7 +37,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Graph { format } => graph::run(global, output, *format),
         Command::Apply { rebuild } => apply::run(global, output, *rebuild),
         Command::Up(options) => up::run(global, output, options),
-        Command::Run { services, listen, drain } => run::run(global, output, services, listen, *drain),
+        Command::Run { services, drain, doors } => run::run(global, output, services, doors, *drain),
         Command::Publish { file, source } => publish::run(global, output, file, source),
         Command::Tap(options) => tap::run(global, output, options),
         Command::Topics => topics::run(global, output),
@@ -51,6 +52,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Dlq(command) => dlq::run(global, output, command),
         Command::Repair(options) => repair::run(global, output, options),
         Command::Repartition(options) => repartition::run(global, output, options),
+        Command::Token(options) => token::run(output, options),
         Command::Bench(command) => bench::run(global, output, command),
         Command::Explain { code } => explain::run(output, code.as_deref()),
         Command::Completions { shell } => completions::run(output, *shell),

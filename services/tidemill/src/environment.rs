@@ -312,7 +312,7 @@ type Opened = (Arc<dyn Log>, Option<Remote>);
 fn open_shared(global: &Global) -> Result<Opened, Error> {
     let through = |remote: Remote| -> Opened { (Arc::new(remote.clone()), Some(remote)) };
     if let Some(address) = &global.gateway {
-        return Ok(through(Remote::at(address)));
+        return Ok(through(Remote::named(address)?));
     }
     match open_log(global) {
         Ok(log) => Ok((log, None)),

@@ -141,7 +141,10 @@ impl Error {
                 gateway::decode::Error::Json { .. } => Exit::Failed,
             },
             Self::Gateway(error) => match error {
-                gateway::Error::Address { .. } | gateway::Error::NotLoopback { .. } => Exit::Input,
+                gateway::Error::Address { .. }
+                | gateway::Error::NotLoopback { .. }
+                | gateway::Error::Certificate { .. }
+                | gateway::Error::Tokens(_) => Exit::Input,
                 gateway::Error::Registry(_) | gateway::Error::Listen { .. } => Exit::Unavailable,
                 _ => Exit::Failed,
             },

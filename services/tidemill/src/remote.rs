@@ -16,12 +16,22 @@ use runtime::log::{
 use scorer::Readiness;
 use serde_json::{Value, json};
 use trainer::Terms;
-use ureq::Agent;
+use ureq::config::ConfigBuilder;
+use ureq::http::header::AUTHORIZATION;
+use ureq::http::{HeaderValue, Request};
+use ureq::middleware::MiddlewareNext;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::typestate::AgentScope;
+use ureq::{Agent, SendBody};
 
 use crate::error::Error;
 
 /// File in the data directory with the address of the gateway of whoever has the log.
 const ADDRESS_FILE: &str = "gateway";
+/// Variable with the token for a gateway's public address.
+const TOKEN_VARIABLE: &str = "TIDEMILL_TOKEN";
+/// Variable with the file of certificates that are trusted there, in PEM; without it those of public authorities are.
+const CA_VARIABLE: &str = "TIDEMILL_GATEWAY_CA";
 /// How long a connection may take.
 const CONNECT_TIMEOUT_MS: u64 = 2_000;
 /// Bytes of records that are gathered into one request; the gateway takes some more.
@@ -72,17 +82,43 @@ impl From<Refused> for Error {
 }
 
 impl Remote {
-    /// The gateway at this address.
+    /// The gateway at this address of the same machine.
     pub fn at(address: &str) -> Self {
-        let base = match address.contains("://") {
-            true => address.trim_end_matches('/').to_owned(),
-            false => format!("http://{}", address.trim_end_matches('/')),
-        };
-        let config = Agent::config_builder()
-            .timeout_connect(Some(Duration::from_millis(CONNECT_TIMEOUT_MS)))
-            .http_status_as_error(false)
-            .build();
-        Self { base, agent: config.into() }
+        Self { base: base(address), agent: settings().build().into() }
+    }
+
+    /// The gateway that a user names, with the token and the trusted certificates that the environment has for it.
+    pub fn named(address: &str) -> Result<Self, Error> {
+        let mut settings = settings();
+        if let Ok(token) = std::env::var(TOKEN_VARIABLE) {
+            let value = HeaderValue::from_str(&format!("Bearer {token}"))
+                .map_err(|_| Error::Input(format!("{TOKEN_VARIABLE} holds no token: it has odd characters")))?;
+            settings = settings.middleware(move |mut request: Request<SendBody<'_>>, next: MiddlewareNext<'_>| {
+                request.headers_mut().insert(AUTHORIZATION, value.clone());
+                next.handle(request)
+            });
+        }
+        if let Some(file) = std::env::var_os(CA_VARIABLE) {
+            let wrong = |detail: &dyn std::fmt::Display| {
+                let file = Path::new(&file).display();
+                Error::Input(format!("{CA_VARIABLE}: {file} holds no certificates in PEM: {detail}"))
+            };
+            let text = std::fs::read(&file).map_err(|error| wrong(&error))?;
+            let certificates: Vec<Certificate<'static>> = parse_pem(&text)
+                .filter_map(|item| match item {
+                    Ok(PemItem::Certificate(certificate)) => Some(Ok(certificate)),
+                    Ok(_) => None,
+                    Err(error) => Some(Err(error)),
+                })
+                .collect::<Result<_, _>>()
+                .map_err(|error| wrong(&error))?;
+            if certificates.is_empty() {
+                return Err(wrong(&"there is none in it"));
+            }
+            let roots = RootCerts::Specific(std::sync::Arc::new(certificates));
+            settings = settings.tls_config(TlsConfig::builder().root_certs(roots).build());
+        }
+        Ok(Self { base: base(address), agent: settings.build().into() })
     }
 
     /// The gateway of whoever has the log in this data directory, if it answers.
@@ -188,6 +224,15 @@ impl Remote {
         };
         Ok(listed.as_array().into_iter().flatten().filter_map(topic).collect())
     }
+}
+
+fn base(address: &str) -> String {
+    let address = address.trim_end_matches('/');
+    if address.contains("://") { address.to_owned() } else { format!("http://{address}") }
+}
+
+fn settings() -> ConfigBuilder<AgentScope> {
+    Agent::config_builder().timeout_connect(Some(Duration::from_millis(CONNECT_TIMEOUT_MS))).http_status_as_error(false)
 }
 
 fn parsed(text: &str) -> Result<Value, Refused> {

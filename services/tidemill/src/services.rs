@@ -235,6 +235,7 @@ pub fn gateway(environment: &Environment, listener: &Listener, jobs: &[Job], wai
         stop: environment.signals.stop().clone(),
     };
     let context = environment.context.clone();
+    let public = listener.public_address();
     let (data, embedded) = (environment.data.clone(), environment.brokers.is_none());
     Job {
         name: GATEWAY.to_owned(),
@@ -248,6 +249,9 @@ pub fn gateway(environment: &Environment, listener: &Listener, jobs: &[Job], wai
                 warn!(%error, data = %data.display(), "other commands cannot find the gateway by themselves");
             }
             note(&format!("gateway at http://{}: /readyz, /metrics, /v1/topics/TOPIC/tap", running.address));
+            if let Some(public) = public {
+                note(&format!("and at {public} for holders of tokens"));
+            }
             Ok(running.wait()?)
         }),
     }

@@ -11,6 +11,7 @@ use registry::generations::{Tenure, Wish};
 use runtime::patience::Patience;
 use tracing::{info, warn};
 
+use crate::cli::gateway::Doors;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::note;
@@ -30,7 +31,7 @@ pub struct Turns<'a> {
     /// Makes the jobs of services, each time they begin.
     pub jobs: &'a dyn Fn(&Environment) -> Result<Vec<Job>, Error>,
     /// Where the gateway listens, if there is one.
-    pub listen: Option<&'a str>,
+    pub doors: Option<&'a Doors>,
     /// What is published beside them. It is published to the end before services make way.
     pub publish: Option<Job>,
     /// Whether they end once everything published has gone through.
@@ -39,8 +40,8 @@ pub struct Turns<'a> {
 
 /// Runs them until they end, are asked to stop, or fail.
 pub fn run(opened: &Environment, turns: Turns<'_>) -> Result<(), Error> {
-    let Turns { jobs: services, listen, mut publish, drain } = turns;
-    let listener = listen.map(Listener::bind).transpose()?;
+    let Turns { jobs: services, doors, mut publish, drain } = turns;
+    let listener = doors.map(Doors::listener).transpose()?;
     while wait(opened, listener.as_ref())? {
         let Ok(environment) = patience(opened).until(GENERATION, || opened.renewed()) else { break };
         let mut jobs = services(&environment)?;

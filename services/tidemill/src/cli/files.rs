@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::gateway::Doors;
 use super::values::{duration, pair, positive};
 
 /// How a file becomes events and labels.
@@ -31,15 +32,14 @@ pub struct SourceArgs {
 /// `tidemill up`.
 #[derive(Debug, Args)]
 pub struct Up {
-    /// Where the gateway listens, on this machine only; port 0 takes a free one.
-    #[arg(long, value_name = "HOST:PORT", default_value = gateway::LISTEN)]
-    pub listen: String,
     /// Publish this file meanwhile, as `tidemill publish` would.
     #[arg(long, value_name = "FILE")]
     pub publish: Option<PathBuf>,
     /// Stop once everything published has gone through.
     #[arg(long)]
     pub drain: bool,
+    #[command(flatten)]
+    pub doors: Doors,
     #[command(flatten)]
     pub source: SourceArgs,
 }

@@ -35,7 +35,8 @@ pub struct Global {
     #[arg(long, global = true, value_name = "URL", env = "TIDEMILL_SCHEMA_REGISTRY")]
     pub schema_registry: Option<String>,
     /// Gateway of the process that has the embedded log, for commands beside it. Default: the one that `up` with the same
-    /// --data runs.
+    /// --data runs. For a public address the variable TIDEMILL_TOKEN has the token, and TIDEMILL_GATEWAY_CA a file of
+    /// certificates to trust.
     #[arg(long, global = true, value_name = "HOST:PORT", env = "TIDEMILL_GATEWAY")]
     pub gateway: Option<String>,
     /// After how much silence a source partition no longer holds the others back, such as 5s; overrides the pipeline.

@@ -1,6 +1,7 @@
 //! `tidemill run`: some services in this process.
 
 use crate::cli::Global;
+use crate::cli::gateway::Doors;
 use crate::commands::up::{finish, opened};
 use crate::environment::Environment;
 use crate::error::Error;
@@ -8,19 +9,19 @@ use crate::output::Output;
 use crate::services;
 use crate::turns::{self, Turns};
 
-pub fn run(global: &Global, output: Output, names: &[String], listen: &str, drain: bool) -> Result<(), Error> {
+pub fn run(global: &Global, output: Output, names: &[String], doors: &Doors, drain: bool) -> Result<(), Error> {
     let environment = opened(global, drain)?;
-    let listen = names.iter().any(|name| name == services::GATEWAY).then_some(listen);
+    let doors = names.iter().any(|name| name == services::GATEWAY).then_some(doors);
     let jobs = |environment: &Environment| {
         check_applied(environment)?;
         let jobs = services::jobs(environment, names)?;
-        if jobs.is_empty() && listen.is_none() {
+        if jobs.is_empty() && doors.is_none() {
             let pipeline = &environment.context.pipeline.name;
             return Err(Error::Input(format!("pipeline {pipeline} has nothing to do for {}", names.join(", "))));
         }
         Ok(jobs)
     };
-    let ended = turns::run(&environment, Turns { jobs: &jobs, listen, publish: None, drain });
+    let ended = turns::run(&environment, Turns { jobs: &jobs, doors, publish: None, drain });
     finish(&environment, output, ended)
 }
 

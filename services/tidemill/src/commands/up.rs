@@ -32,7 +32,7 @@ pub fn run(global: &Global, output: Output, options: &Up) -> Result<(), Error> {
         services::jobs(environment, &[])
     };
     let ended =
-        turns::run(&environment, Turns { jobs: &jobs, listen: Some(&options.listen), publish, drain: options.drain });
+        turns::run(&environment, Turns { jobs: &jobs, doors: Some(&options.doors), publish, drain: options.drain });
     finish(&environment, output, ended)
 }
 

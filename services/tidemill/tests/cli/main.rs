@@ -3,6 +3,7 @@
 mod contracts;
 mod demo;
 mod dlq;
+mod doors;
 mod help;
 mod ledger;
 mod models;
@@ -32,6 +33,11 @@ fn command(dir: &Path, args: &[&str]) -> Command {
         "KAFKA",
         "SCHEMA_REGISTRY",
         "GATEWAY",
+        "GATEWAY_CA",
+        "TOKEN",
+        "TOKENS",
+        "LISTEN",
+        "PUBLIC",
         "OUTPUT",
         "IDLE_TIMEOUT",
         "LOG_FORMAT",
@@ -310,5 +316,5 @@ fn a_gateway_runs_alone_and_a_taken_port_is_said() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     check(dir.path(), &["run", "gateway", "--listen", &address], 3, &[&address, "port 0 takes a free one"]);
-    check(dir.path(), &["run", "gateway", "--listen", "0.0.0.0:0"], 2, &["loopback"]);
+    check(dir.path(), &["run", "gateway", "--listen", "0.0.0.0:0"], 2, &["--public 0.0.0.0:0 --tokens FILE"]);
 }
