@@ -55,6 +55,14 @@ codes! {
     AvroTruncated => "AVRO_TRUNCATED",
     /// The body goes on after the record ended.
     AvroTrailingBytes => "AVRO_TRAILING_BYTES",
+    /// The value of a source in JSON is no JSON, or ends too early, or goes on too long.
+    JsonSyntax => "JSON_SYNTAX",
+    /// The value of a source in JSON is no UTF-8.
+    JsonEncoding => "JSON_ENCODING",
+    /// An object has a key twice.
+    JsonDuplicateKey => "JSON_DUPLICATE_KEY",
+    /// Arrays and objects are nested deeper than the limit.
+    JsonDepth => "JSON_DEPTH",
     /// The record is larger than the declared limit.
     RecordTooLarge => "RECORD_TOO_LARGE",
     /// A field has another type than the schema says.

@@ -1,4 +1,4 @@
-//! Avro to Arrow: CPU time per record of our decoder beside apache-avro, on one record of 15 fields.
+//! Avro and JSON to Arrow: CPU time per record of our decoder beside apache-avro, on one record of 15 fields.
 //!
 //! `cargo bench -p tests --bench decode`. Target: at most 200 ns a record at batch 1,024. Times are of this thread's
 //! CPU, the fastest of several rounds over the same bytes, for other work on the machine only slows. Ours includes the
@@ -11,7 +11,7 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use schemas::codec::{Decoder, Encoder};
 use schemas::framing::{self, Framed};
-use schemas::json::JsonWriter;
+use schemas::json::{JsonWriter, Unknown};
 use serde_json::{Value, json};
 
 /// A card payment as payment processors describe it: 15 fields, about 140 bytes.
@@ -65,6 +65,25 @@ fn framed(schema: &str, id: u32, extra: Option<&str>) -> Vec<Vec<u8>> {
         writer.framed(id, &payment).unwrap()
     };
     (0..RECORDS).map(value).collect()
+}
+
+/// JSON as a source has it: each text to a body, and all bodies of a batch to Arrow.
+fn json_in_batches(decoder: &mut Decoder, texts: &[String], batch_records: usize) {
+    let writer = JsonWriter::new(SCHEMA).unwrap();
+    let mut room = Vec::new();
+    for chunk in texts.chunks(batch_records) {
+        let mut bodies = writer.bodies(Unknown::Ignore).into_room(room);
+        let mut ends = Vec::with_capacity(chunk.len());
+        for text in chunk {
+            bodies.text(text.as_bytes()).unwrap();
+            ends.push(bodies.len());
+        }
+        room = bodies.finish();
+        let starts = [0].into_iter().chain(ends.iter().copied());
+        let framed: Vec<Framed<'_>> =
+            starts.zip(&ends).map(|(start, end)| Framed { id: 1, body: &room[start..*end] }).collect();
+        black_box(decoder.decode(&framed).batch);
+    }
 }
 
 /// CPU time of this thread.
@@ -123,6 +142,23 @@ fn main() {
         .map(|(n, (a, b))| if n % 2 == 0 { a } else { b }.clone())
         .collect();
     measure("decode two schemas in turn, batch 1024", || decode_in_batches(&mut decoder, &mixed, 1_024));
+
+    let texts: Vec<String> = (0..RECORDS).map(|n| payment(n).to_string()).collect();
+    let bytes: usize = texts.iter().map(String::len).sum();
+    println!("the same in JSON: {} bytes a record, fields in the order of their names", bytes / RECORDS);
+    measure("decode JSON, batch 1024", || json_in_batches(&mut decoder, &texts, 1_024));
+    measure("decode JSON, batch 1", || json_in_batches(&mut decoder, &texts, 1));
+    let writer = JsonWriter::new(SCHEMA).unwrap();
+    measure("JSON to Avro alone", || {
+        let mut bodies = writer.bodies(Unknown::Ignore);
+        texts.iter().for_each(|text| bodies.text(text.as_bytes()).unwrap());
+        black_box(bodies.len());
+    });
+    measure("JSON to Avro alone, through generic values", || {
+        for text in &texts {
+            black_box(writer.body(&serde_json::from_str(text).unwrap()).unwrap());
+        }
+    });
 
     let schema = Schema::parse_str(SCHEMA).unwrap();
     let reader = GenericDatumReader::builder(&schema).build().unwrap();

@@ -33,6 +33,13 @@ fn event_time_fraud() -> flow::config::Pipeline {
     fraud(&[("ordering: arrival", "ordering: event_time")])
 }
 
+/// The same with events and labels in JSON.
+fn json_fraud() -> flow::config::Pipeline {
+    let [events, labels] = ["    topic: fraud.transactions.events.v1\n", "    topic: fraud.labels.events.v1\n"];
+    let json = |topic: &str| format!("{topic}    format: json\n");
+    fraud(&[("ordering: arrival", "ordering: event_time"), (events, &json(events)), (labels, &json(labels))])
+}
+
 /// All published rows equal, and all features of all rows those of the file, to the bit.
 #[track_caller]
 fn compare(ours: &Features, rows: &Transactions, folder: &Path) {
@@ -114,12 +121,36 @@ fn features_on_the_embedded_log_are_the_published_ones() {
     compare(&features, &rows, &folder);
 }
 
+/// The features of some days' events, published in the pipeline's formats.
+fn streamed(rows: &Transactions, pipeline: flow::config::Pipeline) -> Features {
+    let dir = tempfile::tempdir().unwrap();
+    let log = runtime::embedded::Embedded::open(dir.path().join("log")).unwrap();
+    let deployment = Deployment::new(Arc::new(log), Store::local(&dir.path().join("store")).unwrap(), pipeline);
+    publish(&deployment, rows);
+    let running = deployment.start(Duration::ZERO, IDLE);
+    let features = deployment.features(rows.len(), &running);
+    assert_eq!(running.stop(), Vec::<String>::new());
+    features
+}
+
+#[test]
+fn features_of_events_in_json_are_those_of_the_same_events_in_avro() {
+    let Some(folder) = data() else { return };
+    let rows = Transactions::days(&folder, FROM_DAY, FROM_DAY + 2);
+    let [avro, json] = [streamed(&rows, event_time_fraud()), streamed(&rows, json_fraud())];
+    assert_eq!(avro.len(), json.len());
+    for (id, row) in &avro {
+        let bits = |row: &[Option<f64>]| row.iter().map(|value| value.map(f64::to_bits)).collect::<Vec<_>>();
+        assert_eq!(bits(row), bits(&json[id]), "{id}");
+    }
+}
+
 /// A featurizer in a process of its own, for the test below: this test does nothing unless it is that process.
 #[test]
 fn featurizer_process() {
     let (Ok(brokers), Ok(store)) = (std::env::var(CHILD_BROKERS), std::env::var(CHILD_STORE)) else { return };
     let log = runtime::kafka::Kafka::connect(&brokers, &BTreeMap::new()).unwrap();
-    let deployment = Deployment::new(Arc::new(log), Store::local(Path::new(&store)).unwrap(), event_time_fraud());
+    let deployment = Deployment::new(Arc::new(log), Store::local(Path::new(&store)).unwrap(), json_fraud());
     let mut running = Default::default();
     deployment.start_featurizer(Duration::from_millis(500), &mut running);
     loop {
@@ -148,12 +179,13 @@ impl Drop for Process {
     }
 }
 
+/// Its sources are in JSON, those of the test before in Avro: both are compared with the same values, to the bit.
 #[test]
 fn features_on_kafka_are_the_published_ones_though_a_process_dies() {
     let (Some(folder), Some(kafka)) = (data(), tests::kafka::Kafka::start()) else { return };
     let rows = Transactions::days(&folder, FROM_DAY, TO_DAY);
     let dir = tempfile::tempdir().unwrap();
-    let deployment = Deployment::new(kafka.log(), Store::local(dir.path()).unwrap(), event_time_fraud());
+    let deployment = Deployment::new(kafka.log(), Store::local(dir.path()).unwrap(), json_fraud());
     let running = deployment.start_validator(IDLE);
     let mut first = Some(Process(featurizer(kafka.brokers(), dir.path())));
     let mut second = Process(featurizer(kafka.brokers(), dir.path()));

@@ -1,6 +1,7 @@
-//! Batches to framed rows.
+//! Batches to rows: framed Avro, or JSON as sources in that format have it.
 
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow_avro::schema::FingerprintStrategy;
 use arrow_avro::writer::format::AvroSoeFormat;
@@ -8,14 +9,20 @@ use arrow_avro::writer::{EncodedRows, Encoder as ArrowEncoder, WriterBuilder};
 
 use super::reshape::conform;
 use super::{AVRO_SCHEMA_KEY, Error};
+use crate::json::rows;
 
 /// Buffer that a new encoder starts with.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Writes batches as framed Avro rows of one schema id.
+/// Writes batches as rows: framed Avro of one schema id, or JSON objects.
 pub struct Encoder {
     schema: SchemaRef,
-    inner: ArrowEncoder,
+    inner: Inner,
+}
+
+enum Inner {
+    Avro(Box<ArrowEncoder>),
+    Json,
 }
 
 impl Encoder {
@@ -30,7 +37,12 @@ impl Encoder {
             .with_capacity(BUFFER_BYTES)
             .build_encoder::<AvroSoeFormat>()
             .map_err(|error| Error::Encode { detail: error.to_string() })?;
-        Ok(Encoder { schema: schema.clone(), inner })
+        Ok(Encoder { schema: schema.clone(), inner: Inner::Avro(Box::new(inner)) })
+    }
+
+    /// An encoder of JSON objects with no frame around them.
+    pub fn json(schema: &SchemaRef) -> Self {
+        Encoder { schema: schema.clone(), inner: Inner::Json }
     }
 
     /// The schema that batches must have; metadata of their fields may differ.
@@ -38,17 +50,26 @@ impl Encoder {
         &self.schema
     }
 
-    /// Encodes each row with its prefix. All rows share one buffer; a row's `Bytes` is a view of it.
+    /// Encodes each row. All rows share one buffer; a row's `Bytes` is a view of it.
     pub fn encode(&mut self, batch: &RecordBatch) -> Result<EncodedRows, Error> {
-        let encode = |detail: String| Error::Encode { detail };
-        let done = if batch.schema_ref().fields() == self.schema.fields() {
-            self.inner.encode(batch)
-        } else {
-            let batch = conform(batch, &self.schema).map_err(|error| encode(error.to_string()))?;
-            self.inner.encode(&batch)
-        };
-        let rows = self.inner.flush();
-        done.map_err(|error| encode(error.to_string()))?;
-        Ok(rows)
+        let encode = |error: ArrowError| Error::Encode { detail: error.to_string() };
+        if batch.schema_ref().fields() == self.schema.fields() {
+            return self.inner.encode(batch).map_err(encode);
+        }
+        conform(batch, &self.schema).and_then(|batch| self.inner.encode(&batch)).map_err(encode)
+    }
+}
+
+impl Inner {
+    fn encode(&mut self, batch: &RecordBatch) -> Result<EncodedRows, ArrowError> {
+        match self {
+            Inner::Avro(inner) => {
+                let done = inner.encode(batch);
+                // Also after a failure, so that the next batch begins afresh.
+                let rows = inner.flush();
+                done.map(|()| rows).map_err(ArrowError::from)
+            }
+            Inner::Json => rows(batch),
+        }
     }
 }

@@ -14,6 +14,7 @@ use arrow::array::{
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use flow::config::Format;
 use flow::task::SchemaSource;
 use offline::archive::{SchemaNote, positioned};
 use registry::canonical::sha256_hex;
@@ -21,6 +22,7 @@ use runtime::context::Context;
 use runtime::log::{Record, TopicPartition};
 use schemas::codec::Decoder;
 use schemas::framing::{self, Framed};
+use schemas::json::{JsonWriter, Unknown};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -40,6 +42,8 @@ pub struct ValueRows {
     /// What the columns follow; none where values are somebody else's bytes.
     shape: Option<Shape>,
     planned: Option<u32>,
+    /// For a source in JSON, whose records are all of the planned schema.
+    json: Option<JsonWriter>,
     /// Ids that are no schema of this topic.
     foreign: BTreeSet<u32>,
 }
@@ -88,7 +92,11 @@ impl ValueRows {
             None => None,
         };
         let (topic, source) = (tp.topic.to_string(), context.schema_source());
-        Ok(ValueRows { topic, source, shape: None, planned, foreign: BTreeSet::new() })
+        let json = match context.pipeline.format(&tp.topic) {
+            Format::Avro => None,
+            Format::Json(format) => Some(JsonWriter::new(&context.schema(&tp.topic)?)?.with_times(format.times)),
+        };
+        Ok(ValueRows { topic, source, shape: None, planned, json, foreign: BTreeSet::new() })
     }
 
     /// Goes on with the numbers of the last file.
@@ -108,11 +116,14 @@ impl ValueRows {
     /// The rows of a poll: one batch per shape, which is nearly always one.
     pub fn make(&mut self, records: &[Record], cuts: &mut Cuts) -> Result<Vec<Made>, Error> {
         let mut made = Vec::new();
+        let mut room = Vec::new();
+        let found = match (&self.json, self.planned) {
+            (Some(json), Some(id)) => of_json(json, id, records, &mut room),
+            _ => records.iter().map(split).collect(),
+        };
         let mut framed: Vec<Option<Framed<'_>>> = Vec::with_capacity(records.len());
         let mut begin = 0;
-        for (at, record) in records.iter().enumerate() {
-            let headers = record.headers.iter().map(|header| (&*header.name, header.value.as_deref()));
-            let found = framing::split(record.value.as_deref(), headers).ok();
+        for (at, found) in found.into_iter().enumerate() {
             let found = found.filter(|_| self.shape.is_some());
             if let Some(newer) = found.as_ref().and_then(|framed| self.newer(framed.id)) {
                 made.extend(self.run(&records[begin..at], &framed, cuts)?);
@@ -182,6 +193,31 @@ impl ValueRows {
         };
         Ok(Some(Made { rows, groups: groups.finish(), note }))
     }
+}
+
+fn split(record: &Record) -> Option<Framed<'_>> {
+    let headers = record.headers.iter().map(|header| (&*header.name, header.value.as_deref()));
+    framing::split(record.value.as_deref(), headers).ok()
+}
+
+/// The bodies of objects in JSON, as if they had been written with this schema. One that has fields besides those of the
+/// schema is kept as bytes, like one that cannot be read: the columns would not have all of it.
+fn of_json<'a>(json: &JsonWriter, id: u32, records: &[Record], room: &'a mut Vec<u8>) -> Vec<Option<Framed<'a>>> {
+    let mut bodies = json.bodies(Unknown::Reject);
+    let ends = records.iter().map(|record| {
+        let read = bodies.text(record.value.as_deref().unwrap_or_default());
+        read.ok().map(|()| bodies.len())
+    });
+    let ends: Vec<Option<usize>> = ends.collect();
+    *room = bodies.finish();
+    let mut start = 0;
+    let framed = |end: Option<usize>| {
+        let end = end?;
+        let body = &room[start..end];
+        start = end;
+        Some(Framed { id, body })
+    };
+    ends.into_iter().map(framed).collect()
 }
 
 impl Shape {

@@ -2,7 +2,7 @@
 
 use crate::log::{self, Log, TopicPartition, TopicSpec};
 use crate::patience::{Patience, Stopped};
-use flow::config::Pipeline;
+use flow::config::{Format, Pipeline};
 use flow::names::Names;
 use flow::plan::{Plan, SchemaRef, Topic, schema_text};
 use flow::task::SchemaSource;
@@ -205,8 +205,11 @@ impl Context {
 
     /// An encoder for a public topic's records.
     pub fn encoder(&self, name: &str) -> Result<Encoder, Error> {
-        let id = self.own_schema_id(name)?;
-        Ok(Encoder::new(&self.arrow_schema(name)?, id)?)
+        let (id, schema) = (self.own_schema_id(name)?, self.arrow_schema(name)?);
+        match self.pipeline.format(name) {
+            Format::Avro => Ok(Encoder::new(&schema, id)?),
+            Format::Json(_) => Ok(Encoder::json(&schema)),
+        }
     }
 
     /// Schemas by id, waiting for a registry that is down. Once the services are to end it knows no id any more, so

@@ -40,6 +40,13 @@ impl Faults {
     }
 }
 
+/// All that is wrong with one record, told like the faults of a row.
+pub fn joined(reasons: Vec<Reject>) -> Reject {
+    let mut reasons = reasons.into_iter();
+    let first = reasons.next().unwrap_or_else(|| Reject::new(Code::JsonSyntax, "the value cannot be read"));
+    reasons.fold(first, |Reject { code, detail }, next| Reject::new(code, format!("{detail}; {next}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! One event or label at the front door: the same checks as the validator's, before anything is published, with every
 //! reason told at once.
 
+use flow::config::Format;
 use schemas::codec::{Decoder, Framed};
 use schemas::json::JsonWriter;
 use schemas::reject::{Code, Reject};
@@ -19,7 +20,7 @@ const HEADER_BYTES: usize = 8 * 1024;
 pub struct Ready {
     /// Event id as canonical text; its bytes are the record's key.
     pub id: String,
-    /// Value with its schema prefix.
+    /// Value as the source's format has it.
     pub value: Vec<u8>,
 }
 
@@ -28,6 +29,7 @@ pub struct Ingest {
     writer: JsonWriter,
     decoder: Decoder,
     checks: Checks,
+    format: Format,
     id: u32,
 }
 
@@ -35,33 +37,34 @@ impl Ingest {
     /// Checks against the source's schema, registered under `id`, and its rules.
     pub fn new(source: &Source, rules: &RuleSet, id: u32) -> Result<Self, Error> {
         let wrong = |error| Error::Schema { topic: source.topic.to_string(), source: error };
-        let writer = JsonWriter::new(&source.text).map_err(wrong)?;
+        let times = match source.format {
+            Format::Avro => None,
+            Format::Json(format) => format.times,
+        };
+        let writer = JsonWriter::new(&source.text).map_err(wrong)?.with_times(times);
         let mut decoder = Decoder::new(&source.text).map_err(wrong)?;
         decoder.add_writer(id, &source.text).map_err(wrong)?;
-        Ok(Ingest { writer, decoder, checks: Checks::compile(source, rules)?, id })
+        Ok(Ingest { writer, decoder, checks: Checks::compile(source, rules)?, format: source.format, id })
     }
 
     /// A JSON object as it would be published, or everything that is wrong with it. `now_ms` stands for the append time.
     pub fn json(&mut self, object: &Value, now_ms: i64) -> Result<Ready, Vec<Reject>> {
+        if let Format::Json(_) = self.format {
+            let mut bodies = self.writer.bodies(self.checks.unknown());
+            bodies.value(object)?;
+            let (body, value) = (bodies.finish(), object.to_string().into_bytes());
+            fits(value.len())?;
+            let id = self.judge(&body, now_ms)?;
+            return Ok(Ready { id, value });
+        }
         let value = self.writer.framed(self.id, object)?;
         let body = &value[schemas::framing::PREFIX_BYTES..];
         let id = self.judge(body, now_ms)?;
         Ok(Ready { id, value })
     }
 
-    /// An Avro body of the source's schema as it would be published, or everything that is wrong with it.
-    pub fn avro(&mut self, body: &[u8], now_ms: i64) -> Result<Ready, Vec<Reject>> {
-        let id = self.judge(body, now_ms)?;
-        let value = [&schemas::framing::prefix(self.id)[..], body].concat();
-        Ok(Ready { id, value })
-    }
-
     fn judge(&mut self, body: &[u8], now_ms: i64) -> Result<String, Vec<Reject>> {
-        let bytes_max = RECORD_BYTES_MAX - HEADER_BYTES;
-        if body.len() > bytes_max {
-            let detail = format!("the record has {} bytes; at most {bytes_max} are allowed", body.len());
-            return Err(vec![Reject::new(Code::RecordTooLarge, detail)]);
-        }
+        fits(body.len())?;
         let decoded = self.decoder.decode(&[Framed { id: self.id, body }]);
         if !decoded.rejected.is_empty() {
             return Err(decoded.rejected.into_iter().map(|(_, reject)| reject).collect());
@@ -72,4 +75,13 @@ impl Ingest {
         }
         Ok(judged.ids.value(0).to_owned())
     }
+}
+
+fn fits(bytes: usize) -> Result<(), Vec<Reject>> {
+    let bytes_max = RECORD_BYTES_MAX - HEADER_BYTES;
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    let detail = format!("the record has {bytes} bytes; at most {bytes_max} are allowed");
+    Err(vec![Reject::new(Code::RecordTooLarge, detail)])
 }

@@ -1,14 +1,19 @@
-//! From raw records to one batch: size, framing, schema ids and decoding. A record that fails here is rejected alone.
+//! From raw records to one batch: size, framing and schema ids or JSON, and decoding. A record that fails here is rejected
+//! alone.
+
+pub(crate) mod json;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use flow::config::Format;
 use flow::names::Place;
 use flow::processor::{InRecord, Stop};
 use flow::task::SchemaSource;
 use schemas::codec::{Decoder, Error, Framed};
 use schemas::framing;
+use schemas::json::{JsonWriter, Unknown};
 use schemas::reject::{Code, Reject};
 use serde_json::Value;
 
@@ -26,7 +31,7 @@ pub struct Intake<'a> {
     pub batch: RecordBatch,
     /// Index of each row's record.
     pub records: Vec<usize>,
-    /// Avro body of each row, if all were written with exactly the source's schema.
+    /// Avro body of each row, if all were written with exactly the source's schema, or are made from JSON.
     pub bodies: Option<Vec<&'a [u8]>>,
     /// Index of each other record, rising, and why it cannot be read.
     pub rejected: Vec<(usize, Reject)>,
@@ -39,6 +44,8 @@ pub struct Reader {
     topic: Arc<str>,
     place: Place,
     decoder: Decoder,
+    /// For a source in JSON.
+    json: Option<JsonWriter>,
     schemas: Arc<dyn SchemaSource>,
     verdicts: Arc<dyn Verdicts>,
     accepted: BTreeSet<u32>,
@@ -55,17 +62,17 @@ impl Reader {
         schemas: Arc<dyn SchemaSource>,
         verdicts: Arc<dyn Verdicts>,
     ) -> Result<Self, Error> {
-        let decoder = Decoder::new(&source.text)?;
-        Ok(Reader {
-            source,
-            topic,
-            place,
-            decoder,
-            schemas,
-            verdicts,
-            accepted: BTreeSet::new(),
-            same: BTreeSet::new(),
-        })
+        let mut decoder = Decoder::new(&source.text)?;
+        let mut same = BTreeSet::new();
+        let json = match source.format {
+            Format::Avro => None,
+            Format::Json(format) => {
+                decoder.add_writer(json::WRITER, &source.text)?;
+                same.insert(json::WRITER);
+                Some(JsonWriter::new(&source.text)?.with_times(format.times))
+            }
+        };
+        Ok(Reader { source, topic, place, decoder, json, schemas, verdicts, accepted: BTreeSet::new(), same })
     }
 
     /// The schema ids accepted in this partition so far, rising.
@@ -78,40 +85,48 @@ impl Reader {
         self.accepted = accepted.iter().copied().collect();
     }
 
-    /// Reads records in offset order.
-    pub fn read<'a>(&mut self, records: &'a [InRecord]) -> Result<Intake<'a>, Stop> {
-        let mut framed: Vec<Framed<'a>> = Vec::with_capacity(records.len());
-        let mut indices: Vec<usize> = Vec::with_capacity(records.len());
-        let mut rejected: Vec<(usize, Reject)> = Vec::new();
+    /// Reads records in offset order. `bytes` is room for what the rows' bodies need.
+    pub fn read<'a>(
+        &mut self,
+        records: &'a [InRecord],
+        unknown: Unknown,
+        bytes: &'a mut Vec<u8>,
+    ) -> Result<Intake<'a>, Stop> {
+        let mut split = match &self.json {
+            Some(json) => json::split(json, records, unknown, bytes),
+            None => self.split(records)?,
+        };
+        let decoded = self.decoder.decode(&split.framed);
+        if decoded.rejected.is_empty() {
+            let bodies = self.bodies(split.framed.iter());
+            return Ok(Intake { batch: decoded.batch, records: split.indices, bodies, rejected: split.rejected });
+        }
+        let kept: Vec<usize> = decoded.accepted().collect();
+        let bodies = self.bodies(kept.iter().map(|at| &split.framed[*at]));
+        let kept = kept.into_iter().map(|at| split.indices[at]).collect();
+        split.rejected.extend(decoded.rejected.into_iter().map(|(at, reject)| (split.indices[at], reject)));
+        split.rejected.sort_by_key(|(index, _)| *index);
+        Ok(Intake { batch: decoded.batch, records: kept, bodies, rejected: split.rejected })
+    }
+
+    /// Finds bodies and schemas of framed Avro.
+    fn split<'a>(&mut self, records: &'a [InRecord]) -> Result<Split<'a>, Stop> {
+        let mut found = Split::with_records(records.len());
         let mut usable = None;
         for (index, record) in records.iter().enumerate() {
             match split(record) {
-                Ok(split) if usable == Some(split.id) => {
-                    framed.push(split);
-                    indices.push(index);
-                }
+                Ok(split) if usable == Some(split.id) => found.accept(index, split),
                 Ok(split) => match self.admit(split.id, record.offset)? {
                     None => {
                         usable = Some(split.id);
-                        framed.push(split);
-                        indices.push(index);
+                        found.accept(index, split);
                     }
-                    Some(reject) => rejected.push((index, reject)),
+                    Some(reject) => found.rejected.push((index, reject)),
                 },
-                Err(reject) => rejected.push((index, reject)),
+                Err(reject) => found.rejected.push((index, reject)),
             }
         }
-        let decoded = self.decoder.decode(&framed);
-        if decoded.rejected.is_empty() {
-            let bodies = self.bodies(framed.iter());
-            return Ok(Intake { batch: decoded.batch, records: indices, bodies, rejected });
-        }
-        let kept: Vec<usize> = decoded.accepted().collect();
-        let bodies = self.bodies(kept.iter().map(|at| &framed[*at]));
-        let kept = kept.into_iter().map(|at| indices[at]).collect();
-        rejected.extend(decoded.rejected.into_iter().map(|(at, reject)| (indices[at], reject)));
-        rejected.sort_by_key(|(index, _)| *index);
-        Ok(Intake { batch: decoded.batch, records: kept, bodies, rejected })
+        Ok(found)
     }
 
     /// The bodies of rows, if they may be copied as they are.
@@ -177,12 +192,36 @@ impl Reader {
     }
 }
 
-fn split(record: &InRecord) -> Result<Framed<'_>, Reject> {
-    let bytes = size_bytes(record);
-    if bytes > RECORD_BYTES_MAX {
-        let detail = format!("the record has {bytes} bytes; at most {RECORD_BYTES_MAX} are allowed");
-        return Err(Reject::new(Code::RecordTooLarge, detail));
+/// Bodies, the records that they are of, and other records.
+#[derive(Debug, Default)]
+pub(crate) struct Split<'a> {
+    framed: Vec<Framed<'a>>,
+    pub(crate) indices: Vec<usize>,
+    pub(crate) rejected: Vec<(usize, Reject)>,
+}
+
+impl<'a> Split<'a> {
+    fn with_records(records: usize) -> Self {
+        Split { framed: Vec::with_capacity(records), indices: Vec::with_capacity(records), rejected: Vec::new() }
     }
+
+    fn accept(&mut self, index: usize, framed: Framed<'a>) {
+        self.framed.push(framed);
+        self.indices.push(index);
+    }
+}
+
+/// Refuses what would not fit into a log.
+fn fits(bytes: usize) -> Result<(), Reject> {
+    if bytes <= RECORD_BYTES_MAX {
+        return Ok(());
+    }
+    let detail = format!("the record has {bytes} bytes; at most {RECORD_BYTES_MAX} are allowed");
+    Err(Reject::new(Code::RecordTooLarge, detail))
+}
+
+fn split(record: &InRecord) -> Result<Framed<'_>, Reject> {
+    fits(size_bytes(record))?;
     let headers = record.headers.iter().map(|(name, value)| (&**name, value.as_deref()));
     framing::split(record.value.as_deref(), headers)
 }

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use flow::config::{EventSource, Pipeline};
+use flow::config::{EventSource, Format, Pipeline};
+use schemas::json::Unknown;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -53,6 +54,14 @@ pub struct RuleSet {
     pub fields: Vec<Bound>,
     /// Conditions in declared order.
     pub conditions: Vec<Condition>,
+    /// Whether objects with fields that the schema does not have are refused.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub reject_unknown: bool,
+}
+
+/// For fields that must not change the versions of rule sets that do not use them.
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl RuleSet {
@@ -72,12 +81,18 @@ impl RuleSet {
             max_future_us: *max_future_us,
             fields: fields.collect(),
             conditions: conditions.collect(),
+            reject_unknown: rejects_unknown(pipeline.events.format),
         }
     }
 
     /// The rules of a pipeline's label source: times are judged as those of events, and there is nothing else.
     pub fn of_labels(pipeline: &Pipeline) -> Self {
-        RuleSet { fields: Vec::new(), conditions: Vec::new(), ..RuleSet::of_events(pipeline) }
+        RuleSet {
+            fields: Vec::new(),
+            conditions: Vec::new(),
+            reject_unknown: pipeline.labels.as_ref().is_some_and(|labels| rejects_unknown(labels.format)),
+            ..RuleSet::of_events(pipeline)
+        }
     }
 
     /// The set as text, for whoever stores versions.
@@ -96,6 +111,10 @@ impl RuleSet {
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         hex[..VERSION_CHARS].to_owned()
     }
+}
+
+fn rejects_unknown(format: Format) -> bool {
+    matches!(format, Format::Json(json) if json.unknown == Unknown::Reject)
 }
 
 /// The rule sets this process can apply: the pipeline's own, and stored ones that buckets turned out to have, compiled.

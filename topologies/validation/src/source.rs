@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use flow::config::{Pipeline, SourceSchema};
+use flow::config::{Format, JsonFormat, Pipeline, SourceSchema};
 use flow::plan::Names;
 use schemas::codec;
 use schemas::key::is_key_type;
@@ -79,6 +79,7 @@ pub struct Source {
     pub(crate) schema: SchemaRef,
     pub(crate) id: usize,
     pub(crate) kind: Kind,
+    pub(crate) format: Format,
 }
 
 impl Source {
@@ -129,13 +130,17 @@ impl Source {
     /// A text that names everything but the rules by which this source's records become items.
     pub(crate) fn signature(&self) -> String {
         let name = |column: usize| self.schema.field(column).name().as_str();
+        let read = match self.format {
+            Format::Avro => String::new(),
+            Format::Json(JsonFormat { times, .. }) => format!(" json {times:?}"),
+        };
         match &self.kind {
             Kind::Events { time, key, .. } => {
-                format!("events {} id {} time {} key {}", self.topic, name(self.id), name(*time), name(*key))
+                format!("events {} id {} time {} key {}{read}", self.topic, name(self.id), name(*time), name(*key))
             }
             Kind::Labels { target, known } => {
                 let known = known.map_or("", name);
-                format!("labels {} id {} target {} known {known}", self.topic, name(self.id), name(*target))
+                format!("labels {} id {} target {} known {known}{read}", self.topic, name(self.id), name(*target))
             }
         }
     }
@@ -181,6 +186,7 @@ impl<'a> Columns<'a> {
             schema: self.schema,
             id,
             kind,
+            format: pipeline.format(self.topic),
         }
     }
 }

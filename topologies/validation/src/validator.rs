@@ -72,6 +72,8 @@ pub struct Validator {
     hash: OriginHash,
     buckets: Buckets,
     breaker: Breaker,
+    /// Room for bodies that are made from JSON.
+    room: Vec<u8>,
 }
 
 impl Validator {
@@ -95,6 +97,7 @@ impl Validator {
             clock: Clock::default(),
             buckets: Buckets::default(),
             breaker,
+            room: Vec::new(),
         })
     }
 
@@ -128,7 +131,9 @@ impl Validator {
     /// Handles records of one bucket.
     fn run(&mut self, records: &[InRecord], suppressed: bool, out: &mut Outputs) -> Result<(), Stop> {
         let checks = self.opened.rules(bucket(records[0].offset), &*self.verdicts)?;
-        let Intake { batch, records: indices, bodies, rejected } = self.reader.read(records)?;
+        let mut room = std::mem::take(&mut self.room);
+        let intake = self.reader.read(records, checks.unknown(), &mut room)?;
+        let Intake { batch, records: indices, bodies, rejected } = intake;
         let append_time_ms: Vec<i64> = indices.iter().map(|index| records[*index].append_time_ms).collect();
         let mut judged = checks.judge(&batch, &append_time_ms);
         let faults = std::mem::take(&mut judged.faults).into_rejects();
@@ -148,6 +153,7 @@ impl Validator {
             let late = sorted.late.iter().map(|index| &records[*index]);
             out.records.extend(late.map(|record| dead::late(&self.source, self.own.partition, record)));
         }
+        self.room = room;
         Ok(())
     }
 
@@ -214,7 +220,9 @@ impl Validator {
         let part = emit::part(&self.source, &self.outputs, rows.batch, judged)?;
         let records = || rows.indices.iter().map(|index| &rows.records[*index]);
         let offsets: Vec<i64> = records().map(|record| record.offset).collect();
-        let bytes: Vec<usize> = records().map(size_bytes).collect();
+        let of_body = |row: usize| rows.bodies.map_or(0, |bodies| bodies[row].len());
+        let bytes = records().enumerate().map(|(row, record)| size_bytes(record).max(of_body(row)));
+        let bytes: Vec<usize> = bytes.collect();
         let accepted = Accepted {
             rows: &sorted.rows,
             offsets: &offsets,

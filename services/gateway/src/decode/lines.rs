@@ -16,9 +16,15 @@ pub fn lines(at: &Position<'_>, value: Value, marks: bool) -> Vec<Value> {
     }
 }
 
-/// Bytes that are no record of ours: as text if they are text, else in hexadecimal digits.
+/// Bytes that are no record of ours: an object if they are one in JSON, as text if they are text, else in hexadecimal
+/// digits.
 pub fn raw(value: Option<&[u8]>) -> Value {
     let Some(bytes) = value else { return Value::Null };
+    if bytes.trim_ascii_start().first() == Some(&b'{')
+        && let Ok(object) = serde_json::from_slice(bytes)
+    {
+        return object;
+    }
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.contains(|letter: char| letter.is_control() && !letter.is_whitespace()) => {
             json!({ "text": text })

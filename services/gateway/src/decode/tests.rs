@@ -79,6 +79,8 @@ fn marks_and_fences_are_lines_when_asked_for() {
 fn foreign_bytes_are_shown_as_they_are() {
     assert_eq!(raw(None), Value::Null);
     assert_eq!(raw(Some(b"hello\n")), json!({ "text": "hello\n" }));
+    assert_eq!(raw(Some(b" {\"a\": 1}")), json!({ "a": 1 }));
+    assert_eq!(raw(Some(b"{\"a\": ")), json!({ "text": "{\"a\": " }));
     assert_eq!(raw(Some(&[0, 1, 255])), json!({ "bytes": "0001ff" }));
 }
 

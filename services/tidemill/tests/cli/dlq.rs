@@ -1,5 +1,5 @@
-//! `dlq list`, `show` and `retry`: a rule is corrected and what it had rejected is retried, on a log at rest and beside the
-//! process that has it; and what users get wrong.
+//! `dlq list`, `show` and `retry` for a source in JSON: a rule is corrected and what it had rejected is retried, on a log
+//! at rest and beside the process that has it; and what users get wrong.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -26,7 +26,9 @@ fn of_state(letters: &[Value], state: &str) -> usize {
 fn what_a_wrong_rule_rejected_comes_through_once_it_is_corrected() {
     let dir = folder();
     let path = dir.path();
-    let right = shipped();
+    let topic = "    topic: fraud.transactions.events.v1\n";
+    let right = shipped().replacen(topic, &format!("{topic}    format: json\n"), 1);
+    assert!(right.contains("format: json"));
     let wrong = right.replace("amount < 100000", "amount < 30");
     assert_ne!(wrong, right);
     let pipeline = path.join("topologies/pipelines");

@@ -10,6 +10,7 @@ mod duration;
 pub mod explain;
 mod expression;
 mod features;
+mod format;
 mod models;
 mod monitors;
 mod node;

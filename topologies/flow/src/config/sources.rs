@@ -1,6 +1,7 @@
 //! The `sources` section: one source of events and at most one of labels.
 
 use super::expression::Scope;
+use super::format::format;
 use super::node::{Entry, Node, Value};
 use super::problem::{
     BAD_NAME, CONTRADICTION, DUPLICATE, LABEL_LEAK, MISSING_KEY, Problems, Span, UNKNOWN_COLUMN, UNKNOWN_REFERENCE,
@@ -9,7 +10,7 @@ use super::problem::{
 use super::rules::{field_rule, rule};
 use super::schema::load;
 use super::section::{Section, Text, named};
-use super::types::{ColumnKind, EventSource, LabelPolicy, LabelSource, SourceSchema};
+use super::types::{ColumnKind, EventSource, Format, LabelPolicy, LabelSource, SourceSchema};
 use super::{Resolve, Settings};
 
 const HOUR_US: i64 = 3_600_000_000;
@@ -98,6 +99,7 @@ fn event_source(
         name: entry.key.clone(),
         topic,
         partitions: section.count("partitions", settings.partitions, 1, SOURCE_PARTITIONS_MAX, problems),
+        format: format(&mut section, problems),
         id: id.text,
         event_time: event_time.text,
         rules,
@@ -141,6 +143,7 @@ fn label_source(entry: &Entry, settings: &Settings, resolve: Resolve<'_>, proble
         name: entry.key.clone(),
         topic,
         partitions: section.count("partitions", settings.partitions, 1, SOURCE_PARTITIONS_MAX, problems),
+        format: format(&mut section, problems),
         events: events.text.clone(),
         id: String::new(),
         target: target.text,
@@ -194,6 +197,7 @@ impl EventSource {
             name: String::new(),
             topic: String::new(),
             partitions: 1,
+            format: Format::Avro,
             schema,
             id: String::new(),
             event_time: String::new(),

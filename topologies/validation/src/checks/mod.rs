@@ -6,6 +6,7 @@ mod sql;
 
 use arrow::array::{Array, RecordBatch, StringArray};
 use flow::sql::Expression;
+use schemas::json::Unknown;
 use schemas::key::KEY_BYTES_MAX;
 use schemas::reject::Code;
 
@@ -26,6 +27,7 @@ pub struct Checks {
     max_future_us: i64,
     id: usize,
     kind: Kind,
+    unknown: Unknown,
     floats: Vec<usize>,
     bounds: Vec<columns::Limits>,
     conditions: Vec<(String, Expression)>,
@@ -58,6 +60,7 @@ impl Checks {
             max_future_us: rules.max_future_us,
             id: source.id,
             kind: source.kind.clone(),
+            unknown: if rules.reject_unknown { Unknown::Reject } else { Unknown::Ignore },
             floats: floats.map(|(at, _)| at).collect(),
             bounds: bounds.collect::<Result<_, _>>()?,
             conditions: conditions.collect::<Result<_, _>>()?,
@@ -67,6 +70,11 @@ impl Checks {
     /// How far an item may lie behind the greatest time of its source partition.
     pub fn lateness_us(&self) -> i64 {
         self.lateness_us
+    }
+
+    /// What becomes of fields that a source in JSON has and its schema has not.
+    pub fn unknown(&self) -> Unknown {
+        self.unknown
     }
 
     /// Judges all rows; `append_time_ms` holds each row's append time.

@@ -124,7 +124,9 @@ impl Retrier {
         let checks = self.opened.version(rules, "a retry was judged", &*self.verdicts)?;
         let chosen: Vec<usize> = (0..run.records.len()).filter(|index| run.letters[*index].is_some()).collect();
         let retried: Vec<InRecord> = chosen.iter().map(|index| run.records[*index].clone()).collect();
-        let Intake { batch, records: indices, rejected, .. } = self.reader.read(&retried)?;
+        let mut room = Vec::new();
+        let Intake { batch, records: indices, rejected, .. } =
+            self.reader.read(&retried, checks.unknown(), &mut room)?;
         let records: Vec<&InRecord> = indices.iter().map(|index| &retried[*index]).collect();
         let append_time_ms: Vec<i64> = records.iter().map(|record| record.append_time_ms).collect();
         let mut judged = checks.judge(&batch, &append_time_ms);

@@ -6,6 +6,7 @@ mod bad_input;
 mod decisions;
 mod declared;
 mod fixture;
+mod json_source;
 mod marks;
 mod repeatable;
 mod retries;

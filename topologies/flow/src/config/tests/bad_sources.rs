@@ -294,3 +294,35 @@ fn a_column_of_the_wrong_kind_is_refused() {
     "#]],
     );
 }
+
+#[test]
+fn settings_about_json_need_json() {
+    check(
+        "    schema: shop/Order.avsc\n",
+        "    schema: shop/Order.avsc\n    unknown_fields: reject\n    time_unit: seconds\n",
+        expect![[r#"
+        11 TM0016: `unknown_fields` says something about JSON, and this source is in Avro
+            unknown_fields: reject
+                            ^^^^^^
+            write `format: json`, or take the setting out
+        12 TM0016: `time_unit` says something about JSON, and this source is in Avro
+            time_unit: seconds
+                       ^^^^^^^
+            write `format: json`, or take the setting out
+    "#]],
+    );
+    check(
+        "    schema: shop/Order.avsc\n",
+        "    schema: shop/Order.avsc\n    format: jsn\n    unknown_fields: rejct\n    time_unit: seconds\n",
+        expect![[r#"
+        11 TM0008: `jsn` is no choice for `format`
+            format: jsn
+                    ^^^
+            did you mean `json`?
+        12 TM0008: `rejct` is no choice for `unknown_fields`
+            unknown_fields: rejct
+                            ^^^^^
+            did you mean `reject`?
+    "#]],
+    );
+}

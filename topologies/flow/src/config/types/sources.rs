@@ -1,8 +1,9 @@
 //! Sources as checked: topics, schemas, ids, times and rules.
 
+use schemas::json::{TimeUnit, Unknown};
 use serde_json::Value;
 
-use super::Expression;
+use super::{Expression, Pipeline};
 use crate::config::Span;
 
 /// A source's Avro schema, and what the pipeline needs to know of it.
@@ -77,6 +78,36 @@ impl ColumnKind {
     }
 }
 
+/// How the records of a source are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Avro with a registry's framing.
+    Avro,
+    /// JSON objects with no framing.
+    Json(JsonFormat),
+}
+
+/// How JSON objects are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JsonFormat {
+    /// What becomes of fields that the schema does not have.
+    pub unknown: Unknown,
+    /// The unit of times that are numbers; the schema's where none is declared.
+    pub times: Option<TimeUnit>,
+}
+
+impl Pipeline {
+    /// How the records of a topic are written.
+    pub fn format(&self, topic: &str) -> Format {
+        let labels = self.labels.as_ref().filter(|labels| labels.topic == topic);
+        match labels {
+            Some(labels) => labels.format,
+            None if self.events.topic == topic => self.events.format,
+            None => Format::Avro,
+        }
+    }
+}
+
 /// The source of events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventSource {
@@ -88,6 +119,8 @@ pub struct EventSource {
     pub partitions: u32,
     /// Its schema.
     pub schema: SourceSchema,
+    /// How its records are written.
+    pub format: Format,
     /// Column with the event id.
     pub id: String,
     /// Column with the event time.
@@ -148,6 +181,8 @@ pub struct LabelSource {
     pub partitions: u32,
     /// Its schema.
     pub schema: SourceSchema,
+    /// How its records are written.
+    pub format: Format,
     /// Name of the event source it labels.
     pub events: String,
     /// Column with the id of the labelled event.
