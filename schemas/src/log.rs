@@ -12,7 +12,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Schema};
 use serde_json::{Map, Value, json};
 
-pub use public::{outcome_schema, prediction_schema};
+pub use public::{Decision, outcome_schema, prediction_schema};
 
 /// Name of the items column of a decoded log batch.
 pub const ITEMS: &str = "items";
@@ -20,14 +20,14 @@ pub const ITEMS: &str = "items";
 /// The schema of an internal log's records: record `<name>Batch`.
 ///
 /// `event` is the record schema of the carried event; `features` are names of nullable doubles; `label` and
-/// `prediction` add those parts to an item. Parts left out have no field at all.
+/// `prediction` add those parts to an item, the latter with a decision as it says. Parts left out have no field at all.
 pub fn log_schema(
     name: &str,
     namespace: &str,
     event: Option<&Value>,
     features: &[String],
     label: bool,
-    prediction: bool,
+    prediction: Option<Decision>,
 ) -> Value {
     let mut item = item_position();
     if let Some(event) = event {
@@ -43,8 +43,9 @@ pub fn log_schema(
     if label {
         item.push(optional("label", label_schema(), "The label that this item brings; null on others."));
     }
-    if prediction {
-        item.push(optional("prediction", item_prediction_schema(), "The score that this item brings; null on others."));
+    if let Some(decision) = prediction {
+        let prediction = item_prediction_schema(decision);
+        item.push(optional("prediction", prediction, "The score that this item brings; null on others."));
     }
     let item = record("Item", "One emission of one task to this log.", item);
     let mut batch = record(
@@ -112,8 +113,8 @@ fn label_schema() -> Value {
 }
 
 /// All that an outcome says of its prediction, which the journal copies from here.
-fn item_prediction_schema() -> Value {
-    record("Prediction", "A prediction for an earlier event.", public::score_fields())
+fn item_prediction_schema(decision: Decision) -> Value {
+    record("Prediction", "A prediction for an earlier event.", public::score_fields(decision))
 }
 
 fn parent_schema() -> Value {

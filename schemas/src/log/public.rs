@@ -4,12 +4,21 @@ use serde_json::{Value, json};
 
 use super::{array, field, micros, optional, record};
 
+/// Whether predictions come with a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Each does: a probability always has a threshold.
+    Always,
+    /// Where a rule for it is declared, which numbers need not have; the fields may be null.
+    Declared,
+}
+
 /// The schema of `<pipeline>.predictions.v1`: record `<name>Prediction`, one per event.
 ///
 /// The effective score and decision stand on top; what else was computed for the event is under `challengers`.
-pub fn prediction_schema(name: &str, namespace: &str) -> Value {
+pub fn prediction_schema(name: &str, namespace: &str, decision: Decision) -> Value {
     let mut fields = event_fields();
-    fields.extend(score_fields());
+    fields.extend(score_fields(decision));
     fields.push(field(
         "challengers",
         array(challenger_schema()),
@@ -19,14 +28,14 @@ pub fn prediction_schema(name: &str, namespace: &str) -> Value {
 }
 
 /// The schema of `<pipeline>.outcomes.v1`: record `<name>Outcome`, one per label that found its event.
-pub fn outcome_schema(name: &str, namespace: &str) -> Value {
+pub fn outcome_schema(name: &str, namespace: &str, decision: Decision) -> Value {
     let mut fields = event_fields();
     fields.extend([
         field("label", json!("double"), "The target's value."),
         field("known_time", micros(), "When the label became known."),
         field("repeated", json!("boolean"), "True when the event already had a label."),
     ]);
-    let prediction = record("OutcomePrediction", "The prediction that the label answers.", score_fields());
+    let prediction = record("OutcomePrediction", "The prediction that the label answers.", score_fields(decision));
     fields.push(optional("prediction", prediction, "Null when the event was not scored, or not before its label."));
     top(&format!("{name}Outcome"), namespace, "An event, its label, and what was predicted.", fields)
 }
@@ -40,11 +49,25 @@ fn event_fields() -> Vec<Value> {
 }
 
 /// The effective score and where it comes from: in predictions, in outcomes, and on its way to the journal.
-pub(super) fn score_fields() -> Vec<Value> {
+pub(super) fn score_fields(decision: Decision) -> Vec<Value> {
+    let [threshold, decided] = match decision {
+        Decision::Always => [
+            field("threshold", json!("double"), "Scores at or above it are decided positive."),
+            field("decision", json!("boolean"), "True when the score reached the threshold."),
+        ],
+        Decision::Declared => [
+            optional(
+                "threshold",
+                json!("double"),
+                "Scores at or above it are decided positive; null where nothing is.",
+            ),
+            optional("decision", json!("boolean"), "True when the score reached the threshold; null without one."),
+        ],
+    };
     vec![
         field("score", json!("double"), "The effective score."),
-        field("threshold", json!("double"), "Scores at or above it are decided positive."),
-        field("decision", json!("boolean"), "True when the score reached the threshold."),
+        threshold,
+        decided,
         field("model", json!("string"), "Name and version of the model."),
         field("model_digest", json!("string"), "Digest of the model's artefact."),
         field("feature_set", json!("string"), "Digest of the feature set."),

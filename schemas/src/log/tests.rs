@@ -18,7 +18,7 @@ fn event() -> Value {
 
 fn full() -> String {
     let features = ["row_is_night".to_owned(), "customer_tx_count_7d".to_owned()];
-    log_schema("CustomerLog", "fraud.internal", Some(&event()), &features, true, true).to_string()
+    log_schema("CustomerLog", "fraud.internal", Some(&event()), &features, true, Some(Decision::Always)).to_string()
 }
 
 fn item(n: i64) -> Value {
@@ -119,21 +119,27 @@ fn parts_left_out_have_no_field() {
         fields.iter().map(|field| field.name().clone()).skip(10).collect()
     };
     let none: [&str; 0] = [];
-    assert_eq!(names(&log_schema("A", "n", None, &[], false, false)), none);
-    assert_eq!(names(&log_schema("A", "n", Some(&event()), &[], true, false)), ["event", "label"]);
+    assert_eq!(names(&log_schema("A", "n", None, &[], false, None)), none);
+    assert_eq!(names(&log_schema("A", "n", Some(&event()), &[], true, None)), ["event", "label"]);
     let features = ["f".to_owned()];
-    assert_eq!(names(&log_schema("A", "n", None, &features, false, true)), ["features", "prediction"]);
+    assert_eq!(
+        names(&log_schema("A", "n", None, &features, false, Some(Decision::Always))),
+        ["features", "prediction"]
+    );
 }
 
 #[test]
 fn every_field_is_documented() {
-    let schemas =
-        [serde_json::from_str(&full()).unwrap(), prediction_schema("Fraud", "fraud"), outcome_schema("Fraud", "fraud")];
+    let schemas = [
+        serde_json::from_str(&full()).unwrap(),
+        prediction_schema("Fraud", "fraud", Decision::Always),
+        outcome_schema("Fraud", "fraud", Decision::Always),
+    ];
     for mut schema in schemas {
         // The event's own schema is not ours to document here.
         let text = schema.to_string();
         if text.contains("CustomerLog") {
-            schema = log_schema("L", "n", None, &["f".to_owned()], true, true);
+            schema = log_schema("L", "n", None, &["f".to_owned()], true, Some(Decision::Always));
         }
         assert_eq!(crate::contracts::undocumented(&schema), Vec::<String>::new());
     }
@@ -143,7 +149,7 @@ fn every_field_is_documented() {
 fn a_new_feature_is_a_compatible_change_both_ways() {
     let schema = |features: &[&str]| {
         let features: Vec<String> = features.iter().map(|name| (*name).to_owned()).collect();
-        parse_schema(&log_schema("L", "n", Some(&event()), &features, false, false).to_string()).unwrap()
+        parse_schema(&log_schema("L", "n", Some(&event()), &features, false, None).to_string()).unwrap()
     };
     let verdict = SchemaCompatibility::mutual_read(&schema(&["a"]).avro, &schema(&["a", "b"]).avro);
     assert_eq!(verdict.unwrap(), Compatibility::Full);
@@ -162,9 +168,15 @@ fn public_records_round_trip() {
         json!({"event_id": "17", "event_time": 1, "key": "596", "label": 1, "known_time": 2, "repeated": false,
             "prediction": prediction})
     };
+    let mut undecided = prediction.clone();
+    (undecided["threshold"], undecided["decision"]) = (Value::Null, Value::Null);
+    let (mut number, declared) = (scores.clone(), Decision::Declared);
+    number.as_object_mut().unwrap().retain(|name, _| !["threshold", "decision"].contains(&name.as_str()));
     let cases = [
-        (prediction_schema("Fraud", "fraud"), vec![prediction]),
-        (outcome_schema("Fraud", "fraud"), vec![outcome(scores), outcome(Value::Null)]),
+        (prediction_schema("Shop", "shop", declared), vec![prediction.clone(), undecided]),
+        (outcome_schema("Shop", "shop", declared), vec![outcome(scores.clone()), outcome(number)]),
+        (prediction_schema("Fraud", "fraud", Decision::Always), vec![prediction]),
+        (outcome_schema("Fraud", "fraud", Decision::Always), vec![outcome(scores), outcome(Value::Null)]),
     ];
     for (schema, rows) in cases {
         let schema = schema.to_string();

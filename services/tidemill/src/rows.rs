@@ -83,12 +83,11 @@ pub fn choose(workshop: &Workshop, model: &Model, args: &WindowArgs, choice: &Ch
 pub fn text(title: &str, dataset: &Dataset) -> String {
     let manifest = &dataset.manifest;
     let recipe = &manifest.recipe;
-    let share = 100.0 * manifest.positives as f64 / manifest.rows.max(1) as f64;
     let mut text = format!(
-        "{title:<10} {}\n  rows     {}, {} of them positive ({share:.2} %)\n  events   {} to {}, labels known by {}\n",
+        "{title:<10} {}\n  rows     {}, {}\n  events   {} to {}, labels known by {}\n",
         dataset.digest,
         manifest.rows,
-        manifest.positives,
+        labels(dataset),
         time(recipe.events_us.start),
         time(recipe.events_us.end),
         time(recipe.cutoff_us),
@@ -100,6 +99,19 @@ pub fn text(title: &str, dataset: &Dataset) -> String {
         text.push_str(&format!("  left out {} repeated\n", manifest.repeated));
     }
     text
+}
+
+/// What the labels are: how many are positive, or where they lie when they are more than two numbers.
+fn labels(dataset: &Dataset) -> String {
+    let label = &dataset.rows.label;
+    if label.iter().all(|label| *label == 0.0 || *label == 1.0) {
+        let positives = dataset.manifest.positives;
+        let share = 100.0 * positives as f64 / dataset.manifest.rows.max(1) as f64;
+        return format!("{positives} of them positive ({share:.2} %)");
+    }
+    let (least, most) = label.iter().fold((f32::MAX, f32::MIN), |(a, b), label| (a.min(*label), b.max(*label)));
+    let mean = label.iter().map(|label| f64::from(*label)).sum::<f64>() / label.len() as f64;
+    format!("labels from {least} to {most}, {mean:.2} on average")
 }
 
 /// A dataset for programs.

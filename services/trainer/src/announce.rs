@@ -52,7 +52,7 @@ impl Change<'_> {
             "dataset_digest": manifest.dataset.digest,
             "feature_set": manifest.feature_set,
             "parent_digest": manifest.parent,
-            "threshold": f64::from(manifest.threshold.value),
+            "threshold": manifest.threshold.as_ref().map(|threshold| f64::from(threshold.value)),
             "metrics": metrics(&manifest.metrics),
             "control_number": self.control_number,
             "request": self.request,

@@ -6,11 +6,11 @@ use crate::{Dataset, Error};
 use arrow::array::{AsArray, Float64Array, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, Fields};
 use flow::config::Pipeline;
-use model::{Artefact, Metric, Model, Rule};
+use model::{Artefact, Head, Metric, Model, Rule, Threshold};
 use registry::models::{Models, Published};
 use scoring::Inputs;
 use std::collections::BTreeMap;
-use training::Facts;
+use training::{Facts, Loss, Task};
 
 /// Measures by name.
 pub type Metrics = BTreeMap<String, Metric>;
@@ -22,7 +22,7 @@ pub struct Candidate {
     pub artefact: Artefact,
     /// The model in them.
     pub model: Model,
-    /// Measures on the holdout; none where it has only one class.
+    /// Measures on the holdout; none where it has only one class, or no two rows.
     pub metrics: Metrics,
 }
 
@@ -44,8 +44,11 @@ pub fn train(
     let mut trained = training::train(&config, &dataset.rows)?;
     // The manifest names rows, files and rule; the rows' own digest is in it.
     trained.dataset.digest.clone_from(&dataset.digest);
-    let metrics = match holdout.filter(|holdout| holdout.rows.validate().is_ok()) {
-        Some(holdout) => training::evaluate(&trained.score(&holdout.rows.rows), &holdout.rows, config.top_per_day)?,
+    let metrics = match holdout.filter(|holdout| holdout.rows.validate(config.task()).is_ok()) {
+        Some(holdout) => {
+            let scores = trained.score(&holdout.rows.rows);
+            measured(&scores, &holdout.rows, config.loss, trained.threshold.as_ref())?
+        }
         None => Metrics::new(),
     };
     let artefact = trained.artefact(Facts {
@@ -62,13 +65,48 @@ pub fn train(
 pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Metrics, Error> {
     check_feature_set(model, &dataset.manifest.recipe.feature_set)?;
     check_inputs(dataset, &model.manifest().inputs)?;
-    let per_day = match model.manifest().threshold.rule {
-        Rule::TopPerDay(per_day) => per_day,
-        Rule::Fixed => ALERTS_PER_DAY,
-    };
     let mut scores = vec![0.0; dataset.rows.len()];
     model.network().score(&dataset.rows.rows, &mut scores);
-    Ok(training::evaluate(&scores, &dataset.rows, per_day)?)
+    measured(&scores, &dataset.rows, loss(model), model.manifest().threshold.as_ref())
+}
+
+/// Measures of scores, by what they were trained for. A threshold that was given, and not set by a capacity, decides
+/// every event, so how often it is right is a measure too.
+fn measured(
+    scores: &[f32],
+    rows: &training::Dataset,
+    loss: Loss,
+    threshold: Option<&Threshold>,
+) -> Result<Metrics, Error> {
+    if loss.is_of_numbers() {
+        let quantile = if let Loss::Quantile(quantile) = loss { Some(quantile) } else { None };
+        return Ok(training::evaluate_numbers(scores, rows, quantile)?);
+    }
+    let (per_day, given) = match threshold.map(|threshold| (threshold.rule, threshold.value)) {
+        Some((Rule::TopPerDay(per_day), _)) => (per_day, None),
+        Some((Rule::Fixed, value)) => (ALERTS_PER_DAY, Some(value)),
+        None => (ALERTS_PER_DAY, None),
+    };
+    let mut metrics = training::evaluate(scores, rows, per_day)?;
+    if let Some(value) = given {
+        metrics.insert("accuracy".to_owned(), training::metrics::accuracy(scores, &rows.label, value));
+    }
+    Ok(metrics)
+}
+
+/// The loss that a model was trained by, as its manifest has it.
+pub(crate) fn loss(model: &Model) -> Loss {
+    let told = model.manifest().config.get("loss").and_then(|text| serde_json::from_str(text).ok());
+    match (model.network().head(), told) {
+        (Head::Probability, _) => Loss::Logistic,
+        (Head::Number { .. }, Some(loss)) => loss,
+        (Head::Number { .. }, None) => Loss::Squared,
+    }
+}
+
+/// What labels must be for a model.
+pub(crate) fn task(model: &Model) -> Task {
+    if loss(model).is_of_numbers() { Task::Regression } else { Task::Binary }
 }
 
 fn check_inputs(dataset: &Dataset, wanted: &[String]) -> Result<(), Error> {

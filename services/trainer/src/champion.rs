@@ -1,7 +1,7 @@
 //! The model in force: which it is, whether a candidate beats it, and how another takes its place.
 
 use crate::announce::{Change, tell};
-use crate::candidate::{Candidate, evaluate};
+use crate::candidate::{Candidate, evaluate, loss, task};
 use crate::{Dataset, Error, Surroundings, declared};
 use flow::fence::ModelRef;
 use model::{Artefact, Model};
@@ -9,9 +9,33 @@ use registry::decisions::Decisions;
 use registry::models::{Models, Published, Version};
 use runtime::context::Context;
 use scorer::{History, Promotion, Readiness};
+use training::Loss;
 
 /// What decides between candidate and champion.
-const MEASURE: &str = "average_precision";
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Measure {
+    name: &'static str,
+    /// Whether less of it is better.
+    is_error: bool,
+}
+
+impl Measure {
+    /// What the candidate's loss asks for.
+    fn of(loss: Loss) -> Self {
+        let (name, is_error) = match loss {
+            Loss::Logistic => ("average_precision", false),
+            Loss::Squared => ("rmse", true),
+            Loss::Absolute | Loss::Huber(_) => ("mae", true),
+            Loss::Quantile(_) => ("pinball", true),
+        };
+        Measure { name, is_error }
+    }
+
+    /// Whether a candidate's value is better than the champion's; never where one is no number.
+    fn is_better(self, new: f64, old: f64) -> bool {
+        if self.is_error { new < old } else { new > old }
+    }
+}
 
 /// The outcome of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +62,7 @@ pub fn open(models: &Models, name: &str, version: Version) -> Result<(Published,
 }
 
 /// Whether a candidate beats the champion on a holdout. Where both are equal the champion stays; where there is none,
-/// or one that cannot score this feature set any more, the candidate wins.
+/// or one that cannot score this feature set any more or was trained for something else, the candidate wins.
 pub fn compare(
     surroundings: &Surroundings,
     candidate: &Candidate,
@@ -52,13 +76,19 @@ pub fn compare(
     if theirs.feature_set != ours.feature_set || theirs.inputs != ours.inputs {
         return Ok(wins("the champion was trained on another feature set"));
     }
-    if let Err(error) = holdout.rows.validate() {
+    let (wanted, now) = (loss(&candidate.model), loss(&current));
+    if wanted != now {
+        return Ok(wins("the champion was trained by another loss"));
+    }
+    if let Err(error) = holdout.rows.validate(task(&candidate.model)) {
         return Ok(Judgement { better: false, detail: format!("the holdout cannot decide: {error}") });
     }
-    let measured = |model: &Model| Ok::<_, Error>(evaluate(model, holdout)?.get(MEASURE).map_or(f64::NAN, |m| m.value));
+    let measure = Measure::of(wanted);
+    let name = measure.name;
+    let measured = |model: &Model| Ok::<_, Error>(evaluate(model, holdout)?.get(name).map_or(f64::NAN, |m| m.value));
     let (new, old) = (measured(&candidate.model)?, measured(&current)?);
-    let detail = format!("{MEASURE} {new:.6} on the holdout, the champion has {old:.6}");
-    Ok(Judgement { better: new > old, detail })
+    let detail = format!("{name} {new:.6} on the holdout, the champion has {old:.6}");
+    Ok(Judgement { better: measure.is_better(new, old), detail })
 }
 
 /// How a version is promoted.
@@ -109,4 +139,9 @@ pub fn check_feature_set(model: &Model, wanted: &str) -> Result<(), Error> {
             wanted: wanted.to_owned(),
         }),
     }
+}
+
+#[cfg(test)]
+pub(crate) fn is_better(loss: Loss, new: f64, old: f64) -> bool {
+    Measure::of(loss).is_better(new, old)
 }

@@ -1,7 +1,7 @@
 //! What a pipeline says of training, in the words of training.
 
-use flow::config::{ClassWeight, Model, Network};
-use training::{Config, Dataset, EarlyStopping, Kind};
+use flow::config::{AlertRule, ClassWeight, Model, Network, Objective};
+use training::{Config, Dataset, EarlyStopping, Kind, Loss};
 
 /// Alerts a day that a threshold leaves, where the pipeline says nothing.
 pub(crate) const ALERTS_PER_DAY: u32 = 100;
@@ -21,11 +21,26 @@ pub fn config(model: &Model, rows: &Dataset) -> Config {
     let early_stopping = training
         .early_stopping_epochs
         .map(|patience| EarlyStopping { share: training.validation_share, patience: patience as usize });
+    let loss = match (model.objective, training.loss) {
+        (Objective::Binary, _) => Loss::Logistic,
+        (Objective::Regression, flow::config::Loss::OfObjective) => Loss::Squared,
+        (Objective::Regression, flow::config::Loss::Absolute) => Loss::Absolute,
+        (Objective::Regression, flow::config::Loss::Huber(delta)) => Loss::Huber(delta),
+        (Objective::Regression, flow::config::Loss::Quantile(quantile)) => Loss::Quantile(quantile),
+    };
+    let (top_per_day, alert_above) = match (model.alert, model.objective) {
+        (Some(AlertRule::TopPerDay(count)), _) => (Some(count), None),
+        (Some(AlertRule::Above(score)), _) => (None, Some(score)),
+        (None, Objective::Binary) => (Some(ALERTS_PER_DAY), None),
+        (None, Objective::Regression) => (None, None),
+    };
     Config {
         network,
+        loss,
         seed: training.seed,
         positive_weight,
-        top_per_day: model.alert_top_per_day.unwrap_or(ALERTS_PER_DAY),
+        top_per_day,
+        alert_above,
         l2: training.l2,
         epochs: training.epochs as usize,
         batch_rows: training.batch_size as usize,

@@ -4,7 +4,7 @@
 
 use crate::{Windows, config, requested};
 use flow::config::{ClassWeight, Pipeline};
-use training::{Dataset, Kind};
+use training::{Dataset, Kind, Loss};
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -46,9 +46,37 @@ fn training_is_told_what_the_pipeline_says() {
     let rows = Dataset { label: vec![1.0, 0.0, 0.0, 0.0, 0.0], ..Dataset::default() };
     let told = config(&model, &rows);
     assert_eq!(told.network, Kind::Mlp(vec![64, 32]));
-    assert_eq!((told.epochs, told.batch_rows, told.top_per_day, told.seed), (40, 64, 100, 1));
+    assert_eq!((told.epochs, told.batch_rows, told.top_per_day, told.seed), (40, 64, Some(100), 1));
     assert_eq!((told.learning_rate, told.dropout, told.positive_weight), (0.001, 0.2, 1.0));
     assert_eq!(told.early_stopping.map(|early| early.patience), Some(5));
     model.training.class_weight = ClassWeight::Balanced;
     assert_eq!(config(&model, &rows).positive_weight, 4.0);
+}
+
+#[test]
+fn a_model_of_a_number_is_trained_by_its_loss_and_alarms_only_where_declared() {
+    let mut model = pipeline().models[0].clone();
+    (model.objective, model.alert) = (flow::config::Objective::Regression, None);
+    let rows = Dataset { label: vec![10.0, 250.5], ..Dataset::default() };
+    let told = |model: &flow::config::Model| {
+        let told = config(model, &rows);
+        (told.loss, told.top_per_day, told.alert_above, told.positive_weight)
+    };
+    assert_eq!(told(&model), (Loss::Squared, None, None, 1.0));
+    model.training.loss = flow::config::Loss::Huber(0.5);
+    model.alert = Some(flow::config::AlertRule::Above(300.0));
+    assert_eq!(told(&model), (Loss::Huber(0.5), None, Some(300.0), 1.0));
+    model.training.loss = flow::config::Loss::Quantile(0.9);
+    model.alert = Some(flow::config::AlertRule::TopPerDay(7));
+    assert_eq!(told(&model), (Loss::Quantile(0.9), Some(7), None, 1.0));
+}
+
+#[test]
+fn the_loss_says_what_decides_between_candidate_and_champion() {
+    let better = |loss, new, old| crate::champion::is_better(loss, new, old);
+    assert!(better(Loss::Logistic, 0.7, 0.6) && !better(Loss::Logistic, 0.6, 0.6), "more precision is better");
+    for loss in [Loss::Squared, Loss::Absolute, Loss::Huber(1.0), Loss::Quantile(0.9)] {
+        assert!(better(loss, 60.0, 70.0) && !better(loss, 70.0, 60.0), "less of an error is better");
+        assert!(!better(loss, f64::NAN, 70.0) && !better(loss, 60.0, f64::NAN), "what is no number wins nothing");
+    }
 }

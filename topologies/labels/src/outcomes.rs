@@ -93,6 +93,13 @@ impl Outcomes {
             }
             match name {
                 "score" => numbers(|row| row.score),
+                // What nobody decided is null, and a value where the schema wants one, as below an absent prediction.
+                "threshold" if field.is_nullable() => Arc::new(
+                    self.predictions.iter().map(|row| decided(row).map(|row| row.threshold)).collect::<Float64Array>(),
+                ),
+                "decision" if field.is_nullable() => Arc::new(
+                    self.predictions.iter().map(|row| decided(row).map(|row| row.decision)).collect::<BooleanArray>(),
+                ),
                 "threshold" => numbers(|row| row.threshold),
                 "decision" => {
                     let decided = self.predictions.iter().map(|row| row.is_some_and(|row| row.decision));
@@ -106,4 +113,9 @@ impl Outcomes {
         let nulls = NullBuffer::from_iter(self.predictions.iter().map(Option::is_some));
         Ok(Arc::new(StructArray::try_new(fields.clone(), columns, Some(nulls)).map_err(flow::wire::Error::from)?))
     }
+}
+
+/// A prediction that decided something.
+fn decided(prediction: &Option<Prediction>) -> Option<&Prediction> {
+    prediction.as_ref().filter(|prediction| !prediction.threshold.is_nan())
 }

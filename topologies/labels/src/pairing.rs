@@ -42,7 +42,7 @@ pub(crate) struct Prediction {
     pub(crate) time_us: i64,
     /// The effective score.
     pub(crate) score: f64,
-    /// The threshold in force.
+    /// The threshold in force; NaN where nothing was decided.
     pub(crate) threshold: f64,
     /// Whether the score was an alert.
     pub(crate) decision: bool,

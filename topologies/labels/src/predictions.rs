@@ -2,7 +2,7 @@
 //! once.
 
 use crate::pairing::Prediction;
-use arrow::array::{AsArray, StructArray};
+use arrow::array::{Array, AsArray, StructArray};
 use arrow::datatypes::{Fields, Float64Type, Int32Type};
 use flow::ledger::Spot;
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,10 @@ impl PredictionColumns {
         (time_us, spot): (i64, Spot),
         routes: &mut Routes,
     ) -> Prediction {
-        let number = |at: usize| part.column(at).as_primitive::<Float64Type>().value(row);
+        let number = |at: usize| {
+            let column = part.column(at).as_primitive::<Float64Type>();
+            if column.is_valid(row) { column.value(row) } else { f64::NAN }
+        };
         let text = |at: Option<usize>| at.map_or("", |at| part.column(at).as_string::<i32>().value(row));
         let schema_id = self.schema_id.map_or(0, |at| part.column(at).as_primitive::<Int32Type>().value(row));
         Prediction {
@@ -96,7 +99,7 @@ impl PredictionColumns {
             spot,
             score: number(self.score),
             threshold: self.threshold.map_or(f64::NAN, number),
-            decision: part.column(self.decision).as_boolean().value(row),
+            decision: part.column(self.decision).is_valid(row) && part.column(self.decision).as_boolean().value(row),
             route: routes.number(self.texts.map(text), schema_id),
         }
     }

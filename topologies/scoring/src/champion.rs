@@ -29,7 +29,8 @@ pub(crate) struct Champion {
     pub(crate) name: String,
     pub(crate) model: Arc<Model>,
     pub(crate) inputs: Inputs,
-    pub(crate) threshold: f64,
+    /// From which score on an event is decided positive; none where nothing is decided.
+    pub(crate) threshold: Option<f64>,
     /// About how many bytes a prediction of it takes in a record.
     pub(crate) bytes: usize,
 }
@@ -48,7 +49,8 @@ impl Champion {
             Some(before) => (before.model.clone(), before.inputs.clone()),
             None => open(reference, models, settings)?,
         };
-        let threshold = control.threshold.unwrap_or_else(|| f64::from(model.manifest().threshold.value));
+        let own = model.manifest().threshold.as_ref().map(|threshold| f64::from(threshold.value));
+        let threshold = control.threshold.or(own);
         let name = format!("{}@{}", reference.name, reference.version);
         let manifest = model.manifest();
         let texts = name.len() + reference.digest.len() + manifest.feature_set.len() + manifest.network.numerics.len();

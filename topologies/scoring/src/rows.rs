@@ -48,12 +48,11 @@ impl Scored {
         let rows = self.len();
         match field.name().as_str() {
             "score" => Arc::new(Float64Array::from(self.scores.clone())),
-            "threshold" => {
-                Arc::new(Float64Array::from_iter_values(self.champions.iter().map(|champion| champion.threshold)))
-            }
+            "threshold" => Arc::new(self.champions.iter().map(|champion| champion.threshold).collect::<Float64Array>()),
             "decision" => {
                 let pairs = self.scores.iter().zip(&self.champions);
-                Arc::new(BooleanArray::from_iter(pairs.map(|(score, champion)| Some(*score >= champion.threshold))))
+                let decided = |(score, champion): (&f64, &Arc<Champion>)| Some(*score >= champion.threshold?);
+                Arc::new(pairs.map(decided).collect::<BooleanArray>())
             }
             "model" => texts(|champion| &champion.name),
             "model_digest" => texts(|champion| &champion.reference.digest),

@@ -12,7 +12,7 @@ pub mod random;
 mod threshold;
 mod trained;
 
-pub use dataset::{Columns, Dataset};
-pub use fit::{Config, EarlyStopping, Kind, train};
-pub use metrics::evaluate;
+pub use dataset::{Columns, Dataset, Task};
+pub use fit::{Config, EarlyStopping, Kind, Loss, train};
+pub use metrics::{evaluate, evaluate_numbers};
 pub use trained::{Epoch, Facts, Trained};

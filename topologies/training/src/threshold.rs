@@ -1,14 +1,24 @@
-//! From a capacity to a threshold.
+//! From what was asked for to a threshold.
 
 use crate::dataset::DAY_US;
+use crate::fit::Config;
 use model::{Rule, Threshold};
 use std::collections::BTreeSet;
+
+/// The threshold of a configuration: the one it names, or one that its capacity sets on these scores.
+pub(crate) fn threshold(config: &Config, scores: &[f32], time_us: &[i64]) -> Option<Threshold> {
+    match (config.alert_above, config.top_per_day) {
+        (Some(value), _) => Some(Threshold { value: value as f32, rule: Rule::Fixed }),
+        (None, Some(per_day)) => Some(top_per_day(scores, time_us, per_day)),
+        (None, None) => None,
+    }
+}
 
 /// The least score that gives at most `per_day` alerts a day on average over the days that occur in `time_us`.
 ///
 /// Equal scores stay together: a group of ties that would exceed the capacity is left out, unless it is the topmost,
 /// for a threshold that nothing reaches would help nobody.
-pub(crate) fn top_per_day(scores: &[f32], time_us: &[i64], per_day: u32) -> Threshold {
+fn top_per_day(scores: &[f32], time_us: &[i64], per_day: u32) -> Threshold {
     let days: BTreeSet<i64> = time_us.iter().map(|t| t.div_euclid(DAY_US)).collect();
     let capacity = days.len() * per_day as usize;
     let mut sorted = scores.to_vec();

@@ -21,8 +21,8 @@ pub struct Trained {
     pub network: Network,
     /// Names of its inputs.
     pub inputs: Vec<String>,
-    /// From which score on an event is an alert.
-    pub threshold: Threshold,
+    /// From which score on an event is an alert; none where nothing is decided.
+    pub threshold: Option<Threshold>,
     /// Reference for drift, from the training rows.
     pub profile: Profile,
     /// The course of training.

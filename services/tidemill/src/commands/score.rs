@@ -25,7 +25,8 @@ pub fn run(global: &Global, output: Output, options: &Score) -> Result<(), Error
     let workshop = Workshop::open(global)?;
     let (published, model) = trainer::open(&workshop.models(), &options.model.name, options.model.version)?;
     trainer::check_feature_set(&model, &workshop.pipeline.features.digest)?;
-    let threshold = options.threshold.unwrap_or_else(|| f64::from(model.manifest().threshold.value));
+    let own = model.manifest().threshold.as_ref().map(|threshold| f64::from(threshold.value));
+    let threshold = options.threshold.or(own);
     let table = Table::open(&options.file)?;
     let events = &workshop.pipeline.events;
     let kept = kept(&table.schema(), &options.file, [&events.id, &events.event_time])?;
@@ -35,12 +36,15 @@ pub fn run(global: &Global, output: Output, options: &Score) -> Result<(), Error
         alerts += positive;
         parts.push(part);
     }
-    let schema = schema(&table.schema(), kept);
+    let schema = schema(&table.schema(), kept, threshold.is_some());
     offline::table::write(&options.out, schema, &parts)?;
     let rows: usize = parts.iter().map(RecordBatch::num_rows).sum();
     let (name, version, out) = (&published.name, published.version, options.out.display());
     output.show(
-        || format!("{rows} rows scored by {name}@{version} in {out}; {alerts} are at or above {threshold}"),
+        || {
+            let decided = threshold.map(|threshold| format!("; {alerts} are at or above {threshold}"));
+            format!("{rows} rows scored by {name}@{version} in {out}{}", decided.unwrap_or_default())
+        },
         || {
             json!({
                 "name": name,
@@ -48,7 +52,7 @@ pub fn run(global: &Global, output: Output, options: &Score) -> Result<(), Error
                 "digest": published.digest,
                 "out": out.to_string(),
                 "rows": rows,
-                "alerts": alerts,
+                "alerts": threshold.map(|_| alerts),
                 "threshold": threshold,
             })
         },
@@ -70,31 +74,35 @@ fn kept(schema: &Schema, file: &Path, names: [&str; 2]) -> Result<[usize; 2], Er
     })
 }
 
-fn schema(table: &Schema, kept: [usize; 2]) -> SchemaRef {
+fn schema(table: &Schema, kept: [usize; 2], decided: bool) -> SchemaRef {
     let mut fields: Vec<Field> = kept.iter().map(|at| table.field(*at).clone()).collect();
     fields.push(Field::new(SCORE, DataType::Float64, false));
-    fields.push(Field::new(DECISION, DataType::Boolean, false));
+    if decided {
+        fields.push(Field::new(DECISION, DataType::Boolean, false));
+    }
     Arc::new(Schema::new(fields))
 }
 
-/// Results of a batch, and how many decisions are positive. Rows of an archived log without an id are no events.
+/// Results of a batch, and how many decisions are positive; without a threshold nothing is decided. Rows of an archived log without an id are no events.
 fn scored(
     model: &model::Model,
     rows: &RecordBatch,
     kept: [usize; 2],
-    threshold: f64,
+    threshold: Option<f64>,
 ) -> Result<(RecordBatch, u64), Error> {
     let failed = |error: arrow::error::ArrowError| Error::Failed(error.to_string());
     let ids = rows.column(kept[0]);
     let events = BooleanArray::from((0..ids.len()).map(|row| ids.is_valid(row)).collect::<Vec<_>>());
     let rows = if ids.null_count() == 0 { rows.clone() } else { filter_record_batch(rows, &events).map_err(failed)? };
     let scores = trainer::score(model, &rows)?;
-    let decisions: BooleanArray = scores.values().iter().map(|score| Some(*score >= threshold)).collect();
-    let positive = decisions.true_count() as u64;
+    let decide = |threshold: f64| scores.values().iter().map(|score| Some(*score >= threshold)).collect();
+    let decisions: Option<BooleanArray> = threshold.map(decide);
+    let positive = decisions.as_ref().map_or(0, |decisions| decisions.true_count() as u64);
     let mut columns: Vec<ArrayRef> = kept.iter().map(|at| rows.column(*at).clone()).collect();
     columns.push(Arc::new(scores));
-    columns.push(Arc::new(decisions));
-    Ok((RecordBatch::try_new(schema(rows.schema_ref(), kept), columns).map_err(failed)?, positive))
+    let schema = schema(rows.schema_ref(), kept, decisions.is_some());
+    columns.extend(decisions.map(|decisions| Arc::new(decisions) as ArrayRef));
+    Ok((RecordBatch::try_new(schema, columns).map_err(failed)?, positive))
 }
 
 /// An input that is missing is missing in the file.

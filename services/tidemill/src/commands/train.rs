@@ -77,10 +77,14 @@ fn text(trained: &Trained) -> String {
     text.push_str(&rows::text("trained on", &trained.rows));
     text.push_str(&rows::text("holdout", &trained.holdout));
     match trained.candidate.metrics.is_empty() {
-        true => text.push_str("no measures: the holdout needs events of both classes\n"),
+        true => {
+            text.push_str("no measures: the holdout needs events of both classes, or two where labels are numbers\n")
+        }
         false => text.push_str(&measures::text(&trained.candidate.metrics)),
     }
-    text.push_str(&format!("threshold {}{}\n", manifest.threshold.value, model::rule(manifest.threshold.rule)));
+    if let Some(threshold) = &manifest.threshold {
+        text.push_str(&format!("threshold {}{}\n", threshold.value, model::rule(threshold.rule)));
+    }
     if let Some(promoted) = &trained.promoted {
         text.push_str(&promoted.text());
     }
@@ -98,7 +102,7 @@ fn value(trained: &Trained) -> Value {
         "dataset": rows::value(&trained.rows),
         "holdout": rows::value(&trained.holdout),
         "metrics": measures::value(&trained.candidate.metrics),
-        "threshold": manifest.threshold.value,
+        "threshold": manifest.threshold.as_ref().map(|threshold| threshold.value),
         "promoted": trained.promoted.is_some(),
         "control": trained.promoted.as_ref().map(Promoted::number),
     })

@@ -107,7 +107,7 @@ fn equal_to_the_model_itself(dir: &Path, rows: &RecordBatch) {
     let models = Models::new(Store::local(&dir.join(".tidemill/store")).expect("the store"));
     let opened = models.open("fraud", Version::Number(1)).expect("the model");
     let model = model::Artefact::open_as(&opened.files, &opened.published.digest).expect("it passes the gate");
-    let threshold = f64::from(model.manifest().threshold.value);
+    let threshold = f64::from(model.manifest().threshold.as_ref().expect("it decides").value);
     let inputs = model.manifest().inputs.iter().map(|name| {
         let column = rows.column_by_name(name).unwrap_or_else(|| panic!("no column {name}"));
         cast(column, &DataType::Float64).expect("numbers").as_primitive::<Float64Type>().clone()

@@ -19,7 +19,7 @@ use schemas::codec::{Decoder, Encoder, arrow_schema};
 use schemas::contracts;
 use schemas::framing::split;
 use schemas::json::JsonWriter;
-use schemas::log::log_schema;
+use schemas::log::{Decision, log_schema};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -226,8 +226,8 @@ fn resumed(records: &[InRecord], at: usize, task: impl Fn() -> Box<dyn Task>) ->
 
 fn schema(log: u16) -> String {
     match log {
-        FEATURES => log_schema("Features", "shop.log", Some(&event()), &["x".into()], false, false),
-        _ => log_schema("Journal", "shop.log", Some(&event()), &[], true, true),
+        FEATURES => log_schema("Features", "shop.log", Some(&event()), &["x".into()], false, None),
+        _ => log_schema("Journal", "shop.log", Some(&event()), &[], true, Some(Decision::Always)),
     }
     .to_string()
 }

@@ -14,6 +14,7 @@ mod format;
 mod models;
 mod monitors;
 mod node;
+mod objective;
 mod problem;
 mod rules;
 mod schema;

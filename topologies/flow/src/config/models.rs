@@ -1,12 +1,13 @@
 //! The `models` section: inputs, shape, training.
 
 use super::node::{Entry, Node, Value};
+use super::objective::{alert, loss};
 use super::problem::{
-    CONTRADICTION, DUPLICATE, LABEL_LEAK, MISSING_KEY, NO_MATCH, OUT_OF_RANGE, Problems, UNKNOWN_CHOICE,
-    UNKNOWN_REFERENCE, WRONG_COLUMN_KIND, WRONG_TYPE, suggest,
+    CONTRADICTION, DUPLICATE, LABEL_LEAK, NO_MATCH, OUT_OF_RANGE, Problems, UNKNOWN_CHOICE, UNKNOWN_REFERENCE,
+    WRONG_COLUMN_KIND, WRONG_TYPE, suggest,
 };
 use super::section::{Section, Text, integer, number, text};
-use super::types::{ClassWeight, EventSource, Features, LabelSource, Model, Network, Training};
+use super::types::{ClassWeight, EventSource, Features, LabelSource, Loss, Model, Network, Objective, Training};
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -38,12 +39,14 @@ fn model(entry: &Entry, declared: Declared<'_>, problems: &mut Problems) -> Opti
         None => Vec::new(),
     };
     let network = section.require("network", problems).map(|node| network(node, problems));
-    let training = training(&mut section, problems);
-    let alert_top_per_day = alert(&mut section, problems);
+    let objectives = [("binary", Objective::Binary), ("regression", Objective::Regression)];
+    let objective = section.choice("objective", Objective::Binary, &objectives, problems);
+    let training = training(&mut section, objective, problems);
+    let alert = alert(&mut section, objective, problems);
     section.finish(problems);
     let network = network.unwrap_or(Network::Linear);
     let (name, span) = (entry.key.clone(), entry.key_span);
-    Some(Model { name, target: target.text, inputs, network, training, alert_top_per_day, span })
+    Some(Model { name, target: target.text, objective, inputs, network, training, alert, span })
 }
 
 fn check_target(target: &Text, labels: Option<&LabelSource>, problems: &mut Problems) {
@@ -179,7 +182,7 @@ fn layers(widths: &[Node], entry: &Entry, problems: &mut Problems) -> Vec<u32> {
     widths.iter().filter_map(width).collect()
 }
 
-fn training(model: &mut Section<'_>, problems: &mut Problems) -> Training {
+fn training(model: &mut Section<'_>, objective: Objective, problems: &mut Problems) -> Training {
     let declared = model.entry("training");
     let declared = declared.and_then(|entry| Section::new("`training`", entry.key_span, &entry.node, problems));
     let mut section = declared.unwrap_or_else(|| Section::empty(model.at));
@@ -191,6 +194,7 @@ fn training(model: &mut Section<'_>, problems: &mut Problems) -> Training {
         dropout: section.number("dropout", "at least 0 and below 1", share, problems).unwrap_or(0.0),
         l2: section.number("l2", "at least 0", |l2| l2 >= 0.0, problems).unwrap_or(0.0),
         class_weight: class_weight(&mut section, problems),
+        loss: section.get("loss").map_or(Loss::OfObjective, |node| loss(node, objective, problems)),
         early_stopping_epochs: early_stopping(&mut section, problems),
         validation_share: section.number("validation_share", "at least 0 and below 1", share, problems).unwrap_or(0.1),
         window_us: section.span_of_time("window", 7 * DAY_US, problems),
@@ -200,6 +204,10 @@ fn training(model: &mut Section<'_>, problems: &mut Problems) -> Training {
     if training.early_stopping_epochs.is_some() && training.validation_share == 0.0 {
         let message = "`early_stopping` needs a `validation_share` above 0".to_owned();
         problems.add(CONTRADICTION, section.place("early_stopping"), message);
+    }
+    if objective == Objective::Regression && training.class_weight != ClassWeight::None {
+        let message = "`class_weight` weights classes, and `objective: regression` has none".to_owned();
+        problems.add_help(CONTRADICTION, section.place("class_weight"), message, "take it out".to_owned());
     }
     section.finish(problems);
     training
@@ -228,16 +236,4 @@ fn early_stopping(section: &mut Section<'_>, problems: &mut Problems) -> Option<
         Value::Bool(false) => None,
         _ => Some(section.count("early_stopping", 1, 1, 10_000, problems)),
     }
-}
-
-fn alert(model: &mut Section<'_>, problems: &mut Problems) -> Option<u32> {
-    let entry = model.entry("alert")?;
-    let mut section = Section::new("`alert`", entry.key_span, &entry.node, problems)?;
-    let found = section.get("top_per_day").is_some();
-    let top = section.count("top_per_day", 1, 1, u32::MAX, problems);
-    if !found {
-        problems.add(MISSING_KEY, section.at, "`alert` needs `top_per_day`".to_owned());
-    }
-    section.finish(problems);
-    Some(top)
 }

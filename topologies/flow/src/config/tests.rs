@@ -6,6 +6,7 @@ mod bad_aggregates;
 mod bad_features;
 mod bad_labels;
 mod bad_models;
+mod bad_objectives;
 mod bad_monitors;
 mod bad_pipeline;
 mod bad_rules;

@@ -1,11 +1,11 @@
 //! The topics of a pipeline, with partitions, keys and the schemas that follow from it.
 
 use schemas::contracts;
-use schemas::log::{log_schema, outcome_schema, prediction_schema};
+use schemas::log::{Decision, log_schema, outcome_schema, prediction_schema};
 use serde_json::Value;
 
 use super::{Key, Kind, Names, Topic};
-use crate::config::{Entity, Pipeline};
+use crate::config::{Entity, Objective, Pipeline};
 
 /// Topics with few records, whose order matters more than their width.
 const NARROW_PARTITIONS: u32 = 1;
@@ -70,7 +70,7 @@ fn sources(pipeline: &Pipeline) -> Vec<Topic> {
 struct Carried {
     features: Vec<String>,
     label: bool,
-    prediction: bool,
+    prediction: Option<Decision>,
 }
 
 fn logs(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
@@ -94,14 +94,22 @@ fn logs(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
     let mut topics: Vec<Topic> = entities
         .map(|(index, (entity, topic))| {
             let features = features.names_before(index);
-            log(topic, &entity.name, Carried { features, label: entity.label_derived, prediction: false })
+            log(topic, &entity.name, Carried { features, label: entity.label_derived, prediction: None })
         })
         .collect();
-    let all = Carried { features: features.names(), label: false, prediction: false };
+    let all = Carried { features: features.names(), label: false, prediction: None };
     topics.push(log(&names.features_log, "features", all));
-    let journal = Carried { features: Vec::new(), label: true, prediction: true };
+    let journal = Carried { features: Vec::new(), label: true, prediction: Some(decision(pipeline)) };
     topics.push(log(&names.journal_log, "journal", journal));
     topics
+}
+
+/// A probability always has a threshold; a number has one where its model declares it.
+fn decision(pipeline: &Pipeline) -> Decision {
+    match pipeline.models.iter().all(|model| model.objective == Objective::Binary) {
+        true => Decision::Always,
+        false => Decision::Declared,
+    }
 }
 
 fn results(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
@@ -114,13 +122,14 @@ fn results(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
         key: Key::Field(key),
         schema: Some(schema),
     };
-    let (name, namespace) = (pascal_case(&pipeline.name), namespace(pipeline));
-    let outcomes = topic(&names.outcomes, Kind::Outcomes, "event_id", outcome_schema(&name, &namespace));
+    let (name, namespace, decision) = (pascal_case(&pipeline.name), namespace(pipeline), decision(pipeline));
+    let outcomes = topic(&names.outcomes, Kind::Outcomes, "event_id", outcome_schema(&name, &namespace, decision));
     if pipeline.models.is_empty() {
         return vec![outcomes];
     }
     // The field `key` holds the first entity's key.
-    let predictions = topic(&names.predictions, Kind::Predictions, "key", prediction_schema(&name, &namespace));
+    let predictions =
+        topic(&names.predictions, Kind::Predictions, "key", prediction_schema(&name, &namespace, decision));
     let sketches = (!pipeline.monitors.is_empty())
         .then(|| shared(&names.sketches, Kind::Sketches, "monitor", contracts::SKETCHES));
     let watched = [

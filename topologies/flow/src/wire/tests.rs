@@ -19,7 +19,7 @@ fn event() -> Value {
 }
 
 fn schema() -> Value {
-    log_schema("Next", "test", Some(&event()), &["f0".to_owned()], true, false)
+    log_schema("Next", "test", Some(&event()), &["f0".to_owned()], true, None)
 }
 
 fn names() -> Arc<Names> {

@@ -22,7 +22,7 @@ use flow::wire::{LogReader, LogWriter};
 use schemas::codec::{Decoder, Encoder, arrow_schema};
 use schemas::framing::split;
 use schemas::json::JsonWriter;
-use schemas::log::{log_schema, outcome_schema};
+use schemas::log::{Decision, log_schema, outcome_schema};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -73,9 +73,9 @@ impl Harness {
     pub(crate) fn empty(holds: bool, horizon_s: i64, in_memory: Option<usize>) -> Self {
         let names = Arc::new(Names::new(TOPICS));
         let event = event_schema();
-        let journal = log_schema("Journal", "shop.log", Some(&event), &[], true, true).to_string();
-        let terminal = log_schema("Terminal", "shop.log", Some(&event), &[], true, false).to_string();
-        let outcomes = outcome_schema("Shop", "shop").to_string();
+        let journal = log_schema("Journal", "shop.log", Some(&event), &[], true, Some(Decision::Always)).to_string();
+        let terminal = log_schema("Terminal", "shop.log", Some(&event), &[], true, None).to_string();
+        let outcomes = outcome_schema("Shop", "shop", Decision::Always).to_string();
         let outcome_schema = arrow_schema(&outcomes).unwrap();
         let settings = Settings {
             digest: "d".into(),

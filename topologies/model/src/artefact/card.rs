@@ -1,6 +1,7 @@
 //! The model card: the manifest's facts in sentences and tables, with nothing that is not in the manifest.
 
 use super::manifest::{Manifest, Rule};
+use crate::network::Head;
 use std::fmt::Write;
 
 /// Renders the card as Markdown.
@@ -10,15 +11,29 @@ pub(super) fn render(m: &Manifest) -> String {
     let _ = writeln!(card, "# Model card: {}\n", m.name);
     let hidden: Vec<String> = m.network.hidden.iter().map(ToString::to_string).collect();
     let shape = match hidden.is_empty() {
-        true => "a linear (logistic) model".to_owned(),
+        true if m.network.head.is_none() => "a linear (logistic) model".to_owned(),
+        true => "a linear model".to_owned(),
         false => format!("a dense network with hidden layers of {}", hidden.join(" and ")),
     };
-    let _ = writeln!(card, "It is {shape} over {} inputs; its score is between 0 and 1.\n", m.inputs.len());
-    let rule = match m.threshold.rule {
-        Rule::TopPerDay(k) => format!("about {k} alerts a day on the rows it was set on"),
-        Rule::Fixed => "a value given by hand".to_owned(),
+    let score = match m.network.head {
+        Some(Head::Number { mean, std }) => {
+            format!("a number in the target's units, whose mean was {mean:.6} and deviation {std:.6}")
+        }
+        _ => "between 0 and 1".to_owned(),
     };
-    let _ = writeln!(card, "An event is an alert from a score of {} on: {rule}.\n", m.threshold.value);
+    let _ = writeln!(card, "It is {shape} over {} inputs; its score is {score}.\n", m.inputs.len());
+    match &m.threshold {
+        Some(threshold) => {
+            let rule = match threshold.rule {
+                Rule::TopPerDay(k) => format!("about {k} alerts a day on the rows it was set on"),
+                Rule::Fixed => "a value given by hand".to_owned(),
+            };
+            let _ = writeln!(card, "An event is an alert from a score of {} on: {rule}.\n", threshold.value);
+        }
+        None => {
+            let _ = writeln!(card, "It decides nothing: no score makes an event an alert.\n");
+        }
+    }
     data(&mut card, m);
     metrics(&mut card, m);
     inputs(&mut card, m);
@@ -27,8 +42,19 @@ pub(super) fn render(m: &Manifest) -> String {
         let _ = writeln!(card, "| {key} | {value} |");
     }
     let _ = writeln!(card, "\n## Limits\n");
-    let _ = writeln!(card, "The score ranks events like those of the training period; it was not checked on others.");
-    let _ = writeln!(card, "If class weights were used it is not a probability.");
+    match m.network.head {
+        Some(Head::Number { .. }) => {
+            let _ =
+                writeln!(card, "The score was checked on events like those of the training period, and on no others.");
+        }
+        _ => {
+            let _ = writeln!(
+                card,
+                "The score ranks events like those of the training period; it was not checked on others."
+            );
+            let _ = writeln!(card, "If class weights were used it is not a probability.");
+        }
+    }
     card
 }
 
@@ -37,7 +63,10 @@ fn data(card: &mut String, m: &Manifest) {
     let share = if d.rows == 0 { 0.0 } else { 100.0 * d.positives as f64 / d.rows as f64 };
     let _ = writeln!(card, "## Data\n\n| fact | value |\n| --- | --- |");
     let _ = writeln!(card, "| dataset | {} |\n| feature set | {} |", d.digest, m.feature_set);
-    let _ = writeln!(card, "| rows | {} |\n| positive | {} ({share:.3} %) |", d.rows, d.positives);
+    let _ = writeln!(card, "| rows | {} |", d.rows);
+    if m.network.head.is_none() {
+        let _ = writeln!(card, "| positive | {} ({share:.3} %) |", d.positives);
+    }
     let _ = writeln!(card, "| first event (µs since 1970) | {} |\n| last event | {} |", d.first_us, d.last_us);
     let _ = writeln!(card, "| replaces model | {} |\n", m.parent.as_deref().unwrap_or("none"));
 }

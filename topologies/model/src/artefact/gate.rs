@@ -45,10 +45,10 @@ impl Model {
         &self.digest
     }
 
-    /// Whether a score makes its event an alert.
+    /// Whether a score makes its event an alert; never for a model that decides nothing.
     #[must_use]
     pub fn is_alert(&self, score: f32) -> bool {
-        score >= self.manifest.threshold.value
+        self.manifest.threshold.as_ref().is_some_and(|threshold| score >= threshold.value)
     }
 }
 
@@ -69,7 +69,8 @@ impl Artefact {
             let value = format!("{} items", manifest.standardisation.mean.len());
             return Err(Error::Field { field: "standardisation", value, rule: "must have one value per input" });
         }
-        let network = Network::new(manifest.standardisation.clone(), layers)?;
+        let head = manifest.network.head.unwrap_or_default();
+        let network = Network::with_head(manifest.standardisation.clone(), layers, head)?;
         let profile = read_profile(file(files, PROFILE_FILE)?, &manifest.inputs)?;
         check_golden(&network, &manifest)?;
         check_batches(&network)?;

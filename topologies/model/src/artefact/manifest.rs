@@ -5,7 +5,7 @@
 //! no version number, so the same training gives the same digest wherever and whenever it runs.
 
 use super::{Error, FORMAT, GOLDEN_MAX, GOLDEN_MIN};
-use crate::network::{INPUTS_MAX, LAYERS_MAX, NUMERICS, Standardisation, WIDTH_MAX};
+use crate::network::{Head, INPUTS_MAX, LAYERS_MAX, NUMERICS, Standardisation, WIDTH_MAX};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,8 +29,8 @@ pub struct Manifest {
     pub network: NetworkFacts,
     /// How inputs are standardised.
     pub standardisation: Standardisation,
-    /// From which score on an event is an alert.
-    pub threshold: Threshold,
+    /// From which score on an event is an alert; null for a model that decides nothing.
+    pub threshold: Option<Threshold>,
     /// Named measurements, each on rows that training did not see or named so that one can tell.
     pub metrics: BTreeMap<String, Metric>,
     /// Seed of the training.
@@ -53,7 +53,7 @@ pub struct DatasetFacts {
     pub digest: String,
     /// Rows.
     pub rows: u64,
-    /// Rows with a positive label.
+    /// Rows with a positive label; 0 where labels are numbers.
     pub positives: u64,
     /// Event time of the first row.
     pub first_us: i64,
@@ -69,6 +69,9 @@ pub struct NetworkFacts {
     pub hidden: Vec<usize>,
     /// Name of the arithmetic.
     pub numerics: String,
+    /// What the score is; absent for a probability.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<Head>,
 }
 
 /// A decision rule.
@@ -134,7 +137,7 @@ impl Manifest {
     /// Reads canonical bytes and checks every field that other code relies on.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let manifest: Self = serde_json::from_slice(bytes).map_err(|e| Error::ManifestSyntax(e.to_string()))?;
-        if manifest.format != FORMAT {
+        if !(1..=FORMAT).contains(&manifest.format) {
             return Err(Error::Format(manifest.format));
         }
         manifest.validate()?;
@@ -142,6 +145,11 @@ impl Manifest {
             return Err(Error::ManifestNotCanonical);
         }
         Ok(manifest)
+    }
+
+    /// The lowest version of the layout that can say this.
+    pub(super) fn lowest_format(network: &NetworkFacts, threshold: Option<&Threshold>) -> u32 {
+        if network.head.is_some() || threshold.is_none() { 2 } else { 1 }
     }
 
     pub(super) fn validate(&self) -> Result<(), Error> {
@@ -152,10 +160,18 @@ impl Manifest {
         let name_ok = (1..=64).contains(&self.name.len()) && self.name.chars().all(named);
         let distinct: BTreeSet<_> = self.inputs.iter().collect();
         let hidden = &self.network.hidden;
-        let value = self.threshold.value;
+        let value = self.threshold.as_ref().map_or(0.0, |threshold| threshold.value);
+        let lowest = Self::lowest_format(&self.network, self.threshold.as_ref());
         let finite = self.metrics.values().all(|m| [m.value, m.low, m.high].iter().all(|v| v.is_finite()));
         let golden_ok = self.golden.iter().all(|g| g.inputs.len() == self.inputs.len());
-        let rules: [(bool, &'static str, String, &'static str); 9] = [
+        let rules: [(bool, &'static str, String, &'static str); 11] = [
+            (self.format == lowest, "format", self.format.to_string(), "must be the lowest that can say what it says"),
+            (
+                self.network.head != Some(Head::Probability),
+                "network.head",
+                "probability".into(),
+                "must be absent for a probability",
+            ),
             (name_ok, "name", self.name.clone(), "allowed are 1 to 64 of a-z, 0-9, _ and -"),
             ((1..=INPUTS_MAX).contains(&self.inputs.len()), "inputs", count(&self.inputs), "allowed are 1 to 1024"),
             (distinct.len() == self.inputs.len(), "inputs", format!("{:?}", self.inputs), "names must differ"),

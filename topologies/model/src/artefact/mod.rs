@@ -39,8 +39,9 @@ pub const PROFILE_FILE: &str = "profile.json";
 /// The model card's file name.
 pub const CARD_FILE: &str = "card.md";
 
-/// Version of the layout and of the manifest's fields.
-pub const FORMAT: u32 = 1;
+/// Newest version of the layout and of the manifest's fields. A manifest has the lowest version that can say what it
+/// says: 1 for a model that gives a probability and decides by a threshold, 2 for others.
+pub const FORMAT: u32 = 2;
 /// Most bytes of any file but the weights.
 pub const TEXT_BYTES_MAX: usize = 4 << 20;
 /// Most bytes of the weights file; the largest network allowed is a third of it.
@@ -78,7 +79,7 @@ pub enum Error {
     ManifestSyntax(String),
     #[error("manifest is not in its canonical form, so its digest would not be unique; write it with this program")]
     ManifestNotCanonical,
-    #[error("artefact format {0} is not known to this version, which reads format {FORMAT}")]
+    #[error("artefact format {0} is not known to this version, which reads formats 1 to {FORMAT}")]
     Format(u32),
     #[error("numerics {0:?} are not those of this version ({expected:?}), scores would differ; retrain or use a matching version", expected = network::NUMERICS)]
     Numerics(String),

@@ -1,9 +1,9 @@
 //! From a trained network and the facts about it to files.
 
 use super::manifest::{DatasetFacts, FileFacts, Golden, Manifest, Metric, NetworkFacts, Threshold, hex};
-use super::{Artefact, CARD_FILE, DIGEST_FILE, Error, FORMAT, MANIFEST_FILE, PROFILE_FILE, WEIGHTS_FILE};
+use super::{Artefact, CARD_FILE, DIGEST_FILE, Error, MANIFEST_FILE, PROFILE_FILE, WEIGHTS_FILE};
 use super::{card, weights};
-use crate::network::{NUMERICS, Network};
+use crate::network::{Head, NUMERICS, Network};
 use crate::profile::Profile;
 use crate::sha256_hex;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub struct Draft {
     pub feature_set: String,
     pub inputs: Vec<String>,
     pub network: Network,
-    pub threshold: Threshold,
+    pub threshold: Option<Threshold>,
     pub metrics: BTreeMap<String, Metric>,
     pub seed: u64,
     pub config: BTreeMap<String, String>,
@@ -63,14 +63,16 @@ fn manifest(draft: Draft) -> Manifest {
     let golden = draft.golden_rows.chunks_exact(width).zip(&scores);
     let golden =
         golden.map(|(row, &score)| Golden { inputs: row.iter().map(|&v| hex(v)).collect(), score: hex(score) });
+    let head = Some(draft.network.head()).filter(|head| *head != Head::Probability);
+    let network = NetworkFacts { hidden: draft.network.hidden(), numerics: NUMERICS.into(), head };
     Manifest {
-        format: FORMAT,
+        format: Manifest::lowest_format(&network, draft.threshold.as_ref()),
         name: draft.name,
         parent: draft.parent,
         dataset: draft.dataset,
         feature_set: draft.feature_set,
         inputs: draft.inputs,
-        network: NetworkFacts { hidden: draft.network.hidden(), numerics: NUMERICS.into() },
+        network,
         standardisation: draft.network.standardisation().clone(),
         threshold: draft.threshold,
         metrics: draft.metrics,

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::network::{Dense, Network, Standardisation};
+use crate::network::{Dense, Head, Network, Standardisation};
 use crate::profile::{Column, Profile, SCORE};
 use crate::{Draft, Metric, Model, Rule, Threshold, sha256_hex};
 use expect_test::expect;
@@ -23,7 +23,7 @@ fn draft() -> Draft {
         feature_set: "f".repeat(64),
         inputs: vec!["amount".into(), "risk".into()],
         network,
-        threshold: Threshold { value: 0.1, rule: Rule::TopPerDay(100) },
+        threshold: Some(Threshold { value: 0.1, rule: Rule::TopPerDay(100) }),
         metrics: [("roc_auc".into(), Metric { value: 0.9, low: 0.85, high: 0.95 })].into(),
         seed: 1,
         config: [("epochs".into(), "20".into())].into(),
@@ -99,6 +99,40 @@ fn packed_model_opens_and_scores_the_same_bits() {
     assert_eq!(Artefact::pack(draft()).unwrap(), artefact, "packing is a function of the draft");
 }
 
+/// The draft with a network that gives a number and decides nothing.
+fn regression() -> Draft {
+    let probability = draft();
+    let (standardisation, dense) =
+        (probability.network.standardisation().clone(), probability.network.dense().to_vec());
+    let network = Network::with_head(standardisation, dense, Head::Number { mean: 190.0, std: 180.0 }).unwrap();
+    Draft { network, threshold: None, ..probability }
+}
+
+#[test]
+fn a_model_of_a_number_carries_its_target_and_opens() {
+    let artefact = Artefact::pack(regression()).unwrap();
+    let model = Artefact::open_as(artefact.files(), artefact.digest()).unwrap();
+    assert_eq!(model.network().head(), Head::Number { mean: 190.0, std: 180.0 });
+    assert_eq!(model.manifest().format, 2);
+    assert!(!model.is_alert(f32::MAX), "it decides nothing");
+    let rows = [12.0, 0.0, 3.5, 1.0];
+    let expected = regression().network.score_rows(&rows).unwrap();
+    assert_eq!(model.network().score_rows(&rows).unwrap(), expected);
+    let card = String::from_utf8(artefact.files()[CARD_FILE].clone()).unwrap();
+    assert!(card.contains("a number in the target's units") && card.contains("decides nothing"), "{card}");
+    // A target that no f32 can hold is refused before anything is scored.
+    let (standardisation, dense) = (draft().network.standardisation().clone(), draft().network.dense().to_vec());
+    let error = Network::with_head(standardisation, dense, Head::Number { mean: 1e300, std: 1.0 }).unwrap_err();
+    assert!(error.to_string().contains("mean"), "{error}");
+}
+
+#[test]
+fn a_manifest_of_the_first_format_keeps_its_bytes() {
+    let artefact = Artefact::pack(draft()).unwrap();
+    let manifest = String::from_utf8(artefact.files()[MANIFEST_FILE].clone()).unwrap();
+    assert!(manifest.contains("\"format\": 1,") && !manifest.contains("head"), "{manifest}");
+}
+
 #[test]
 fn manifest_is_readable() {
     let files = files();
@@ -167,7 +201,10 @@ fn another_model_than_asked_for_is_refused() {
 
 #[test]
 fn manifest_that_does_not_fit_is_refused() {
-    refused_manifest(|m| m.format = 2, "artefact format 2 is not known");
+    refused_manifest(|m| m.format = 3, "artefact format 3 is not known");
+    refused_manifest(|m| m.format = 2, "manifest field format is 2, must be the lowest");
+    refused_manifest(|m| m.threshold = None, "manifest field format is 1, must be the lowest");
+    refused_manifest(|m| m.network.head = Some(Head::Number { mean: 0.0, std: 1.0 }), "manifest field format is 1");
     refused_manifest(|m| m.network.numerics = "other".into(), "numerics \"other\" are not those of this version");
     refused_manifest(|m| m.name = "Fraud/..".into(), "manifest field name is Fraud/..");
     refused_manifest(|m| m.inputs[1] = "amount".into(), "names must differ");

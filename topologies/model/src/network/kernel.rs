@@ -3,10 +3,10 @@
 //! A tile of rows by vectors of outputs is held in registers while the inputs go by in ascending order. How large the
 //! tile is changes which sums are worked on side by side, never the order within a sum.
 
+use super::head::Finish;
 use super::lanes::{InstructionSet, LANES, Lanes, Plain};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Pair, Wide};
-use super::sigmoid::sigmoid;
 use super::{Dense, Standardisation};
 
 /// Most rows in a register tile, so that many rows of intermediate values are kept.
@@ -95,17 +95,25 @@ impl Layer {
     }
 }
 
+/// A network as the forward pass sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'a> {
+    pub scaler: &'a Scaler,
+    pub layers: &'a [Layer],
+    pub finish: Finish,
+}
+
 /// Scores the rows in the form for `set`.
-pub(super) fn forward(set: InstructionSet, scaler: &Scaler, layers: &[Layer], rows: &[f32], out: &mut [f32]) {
-    assert_eq!(rows.len(), out.len() * scaler.inputs, "rows must hold one value per row and input");
+pub(super) fn forward(set: InstructionSet, parts: &Parts<'_>, rows: &[f32], out: &mut [f32]) {
+    assert_eq!(rows.len(), out.len() * parts.scaler.inputs, "rows must hold one value per row and input");
     match set {
         // SAFETY: plain code needs no instruction set.
-        InstructionSet::Portable => unsafe { run::<Plain, 1, 1, 1>(scaler, layers, rows, out) },
+        InstructionSet::Portable => unsafe { run::<Plain, 1, 1, 1>(parts, rows, out) },
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx2 => {
             assert!(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"), "this machine has no AVX2");
             // SAFETY: just detected.
-            unsafe { forward_avx2(scaler, layers, rows, out) }
+            unsafe { forward_avx2(parts, rows, out) }
         }
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx512 => {
@@ -114,7 +122,7 @@ pub(super) fn forward(set: InstructionSet, scaler: &Scaler, layers: &[Layer], ro
                 "this machine has no AVX-512"
             );
             // SAFETY: just detected.
-            unsafe { forward_avx512(scaler, layers, rows, out) }
+            unsafe { forward_avx512(parts, rows, out) }
         }
         #[cfg(not(target_arch = "x86_64"))]
         InstructionSet::Avx2 | InstructionSet::Avx512 => panic!("{set:?} is not an instruction set of this machine"),
@@ -123,27 +131,27 @@ pub(super) fn forward(set: InstructionSet, scaler: &Scaler, layers: &[Layer], ro
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn forward_avx2(scaler: &Scaler, layers: &[Layer], rows: &[f32], out: &mut [f32]) {
+fn forward_avx2(parts: &Parts<'_>, rows: &[f32], out: &mut [f32]) {
     // SAFETY: this function runs only where the instruction set is there. Four rows of one vector are eight
     // registers of sums, enough to keep both multipliers busy; more would not fit in sixteen.
-    unsafe { run::<Pair, 4, 1, 2>(scaler, layers, rows, out) }
+    unsafe { run::<Pair, 4, 1, 2>(parts, rows, out) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2,fma")]
-fn forward_avx512(scaler: &Scaler, layers: &[Layer], rows: &[f32], out: &mut [f32]) {
+fn forward_avx512(parts: &Parts<'_>, rows: &[f32], out: &mut [f32]) {
     // SAFETY: as above. Eight rows of two vectors are sixteen of thirty-two registers.
-    unsafe { run::<Wide, 8, 2, 4>(scaler, layers, rows, out) }
+    unsafe { run::<Wide, 8, 2, 4>(parts, rows, out) }
 }
 
 /// All rows: full tiles of `R` rows by `T` vectors, then half tiles, then row by row with `T1` vectors side by side.
 #[inline(always)]
 unsafe fn run<V: Lanes, const R: usize, const T: usize, const T1: usize>(
-    scaler: &Scaler,
-    layers: &[Layer],
+    parts: &Parts<'_>,
     rows: &[f32],
     out: &mut [f32],
 ) {
+    let Parts { scaler, layers, .. } = *parts;
     const { assert!(R <= TILE_ROWS_MAX) };
     let inputs = scaler.inputs;
     let width = layers.iter().map(|l| l.vectors * LANES).max().unwrap_or(0).max(scaler.padded());
@@ -157,7 +165,7 @@ unsafe fn run<V: Lanes, const R: usize, const T: usize, const T1: usize>(
         }
     };
     let (front, back) = scratch.split_at_mut(tile_rows * width);
-    let mut tile = Tile { scaler, layers, front, back, width };
+    let mut tile = Tile { parts: *parts, front, back, width };
     let mut at = 0;
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
@@ -178,8 +186,7 @@ unsafe fn run<V: Lanes, const R: usize, const T: usize, const T1: usize>(
 
 /// What a tile of rows needs on its way through the layers.
 struct Tile<'a> {
-    scaler: &'a Scaler,
-    layers: &'a [Layer],
+    parts: Parts<'a>,
     /// Values entering the next layer, `width` apart per row; swapped with `back` after each layer.
     front: &'a mut [f32],
     back: &'a mut [f32],
@@ -189,13 +196,14 @@ struct Tile<'a> {
 impl Tile<'_> {
     #[inline(always)]
     unsafe fn score<V: Lanes, const R: usize, const T: usize>(&mut self, rows: &[f32], out: &mut [f32]) {
-        let (inputs, padded) = (self.scaler.inputs, self.scaler.padded());
+        let Parts { scaler, layers, finish } = self.parts;
+        let (inputs, padded) = (scaler.inputs, scaler.padded());
         for r in 0..R {
             let to = &mut self.front[r * self.width..r * self.width + padded];
             // SAFETY: the caller vouches for the instruction set.
-            unsafe { self.scaler.apply_as::<V>(&rows[r * inputs..(r + 1) * inputs], to) };
+            unsafe { scaler.apply_as::<V>(&rows[r * inputs..(r + 1) * inputs], to) };
         }
-        for layer in self.layers {
+        for layer in layers {
             let mut vector = 0;
             // SAFETY: the caller vouches for the instruction set.
             unsafe {
@@ -216,7 +224,7 @@ impl Tile<'_> {
             std::mem::swap(&mut self.front, &mut self.back);
         }
         for (r, score) in out.iter_mut().take(R).enumerate() {
-            *score = sigmoid(self.front[r * self.width]);
+            *score = finish.score(self.front[r * self.width]);
         }
     }
 }

@@ -1,17 +1,19 @@
 //! A dense network for tabular rows, with one definition of its forward pass.
 //!
-//! A row of inputs is standardised, goes through layers with rectified outputs, and ends in one sigmoid. What makes it
-//! fit for replay is that every number is *defined*, not left to whichever matrix routine happens to run:
+//! A row of inputs is standardised, goes through layers with rectified outputs, and ends in one sigmoid, or for a number
+//! in the target's units. What makes it fit for replay is that every number is *defined*, not left to whichever matrix routine happens to run:
 //!
 //! - an input that is not finite is null and becomes the stored fill; any other becomes
 //!   `fma(x, scale, shift)` limited to ±[`STANDARDISED_MAX`];
 //! - an output of a layer starts from its bias and takes one fused multiply-add per input, in ascending order;
 //! - a hidden output that is not above zero becomes `+0`;
-//! - the sigmoid is our own polynomial (see [`sigmoid`]).
+//! - the sigmoid is our own polynomial (see [`sigmoid`]);
+//! - a number is `fma(output, deviation, mean)` of the target, limited to the finite numbers.
 //!
 //! So the bits do not depend on the batch a row came in, on the instruction set, or on a maths library. The bounds on
 //! inputs, weights, width and depth together keep every sum below the largest `f32`: a score is always a number.
 
+mod head;
 mod kernel;
 mod lanes;
 mod op;
@@ -19,10 +21,12 @@ mod sigmoid;
 #[cfg(test)]
 mod tests;
 
+pub use head::Head;
 pub use lanes::InstructionSet;
 pub use op::Stock;
 pub use sigmoid::sigmoid;
 
+use head::Finish;
 use kernel::{Layer, Scaler};
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +96,16 @@ pub enum Error {
         /// What replaces a null.
         fill: f64,
     },
+    /// A target's mean or deviation cannot be used.
+    #[error(
+        "the target's mean {mean} and deviation {std} are unusable: both must fit a single-precision number, the deviation above zero"
+    )]
+    Target {
+        /// Its mean.
+        mean: f64,
+        /// Its standard deviation.
+        std: f64,
+    },
 }
 
 /// How raw inputs become standardised ones; one value per input in each vector.
@@ -139,14 +153,22 @@ pub struct Dense {
 pub struct Network {
     standardisation: Standardisation,
     dense: Vec<Dense>,
+    head: Head,
     scaler: Scaler,
     layers: Vec<Layer>,
+    finish: Finish,
     set: InstructionSet,
 }
 
 impl Network {
-    /// Checks the parts against each other and the limits, and lays the weights out for the forward pass.
+    /// A network whose score is a probability.
     pub fn new(standardisation: Standardisation, dense: Vec<Dense>) -> Result<Self, Error> {
+        Self::with_head(standardisation, dense, Head::Probability)
+    }
+
+    /// Checks the parts against each other and the limits, and lays the weights out for the forward pass.
+    pub fn with_head(standardisation: Standardisation, dense: Vec<Dense>, head: Head) -> Result<Self, Error> {
+        let finish = head.finish()?;
         let inputs = standardisation.mean.len();
         if !(1..=INPUTS_MAX).contains(&inputs) {
             return Err(Error::Inputs(inputs));
@@ -164,7 +186,7 @@ impl Network {
         let count = dense.len();
         let layers = dense.iter().enumerate().map(|(at, l)| Layer::new(l, at + 1 < count)).collect();
         let scaler = Scaler::new(&standardisation);
-        Ok(Self { standardisation, dense, scaler, layers, set: InstructionSet::best() })
+        Ok(Self { standardisation, dense, head, scaler, layers, finish, set: InstructionSet::best() })
     }
 
     /// Number of inputs of a row.
@@ -183,6 +205,12 @@ impl Network {
     #[must_use]
     pub fn dense(&self) -> &[Dense] {
         &self.dense
+    }
+
+    /// What its score is.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.head
     }
 
     /// How inputs are standardised.
@@ -204,7 +232,12 @@ impl Network {
     /// # Panics
     /// If this machine lacks the instruction set, or `rows` has the wrong length.
     pub fn score_with(&self, set: InstructionSet, rows: &[f32], out: &mut [f32]) {
-        kernel::forward(set, &self.scaler, &self.layers, rows, out);
+        kernel::forward(
+            set,
+            &kernel::Parts { scaler: &self.scaler, layers: &self.layers, finish: self.finish },
+            rows,
+            out,
+        );
     }
 }
 

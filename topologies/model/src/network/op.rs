@@ -1,6 +1,6 @@
 //! The network as one candle operation, and as candle's own layers.
 
-use super::Network;
+use super::{Head, Network};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use candle_nn::{Linear, Module};
 
@@ -58,7 +58,8 @@ impl Network {
 
     /// The same network out of candle's own layers, on any device.
     ///
-    /// Its bits depend on batch size and device; scores agree with [`Network::score`] to 1e-5. This is the form for a
+    /// Its bits depend on batch size and device; scores agree with [`Network::score`] to 1e-5 (of the
+    /// target's deviation, where they are numbers). This is the form for a
     /// GPU, and what the operation is measured against.
     pub fn stock(&self, device: &Device) -> Result<Stock> {
         let inputs = self.inputs();
@@ -76,6 +77,7 @@ impl Network {
             scale: row(&|i| 1.0 / s.std[i])?,
             fill: row(&|i| s.fill[i])?,
             layers: layers.collect::<Result<_>>()?,
+            head: self.head(),
         })
     }
 }
@@ -87,6 +89,7 @@ pub struct Stock {
     scale: Tensor,
     fill: Tensor,
     layers: Vec<Linear>,
+    head: Head,
 }
 
 impl Stock {
@@ -107,6 +110,9 @@ impl Stock {
                 x = x.relu()?;
             }
         }
-        candle_nn::ops::sigmoid(&x)?.squeeze(1)
+        match self.head {
+            Head::Probability => candle_nn::ops::sigmoid(&x)?.squeeze(1),
+            Head::Number { mean, std } => x.affine(std, mean)?.squeeze(1),
+        }
     }
 }

@@ -46,14 +46,25 @@ fn defined(network: &Network, row: &[f32]) -> f32 {
         };
         values = layer.weight.chunks_exact(layer.inputs).zip(&layer.bias).map(output).collect();
     }
-    sigmoid(values[0])
+    match network.head() {
+        Head::Probability => sigmoid(values[0]),
+        Head::Number { mean, std } => values[0].mul_add(std as f32, mean as f32),
+    }
 }
 
 #[track_caller]
 fn check_bits(hidden: &[usize], inputs: usize) {
-    let network = network(hidden, inputs);
+    let probability = network(hidden, inputs);
+    let (s, dense) = (probability.standardisation().clone(), probability.dense().to_vec());
+    check_bits_of(&probability, hidden);
+    check_bits_of(&Network::with_head(s, dense, Head::Number { mean: 189.46, std: 181.39 }).unwrap(), hidden);
+}
+
+#[track_caller]
+fn check_bits_of(network: &Network, hidden: &[usize]) {
+    let inputs = network.inputs();
     let rows = rows(37, inputs);
-    let expected: Vec<u32> = rows.chunks_exact(inputs).map(|row| defined(&network, row).to_bits()).collect();
+    let expected: Vec<u32> = rows.chunks_exact(inputs).map(|row| defined(network, row).to_bits()).collect();
     for set in InstructionSet::available() {
         for batch in [1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 37] {
             let mut scores = [0.0; 37];
@@ -112,6 +123,20 @@ fn candles_own_layers_agree_to_1e_5() {
     }
 }
 
+/// A number agrees with candle's layers to 1e-5 of the target's deviation.
+#[test]
+fn candles_own_layers_agree_on_numbers() {
+    let probability = network(&[64, 32], 15);
+    let (s, dense) = (probability.standardisation().clone(), probability.dense().to_vec());
+    let network = Network::with_head(s, dense, Head::Number { mean: 1e3, std: 50.0 }).unwrap();
+    let rows = rows(300, 15);
+    let tensor = Tensor::from_slice(&rows, (300, 15), &Device::Cpu).unwrap();
+    let stock = network.stock(&Device::Cpu).unwrap().score(&tensor).unwrap().to_vec1::<f32>().unwrap();
+    let ours = network.score_rows(&rows).unwrap();
+    let worst = ours.iter().zip(&stock).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst <= 50.0 * 1e-5, "{worst}");
+}
+
 #[test]
 fn score_is_a_number_whatever_comes_in() {
     let mut network = network(&[64, 32], 15);
@@ -127,6 +152,13 @@ fn score_is_a_number_whatever_comes_in() {
             network.score_with(set, &[value; 15], &mut score);
             assert!((0.0..=1.0).contains(&score[0]), "{value} scores {}", score[0]);
         }
+    }
+    let head = Head::Number { mean: -3e38, std: 3e38 };
+    let number = Network::with_head(network.standardisation().clone(), network.dense().to_vec(), head).unwrap();
+    for set in InstructionSet::available() {
+        let mut scores = [f32::NAN; 2];
+        number.score_with(set, &[f32::MAX; 30], &mut scores);
+        assert!(scores.iter().all(|score| score.is_finite()), "{scores:?}");
     }
 }
 
@@ -171,6 +203,12 @@ fn refused(change: impl FnOnce(&mut Standardisation, &mut Vec<Dense>), message: 
 
 #[test]
 fn unusable_parts_are_refused() {
+    for (mean, std) in [(f64::NAN, 1.0), (1e39, 1.0), (0.0, 0.0), (0.0, -1.0), (0.0, 1e-60), (0.0, f64::INFINITY)] {
+        let good = network(&[4], 3);
+        let (s, layers) = (good.standardisation().clone(), good.dense().to_vec());
+        let error = Network::with_head(s, layers, Head::Number { mean, std }).unwrap_err().to_string();
+        assert!(error.starts_with("the target's mean"), "{error}");
+    }
     refused(|_, l| l.clear(), "network has 0 layers");
     refused(|s, _| s.mean.clear(), "network has 0 inputs");
     refused(|s, _| s.std[1] = 0.0, "standardisation of input 1 is unusable");

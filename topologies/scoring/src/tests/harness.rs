@@ -21,7 +21,7 @@ use model::{Artefact, Dense, Draft, Model, Network, Profile, Rule, Standardisati
 use schemas::codec::{Decoder, Encoder, arrow_schema};
 use schemas::framing::split;
 use schemas::json::JsonWriter;
-use schemas::log::{log_schema, prediction_schema};
+use schemas::log::{Decision, log_schema, prediction_schema};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -64,7 +64,7 @@ pub(crate) fn model(version: u64, inputs: &[&str], feature_set: &str) -> Model {
         feature_set: feature_set.into(),
         inputs: names.clone(),
         network: Network::new(standardisation, vec![dense]).unwrap(),
-        threshold: Threshold { value: 0.5, rule: Rule::Fixed },
+        threshold: Some(Threshold { value: 0.5, rule: Rule::Fixed }),
         metrics: BTreeMap::new(),
         seed: version,
         config: BTreeMap::new(),
@@ -137,9 +137,9 @@ impl Harness {
             {"name": "event_id", "type": "string"},
             {"name": "customer", "type": ["null", "long"], "default": null},
             {"name": "amount", "type": ["null", "int"], "default": null}]});
-        let features = log_schema("Features", "shop.log", Some(&event), &["risk".into()], false, false).to_string();
-        let journal = log_schema("Journal", "shop.log", Some(&event), &[], true, true).to_string();
-        let predictions = prediction_schema("Shop", "shop").to_string();
+        let features = log_schema("Features", "shop.log", Some(&event), &["risk".into()], false, None).to_string();
+        let journal = log_schema("Journal", "shop.log", Some(&event), &[], true, Some(Decision::Always)).to_string();
+        let predictions = prediction_schema("Shop", "shop", Decision::Always).to_string();
         let schema = arrow_schema(&predictions).unwrap();
         let features_schema = arrow_schema(&features).unwrap();
         let settings = Settings {

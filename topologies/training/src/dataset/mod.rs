@@ -40,6 +40,17 @@ pub enum Error {
         /// All rows.
         rows: usize,
     },
+    /// A label is no number that an `f32` holds.
+    #[error("label of row {row} is {value}, allowed are finite numbers")]
+    Number {
+        /// The row.
+        row: usize,
+        /// Its label.
+        value: f32,
+    },
+    /// Too few rows to learn a number from.
+    #[error("dataset has {0} rows, at least 2 are needed")]
+    TooFew(usize),
     /// A column is not there.
     #[error("column {0} is missing")]
     ColumnMissing(String),
@@ -53,6 +64,15 @@ pub enum Error {
     },
 }
 
+/// What labels are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// 1 for what is to be found, else 0; both must occur.
+    Binary,
+    /// Finite numbers.
+    Regression,
+}
+
 /// Rows, one value per row in each vector but `rows`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Dataset {
@@ -60,7 +80,7 @@ pub struct Dataset {
     pub inputs: Vec<String>,
     /// Inputs, row after row; NaN is null.
     pub rows: Vec<f32>,
-    /// 1 for what is to be found, else 0.
+    /// 1 for what is to be found, else 0; or the number to be predicted.
     pub label: Vec<f32>,
     /// Event time.
     pub time_us: Vec<i64>,
@@ -123,8 +143,27 @@ impl Dataset {
         }
     }
 
-    /// Checks lengths and labels, and that both classes occur.
-    pub fn validate(&self) -> Result<(), Error> {
+    /// Checks lengths and labels, and that there is something to learn from.
+    pub fn validate(&self, task: Task) -> Result<(), Error> {
+        self.check_lengths()?;
+        let rows = self.len();
+        match task {
+            Task::Binary => {
+                if let Some(row) = self.label.iter().position(|&l| l != 0.0 && l != 1.0) {
+                    return Err(Error::Label { row, value: self.label[row] });
+                }
+                let positives = self.positives();
+                if positives == 0 || positives == rows { Err(Error::OneClass { positives, rows }) } else { Ok(()) }
+            }
+            Task::Regression => match self.label.iter().position(|l| !l.is_finite()) {
+                Some(row) => Err(Error::Number { row, value: self.label[row] }),
+                None if rows < 2 => Err(Error::TooFew(rows)),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn check_lengths(&self) -> Result<(), Error> {
         let expected = self.len();
         let lengths = [
             ("rows", self.rows.len(), expected * self.inputs.len()),
@@ -137,13 +176,7 @@ impl Dataset {
                 return Err(Error::Length { column, got, expected });
             }
         }
-        if let Some(row) = self.label.iter().position(|&l| l != 0.0 && l != 1.0) {
-            return Err(Error::Label { row, value: self.label[row] });
-        }
-        match (self.positives(), expected) {
-            (positives, rows) if positives == 0 || positives == rows => Err(Error::OneClass { positives, rows }),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Digest of the content, the order of rows included: training depends on it.

@@ -1,6 +1,7 @@
 //! What a training may be told.
 
-use super::Error;
+use super::{Error, Loss};
+use crate::dataset::Task;
 use model::network::{LAYERS_MAX, WIDTH_MAX};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,12 +38,19 @@ pub struct EarlyStopping {
 pub struct Config {
     /// What to train.
     pub network: Kind,
+    /// What it minimises, which also says whether labels are classes or numbers.
+    #[serde(default, skip_serializing_if = "Loss::is_logistic")]
+    pub loss: Loss,
     /// Seed of everything random.
     pub seed: u64,
     /// Factor on the loss of positive rows; 1 leaves scores calibrated.
     pub positive_weight: f64,
-    /// Alerts a day that the receivers can handle.
-    pub top_per_day: u32,
+    /// Alerts a day that the receivers can handle, which sets the threshold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_per_day: Option<u32>,
+    /// The threshold itself, which then is not set by the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_above: Option<f64>,
     /// Strength of the penalty on squared weights of a linear model, half of it times the sum of squares, against the
     /// sum of losses over the rows (scikit-learn's 1/C).
     pub l2: f64,
@@ -73,9 +81,11 @@ impl Config {
     pub fn recommended(network: Kind, seed: u64, top_per_day: u32) -> Self {
         Self {
             network,
+            loss: Loss::Logistic,
             seed,
             positive_weight: 1.0,
-            top_per_day,
+            top_per_day: Some(top_per_day),
+            alert_above: None,
             l2: 1.0,
             epochs: 20,
             batch_rows: 256,
@@ -93,6 +103,12 @@ impl Config {
         fields.map(|(key, value)| (key.clone(), value.to_string())).collect()
     }
 
+    /// What labels are.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        if self.loss.is_of_numbers() { Task::Regression } else { Task::Binary }
+    }
+
     fn shape_ok(&self) -> bool {
         match &self.network {
             Kind::Linear => true,
@@ -102,11 +118,26 @@ impl Config {
         }
     }
 
+    fn loss_ok(&self) -> bool {
+        match self.loss {
+            Loss::Logistic => true,
+            Loss::Squared | Loss::Absolute => self.positive_weight == 1.0,
+            Loss::Huber(delta) => self.positive_weight == 1.0 && (1e-3..=1e3).contains(&delta),
+            Loss::Quantile(q) => self.positive_weight == 1.0 && (0.001..=0.999).contains(&q),
+        }
+    }
+
     /// Checks every setting.
     pub fn validate(&self) -> Result<(), Error> {
         let within = |v: f64, min: f64, max: f64| v >= min && v <= max;
         let early = self.early_stopping;
-        let rules: [(bool, &'static str, String, &'static str); 9] = [
+        let rules: [(bool, &'static str, String, &'static str); 10] = [
+            (
+                self.loss_ok(),
+                "loss",
+                format!("{:?} with positive_weight {}", self.loss, self.positive_weight),
+                "allowed are a Huber width of 0.001 to 1000, a quantile of 0.001 to 0.999, and no weights of classes for numbers",
+            ),
             (
                 self.shape_ok(),
                 "network",

@@ -1,12 +1,12 @@
-//! Logistic regression, solved by Newton's method in double precision.
+//! Linear models, solved by Newton's method in double precision.
 #![allow(clippy::needless_range_loop)] // Matrices read best by row and column.
 
-use super::{Config, Error};
+use super::{Config, Error, Loss};
 use crate::dataset::Dataset;
 use model::{Dense, Standardisation};
 
-/// Most Newton steps; from zero weights ten are plenty.
-const STEPS_MAX: usize = 100;
+/// Most Newton steps; from zero weights ten are plenty, and losses with a kink take some dozens.
+const STEPS_MAX: usize = 500;
 /// Most halvings of one step.
 const HALVINGS_MAX: usize = 30;
 /// Stop when the squared Newton decrement is this small compared to the loss.
@@ -45,6 +45,7 @@ struct Problem<'a> {
     width: usize,
     positive_weight: f64,
     l2: f64,
+    loss: Loss,
 }
 
 impl<'a> Problem<'a> {
@@ -55,6 +56,7 @@ impl<'a> Problem<'a> {
             width: dataset.inputs.len(),
             positive_weight: config.positive_weight,
             l2: config.l2,
+            loss: config.loss,
         }
     }
 
@@ -72,7 +74,7 @@ impl<'a> Problem<'a> {
         let penalty = at[..self.width].iter().map(|w| w * w).sum::<f64>() * self.l2 / 2.0;
         let losses = self.examples().map(|(x, y, weight)| {
             let z = self.logit(at, x);
-            weight * (z.max(0.0) - z * y + (-z.abs()).exp().ln_1p())
+            weight * self.loss.value(z, y)
         });
         losses.sum::<f64>() + penalty
     }
@@ -83,8 +85,7 @@ impl<'a> Problem<'a> {
         let (mut gradient, mut hessian) = (vec![0.0; n], vec![0.0; n * n]);
         let mut x = vec![1.0; n];
         for (row, y, weight) in self.examples() {
-            let p = 1.0 / (1.0 + (-self.logit(at, row)).exp());
-            let (slope, curve) = (weight * (p - y), weight * p * (1.0 - p));
+            let (slope, curve) = self.loss.derivatives(self.logit(at, row), y, weight);
             for (to, &from) in x.iter_mut().zip(row) {
                 *to = f64::from(from);
             }

@@ -173,10 +173,9 @@ impl<'a> Fit<'a> {
         loss.to_scalar()
     }
 
-    /// Mean over rows of w (log(1 + e^z) - z y), written so that no exponential overflows.
+    /// Mean over rows of the weighted loss.
     fn loss(&self, logits: &Tensor, label: &Tensor) -> Result<Tensor> {
-        let soft = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
-        let losses = ((logits.relu()? + soft)? - (logits * label)?)?;
+        let losses = self.config.loss.tensor(logits, label)?;
         if self.config.positive_weight == 1.0 {
             return losses.mean_all();
         }

@@ -2,18 +2,21 @@
 
 mod config;
 mod linear;
+mod loss;
 mod mlp;
 #[cfg(test)]
 mod tests;
 
 pub use config::{Config, EarlyStopping, Kind};
+pub use loss::Loss;
 
-use crate::dataset::{self, Dataset};
-use crate::threshold::top_per_day;
+use crate::dataset::{self, Dataset, Task};
+use crate::threshold::threshold;
 use crate::trained::{Epoch, Trained};
 use model::artefact::DatasetFacts;
 use model::profile::SCORE;
-use model::{Column, Dense, Network, Profile, Standardisation};
+use model::{Column, Dense, Head, Network, Profile, Standardisation};
+use std::borrow::Cow;
 
 /// Rows of the training data that become golden vectors, spread over its length.
 const GOLDEN_ROWS: usize = 16;
@@ -50,26 +53,29 @@ pub enum Error {
 /// Rows kept for early stopping set the threshold when there are any, otherwise the training rows do.
 pub fn train(config: &Config, dataset: &Dataset) -> Result<Trained, Error> {
     config.validate()?;
-    dataset.validate()?;
+    let task = config.task();
+    dataset.validate(task)?;
     let (fitted, held) = split(config, dataset);
-    fitted.validate()?;
+    fitted.validate(task)?;
     let standardisation = standardisation(&fitted);
+    let head = head(task, &fitted);
+    let learnt = (learnt(&fitted, head), held.as_ref().map(|held| learnt(held, head)));
     let (layers, history) = match &config.network {
-        Kind::Linear => (vec![linear::fit(config, &fitted, &standardisation)?], Vec::new()),
-        Kind::Mlp(hidden) => mlp::fit(config, hidden, &fitted, held.as_ref(), &standardisation)?,
+        Kind::Linear => (vec![linear::fit(config, &learnt.0, &standardisation)?], Vec::new()),
+        Kind::Mlp(hidden) => mlp::fit(config, hidden, &learnt.0, learnt.1.as_deref(), &standardisation)?,
     };
-    let network = Network::new(standardisation, layers)?;
+    let network = Network::with_head(standardisation, layers, head)?;
     let scores = score(&network, &fitted);
     let threshold = match &held {
-        Some(held) => top_per_day(&score(&network, held), &held.time_us, config.top_per_day),
-        None => top_per_day(&scores, &fitted.time_us, config.top_per_day),
+        Some(held) => threshold(config, &score(&network, held), &held.time_us),
+        None => threshold(config, &scores, &fitted.time_us),
     };
     Ok(Trained {
         inputs: dataset.inputs.clone(),
         threshold,
         profile: profile(&fitted, &scores),
         history,
-        dataset: facts(dataset),
+        dataset: facts(dataset, task),
         config: config.clone(),
         golden_rows: golden_rows(&fitted),
         network,
@@ -91,6 +97,32 @@ fn split(config: &Config, dataset: &Dataset) -> (Dataset, Option<Dataset>) {
     (dataset.select(&order[..kept]), Some(dataset.select(&order[kept..])))
 }
 
+/// What the score is: numbers carry the target's mean and deviation over the rows to fit.
+fn head(task: Task, dataset: &Dataset) -> Head {
+    if task == Task::Binary {
+        return Head::Probability;
+    }
+    let (mean, std) = mean_and_deviation(dataset.label.iter().map(|&label| f64::from(label)));
+    Head::Number { mean, std }
+}
+
+/// The rows with the labels that the network's output is to meet.
+fn learnt(dataset: &Dataset, head: Head) -> Cow<'_, Dataset> {
+    let Head::Number { mean, std } = head else { return Cow::Borrowed(dataset) };
+    let label = dataset.label.iter().map(|&label| ((f64::from(label) - mean) / std) as f32).collect();
+    Cow::Owned(Dataset { label, ..dataset.clone() })
+}
+
+/// Mean and deviation of at least one value; the deviation of what does not vary is 1.
+fn mean_and_deviation(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let count = values.clone().count() as f64;
+    let mean = values.clone().sum::<f64>() / count;
+    let variance = values.map(|v| (v - mean) * (v - mean)).sum::<f64>() / count;
+    // Rounding leaves a constant column with a tiny deviation that must not blow it up.
+    let varies = variance.sqrt() > 1e-9 * mean.abs() && variance.is_normal();
+    (mean, if varies { variance.sqrt() } else { 1.0 })
+}
+
 /// Mean and deviation per input over the values that are there; nulls become the mean.
 fn standardisation(dataset: &Dataset) -> Standardisation {
     let width = dataset.inputs.len();
@@ -101,15 +133,8 @@ fn standardisation(dataset: &Dataset) -> Standardisation {
         if values.is_empty() {
             continue;
         }
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / count;
-        s.mean[input] = mean;
-        s.fill[input] = mean;
-        // Rounding leaves a constant column with a tiny deviation that must not blow it up.
-        if variance.sqrt() > 1e-9 * mean.abs() && variance.is_normal() {
-            s.std[input] = variance.sqrt();
-        }
+        let (mean, std) = mean_and_deviation(values.iter().copied());
+        (s.mean[input], s.std[input], s.fill[input]) = (mean, std, mean);
     }
     s
 }
@@ -136,11 +161,11 @@ fn golden_rows(dataset: &Dataset) -> Vec<f32> {
     rows
 }
 
-fn facts(dataset: &Dataset) -> DatasetFacts {
+fn facts(dataset: &Dataset, task: Task) -> DatasetFacts {
     DatasetFacts {
         digest: dataset.digest(),
         rows: dataset.len() as u64,
-        positives: dataset.positives() as u64,
+        positives: if task == Task::Binary { dataset.positives() as u64 } else { 0 },
         first_us: dataset.time_us.iter().copied().min().unwrap_or_default(),
         last_us: dataset.time_us.iter().copied().max().unwrap_or_default(),
     }

@@ -1,4 +1,4 @@
-//! Measures that take a score for a probability.
+//! Measures of single scores against their class: as probabilities, and by what they decide.
 
 use super::mean_metric;
 use model::Metric;
@@ -23,6 +23,14 @@ pub fn log_loss(scores: &[f32], label: &[f32]) -> Metric {
 pub fn brier(scores: &[f32], label: &[f32]) -> Metric {
     let losses: Vec<f64> = pairs(scores, label).map(|(p, y)| (p - y) * (p - y)).collect();
     mean_metric(&losses)
+}
+
+/// Share of rows that a threshold decides as their label says.
+#[must_use]
+pub fn accuracy(scores: &[f32], label: &[f32], threshold: f32) -> Metric {
+    let right =
+        scores.iter().zip(label).map(|(&score, &label)| f64::from(u8::from((score >= threshold) == (label == 1.0))));
+    mean_metric(&right.collect::<Vec<_>>())
 }
 
 fn pairs<'a>(scores: &'a [f32], label: &'a [f32]) -> impl Iterator<Item = (f64, f64)> + 'a {

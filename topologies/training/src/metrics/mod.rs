@@ -6,18 +6,23 @@
 //! | average precision | percentiles of a seeded bootstrap over rows |
 //! | log-loss, Brier score | standard error of a mean, normal |
 //! | precision at k a day, by event and by entity | percentiles of a seeded bootstrap over days |
+//! | accuracy, mean absolute error, pinball loss | standard error of a mean, normal |
+//! | root mean squared error | the interval of the mean squared error, rooted |
+//! | R² | percentiles of a seeded bootstrap over rows |
 
 mod calibration;
 mod capacity;
+mod numbers;
 mod ranking;
 #[cfg(test)]
 mod tests;
 
-pub use calibration::{brier, log_loss};
+pub use calibration::{accuracy, brier, log_loss};
 pub use capacity::{entity_precision, precision_at};
+pub use numbers::{mae, pinball, r2, rmse};
 pub use ranking::{average_precision, roc_auc};
 
-use crate::dataset::{Dataset, Error};
+use crate::dataset::{Dataset, Error, Task};
 use crate::random::{Purpose, Random};
 use model::Metric;
 use std::collections::BTreeMap;
@@ -32,10 +37,7 @@ const BOOTSTRAP_SEED: u64 = 0x7469_6465;
 /// All measures by name: `roc_auc`, `average_precision`, `log_loss`, `brier`, `precision_at_<k>`,
 /// `entity_precision_at_<k>`.
 pub fn evaluate(scores: &[f32], dataset: &Dataset, per_day: u32) -> Result<BTreeMap<String, Metric>, Error> {
-    dataset.validate()?;
-    if scores.len() != dataset.len() {
-        return Err(Error::Length { column: "scores", got: scores.len(), expected: dataset.len() });
-    }
+    check(scores, dataset, Task::Binary)?;
     let label = &dataset.label;
     let metrics = [
         ("roc_auc".to_owned(), roc_auc(scores, label)),
@@ -46,6 +48,27 @@ pub fn evaluate(scores: &[f32], dataset: &Dataset, per_day: u32) -> Result<BTree
         (format!("entity_precision_at_{per_day}"), entity_precision(scores, dataset, per_day)),
     ];
     Ok(metrics.into())
+}
+
+/// All measures of numbers by name: `mae`, `rmse`, `r2`, and for a quantile `pinball`.
+pub fn evaluate_numbers(
+    scores: &[f32],
+    dataset: &Dataset,
+    quantile: Option<f64>,
+) -> Result<BTreeMap<String, Metric>, Error> {
+    check(scores, dataset, Task::Regression)?;
+    let label = &dataset.label;
+    let metrics = [("mae", mae(scores, label)), ("rmse", rmse(scores, label)), ("r2", r2(scores, label))];
+    let pinball = quantile.map(|quantile| ("pinball", pinball(scores, label, quantile)));
+    Ok(metrics.into_iter().chain(pinball).map(|(name, metric)| (name.to_owned(), metric)).collect())
+}
+
+fn check(scores: &[f32], dataset: &Dataset, task: Task) -> Result<(), Error> {
+    dataset.validate(task)?;
+    match scores.len() == dataset.len() {
+        true => Ok(()),
+        false => Err(Error::Length { column: "scores", got: scores.len(), expected: dataset.len() }),
+    }
 }
 
 /// A mean with a normal interval.

@@ -43,6 +43,55 @@ fn losses_equal_scikit_learn() {
     near(log_loss(&[1.0], &[0.0]).value, 23.0 * std::f64::consts::LN_2, 1e-9);
 }
 
+const NUMBERS: [f32; 8] = [10.5, 12.25, 8.0, 30.0, 22.5, 18.0, 5.5, 41.0];
+const TARGETS: [f32; 8] = [11.0, 12.0, 9.5, 27.0, 25.0, 18.0, 4.0, 50.0];
+
+/// Expected: sklearn.metrics' mean_absolute_error, mean_squared_error rooted, r2_score and mean_pinball_loss of 1.9;
+/// standard errors by NumPy.
+#[test]
+fn measures_of_numbers_equal_scikit_learn() {
+    let mae = mae(&NUMBERS, &TARGETS);
+    near(mae.value, 2.281_25, 1e-12);
+    near(mae.high - mae.value, Z_95 * 1.030_167_180_433_766_9, 1e-12);
+    let rmse = rmse(&NUMBERS, &TARGETS);
+    near(rmse.value, 3.554_266_802_028_233, 1e-12);
+    near(rmse.high, (12.632_812_5 + Z_95 * 9.833_025_886_710_951).sqrt(), 1e-12);
+    assert_eq!(rmse.low, 0.0, "a mean square is not below zero");
+    let r2 = r2(&NUMBERS, &TARGETS);
+    near(r2.value, 0.932_068_813_409_792_6, 1e-12);
+    assert!(r2.low < r2.value && r2.value < r2.high && r2.high <= 1.0, "{r2:?}");
+    near(pinball(&NUMBERS, &TARGETS, 0.5).value, 1.140_625, 1e-12);
+    near(pinball(&NUMBERS, &TARGETS, 0.9).value, 1.578_125, 1e-12);
+}
+
+/// Expected by scikit-learn's convention for a target that does not vary.
+#[test]
+fn a_target_that_does_not_vary_has_its_own_r2() {
+    near(r2(&[3.0; 4], &[3.0; 4]).value, 1.0, 0.0);
+    near(r2(&[2.0; 4], &[3.0; 4]).value, 0.0, 0.0);
+}
+
+#[test]
+fn accuracy_counts_decisions() {
+    // At 0.5 seven of the twelve are decided as their label says, at 0.6 eight, and at 2 nobody is alarmed.
+    near(accuracy(&SCORES, &LABEL, 0.5).value, 7.0 / 12.0, 1e-12);
+    near(accuracy(&SCORES, &LABEL, 0.6).value, 9.0 / 12.0, 1e-12);
+    near(accuracy(&SCORES, &LABEL, 2.0).value, 8.0 / 12.0, 1e-12);
+}
+
+#[test]
+fn numbers_must_be_finite_and_at_least_two() {
+    let (scores, mut data) = table(&[(0, "1", "x", 3.0, 10.0), (0, "2", "x", 4.0, 20.0)]);
+    let names: Vec<String> = evaluate_numbers(&scores, &data, None).unwrap().into_keys().collect();
+    assert_eq!(names, ["mae", "r2", "rmse"]);
+    assert!(evaluate_numbers(&scores, &data, Some(0.9)).unwrap().contains_key("pinball"));
+    let error = evaluate_numbers(&scores[1..], &data.select(&[1]), None).unwrap_err().to_string();
+    assert_eq!(error, "dataset has 1 rows, at least 2 are needed");
+    data.label[1] = f32::NAN;
+    let error = evaluate_numbers(&scores, &data, None).unwrap_err().to_string();
+    assert_eq!(error, "label of row 1 is NaN, allowed are finite numbers");
+}
+
 /// Rows of (day, id, entity, score, label).
 fn table(rows: &[(i64, &str, &str, f32, f32)]) -> (Vec<f32>, Dataset) {
     let dataset = Dataset {

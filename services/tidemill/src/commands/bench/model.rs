@@ -129,7 +129,7 @@ fn drawn(pipeline: &Pipeline, model: &Model, rows: &[f32]) -> Result<Artefact, E
         },
         feature_set: pipeline.features.digest.clone(),
         inputs: model.inputs.clone(),
-        threshold: Threshold { value: threshold(scores), rule: Rule::Fixed },
+        threshold: Some(Threshold { value: threshold(scores), rule: Rule::Fixed }),
         network,
         metrics: Default::default(),
         seed: SEED,

@@ -173,13 +173,13 @@ fn an_alert_needs_a_capacity() {
         "top_per_day: 10",
         "top: 10",
         expect![[r#"
-        53 TM0003: `alert` needs `top_per_day`
+        53 TM0003: `alert` needs `top_per_day` or `above`
             alert: { top: 10 }
             ^^^^^
         53 TM0002: `alert` has no setting `top`
             alert: { top: 10 }
                      ^^^
-            known: `top_per_day`
+            known: `top_per_day`, `above`
     "#]],
     );
     check(

@@ -30,7 +30,10 @@ fn every_setting_arrives() {
     let model = &pipeline.models[0];
     assert_eq!(model.network, Network::Mlp(vec![16, 8]));
     assert_eq!(model.training.class_weight, ClassWeight::Balanced);
-    assert_eq!((model.training.early_stopping_epochs, model.alert_top_per_day), (Some(2), Some(10)));
+    assert_eq!(
+        (model.training.early_stopping_epochs, model.alert),
+        (Some(2), Some(crate::config::AlertRule::TopPerDay(10)))
+    );
     let retraining = pipeline.retraining.as_ref().unwrap();
     assert_eq!((&retraining.on[..], retraining.promote), (&[Trigger::Drift][..], Promote::IfBetter));
     assert_eq!(pipeline.monitors[0].psi.features, ["amount", "buyer_orders_7d"]);
@@ -48,6 +51,16 @@ fn features_are_named_in_declared_order_with_windows_inside() {
         buyer_gap
         seller_returns_30d"#]]
     .assert_eq(&good().features.names().join("\n"));
+}
+
+#[test]
+fn aggregates_of_one_value_have_no_window_in_their_name() {
+    let all = "{ a: 'ratio(count(), 1h, 7d)', b: 'coalesce(decayed_sum(amount, 12h), 0)', c: 'count(where amount > 1e3)', d: first(amount) }";
+    let from = "        orders: count()\n        spent: sum(amount)\n        gap: time_since_last()\n";
+    let yaml = changed(&format!("aggregates:\n{from}"), &format!("aggregates: {all}\n"));
+    let yaml = yaml.replace("buyer_orders_7d", "buyer_d_7d");
+    let names = parse(&yaml, &resolve).unwrap().features.entities[0].outputs().collect::<Vec<_>>();
+    assert_eq!(names, ["buyer_a", "buyer_b", "buyer_c_1h", "buyer_c_7d", "buyer_d_1h", "buyer_d_7d"]);
 }
 
 #[test]

@@ -9,16 +9,49 @@ pub struct Model {
     pub name: String,
     /// Label column it learns.
     pub target: String,
+    /// What it predicts of it.
+    pub objective: Objective,
     /// Its inputs in order, patterns expanded: columns and feature names.
     pub inputs: Vec<String>,
     /// Its shape.
     pub network: Network,
     /// How it is trained.
     pub training: Training,
-    /// Its decision threshold's capacity; `None` means no alerts on single events.
-    pub alert_top_per_day: Option<u32>,
+    /// What sets its decision threshold, where the file says so.
+    pub alert: Option<AlertRule>,
     /// Where its name stands.
     pub span: Span,
+}
+
+/// What a model predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Objective {
+    /// The probability that the target is 1 and not 0.
+    Binary,
+    /// The target itself, a number.
+    Regression,
+}
+
+/// What sets a threshold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum AlertRule {
+    /// So many alerts a day.
+    TopPerDay(u32),
+    /// This score.
+    Above(f64),
+}
+
+/// What training minimises, as far as the objective leaves a choice.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Loss {
+    /// What belongs to the objective: the likelihood of a class, the square of an error.
+    OfObjective,
+    /// The absolute error.
+    Absolute,
+    /// The square up to so many deviations of the target, the absolute error beyond.
+    Huber(f64),
+    /// The error weighted so that this quantile is best.
+    Quantile(f64),
 }
 
 /// The shape of a model.
@@ -45,6 +78,8 @@ pub struct Training {
     pub l2: f64,
     /// How rare labels are weighted.
     pub class_weight: ClassWeight,
+    /// What it minimises.
+    pub loss: Loss,
     /// Stop after this many epochs without a better validation loss; `None` runs all epochs.
     pub early_stopping_epochs: Option<u32>,
     /// Share of the training rows, the latest ones, kept for validation.

@@ -1,0 +1,56 @@
+//! What becomes of the last layer's output: a probability, or a number in the target's units.
+
+use super::Error;
+use super::sigmoid::sigmoid;
+use serde::{Deserialize, Serialize};
+
+/// What a score is.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Head {
+    /// A probability: the sigmoid of the output.
+    #[default]
+    Probability,
+    /// A number: the output, which is a standardised target, brought back to the target's units.
+    Number {
+        /// Mean of the target over the training rows.
+        mean: f64,
+        /// Its standard deviation there (1 where it never varied).
+        std: f64,
+    },
+}
+
+impl Head {
+    /// The head as the forward pass uses it; refuses what does not fit an `f32`.
+    pub(super) fn finish(self) -> Result<Finish, Error> {
+        match self {
+            Head::Probability => Ok(Finish::Sigmoid),
+            Head::Number { mean, std } => {
+                let (scale, shift) = (std as f32, mean as f32);
+                match scale.is_normal() && scale > 0.0 && shift.is_finite() {
+                    true => Ok(Finish::Affine { scale, shift }),
+                    false => Err(Error::Target { mean, std }),
+                }
+            }
+        }
+    }
+}
+
+/// A head in the precision of the forward pass.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Finish {
+    Sigmoid,
+    Affine { scale: f32, shift: f32 },
+}
+
+impl Finish {
+    /// The score for an output. One fused multiply-add of finite numbers is never NaN; what would leave the numbers of
+    /// `f32` stays at their end.
+    #[inline(always)]
+    pub fn score(self, output: f32) -> f32 {
+        match self {
+            Finish::Sigmoid => sigmoid(output),
+            Finish::Affine { scale, shift } => output.mul_add(scale, shift).clamp(-f32::MAX, f32::MAX),
+        }
+    }
+}
