@@ -28,7 +28,11 @@ fn group(name: &str, delay: &str, aggregates: &[(&str, &str)]) -> Group {
         delay: Some(delay),
         aggregates: aggregates.to_vec(),
     };
-    Group::parse(&declaration, &Scope { numeric: vec!["amount"], other: vec![], target: Some("is_fraud") }).unwrap()
+    Group::parse(
+        &declaration,
+        &Scope { numeric: vec!["amount"], texts: vec![], other: vec![], target: Some("is_fraud") },
+    )
+    .unwrap()
 }
 
 fn customer() -> Group {
@@ -101,7 +105,7 @@ fn feed(engine: &mut Engine, stream: &Stream, columns: usize, batch: usize) {
 
 /// Nanoseconds per transaction of one stage, the fastest of the rounds.
 fn measure(group: &Group, keys: u32, labels: bool, batch: usize) -> f64 {
-    let columns = group.columns().len();
+    let columns = group.inputs().len();
     let warm = stream(0..WARM_UP_DAYS * TRANSACTIONS_PER_DAY, keys, u64::from(labels), labels);
     let from = WARM_UP_DAYS * TRANSACTIONS_PER_DAY;
     let measured = stream(from..from + MEASURED_DAYS * TRANSACTIONS_PER_DAY, keys, u64::from(labels), labels);
@@ -119,7 +123,7 @@ fn measure(group: &Group, keys: u32, labels: bool, batch: usize) -> f64 {
 fn bytes_per_key(group: &Group, keys: usize) -> usize {
     let mut engine = Engine::new(group, 0);
     let mut out = vec![None; engine.width()];
-    let values = vec![Some(1.0); group.columns().len()];
+    let values = vec![Some(1.0); group.inputs().len()];
     let texts: Vec<String> = (0..keys).map(|key| key.to_string()).collect();
     for round in 0..20 {
         for text in &texts {

@@ -61,7 +61,7 @@ fn customer() -> Group {
     let aggregates = vec![("tx_count", "count()"), ("tx_amount_avg", "avg(amount)")];
     let (name, key, windows) = ("customer", "id", vec!["1d", "7d", "30d"]);
     let declaration = Declaration { name, key, windows, delay: None, aggregates };
-    Group::parse(&declaration, &Scope { numeric: vec!["amount"], other: vec![], target: None }).unwrap()
+    Group::parse(&declaration, &Scope { numeric: vec!["amount"], texts: vec![], other: vec![], target: None }).unwrap()
 }
 
 /// The windows as the state of a task, and its snapshots.

@@ -229,7 +229,7 @@ impl Transactions {
                 Arc::new(Int32Array::from(self.customer.clone())),
                 Arc::new(Int32Array::from(self.terminal.clone())),
             ],
-            columns: vec![("amount".into(), Float64Array::from(self.amount.clone()))],
+            columns: vec![("amount".into(), Arc::new(Float64Array::from(self.amount.clone())))],
             labels: Some(features::offline::Labels { values, known_us: &known_us }),
         };
         let features = features::offline::compute(&groups, &table).unwrap_or_else(|error| panic!("{error}"));

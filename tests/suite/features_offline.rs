@@ -95,7 +95,7 @@ fn features_of(transactions: &RecordBatch) -> Vec<Feature> {
         times_us: &times_us,
         origins: None,
         keys: vec![column(transactions, "CUSTOMER_ID"), column(transactions, "TERMINAL_ID")],
-        columns: vec![("amount".into(), doubles(transactions, "TX_AMOUNT"))],
+        columns: vec![("amount".into(), Arc::new(doubles(transactions, "TX_AMOUNT")))],
         labels: Some(Labels { values: doubles(transactions, "TX_FRAUD"), known_us: &known_us }),
     };
     let customer = [("tx_count", "count()"), ("tx_amount_avg", "avg(amount)")];
@@ -126,7 +126,11 @@ fn group(name: &str, delay: &str, aggregates: &[(&str, &str)]) -> Group {
         delay: Some(delay),
         aggregates: aggregates.to_vec(),
     };
-    Group::parse(&declaration, &Scope { numeric: vec!["amount"], other: vec![], target: Some("is_fraud") }).unwrap()
+    Group::parse(
+        &declaration,
+        &Scope { numeric: vec!["amount"], texts: vec![], other: vec![], target: Some("is_fraud") },
+    )
+    .unwrap()
 }
 
 fn read(path: &Path) -> RecordBatch {

@@ -1,7 +1,8 @@
 //! What can only be checked by those who will do it: SQL is compiled, aggregates are laid out for the window engine.
 
+use features::spec;
 use features::stage::{self, group};
-use flow::config::{BAD_EXPRESSION, BAD_SCHEMA, Expression, Pipeline, Problem, Span};
+use flow::config::{BAD_EXPRESSION, BAD_SCHEMA, Entity, Expression, Pipeline, Problem, Span};
 use flow::sql;
 
 /// Problems of a pipeline whose parts all fit each other.
@@ -23,15 +24,32 @@ pub fn check(pipeline: &Pipeline) -> Vec<Problem> {
     let row = &pipeline.features.row;
     row.iter().for_each(|feature| compile(&format!("row feature `{}`", feature.name), &feature.expression));
     for entity in &pipeline.features.entities {
-        if let (Err(stage::Error::Group { detail, .. }), Some(first)) =
-            (group(pipeline, entity), entity.aggregates.first())
-        {
-            let named = entity.aggregates.iter().find(|one| detail.starts_with(&format!("aggregates.{}:", one.name)));
-            problems.push(bad(&named.unwrap_or(first).expression, detail));
-        }
+        problems.extend(aggregates(pipeline, entity));
     }
     problems.sort_by_key(|problem| problem.span.start);
     problems
+}
+
+/// What is wrong with the aggregates of an entity, each problem where it stands.
+fn aggregates(pipeline: &Pipeline, entity: &Entity) -> Vec<Problem> {
+    let Some(first) = entity.aggregates.first() else { return Vec::new() };
+    let of = |name: &str| &entity.aggregates.iter().find(|one| one.name == name).unwrap_or(first).expression;
+    let checked = group(pipeline, entity).and_then(|group| stage::inputs(pipeline, &group).map(drop));
+    let problem = |error: &spec::Error| {
+        let expression = of(error.field().trim_start_matches("aggregates."));
+        let (message, help) = error.brief();
+        let span = error.at().map_or(expression.span, |at| expression.part(at, error.characters()));
+        Problem { code: BAD_EXPRESSION, message, span, help }
+    };
+    match checked {
+        Err(stage::Error::Group { errors, .. }) => errors.iter().map(problem).collect(),
+        Err(stage::Error::Condition { source, .. }) => {
+            let message = format!("condition `{}`: {}", source.condition, plain(&source.detail));
+            vec![bad(of(&source.aggregate), message)]
+        }
+        Err(other) => vec![bad(&first.expression, other.to_string())],
+        Ok(()) => Vec::new(),
+    }
 }
 
 /// The part of DataFusion's message that is about the user's text.
@@ -47,7 +65,45 @@ fn bad(expression: &Expression, message: String) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use flow::config::parse;
+
+    use super::{check, plain};
+
+    /// The shipped pipeline with an aggregate more.
+    fn problems(aggregate: &str) -> Vec<String> {
+        let yaml = include_str!("../../../topologies/pipelines/demo.yaml");
+        let yaml = yaml.replacen("tx_count: count()", &format!("tx_count: count()\n        extra: {aggregate}"), 1);
+        let resolve = |path: &str| schemas::contracts::avro(path).map(str::to_owned).ok_or_else(String::new);
+        let found = parse(&yaml, &resolve).and_then(|pipeline| match check(&pipeline) {
+            problems if problems.is_empty() => Ok(()),
+            problems => Err(problems),
+        });
+        let shown = found.err().unwrap_or_default().into_iter().map(|problem| {
+            let help = problem.help.map(|help| format!("; {help}")).unwrap_or_default();
+            format!("{} at `{}`{help}", problem.message, &yaml[problem.span.start..problem.span.end])
+        });
+        shown.collect()
+    }
+
+    #[test]
+    fn aggregates_are_told_where_they_are_wrong() {
+        for good in ["ratio(count(), 1d, 30d)", "decayed_sum(amount, 12h)", "rate(amount where amount > 10)"] {
+            assert_eq!(problems(good), Vec::<String>::new(), "{good}");
+        }
+        for (bad, expected) in [
+            ("ratio(count(), 1d, 3d)", "expected one of the windows `1d`, `7d`, `30d`, found `3d` at `3d`"),
+            ("ratio(cuont(), 1d, 7d)", "`cuont` cannot stand here at `cuont`; did you mean `count`?"),
+            ("'sum(event_time)'", "`event_time` is neither a number nor a boolean at `event_time`"),
+            ("count(where amount)", "condition `amount`: is neither true nor false at `count(where amount)`"),
+            (
+                "count(where amonut > 1)",
+                "`amonut` is no column of `fraud/Transaction.avsc` at `amonut`; did you mean `amount`?",
+            ),
+            ("decayed_avg(amount, 12)", "expected a half-life such as `12h`, found `12` at `12`"),
+        ] {
+            assert!(problems(bad).iter().any(|one| one == expected), "{bad}: {:?}", problems(bad));
+        }
+    }
 
     #[test]
     fn messages_are_about_the_text() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit};
 use features::offline::{Feature, Labels, Table, compute as run};
@@ -141,7 +141,7 @@ fn features(
         times_us: &times,
         origins: None,
         keys: entities.iter().map(|entity| column(events, &entity.key).cloned()).collect::<Result<_, _>>()?,
-        columns: numbers(events),
+        columns: named(events),
         labels: labels.map(|labels| Labels { values: labels.as_primitive::<Float64Type>().clone(), known_us: &known }),
     };
     let computed = run(&groups, &table)?;
@@ -180,16 +180,10 @@ fn row_features(pipeline: &Pipeline, events: &RecordBatch) -> Result<Vec<Feature
     pipeline.features.row.iter().map(feature).collect()
 }
 
-/// Columns that aggregates may read; truth values count 0 and 1.
-fn numbers(events: &RecordBatch) -> Vec<(String, Float64Array)> {
+/// Columns that aggregates may read.
+fn named(events: &RecordBatch) -> Vec<(String, ArrayRef)> {
     let fields = events.schema_ref().fields().iter().zip(events.columns());
-    let number = |array: &ArrayRef| match array.data_type() {
-        DataType::Boolean => cast(array, &DataType::Int8).and_then(|bits| cast(&bits, &DataType::Float64)).ok(),
-        other if other.is_numeric() => cast(array, &DataType::Float64).ok(),
-        _ => None,
-    };
-    let named = fields.filter_map(|(field, array)| Some((field.name().clone(), number(array)?)));
-    named.map(|(name, array)| (name, array.as_primitive::<Float64Type>().clone())).collect()
+    fields.map(|(field, array)| (field.name().clone(), array.clone())).collect()
 }
 
 fn times_us(pipeline: &Pipeline, events: &RecordBatch) -> Result<Vec<i64>, Error> {

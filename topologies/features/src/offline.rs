@@ -7,13 +7,18 @@
 //!
 //! Copies of an id are not looked for: the caller drops them.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, Float64Array};
-use arrow::buffer::NullBuffer;
+use arrow::datatypes::{Field, Schema};
+use arrow::error::ArrowError;
+use flow::config::nearest;
 use flow::hold::id_order;
 use schemas::key::{is_key_type, key_hash, key_text};
 
 use crate::Key;
-use crate::spec::{Group, nearest};
+use crate::input::{self, Gathered, Inputs};
+use crate::spec::Group;
 use crate::window::{Column, Engine, Row};
 
 /// Rows applied at once.
@@ -58,6 +63,14 @@ pub enum Error {
         /// What was perhaps meant.
         help: String,
     },
+    /// A condition of an aggregate.
+    #[error("group {group}: {detail}")]
+    Condition {
+        /// The group.
+        group: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// An event without an id.
     #[error("row {0} has no id; every event needs one")]
     NoId(usize),
@@ -74,8 +87,9 @@ pub struct Table<'a> {
     pub origins: Option<&'a [(i32, i64)]>,
     /// Key column of each group.
     pub keys: Vec<ArrayRef>,
-    /// Named columns that groups may read; booleans as 0 and 1. Features of earlier groups are added on the way.
-    pub columns: Vec<(String, Float64Array)>,
+    /// Named columns that groups may read, of the types they have in the stream. Features of earlier groups are added on
+    /// the way.
+    pub columns: Vec<(String, ArrayRef)>,
     /// Labels, if there are any.
     pub labels: Option<Labels<'a>>,
 }
@@ -110,7 +124,7 @@ pub fn compute(groups: &[Group], table: &Table<'_>) -> Result<Vec<Feature>, Erro
     let mut features = Vec::new();
     for (group, keys) in groups.iter().zip(&table.keys) {
         for feature in run(group, keys, &columns, table, &steps)? {
-            columns.push((feature.name.clone(), feature.values.clone()));
+            columns.push((feature.name.clone(), Arc::new(feature.values.clone()) as ArrayRef));
             features.push(feature);
         }
     }
@@ -192,11 +206,12 @@ fn texts(array: &ArrayRef) -> Vec<Option<Box<str>>> {
 fn run(
     group: &Group,
     keys: &ArrayRef,
-    columns: &[(String, Float64Array)],
+    columns: &[(String, ArrayRef)],
     table: &Table<'_>,
     steps: &[Step],
 ) -> Result<Vec<Feature>, Error> {
     let inputs = inputs(group, columns)?;
+    let column = |_, name: &str| columns.iter().find(|(other, _)| other == name).map(|(_, values)| values);
     // In this order nothing is late, so nothing needs to be kept for late rows. What limits count is another matter.
     let mut engine = Engine::new(group, group.limits().map_or(0, |limits| limits.retention_us));
     let (rows, width) = (table.times_us.len(), engine.width());
@@ -217,14 +232,15 @@ fn run(
             Some(Key { hash: key_hash(text), text })
         };
         let batch: Vec<Row<'_>> = steps.iter().zip(&spans).map(|(step, span)| as_row(step, key(span), table)).collect();
-        let events: Vec<usize> = steps.iter().filter(|step| step.event).map(|step| step.row as usize).collect();
-        let taken: Vec<(Vec<f64>, NullBuffer)> = inputs.iter().map(|input| take(input, &events)).collect();
-        let taken: Vec<Column<'_>> =
-            taken.iter().map(|(values, nulls)| Column { values, nulls: Some(nulls) }).collect();
+        let events: Vec<(usize, usize)> =
+            steps.iter().filter(|step| step.event).map(|step| (0, step.row as usize)).collect();
+        let condition = |error: ArrowError| Error::Condition { group: group.name().into(), detail: error.to_string() };
+        let taken = inputs.gather(1, &events, column).map_err(condition)?;
+        let taken: Vec<Column<'_>> = taken.iter().map(Gathered::column).collect();
         out.clear();
         out.resize(events.len() * width, None);
         engine.apply_batch(&batch, &taken, &mut out);
-        for (row, features) in events.iter().zip(out.chunks(width.max(1))) {
+        for ((_, row), features) in events.iter().zip(out.chunks(width.max(1))) {
             results.iter_mut().zip(features).for_each(|(result, value)| result[*row] = *value);
         }
     }
@@ -242,23 +258,22 @@ fn as_row<'a>(step: &Step, key: Option<Key<'a>>, table: &Table<'_>) -> Row<'a> {
     }
 }
 
-fn inputs<'a>(group: &Group, columns: &'a [(String, Float64Array)]) -> Result<Vec<&'a Float64Array>, Error> {
-    let find = |wanted: &String| {
-        let found = columns.iter().find(|(name, _)| name == wanted);
-        found.map(|(_, values)| values).ok_or_else(|| Error::Column {
+fn inputs(group: &Group, columns: &[(String, ArrayRef)]) -> Result<Inputs, Error> {
+    let wanted = group.inputs().iter().filter_map(|input| input.column.as_ref());
+    if let Some(missing) = wanted.clone().find(|wanted| columns.iter().all(|(name, _)| name != *wanted)) {
+        return Err(Error::Column {
             group: group.name().into(),
-            column: wanted.clone(),
-            help: match nearest(wanted, columns.iter().map(|(name, _)| name.as_str())) {
+            column: missing.clone(),
+            help: match nearest(missing, columns.iter().map(|(name, _)| name.as_str())) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "map a column of the file to it".into(),
             },
-        })
-    };
-    group.columns().iter().map(find).collect()
-}
-
-fn take(input: &Float64Array, rows: &[usize]) -> (Vec<f64>, NullBuffer) {
-    (rows.iter().map(|row| input.value(*row)).collect(), rows.iter().map(|row| input.is_valid(*row)).collect())
+        });
+    }
+    let fields = columns.iter().map(|(name, values)| Field::new(name, values.data_type().clone(), true));
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    let condition = |error: input::Error| Error::Condition { group: group.name().into(), detail: error.to_string() };
+    Inputs::new(group, &schema).map_err(condition)
 }
 
 #[cfg(test)]

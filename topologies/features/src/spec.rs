@@ -4,15 +4,23 @@
 //!
 //! ```text
 //! aggregate := call | "coalesce" "(" call "," number ")"
-//! call      := "count" "(" [ column ] ")" | "time_since_last" "(" ")"
-//!            | ( "sum" | "avg" | "min" | "max" | "stddev" | "last" ) "(" column ")"
+//! call      := windowed | single
+//! windowed  := ( "count" | "rate" ) "(" [ column ] [ where ] ")"
+//!            | ( "sum" | "avg" | "min" | "max" | "stddev" | "first" ) "(" column [ where ] ")"
+//! single    := "last" "(" column [ where ] ")" | "time_since_last" "(" ")"
+//!            | "ratio" "(" windowed "," window "," window ")"
+//!            | "decayed_count" "(" [ column "," ] duration [ where ] ")"
+//!            | ( "decayed_sum" | "decayed_avg" ) "(" column "," duration [ where ] ")"
+//! where     := "where" condition
 //! ```
 //!
 //! A column is a numeric or boolean column of the event, or the pipeline's label target. The target wins where both
-//! have one name: a feature must never read a label off the event that it is to predict.
+//! have one name: a feature must never read a label off the event that it is to predict. A condition is SQL over the
+//! event's columns: an event for which it is not true has no value for the aggregate.
 
 mod duration;
 mod error;
+mod lexer;
 mod parse;
 
 use std::collections::HashSet;
@@ -21,7 +29,6 @@ use flow::config::WINDOWS_MAX;
 
 pub use duration::parse_duration_us;
 pub use error::Error;
-pub(crate) use error::nearest;
 
 /// Most aggregates of one group.
 pub const AGGREGATES_MAX: usize = 64;
@@ -48,6 +55,8 @@ pub struct Declaration<'a> {
 pub struct Scope<'a> {
     /// Columns of the event with numbers or booleans.
     pub numeric: Vec<&'a str>,
+    /// Columns with texts.
+    pub texts: Vec<&'a str>,
     /// Its other columns: naming one is an error of its own, not an unknown column.
     pub other: Vec<&'a str>,
     /// The label target, if the pipeline has one.
@@ -62,7 +71,7 @@ pub struct Group {
     windows: Vec<Window>,
     delay_us: i64,
     aggregates: Vec<Aggregate>,
-    columns: Vec<String>,
+    inputs: Vec<Input>,
     limits: Option<Limits>,
 }
 
@@ -86,6 +95,24 @@ pub struct Window {
     pub length_us: i64,
 }
 
+/// A number that the engine takes of every event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// The column it is read from; none stands for a one of every event.
+    pub column: Option<String>,
+    /// SQL that must be true of the event, otherwise the number is null.
+    pub condition: Option<Condition>,
+}
+
+/// A condition and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The SQL.
+    pub text: String,
+    /// The aggregate that has it first.
+    pub aggregate: String,
+}
+
 /// One aggregate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Aggregate {
@@ -93,6 +120,10 @@ pub struct Aggregate {
     pub name: String,
     /// What it computes.
     pub function: Function,
+    /// Whether it is divided by the seconds of its window.
+    pub per_second: bool,
+    /// The two windows whose values are divided, the second one below the line.
+    pub ratio: Option<(usize, usize)>,
     /// What stands where the function gives null.
     pub default: Option<f64>,
 }
@@ -104,6 +135,11 @@ pub enum Function {
     Count,
     /// Seconds since the event before the current one.
     TimeSinceLast,
+    /// Number of events, each weighing half after each half-life.
+    DecayedCount {
+        /// The half-life.
+        half_life_us: i64,
+    },
     /// A statistic of one column or of the label.
     Of(Statistic, Source),
 }
@@ -123,14 +159,29 @@ pub enum Statistic {
     Max,
     /// Sample standard deviation (n - 1); null below two values.
     Stddev,
+    /// The first in the window.
+    First,
     /// The latest before the current event.
     Last,
+    /// A statistic in which a value weighs half after each half-life.
+    Decayed(Decayed, i64),
+}
+
+/// Statistics with weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decayed {
+    /// Sum of the weights.
+    Count,
+    /// Sum of the values times their weights.
+    Sum,
+    /// The sum divided by the count.
+    Avg,
 }
 
 /// Where a statistic's values come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// Index into [`Group::columns`].
+    /// Index into [`Group::inputs`].
     Column(usize),
     /// The label: a value exists from the moment its label is applied.
     Label,
@@ -139,7 +190,7 @@ pub enum Source {
 /// One feature of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// `<group>_<aggregate>_<window>`, without the window for `last` and `time_since_last`.
+    /// `<group>_<aggregate>_<window>`, without the window for those that give one feature.
     pub name: String,
     /// Index into [`Group::aggregates`].
     pub aggregate: usize,
@@ -148,9 +199,17 @@ pub struct Output {
 }
 
 impl Function {
-    /// False for `last` and `time_since_last`, which give one feature and not one per window.
+    /// False for what gives one feature and not one per window.
     pub fn windowed(self) -> bool {
-        !matches!(self, Function::TimeSinceLast | Function::Of(Statistic::Last, _))
+        use Function::{DecayedCount, Of, TimeSinceLast};
+        !matches!(self, TimeSinceLast | DecayedCount { .. } | Of(Statistic::Last | Statistic::Decayed(..), _))
+    }
+}
+
+impl Aggregate {
+    /// Whether it gives a feature per window.
+    pub fn windowed(&self) -> bool {
+        self.function.windowed() && self.ratio.is_none()
     }
 }
 
@@ -175,8 +234,8 @@ impl Group {
                 0
             }
         };
-        let mut columns = Vec::new();
-        let aggregates = check_aggregates(declaration, scope, &mut columns, &mut errors);
+        let mut inputs = Vec::new();
+        let aggregates = check_aggregates(declaration, scope, &windows, &mut inputs, &mut errors);
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -186,7 +245,7 @@ impl Group {
             windows,
             delay_us,
             aggregates,
-            columns,
+            inputs,
             limits: None,
         };
         let clashes = clashing_outputs(&group);
@@ -233,9 +292,9 @@ impl Group {
         &self.aggregates
     }
 
-    /// The event columns it reads, in the order in which the engine takes them.
-    pub fn columns(&self) -> &[String] {
-        &self.columns
+    /// The numbers of an event, in the order in which the engine takes them.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
     }
 
     /// Whether an aggregate reads the label, so that labelled events must reach the engine.
@@ -248,7 +307,7 @@ impl Group {
         let mut outputs = Vec::new();
         for (index, aggregate) in self.aggregates.iter().enumerate() {
             let stem = format!("{}_{}", self.name, aggregate.name);
-            if !aggregate.function.windowed() {
+            if !aggregate.windowed() {
                 outputs.push(Output { name: stem, aggregate: index, window: None });
                 continue;
             }
@@ -296,7 +355,8 @@ fn check_windows(declaration: &Declaration<'_>, errors: &mut Vec<Error>) -> Vec<
 fn check_aggregates(
     declaration: &Declaration<'_>,
     scope: &Scope<'_>,
-    columns: &mut Vec<String>,
+    windows: &[Window],
+    inputs: &mut Vec<Input>,
     errors: &mut Vec<Error>,
 ) -> Vec<Aggregate> {
     let mut aggregates: Vec<Aggregate> = Vec::new();
@@ -306,9 +366,10 @@ fn check_aggregates(
         if declaration.aggregates[..index].iter().any(|(other, _)| *other == name) {
             errors.push(Error::Repeated { field: field.clone(), name: name.into() });
         }
-        match parse::aggregate(&field, text, scope, columns) {
+        let place = parse::Place { name, field: &field, text, scope, windows };
+        match parse::aggregate(place, inputs) {
             Err(error) => errors.push(error),
-            Ok((function, default)) => aggregates.push(Aggregate { name: name.into(), function, default }),
+            Ok(aggregate) => aggregates.push(aggregate),
         }
         // A windowless aggregate looks back over the longest window, so it needs one as well.
         if declaration.windows.is_empty() {

@@ -8,6 +8,8 @@ use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::logical_expr::{Expr, Volatility};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::SessionContext;
 use std::sync::{Arc, LazyLock};
 
@@ -60,6 +62,13 @@ impl Expression {
         let physical = ENGINE.create_physical_expr(logical, &columns)?;
         let returns = physical.data_type(schema)?;
         Ok(Expression { physical, returns })
+    }
+
+    /// Places in the schema of the columns it reads, ascending.
+    pub fn columns(&self) -> Vec<usize> {
+        let mut columns: Vec<usize> = collect_columns(&self.physical).iter().map(Column::index).collect();
+        columns.sort_unstable();
+        columns
     }
 
     /// The type of its values.

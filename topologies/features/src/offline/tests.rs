@@ -12,12 +12,16 @@ use crate::spec::{Declaration, Group, Scope};
 fn group(name: &str, delay: &str, aggregates: &[(&str, &str)]) -> Group {
     let declaration =
         Declaration { name, key: "k", windows: vec!["10us"], delay: Some(delay), aggregates: aggregates.to_vec() };
-    let scope = Scope { numeric: vec!["a", "one_n_10us"], other: vec![], target: Some("y") };
+    let scope = Scope { numeric: vec!["a", "one_n_10us"], texts: vec!["c"], other: vec![], target: Some("y") };
     Group::parse(&declaration, &scope).unwrap()
 }
 
 fn keys(keys: &[i32]) -> ArrayRef {
     Arc::new(Int32Array::from(keys.to_vec()))
+}
+
+fn numbers(values: &[Option<f64>]) -> ArrayRef {
+    Arc::new(Float64Array::from(values.to_vec()))
 }
 
 fn values(table: &Table<'_>, groups: &[Group]) -> Vec<Vec<Option<f64>>> {
@@ -66,7 +70,7 @@ fn later_groups_read_the_features_of_earlier_ones() {
     let table = Table {
         times_us: &[0, 1, 2],
         keys: vec![keys(&[1, 1, 2]), keys(&[7, 7, 7])],
-        columns: vec![("a".into(), Float64Array::from(vec![Some(2.0), None, Some(3.0)]))],
+        columns: vec![("a".into(), numbers(&[Some(2.0), None, Some(3.0)]))],
         ..Table::default()
     };
     let chain =
@@ -88,14 +92,14 @@ fn tables_that_do_not_fit_are_refused() {
     let good = Table {
         times_us: &[0, 1],
         keys: vec![keys(&[1, 1])],
-        columns: vec![("a".into(), vec![1.0, 2.0].into())],
+        columns: vec![("a".into(), numbers(&[Some(1.0), Some(2.0)]))],
         ..Table::default()
     };
     assert!(compute(&groups, &good).is_ok());
     let refused = |table: Table<'_>| compute(&groups, &table).unwrap_err().to_string();
-    let missing = Table { columns: vec![("A".into(), vec![1.0, 2.0].into())], ..good.clone() };
+    let missing = Table { columns: vec![("A".into(), numbers(&[Some(1.0), Some(2.0)]))], ..good.clone() };
     assert_eq!(refused(missing), "group one reads column `a`, which the table does not have; did you mean `A`?");
-    let short = Table { columns: vec![("a".into(), vec![1.0].into())], ..good.clone() };
+    let short = Table { columns: vec![("a".into(), numbers(&[Some(1.0)]))], ..good.clone() };
     assert_eq!(refused(short), "column `a` has 1 rows, the table has 2");
     let float: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 2.0]));
     let floating = Table { keys: vec![float], ..good.clone() };
@@ -103,4 +107,32 @@ fn tables_that_do_not_fit_are_refused() {
     assert_eq!(refused(Table { keys: vec![], ..good.clone() }), "0 key columns for 1 groups; give one for each");
     let nameless: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
     assert_eq!(compute(&groups, &Table { ids: Some(nameless), ..good }), Err(Error::NoId(1)));
+}
+
+#[test]
+fn conditions_are_sql_over_the_columns() {
+    let table = Table {
+        times_us: &[0, 1, 2, 3],
+        keys: vec![keys(&[1, 1, 1, 1])],
+        columns: vec![
+            ("a".into(), numbers(&[Some(2.0), Some(9.0), None, Some(4.0)])),
+            ("c".into(), Arc::new(StringArray::from(vec![Some("x"), Some("y"), Some("x"), None]))),
+        ],
+        ..Table::default()
+    };
+    let aggregates = [
+        ("x", "count(where c = 'x')"),
+        ("s", "sum(a where c in ('x', 'y') and a > 3)"),
+        ("r", "rate(where c is null)"),
+        ("l", "last(a where (c = 'x'))"),
+    ];
+    let found = values(&table, &[group("one", "0s", &aggregates)]);
+    assert_eq!(found[0], [1.0, 1.0, 2.0, 2.0].map(Some));
+    assert_eq!(found[1], [None, Some(9.0), Some(9.0), Some(9.0)]);
+    assert_eq!(found[2], [0.0, 0.0, 0.0, 1.0 / 1e-5].map(Some));
+    assert_eq!(found[3], [None, Some(2.0), Some(2.0), Some(2.0)]);
+    let refused = |text: &str| compute(&[group("one", "0s", &[("x", text)])], &table).unwrap_err().to_string();
+    assert_eq!(refused("count(where a + 1)"), "group one: aggregates.x: `a + 1`: is neither true nor false");
+    assert!(refused("count(where d > 1)").contains("No field named d"), "{}", refused("count(where d > 1)"));
+    assert!(refused("count(where random() > 1)").contains("not the same at every run"));
 }

@@ -71,7 +71,7 @@ pub enum Error {
         /// Position in it, counted in characters from 1.
         at: usize,
         /// What should be there.
-        expected: &'static str,
+        expected: String,
         /// What is there.
         found: String,
     },
@@ -135,6 +135,28 @@ impl Error {
         }
     }
 
+    /// What is wrong for those who see the place, and what to do about it.
+    pub fn brief(&self) -> (String, Option<String>) {
+        match self {
+            Error::Syntax { expected, found, .. } => (format!("expected {expected}, found {found}"), None),
+            Error::UnknownFunction { name, help, .. } => (format!("`{name}` cannot stand here"), Some(help.clone())),
+            Error::UnknownColumn { name, help, .. } => (format!("`{name}` is no column"), Some(help.clone())),
+            Error::NotNumeric { name, .. } => (format!("`{name}` is neither a number nor a boolean"), None),
+            other => (other.to_string(), None),
+        }
+    }
+
+    /// How many characters it is about, from [`at`](Error::at) on.
+    pub fn characters(&self) -> usize {
+        match self {
+            Error::Syntax { found, .. } => found.strip_prefix('`').map_or(0, |found| found.chars().count() - 1),
+            Error::UnknownFunction { name, .. }
+            | Error::UnknownColumn { name, .. }
+            | Error::NotNumeric { name, .. } => name.chars().count(),
+            _ => 0,
+        }
+    }
+
     /// Position inside the expression, in characters from 1, where the problem is in one.
     pub fn at(&self) -> Option<usize> {
         match self {
@@ -145,33 +167,4 @@ impl Error {
             _ => None,
         }
     }
-}
-
-/// The candidate that `name` is probably a slip for, if one is near enough.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near_max = (name.chars().count() / 3).max(1);
-    let scored =
-        candidates.into_iter().map(|candidate| (distance(&name.to_lowercase(), &candidate.to_lowercase()), candidate));
-    scored.filter(|(edits, _)| *edits <= near_max).min_by_key(|(edits, _)| *edits).map(|(_, candidate)| candidate)
-}
-
-/// Edit distance in which swapping two neighbours costs one, as a slip of the fingers should.
-fn distance(left: &str, right: &str) -> usize {
-    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-    let mut rows = vec![vec![0; right.len() + 1]; left.len() + 1];
-    for i in 0..=left.len() {
-        for j in 0..=right.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let replaced = rows[i - 1][j - 1] + usize::from(left[i - 1] != right[j - 1]);
-                let mut best = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
-                    best = best.min(rows[i - 2][j - 2] + 1);
-                }
-                best
-            };
-        }
-    }
-    rows[left.len()][right.len()]
 }

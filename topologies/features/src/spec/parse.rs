@@ -1,11 +1,33 @@
 //! Reading one aggregate expression.
 
-use super::{Error, Function, Scope, Source, Statistic, nearest};
+use flow::config::nearest;
 
-const FUNCTIONS: [&str; 9] = ["count", "sum", "avg", "min", "max", "stddev", "last", "time_since_last", "coalesce"];
+use super::lexer::{Lexer, Token};
+use super::{
+    Aggregate, Condition, Decayed, Error, Function, Input, Scope, Source, Statistic, Window, parse_duration_us,
+};
+
+/// All functions.
+const FUNCTIONS: [&str; 15] = [
+    "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "stddev",
+    "first",
+    "last",
+    "rate",
+    "ratio",
+    "decayed_count",
+    "decayed_sum",
+    "decayed_avg",
+    "time_since_last",
+    "coalesce",
+];
 
 /// What others call our functions.
-const ALIASES: [(&str, &str); 8] = [
+const ALIASES: [(&str, &str); 12] = [
     ("mean", "avg"),
     ("average", "avg"),
     ("std", "stddev"),
@@ -14,97 +36,175 @@ const ALIASES: [(&str, &str); 8] = [
     ("minimum", "min"),
     ("maximum", "max"),
     ("total", "sum"),
+    ("first_value", "first"),
+    ("last_value", "last"),
+    ("frequency", "rate"),
+    ("ewma", "decayed_avg"),
 ];
 
-/// Parses `text` against `scope`; event columns it names are added to `columns` unless they are there.
-pub(super) fn aggregate(
-    field: &str,
-    text: &str,
-    scope: &Scope<'_>,
-    columns: &mut Vec<String>,
-) -> Result<(Function, Option<f64>), Error> {
-    let mut parser = Parser { field, text, scope, tokens: tokens(field, text)?, next: 0 };
+/// An expression, where it stands, and what it may name.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub name: &'a str,
+    pub field: &'a str,
+    pub text: &'a str,
+    pub scope: &'a Scope<'a>,
+    pub windows: &'a [Window],
+}
+
+/// Reads an aggregate; what it takes of events is added to `inputs` unless it is there.
+pub(super) fn aggregate(place: Place<'_>, inputs: &mut Vec<Input>) -> Result<Aggregate, Error> {
+    let mut parser = Parser { place, lexer: Lexer::new(place.text), inputs };
     let (name, at) = parser.word("an aggregate such as `count()`")?;
-    let parsed = if name.eq_ignore_ascii_case("coalesce") {
+    let aggregate = if name.eq_ignore_ascii_case("coalesce") {
         parser.symbol('(', "`(`")?;
         let (name, at) = parser.word("an aggregate such as `avg(column)`")?;
-        let function = parser.call(name, at, columns)?;
+        let aggregate = parser.call(name, at)?;
         parser.symbol(',', "`,` and the number to use for null")?;
         let default = parser.number()?;
         parser.symbol(')', "`)`")?;
-        (function, Some(default))
+        Aggregate { default: Some(default), ..aggregate }
     } else {
-        (parser.call(name, at, columns)?, None)
+        parser.call(name, at)?
     };
-    match parser.tokens.get(parser.next) {
-        None => Ok(parsed),
-        Some(_) => Err(parser.syntax("the end of the expression")),
+    match parser.lexer.peek().0 {
+        Token::End => Ok(aggregate),
+        _ => Err(parser.syntax("the end of the expression")),
     }
 }
 
-#[derive(Clone, Copy)]
-enum Token<'a> {
-    Word(&'a str),
-    Number(&'a str),
-    Symbol(char),
+struct Parser<'a, 'i> {
+    place: Place<'a>,
+    lexer: Lexer<'a>,
+    inputs: &'i mut Vec<Input>,
 }
 
-struct Parser<'a> {
-    field: &'a str,
-    text: &'a str,
-    scope: &'a Scope<'a>,
-    tokens: Vec<(Token<'a>, usize)>,
-    next: usize,
-}
-
-impl<'a> Parser<'a> {
-    fn call(&mut self, name: &'a str, at: usize, columns: &mut Vec<String>) -> Result<Function, Error> {
+impl<'a> Parser<'a, '_> {
+    fn call(&mut self, name: &'a str, at: usize) -> Result<Aggregate, Error> {
         let lower = name.to_ascii_lowercase();
-        let statistic = match lower.as_str() {
-            "count" => Statistic::Count,
-            "sum" => Statistic::Sum,
-            "avg" => Statistic::Avg,
-            "min" => Statistic::Min,
-            "max" => Statistic::Max,
-            "stddev" => Statistic::Stddev,
-            "last" => Statistic::Last,
-            "time_since_last" => {
-                self.symbol('(', "`(`")?;
-                self.symbol(')', "`)` (`time_since_last` takes no column)")?;
-                return Ok(Function::TimeSinceLast);
-            }
-            "coalesce" => {
-                return Err(self.unknown_function(name, at, "`coalesce` cannot stand inside `coalesce`".into()));
-            }
-            _ => return Err(self.unknown_function(name, at, function_help(&lower))),
-        };
-        self.symbol('(', "`(`")?;
-        if statistic == Statistic::Count && self.peek_symbol(')') {
-            self.next += 1;
-            return Ok(Function::Count);
+        if lower == "coalesce" {
+            return Err(self.unknown_function(name, at, "`coalesce` cannot stand inside `coalesce`".into()));
         }
-        let (column, at) = self.word("a column")?;
-        let source = self.column(column, at, columns)?;
-        self.symbol(')', "`)`")?;
-        Ok(Function::Of(statistic, source))
+        if !FUNCTIONS.contains(&lower.as_str()) {
+            return Err(self.unknown_function(name, at, function_help(&lower)));
+        }
+        self.symbol('(', "`(`")?;
+        let aggregate = match lower.as_str() {
+            "ratio" => self.ratio()?,
+            "time_since_last" => self.plain(Function::TimeSinceLast),
+            "count" | "rate" => self.count(lower == "rate")?,
+            "decayed_count" | "decayed_sum" | "decayed_avg" => self.decayed(&lower)?,
+            _ => {
+                let source = self.source()?;
+                self.statistic(simple(&lower), source)?
+            }
+        };
+        let expected = if lower == "time_since_last" { "`)` (`time_since_last` takes no column)" } else { "`)`" };
+        self.symbol(')', expected)?;
+        Ok(aggregate)
     }
 
-    fn column(&self, name: &str, at: usize, columns: &mut Vec<String>) -> Result<Source, Error> {
-        let (field, text) = (self.field.to_owned(), self.text.to_owned());
-        if self.scope.target == Some(name) {
-            return Ok(Source::Label);
+    fn plain(&self, function: Function) -> Aggregate {
+        Aggregate { name: self.place.name.into(), function, per_second: false, ratio: None, default: None }
+    }
+
+    /// `count` or `rate`, of events or of a column.
+    fn count(&mut self, per_second: bool) -> Result<Aggregate, Error> {
+        let aggregate = if self.at_symbol(')') {
+            self.plain(Function::Count)
+        } else if self.at_where() {
+            self.statistic(Statistic::Count, Of::Events)?
+        } else {
+            let source = self.source()?;
+            self.statistic(if per_second { Statistic::Sum } else { Statistic::Count }, source)?
+        };
+        Ok(Aggregate { per_second, ..aggregate })
+    }
+
+    fn ratio(&mut self) -> Result<Aggregate, Error> {
+        let (name, at) = self.word("an aggregate such as `count()`")?;
+        let inner = self.call(name, at)?;
+        if !inner.windowed() {
+            let expected = "an aggregate with a value per window, such as `count()`".to_owned();
+            let Place { field, text, .. } = self.place;
+            let (field, text, found) = (field.to_owned(), text.to_owned(), format!("`{name}`"));
+            return Err(Error::Syntax { field, text, at, expected, found });
         }
-        if self.scope.numeric.contains(&name) {
-            let known = columns.iter().position(|column| column == name);
-            return Ok(Source::Column(known.unwrap_or_else(|| {
-                columns.push(name.to_owned());
-                columns.len() - 1
-            })));
+        self.symbol(',', "`,` and the window above the line")?;
+        let above = self.window()?;
+        self.symbol(',', "`,` and the window below the line")?;
+        let below = self.window()?;
+        Ok(Aggregate { ratio: Some((above, below)), ..inner })
+    }
+
+    fn decayed(&mut self, name: &str) -> Result<Aggregate, Error> {
+        let of_events = name == "decayed_count" && matches!(self.lexer.peek().0, Token::Number(_));
+        let source = if of_events { Of::Events } else { self.source()? };
+        if !of_events {
+            self.symbol(',', "`,` and a half-life such as `12h`")?;
         }
-        if self.scope.other.contains(&name) {
+        let half_life_us = self.half_life()?;
+        if of_events && !self.at_where() {
+            return Ok(self.plain(Function::DecayedCount { half_life_us }));
+        }
+        let decayed = match name {
+            "decayed_count" => Decayed::Count,
+            "decayed_sum" => Decayed::Sum,
+            _ => Decayed::Avg,
+        };
+        self.statistic(Statistic::Decayed(decayed, half_life_us), source)
+    }
+
+    /// A statistic of a column whose other arguments are read, with its condition if there is one.
+    fn statistic(&mut self, statistic: Statistic, of: Of<'a>) -> Result<Aggregate, Error> {
+        let column = match of {
+            Of::Label if self.at_where() => return Err(self.syntax("`)` (a label has no columns for a condition)")),
+            Of::Label => return Ok(self.plain(Function::Of(statistic, Source::Label))),
+            Of::Events => None,
+            Of::Column(column) => Some(column.to_owned()),
+        };
+        let input = Input { column, condition: self.condition()? };
+        let is_same = |other: &Input| {
+            let text = |input: &Input| input.condition.as_ref().map(|condition| condition.text.clone());
+            other.column == input.column && text(other) == text(&input)
+        };
+        let known = self.inputs.iter().position(is_same).unwrap_or_else(|| {
+            self.inputs.push(input);
+            self.inputs.len() - 1
+        });
+        Ok(self.plain(Function::Of(statistic, Source::Column(known))))
+    }
+
+    fn condition(&mut self) -> Result<Option<Condition>, Error> {
+        if !self.at_where() {
+            return Ok(None);
+        }
+        self.lexer.next();
+        let text = self.lexer.raw().trim();
+        if text.is_empty() {
+            return Err(self.syntax("a condition such as `amount > 100`"));
+        }
+        Ok(Some(Condition { text: text.to_owned(), aggregate: self.place.name.to_owned() }))
+    }
+
+    fn at_where(&self) -> bool {
+        matches!(self.lexer.peek().0, Token::Word(word) if word.eq_ignore_ascii_case("where"))
+    }
+
+    fn source(&mut self) -> Result<Of<'a>, Error> {
+        let (name, at) = self.word("a column")?;
+        let Place { field, text, scope, .. } = self.place;
+        if scope.target == Some(name) {
+            return Ok(Of::Label);
+        }
+        if scope.numeric.contains(&name) {
+            return Ok(Of::Column(name));
+        }
+        let (field, text) = (field.to_owned(), text.to_owned());
+        if scope.texts.contains(&name) || scope.other.contains(&name) {
             return Err(Error::NotNumeric { field, text, at, name: name.into() });
         }
-        let candidates = || self.scope.numeric.iter().copied().chain(self.scope.target);
+        let candidates = || scope.numeric.iter().copied().chain(scope.target);
         let help = match nearest(name, candidates()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("there are {}", listed(candidates())),
@@ -112,10 +212,10 @@ impl<'a> Parser<'a> {
         Err(Error::UnknownColumn { field, text, at, name: name.into(), help })
     }
 
-    fn word(&mut self, expected: &'static str) -> Result<(&'a str, usize), Error> {
-        match self.tokens.get(self.next) {
-            Some(&(Token::Word(word), at)) => {
-                self.next += 1;
+    fn word(&mut self, expected: &str) -> Result<(&'a str, usize), Error> {
+        match self.lexer.peek() {
+            (Token::Word(word), at) => {
+                self.lexer.next();
                 Ok((word, at))
             }
             _ => Err(self.syntax(expected)),
@@ -123,42 +223,97 @@ impl<'a> Parser<'a> {
     }
 
     fn number(&mut self) -> Result<f64, Error> {
-        let negative = self.peek_symbol('-');
-        self.next += usize::from(negative);
-        let number = match self.tokens.get(self.next) {
-            Some((Token::Number(digits), _)) => digits.parse::<f64>().ok().filter(|number| number.is_finite()),
+        let negative = self.at_symbol('-');
+        if negative {
+            self.lexer.next();
+        }
+        let number = match self.lexer.peek().0 {
+            Token::Number(digits) => digits.parse::<f64>().ok().filter(|number| number.is_finite()),
             _ => None,
         };
         let Some(number) = number else {
             return Err(self.syntax("a number"));
         };
-        self.next += 1;
+        self.lexer.next();
         Ok(if negative { -number } else { number })
     }
 
-    fn symbol(&mut self, symbol: char, expected: &'static str) -> Result<(), Error> {
-        if !self.peek_symbol(symbol) {
+    /// One of the group's windows, in any words.
+    fn window(&mut self) -> Result<usize, Error> {
+        let length_us = match self.lexer.peek().0 {
+            Token::Number(text) => parse_duration_us(text),
+            _ => None,
+        };
+        let windows = self.place.windows;
+        match windows.iter().position(|window| Some(window.length_us) == length_us) {
+            Some(window) => {
+                self.lexer.next();
+                Ok(window)
+            }
+            None => {
+                let known = listed(windows.iter().map(|window| window.text.as_str()));
+                Err(self.syntax(&format!("one of the windows {known}")))
+            }
+        }
+    }
+
+    fn half_life(&mut self) -> Result<i64, Error> {
+        let found = match self.lexer.peek().0 {
+            Token::Number(text) => parse_duration_us(text).filter(|half_life_us| *half_life_us > 0),
+            _ => None,
+        };
+        let half_life_us = found.ok_or_else(|| self.syntax("a half-life such as `12h`"))?;
+        self.lexer.next();
+        Ok(half_life_us)
+    }
+
+    fn symbol(&mut self, symbol: char, expected: &str) -> Result<(), Error> {
+        if !self.at_symbol(symbol) {
             return Err(self.syntax(expected));
         }
-        self.next += 1;
+        self.lexer.next();
         Ok(())
     }
 
-    fn peek_symbol(&self, symbol: char) -> bool {
-        matches!(self.tokens.get(self.next), Some((Token::Symbol(found), _)) if *found == symbol)
+    fn at_symbol(&self, symbol: char) -> bool {
+        self.lexer.peek().0 == Token::Symbol(symbol)
     }
 
-    fn syntax(&self, expected: &'static str) -> Error {
-        let (at, found) = match self.tokens.get(self.next) {
-            Some((Token::Word(text) | Token::Number(text), at)) => (*at, format!("`{text}`")),
-            Some((Token::Symbol(symbol), at)) => (*at, format!("`{symbol}`")),
-            None => (self.text.chars().count() + 1, "the end".to_owned()),
+    fn syntax(&self, expected: &str) -> Error {
+        let (token, at) = self.lexer.peek();
+        let found = match token {
+            Token::Word(text) | Token::Number(text) => format!("`{text}`"),
+            Token::Symbol(symbol) => format!("`{symbol}`"),
+            Token::End => "the end".to_owned(),
         };
-        Error::Syntax { field: self.field.into(), text: self.text.into(), at, expected, found }
+        let Place { field, text, .. } = self.place;
+        Error::Syntax { field: field.into(), text: text.into(), at, expected: expected.into(), found }
     }
 
     fn unknown_function(&self, name: &str, at: usize, help: String) -> Error {
-        Error::UnknownFunction { field: self.field.into(), text: self.text.into(), at, name: name.into(), help }
+        let Place { field, text, .. } = self.place;
+        Error::UnknownFunction { field: field.into(), text: text.into(), at, name: name.into(), help }
+    }
+}
+
+/// What a statistic is of.
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    Events,
+    Column(&'a str),
+    Label,
+}
+
+/// Statistics that take a column and nothing else.
+fn simple(name: &str) -> Statistic {
+    match name {
+        "sum" => Statistic::Sum,
+        "avg" => Statistic::Avg,
+        "min" => Statistic::Min,
+        "max" => Statistic::Max,
+        "stddev" => Statistic::Stddev,
+        "first" => Statistic::First,
+        _ => Statistic::Last,
     }
 }
 
@@ -175,56 +330,4 @@ fn function_help(name: &str) -> String {
 
 fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// Cuts the text into tokens with their positions, counted in characters from 1.
-fn tokens<'a>(field: &str, text: &'a str) -> Result<Vec<(Token<'a>, usize)>, Error> {
-    let mut tokens = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let at = text[..text.len() - rest.len()].chars().count() + 1;
-        let length = match first {
-            '(' | ')' | ',' | '-' => {
-                tokens.push((Token::Symbol(first), at));
-                1
-            }
-            _ if first.is_whitespace() => first.len_utf8(),
-            _ if first.is_alphabetic() || first == '_' => {
-                let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-                tokens.push((Token::Word(&rest[..length]), at));
-                length
-            }
-            _ if first.is_ascii_digit() || first == '.' => {
-                let length = number_length(rest);
-                tokens.push((Token::Number(&rest[..length]), at));
-                length
-            }
-            _ => {
-                let (field, text) = (field.to_owned(), text.to_owned());
-                return Err(Error::Syntax {
-                    field,
-                    text,
-                    at,
-                    expected: "a name, a number, `(`, `)` or `,`",
-                    found: format!("`{first}`"),
-                });
-            }
-        };
-        rest = &rest[length..];
-    }
-    Ok(tokens)
-}
-
-/// Length of the number at the start of `text`: digits and a point, and an exponent with its sign.
-fn number_length(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let mut length = 0;
-    while length < bytes.len() {
-        let signed = matches!(bytes[length], b'+' | b'-') && length > 0 && matches!(bytes[length - 1], b'e' | b'E');
-        if !signed && !bytes[length].is_ascii_alphanumeric() && bytes[length] != b'.' {
-            break;
-        }
-        length += 1;
-    }
-    length
 }

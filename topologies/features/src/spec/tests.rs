@@ -7,7 +7,12 @@ use expect_test::{Expect, expect};
 use super::{Declaration, Function, Group, Scope, Source, Statistic, parse_duration_us};
 
 fn scope() -> Scope<'static> {
-    Scope { numeric: vec!["amount", "is_online"], other: vec!["currency"], target: Some("is_fraud") }
+    Scope {
+        numeric: vec!["amount", "is_online"],
+        texts: vec!["currency"],
+        other: vec!["seen_at"],
+        target: Some("is_fraud"),
+    }
 }
 
 fn declaration<'a>(aggregates: &[(&'a str, &'a str)]) -> Declaration<'a> {
@@ -18,6 +23,10 @@ fn declaration<'a>(aggregates: &[(&'a str, &'a str)]) -> Declaration<'a> {
         delay: None,
         aggregates: aggregates.to_vec(),
     }
+}
+
+fn columns(group: &Group) -> Vec<&str> {
+    group.inputs().iter().filter_map(|input| input.column.as_deref()).collect()
 }
 
 #[track_caller]
@@ -35,7 +44,7 @@ fn features_are_named_after_group_aggregate_and_window() {
     let expected =
         ["customer_tx_count_1d", "customer_tx_count_7d", "customer_previous", "customer_risk_1d", "customer_risk_7d"];
     assert_eq!(names, expected);
-    assert_eq!(group.columns(), ["amount"]);
+    assert_eq!(columns(&group), ["amount"]);
     assert!(group.reads_label());
     assert_eq!(group.aggregates()[2].function, Function::Of(Statistic::Avg, Source::Label));
     assert_eq!(group.aggregates()[2].default, Some(-15.0));
@@ -45,15 +54,15 @@ fn features_are_named_after_group_aggregate_and_window() {
 fn columns_are_taken_once_in_order_of_first_use() {
     let aggregates = [("a", "sum( is_online )"), ("b", "count(amount)"), ("c", "max(is_online)")];
     let group = Group::parse(&declaration(&aggregates), &scope()).unwrap();
-    assert_eq!(group.columns(), ["is_online", "amount"]);
+    assert_eq!(columns(&group), ["is_online", "amount"]);
     assert!(!group.reads_label());
 }
 
 #[test]
 fn label_target_wins_over_a_column_of_its_name() {
-    let scope = Scope { numeric: vec!["is_fraud"], other: vec![], target: Some("is_fraud") };
+    let scope = Scope { numeric: vec!["is_fraud"], texts: vec![], other: vec![], target: Some("is_fraud") };
     let group = Group::parse(&declaration(&[("risk", "avg(is_fraud)")]), &scope).unwrap();
-    assert!(group.columns().is_empty() && group.reads_label());
+    assert!(group.inputs().is_empty() && group.reads_label());
 }
 
 #[test]
@@ -78,7 +87,7 @@ fn all_problems_come_back_at_once() {
         ("j", "coalesce(coalesce(avg(amount), 0), 1)"),
         ("k", "time_since_last(amount)"),
         ("l", ""),
-        ("m", "quantile(amount)"),
+        ("m", "histogram(amount)"),
         ("n", "max(colour)"),
         ("o p", "count()"),
         ("q", "coalesce(sum(amount), 1.2.3)"),
@@ -93,19 +102,94 @@ fn all_problems_come_back_at_once() {
         aggregates.d: column `currency` at character 5 of `sum(currency)` is neither a number nor a boolean
         aggregates.e: expected a column at character 5 of `sum()`, found `)`
         aggregates.f: expected `)` at character 11 of `sum(amount`, found the end
-        aggregates.g: expected a name, a number, `(`, `)` or `,` at character 9 of `count() + 1`, found `+`
+        aggregates.g: expected the end of the expression at character 9 of `count() + 1`, found `+`
         aggregates.h: expected `,` and the number to use for null at character 21 of `coalesce(avg(amount))`, found `)`
         aggregates.i: expected a number at character 23 of `coalesce(avg(amount), zero)`, found `zero`
         aggregates.j: unknown aggregate `coalesce` at character 10 of `coalesce(coalesce(avg(amount), 0), 1)`; `coalesce` cannot stand inside `coalesce`
         aggregates.k: expected `)` (`time_since_last` takes no column) at character 17 of `time_since_last(amount)`, found `amount`
         aggregates.l: expected an aggregate such as `count()` at character 1 of ``, found the end
-        aggregates.m: unknown aggregate `quantile` at character 1 of `quantile(amount)`; there are `count`, `sum`, `avg`, `min`, `max`, `stddev`, `last`, `time_since_last`, `coalesce`
+        aggregates.m: unknown aggregate `histogram` at character 1 of `histogram(amount)`; there are `count`, `sum`, `avg`, `min`, `max`, `stddev`, `first`, `last`, `rate`, `ratio`, `decayed_count`, `decayed_sum`, `decayed_avg`, `time_since_last`, `coalesce`
         aggregates.n: unknown column `colour` at character 5 of `max(colour)`; there are `amount`, `is_online`, `is_fraud`
         aggregates.o p: `o p` is no name; use letters, digits and underscores, starting with a letter
         aggregates.q: expected a number at character 23 of `coalesce(sum(amount), 1.2.3)`, found `1.2.3`
         aggregates.a: `a` is there already; choose another name
     "#]],
     );
+}
+
+#[test]
+fn arguments_of_newer_aggregates_are_checked() {
+    let aggregates = [
+        ("a", "ratio(count(), 1d)"),
+        ("b", "ratio(count(), 1d, 30d)"),
+        ("c", "ratio(last(amount), 1d, 7d)"),
+        ("d", "ratio(count, 1d, 7d)"),
+        ("e", "decayed_sum(amount)"),
+        ("f", "decayed_sum(amount, 0s)"),
+        ("g", "decayed_count(amount, fast)"),
+        ("h", "decayed(amount, 1h)"),
+        ("i", "count(where )"),
+        ("j", "avg(is_fraud where amount > 1)"),
+        ("k", "count(where amount > 1) + 1"),
+        ("l", "first()"),
+        ("m", "rate(currency)"),
+        ("n", "count(wher amount > 1)"),
+        ("o", "count(where amount > 1"),
+    ];
+    check_errors(
+        &declaration(&aggregates),
+        &expect![[r#"
+            aggregates.a: expected `,` and the window below the line at character 18 of `ratio(count(), 1d)`, found `)`
+            aggregates.b: expected one of the windows `1d`, `7d` at character 20 of `ratio(count(), 1d, 30d)`, found `30d`
+            aggregates.c: expected an aggregate with a value per window, such as `count()` at character 7 of `ratio(last(amount), 1d, 7d)`, found `last`
+            aggregates.d: expected `(` at character 12 of `ratio(count, 1d, 7d)`, found `,`
+            aggregates.e: expected `,` and a half-life such as `12h` at character 19 of `decayed_sum(amount)`, found `)`
+            aggregates.f: expected a half-life such as `12h` at character 21 of `decayed_sum(amount, 0s)`, found `0s`
+            aggregates.g: expected a half-life such as `12h` at character 23 of `decayed_count(amount, fast)`, found `fast`
+            aggregates.h: unknown aggregate `decayed` at character 1 of `decayed(amount, 1h)`; there are `count`, `sum`, `avg`, `min`, `max`, `stddev`, `first`, `last`, `rate`, `ratio`, `decayed_count`, `decayed_sum`, `decayed_avg`, `time_since_last`, `coalesce`
+            aggregates.i: expected a condition such as `amount > 100` at character 13 of `count(where )`, found `)`
+            aggregates.j: expected `)` (a label has no columns for a condition) at character 14 of `avg(is_fraud where amount > 1)`, found `where`
+            aggregates.k: expected the end of the expression at character 25 of `count(where amount > 1) + 1`, found `+`
+            aggregates.l: expected a column at character 7 of `first()`, found `)`
+            aggregates.m: column `currency` at character 6 of `rate(currency)` is neither a number nor a boolean
+            aggregates.n: unknown column `wher` at character 7 of `count(wher amount > 1)`; there are `amount`, `is_online`, `is_fraud`
+            aggregates.o: expected `)` at character 23 of `count(where amount > 1`, found the end
+        "#]],
+    );
+}
+
+#[test]
+fn conditions_are_taken_as_they_stand() {
+    let aggregates = [
+        ("a", "count(where currency in ('a)', 'b') and (amount > 1 or is_online))"),
+        ("b", "sum(amount WHERE currency = 'x')"),
+        ("c", "avg(amount where currency = 'x')"),
+        ("d", "decayed_count(1h where is_online)"),
+        ("e", "coalesce(last(amount where is_online), 0)"),
+        ("f", "rate(where is_online)"),
+    ];
+    let group = Group::parse(&declaration(&aggregates), &scope()).unwrap();
+    let inputs = group.inputs().iter();
+    let texts: Vec<_> =
+        inputs.map(|input| (input.column.as_deref(), input.condition.as_ref().unwrap().text.as_str())).collect();
+    assert_eq!(
+        texts,
+        [
+            (None, "currency in ('a)', 'b') and (amount > 1 or is_online)"),
+            (Some("amount"), "currency = 'x'"),
+            (None, "is_online"),
+            (Some("amount"), "is_online"),
+        ]
+    );
+}
+
+#[test]
+fn ratios_and_decays_give_one_feature() {
+    let aggregates = [("burst", "ratio(avg(amount), 24h, 7d)"), ("heat", "decayed_sum(amount, 12h)"), ("r", "rate()")];
+    let group = Group::parse(&declaration(&aggregates), &scope()).unwrap();
+    let names: Vec<String> = group.outputs().into_iter().map(|output| output.name).collect();
+    assert_eq!(names, ["customer_burst", "customer_heat", "customer_r_1d", "customer_r_7d"]);
+    assert_eq!(group.aggregates()[0].ratio, Some((0, 1)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::Error;
 use crate::Group;
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StructArray, make_array};
 use arrow::compute::interleave;
-use arrow::datatypes::{DataType, Field, Fields};
+use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
 use flow::config::Pipeline;
 use flow::items::Items;
 use flow::processor::Stop;
@@ -25,11 +25,16 @@ pub struct Parts {
     pub computed: Vec<Option<f64>>,
 }
 
+/// The events' columns.
+pub fn event_schema(pipeline: &Pipeline) -> Result<SchemaRef, Error> {
+    let text = pipeline.events.schema.json.to_string();
+    let schema = schemas::codec::arrow_schema(&text);
+    schema.map_err(|error| Error::Topic(format!("{}: {error}", pipeline.events.schema.path)))
+}
+
 /// Compiles the pipeline's row features over the event's columns.
 pub fn row_expressions(pipeline: &Pipeline) -> Result<Vec<Expression>, Error> {
-    let text = pipeline.events.schema.json.to_string();
-    let schema = schemas::codec::arrow_schema(&text)
-        .map_err(|error| Error::Topic(format!("{}: {error}", pipeline.events.schema.path)))?;
+    let schema = event_schema(pipeline)?;
     let compile = |feature: &flow::config::RowFeature| {
         Expression::compile(&feature.expression.text, &schema)
             .map_err(|source| Error::Row { feature: feature.name.clone(), source })

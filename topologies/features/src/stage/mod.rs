@@ -7,18 +7,18 @@ mod incident;
 mod saved;
 mod seen;
 mod told;
-mod value;
 
 #[cfg(test)]
 mod tests;
 
+use crate::input::{self, Gathered, Inputs};
 use crate::spec::{self, Declaration, Scope};
 use crate::window::{Evicted, Row};
 use crate::{Engine, Group, Key};
 use arrow::array::{ArrayRef, StructArray};
 use build::{Parts, Source};
 use flow::cold::Cold;
-use flow::config::{Entity, Limits, Ordering, Pipeline};
+use flow::config::{ColumnKind, Entity, Limits, Ordering, Pipeline};
 use flow::emit::{Emitter, FEATURE_BYTES};
 use flow::items::{Items, LogBatch};
 use flow::ledger::{Edges, End};
@@ -41,12 +41,20 @@ use told::{Pushed, Teller};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The entity's aggregates.
-    #[error("entity {entity}: {detail}")]
+    #[error("entity {entity}: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Group {
         /// The entity.
         entity: String,
-        /// All that is wrong, one per line.
-        detail: String,
+        /// All that is wrong.
+        errors: Vec<spec::Error>,
+    },
+    /// A condition of one of them.
+    #[error("entity {entity}: {source}")]
+    Condition {
+        /// The entity.
+        entity: String,
+        /// What is wrong.
+        source: input::Error,
     },
     /// A row expression.
     #[error("row feature {feature}: {source}")]
@@ -76,6 +84,7 @@ pub struct Stage {
     emitter: Emitter<Parts>,
     engine: Engine,
     group: Group,
+    inputs: Inputs,
     row: Vec<Expression>,
     seen: Option<Seen>,
     next: Next,
@@ -97,12 +106,17 @@ fn repeats(seen: &mut Seen, items: &Items, row: usize, time_us: i64) -> bool {
 /// The entity's group as the window engine wants it.
 pub fn group(pipeline: &Pipeline, entity: &Entity) -> Result<Group, Error> {
     let columns = &pipeline.events.schema.columns;
-    let of = |numeric: bool| {
-        columns.iter().filter(move |column| column.kind.is_numeric() == numeric).map(|column| column.name.as_str())
+    let of = |is: &dyn Fn(ColumnKind) -> bool| -> Vec<&str> {
+        columns.iter().filter(|column| is(column.kind)).map(|column| column.name.as_str()).collect()
     };
     let target = pipeline.labels.as_ref().map(|labels| labels.target.as_str());
-    let scope = Scope { numeric: of(true).collect(), other: of(false).collect(), target };
-    let delay = format!("{}s", entity.delay_us / 1_000_000);
+    let scope = Scope {
+        numeric: of(&ColumnKind::is_numeric),
+        texts: of(&|kind| kind == ColumnKind::Text),
+        other: of(&|kind| !kind.is_numeric() && kind != ColumnKind::Text),
+        target,
+    };
+    let delay = format!("{}us", entity.delay_us);
     let declaration = Declaration {
         name: &entity.name,
         key: &entity.key,
@@ -110,13 +124,17 @@ pub fn group(pipeline: &Pipeline, entity: &Entity) -> Result<Group, Error> {
         delay: (entity.delay_us > 0).then_some(delay.as_str()),
         aggregates: entity.aggregates.iter().map(|one| (one.name.as_str(), one.expression.text.as_str())).collect(),
     };
-    let group = Group::parse(&declaration, &scope).map_err(|errors| Error::Group {
-        entity: entity.name.clone(),
-        detail: errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
-    })?;
+    let group = Group::parse(&declaration, &scope);
+    let group = group.map_err(|errors| Error::Group { entity: entity.name.clone(), errors })?;
     let Limits { keys: keys_max, bytes: bytes_max } = entity.limits;
     let limits = spec::Limits { keys_max, bytes_max, retention_us: pipeline.lateness_us };
     Ok(if entity.is_limited() { group.limited(limits) } else { group })
+}
+
+/// What its engine takes of events.
+pub fn inputs(pipeline: &Pipeline, group: &Group) -> Result<Inputs, Error> {
+    let schema = build::event_schema(pipeline)?;
+    Inputs::new(group, &schema).map_err(|source| Error::Condition { entity: group.name().to_owned(), source })
 }
 
 impl Stage {
@@ -140,6 +158,7 @@ impl Stage {
             sequencer: Sequencer::new(own, names.clone(), pipeline.ordering == Ordering::EventTime),
             emitter: Emitter::new(own),
             engine: Engine::new(&group, pipeline.lateness_us),
+            inputs: inputs(pipeline, &group)?,
             group,
             row: if first { build::row_expressions(pipeline)? } else { Vec::new() },
             seen: first.then(|| Seen::new(pipeline.events.dedupe_horizon_us)),
@@ -202,11 +221,13 @@ impl Stage {
 
     /// Runs the engine over collected steps; features of the events, row by row.
     fn apply(&mut self, work: &Work) -> Result<Vec<Option<f64>>, Stop> {
-        let events = work.steps.iter().filter(|step| step.label.is_none()).count();
-        let columns = value::gather(&work.sources, &work.steps, self.group.columns());
-        let columns: Vec<_> = columns.iter().map(value::Gathered::column).collect();
+        let events = work.steps.iter().filter(|step| step.label.is_none());
+        let events: Vec<(usize, usize)> = events.map(|step| (step.source, step.row)).collect();
+        let column = |source: usize, name: &str| work.sources[source].items.event_column(name);
+        let columns = self.inputs.gather(work.sources.len(), &events, column).map_err(flow::wire::Error::from)?;
+        let columns: Vec<_> = columns.iter().map(Gathered::column).collect();
         let rows: Vec<Row<'_>> = work.steps.iter().map(|step| step.row(&work.sources)).collect();
-        let mut features = vec![None; events * self.engine.width()];
+        let mut features = vec![None; events.len() * self.engine.width()];
         self.engine.apply_batch(&rows, &columns, &mut features);
         match self.engine.fault() {
             None => Ok(features),

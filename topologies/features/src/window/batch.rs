@@ -66,14 +66,14 @@ impl<'a> Row<'a> {
 }
 
 impl Engine {
-    /// Applies rows in order: the same as one at a time. `columns` are those of [`Group::columns`](crate::Group) with
+    /// Applies rows in order: the same as one at a time. `columns` are those of [`Group::inputs`](crate::Group) with
     /// one value per event; `out` takes [`width`](Engine::width) features per event. Returns how many events were late.
     ///
     /// # Panics
     ///
     /// When columns or `out` are shorter than the events need.
     pub fn apply_batch(&mut self, rows: &[Row<'_>], columns: &[Column<'_>], out: &mut [Option<f64>]) -> usize {
-        assert_eq!(columns.len(), self.plan.columns, "one column per column of the group");
+        assert_eq!(columns.len(), self.plan.columns, "one column per input of the group");
         let mut progress = Progress::default();
         self.quota.iter_mut().for_each(|quota| quota.pushed.clear());
         let mut ids = [None; PLACES];

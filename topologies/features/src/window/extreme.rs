@@ -1,4 +1,4 @@
-//! Minima and maxima of all windows of a column, in amortised constant time.
+//! Minima, maxima and first values of all windows of a column, in amortised constant time.
 //!
 //! The values that can still become the maximum of some window are those with no greater or equal value after them: a
 //! falling chain that ends at the newest. All windows of a group end at the same event, so they share one chain, and
@@ -12,27 +12,41 @@ use std::cmp::Ordering;
 
 use super::ring::{Ring, behind};
 
-/// One chain: a column's minimum or maximum.
+/// Which of a window's values a chain finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pick {
+    /// The least.
+    Min,
+    /// The greatest.
+    Max,
+    /// The first: nothing takes its place, so the chain holds all values.
+    First,
+}
+
+/// One chain: a column's minimum, maximum or first value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Chain {
     /// Word of the entry with the value.
     pub value: usize,
     /// Word of the entry with the links.
     pub links: usize,
-    /// True for the maximum.
-    pub max: bool,
+    /// What it finds.
+    pub pick: Pick,
     /// Where its cursors start: the newest member, then each window's first.
     pub cursors: usize,
 }
 
 /// Whether `new` takes the place of `old` that came before it.
 #[inline]
-pub(super) fn dominates(new: f64, old: f64, max: bool) -> bool {
+pub(super) fn dominates(new: f64, old: f64, pick: Pick) -> bool {
+    if pick == Pick::First {
+        return false;
+    }
     if new.is_nan() || old.is_nan() {
         return new.is_nan();
     }
     let order = old.total_cmp(&new);
-    if max { order != Ordering::Greater } else { order != Ordering::Less }
+    if pick == Pick::Max { order != Ordering::Greater } else { order != Ordering::Less }
 }
 
 impl Chain {
@@ -46,7 +60,7 @@ impl Chain {
         let value = self.value(ring, stride, seq);
         let (newest, firsts) = (own[0], &mut own[1..]);
         let mut back = newest;
-        while !behind(back, oldest) && dominates(value, self.value(ring, stride, back), self.max) {
+        while !behind(back, oldest) && dominates(value, self.value(ring, stride, back), self.pick) {
             back = (ring.entry(back, stride)[self.links] >> 32) as u32;
         }
         let alone = behind(back, oldest);

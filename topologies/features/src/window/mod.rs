@@ -35,6 +35,7 @@ mod apply;
 mod batch;
 mod cold;
 mod extreme;
+mod fade;
 mod fixed;
 mod keys;
 mod limit;
@@ -131,7 +132,7 @@ impl Engine {
     }
 
     /// Applies an event and writes its features, in the order of [`Group::outputs`]. `values` are those of
-    /// [`Group::columns`], null as `None`, booleans as 0 and 1.
+    /// [`Group::inputs`], null as `None`, booleans as 0 and 1.
     ///
     /// # Panics
     ///
@@ -143,7 +144,7 @@ impl Engine {
         values: &[Option<f64>],
         out: &mut [Option<f64>],
     ) -> Applied {
-        assert_eq!(values.len(), self.plan.columns, "one value per column of the group");
+        assert_eq!(values.len(), self.plan.columns, "one value per input of the group");
         assert_eq!(out.len(), self.width(), "one place per feature of the group");
         let Some(key) = key else {
             out.fill(None);

@@ -5,8 +5,9 @@
 //! bits are those that the event would have got in order, as far as the state still reaches.
 
 use super::extreme::dominates;
+use super::fade::BLOCKS;
 use super::plan::{EVENTS, Plan, Value};
-use super::present::seconds_between;
+use super::present::{quotient, seconds_between};
 use super::ring::behind;
 use super::series::{View, decode};
 use super::states::States;
@@ -16,6 +17,8 @@ use super::sum::{Square, Sum};
 struct Reach {
     lows: Vec<u32>,
     high: u32,
+    /// Where they end.
+    upper_us: i64,
     /// End of what `last` and `time_since_last` may see: the current event is not in it.
     before: u32,
 }
@@ -38,12 +41,11 @@ pub(super) fn read(
         })
         .collect();
     for (output, place) in plan.outputs.iter().zip(out) {
-        let value = output.value;
-        let Some(reach) = &reaches[value.series()] else {
+        let Some(reach) = &reaches[output.value.series()] else {
             continue;
         };
-        let mut view = states.view(plan, id, value.series());
-        *place = value_at(&mut view, reach, value, time_us).or(output.default);
+        let mut view = states.view(plan, id, output.value.series());
+        *place = output.finish(|value| value_at(&mut view, reach, value, time_us));
     }
 }
 
@@ -52,7 +54,7 @@ fn reach(view: &View<'_>, upper_us: i64, current: Option<u32>) -> Reach {
     let after = |time_us| view.ring.first_after(time_us, stride);
     let lows = view.plan.windows_us.iter().map(|length_us| after(upper_us.saturating_sub(*length_us))).collect();
     let high = after(upper_us);
-    Reach { lows, high, before: current.unwrap_or(high) }
+    Reach { lows, high, upper_us, before: current.unwrap_or(high) }
 }
 
 fn value_at(view: &mut View<'_>, reach: &Reach, value: Value, time_us: i64) -> Option<f64> {
@@ -68,10 +70,12 @@ fn value_at(view: &mut View<'_>, reach: &Reach, value: Value, time_us: i64) -> O
             values.next()
         }
         Value::Extreme { column, chain, window, .. } => {
-            let max = view.series.columns[column].chains[chain].max;
+            let pick = view.series.columns[column].chains[chain].pick;
             let values = sequence(reach.lows[window], reach.high).filter_map(|seq| stored(view, column, seq));
-            values.reduce(|old, new| if dominates(new, old, max) { new } else { old })
+            values.reduce(|old, new| if dominates(new, old, pick) { new } else { old })
         }
+        Value::Fade { fade, .. } => faded(view, reach, fade),
+        Value::FadeAvg { sum, count, .. } => quotient(faded(view, reach, sum), faded(view, reach, count)),
         Value::Count { sum, .. } => with_sum(view, reach, sum, |sum, _, _| Some(f64::from(sum.count))),
         Value::Sum { sum, .. } => with_sum(view, reach, sum, |sum, _, view| sum.sum(view.wides)),
         Value::Avg { sum, .. } => with_sum(view, reach, sum, |sum, _, view| sum.avg(view.wides)),
@@ -116,6 +120,19 @@ fn with_sum(
     let result = read(&sum, &square, view);
     sum.clear(Some(&mut square), view.wides);
     result
+}
+
+/// A sum with weights at a past time.
+fn faded(view: &mut View<'_>, reach: &Reach, fade: usize) -> Option<f64> {
+    let (fade, stride) = (&view.series.fades[fade], view.series.stride);
+    let low = view.ring.first_after(reach.upper_us.saturating_sub(fade.length_us), stride);
+    let mut sums = [Sum::default(); BLOCKS];
+    for seq in sequence(low, reach.high) {
+        fade.add(view.ring.entry(seq, stride), &mut sums, view.wides);
+    }
+    let value = fade.value(&sums, reach.upper_us, view.wides);
+    sums.iter_mut().for_each(|sum| sum.clear(None, view.wides));
+    value
 }
 
 fn stored(view: &View<'_>, column: usize, seq: u32) -> Option<f64> {

@@ -1,8 +1,10 @@
 //! Where things lie: the group's aggregates turned into words of ring entries and places among a key's cursors and
 //! sums, once, so that applying a row only follows numbers.
 
-use super::extreme::Chain;
-use crate::spec::{Function, Group, Limits, Source, Statistic};
+use super::extreme::{Chain, Pick};
+use super::fade::{BLOCKS, Fade, HALF_LIVES, Weighed};
+use super::present::SECOND_US;
+use crate::spec::{Aggregate, Decayed, Function, Group, Limits, Source, Statistic};
 
 /// Number of series of a key: its events, and its labels.
 pub(super) const SERIES: usize = 2;
@@ -49,11 +51,13 @@ pub(super) struct Series {
     pub summed: Vec<Summed>,
     /// Whether a column has chains or a newest value.
     pub linked: bool,
+    /// Its sums with weights.
+    pub fades: Vec<Fade>,
     /// Where its cursors start among the key's: the end of all windows, then each window's beginning, then a place
-    /// per [`Column::last`] and the chains'.
+    /// per [`Column::last`], the chains' and the fades'.
     pub cursors_at: usize,
     pub cursors: usize,
-    /// Where its sums start, one per summed column and window.
+    /// Where its sums start, one per summed column and window, then those of the fades.
     pub sums_at: usize,
     pub sums: usize,
     /// Where its squares start, one per squared column and window.
@@ -91,7 +95,19 @@ pub(super) struct Summed {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Output {
     pub value: Value,
+    pub finish: Finish,
     pub default: Option<f64>,
+}
+
+/// What becomes of the value that is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Finish {
+    /// Nothing.
+    Plain,
+    /// It is divided by the seconds of its window.
+    PerSecond(f64),
+    /// It is divided by another one; the last is what remains of both windows' seconds.
+    Over(Value, f64),
 }
 
 /// How a feature is read off the state. Windows are numbers of [`Plan::windows_us`]; `sum` and `square` are places
@@ -106,6 +122,8 @@ pub(super) enum Value {
     Avg { series: usize, sum: usize },
     Stddev { series: usize, sum: usize, square: usize },
     Extreme { series: usize, column: usize, chain: usize, window: usize },
+    Fade { series: usize, fade: usize },
+    FadeAvg { series: usize, sum: usize, count: usize },
 }
 
 impl Plan {
@@ -116,16 +134,21 @@ impl Plan {
         for aggregate in group.aggregates() {
             match aggregate.function {
                 Function::Count | Function::TimeSinceLast => series[EVENTS].stride = 1,
+                Function::DecayedCount { half_life_us } => {
+                    series[EVENTS].stride = 1;
+                    series[EVENTS].need_fade(Weighed::Events, half_life_us);
+                }
                 Function::Of(statistic, Source::Column(input)) => {
                     series[EVENTS].need(statistic, input, windows_us.len())
                 }
                 Function::Of(statistic, Source::Label) => series[LABELS].need(statistic, 0, windows_us.len()),
             }
         }
+        let span_us = windows_us.get(longest).copied().unwrap_or(0);
         let (mut cursors, mut sums, mut squares) = (0, 0, 0);
         for series in &mut series {
             (series.cursors_at, series.sums_at, series.squares_at) = (cursors, sums, squares);
-            series.lay_out(windows_us.len());
+            series.lay_out(windows_us.len(), span_us);
             cursors += series.cursors;
             sums += series.sums;
             squares += series.squares;
@@ -136,7 +159,7 @@ impl Plan {
             keep_us: group.span_us().saturating_add(retention_us.max(0)),
             outputs: Vec::new(),
             windowless: false,
-            columns: group.columns().len(),
+            columns: group.inputs().len(),
             limits: group.limits(),
             windows_us,
             series,
@@ -147,10 +170,7 @@ impl Plan {
         plan.outputs = group
             .outputs()
             .iter()
-            .map(|output| {
-                let aggregate = &group.aggregates()[output.aggregate];
-                Output { value: plan.value(aggregate.function, output.window.unwrap_or(0)), default: aggregate.default }
-            })
+            .map(|output| plan.output(&group.aggregates()[output.aggregate], output.window.unwrap_or(0)))
             .collect();
         plan.windowless = plan.outputs.iter().any(|output| output.value.windowless());
         plan
@@ -162,10 +182,30 @@ impl Plan {
         self.series[series].stride != 0
     }
 
+    fn output(&self, aggregate: &Aggregate, window: usize) -> Output {
+        let Aggregate { function, per_second, ratio, default, .. } = *aggregate;
+        let seconds = |window: usize| self.windows_us[window] as f64 / SECOND_US;
+        match ratio {
+            Some((above, below)) => {
+                let lengths = if per_second { seconds(below) / seconds(above) } else { 1.0 };
+                let finish = Finish::Over(self.value(function, below), lengths);
+                Output { value: self.value(function, above), finish, default }
+            }
+            None => {
+                let finish = if per_second { Finish::PerSecond(seconds(window)) } else { Finish::Plain };
+                Output { value: self.value(function, window), finish, default }
+            }
+        }
+    }
+
     fn value(&self, function: Function, window: usize) -> Value {
         let (statistic, series, input) = match function {
             Function::Count => return Value::Events { window },
             Function::TimeSinceLast => return Value::TimeSinceLast,
+            Function::DecayedCount { half_life_us } => {
+                let fade = self.series[EVENTS].fade(Weighed::Events, half_life_us);
+                return Value::Fade { series: EVENTS, fade };
+            }
             Function::Of(statistic, Source::Column(input)) => (statistic, EVENTS, input),
             Function::Of(statistic, Source::Label) => (statistic, LABELS, 0),
         };
@@ -173,7 +213,11 @@ impl Plan {
         let column = layout.columns.iter().position(|column| column.input == input).unwrap_or(0);
         let stored = &layout.columns[column];
         let sum = layout.sums_at + stored.sums.unwrap_or(0) + window;
-        let chain = |max| stored.chains.iter().position(|chain| chain.max == max).unwrap_or(0);
+        let extreme = |pick| {
+            let chain = stored.chains.iter().position(|chain| chain.pick == pick).unwrap_or(0);
+            Value::Extreme { series, column, chain, window }
+        };
+        let fade = |what, half_life_us| layout.fade(what, half_life_us);
         match statistic {
             Statistic::Last => Value::Last { series, column },
             Statistic::Count => Value::Count { series, sum },
@@ -182,8 +226,20 @@ impl Plan {
             Statistic::Stddev => {
                 Value::Stddev { series, sum, square: layout.squares_at + stored.squares.unwrap_or(0) + window }
             }
-            Statistic::Min => Value::Extreme { series, column, chain: chain(false), window },
-            Statistic::Max => Value::Extreme { series, column, chain: chain(true), window },
+            Statistic::Min => extreme(Pick::Min),
+            Statistic::Max => extreme(Pick::Max),
+            Statistic::First => extreme(Pick::First),
+            Statistic::Decayed(Decayed::Count, half_life_us) => {
+                Value::Fade { series, fade: fade(Weighed::Present(1 + column), half_life_us) }
+            }
+            Statistic::Decayed(Decayed::Sum, half_life_us) => {
+                Value::Fade { series, fade: fade(Weighed::Values(1 + column), half_life_us) }
+            }
+            Statistic::Decayed(Decayed::Avg, half_life_us) => Value::FadeAvg {
+                series,
+                sum: fade(Weighed::Values(1 + column), half_life_us),
+                count: fade(Weighed::Present(1 + column), half_life_us),
+            },
         }
     }
 }
@@ -198,7 +254,9 @@ impl Value {
             | Value::Sum { series, .. }
             | Value::Avg { series, .. }
             | Value::Stddev { series, .. }
-            | Value::Extreme { series, .. } => series,
+            | Value::Extreme { series, .. }
+            | Value::Fade { series, .. }
+            | Value::FadeAvg { series, .. } => series,
         }
     }
 
@@ -219,10 +277,15 @@ impl Series {
         let column = &mut self.columns[index];
         match statistic {
             Statistic::Last => column.last = Some(0),
-            Statistic::Min | Statistic::Max => {
-                let max = statistic == Statistic::Max;
-                if column.chains.iter().all(|chain| chain.max != max) {
-                    column.chains.push(Chain { value: 0, links: 0, max, cursors: 0 });
+            Statistic::Min => column.need_chain(Pick::Min),
+            Statistic::Max => column.need_chain(Pick::Max),
+            Statistic::First => column.need_chain(Pick::First),
+            Statistic::Decayed(decayed, half_life_us) => {
+                if decayed != Decayed::Sum {
+                    self.need_fade(Weighed::Present(1 + index), half_life_us);
+                }
+                if decayed != Decayed::Count {
+                    self.need_fade(Weighed::Values(1 + index), half_life_us);
                 }
             }
             Statistic::Count | Statistic::Sum | Statistic::Avg | Statistic::Stddev => {
@@ -238,8 +301,18 @@ impl Series {
         }
     }
 
-    /// Gives every column its words and cursors.
-    fn lay_out(&mut self, windows: usize) {
+    fn need_fade(&mut self, what: Weighed, half_life_us: i64) {
+        if self.fades.iter().all(|fade| (fade.what, fade.half_life_us) != (what, half_life_us)) {
+            self.fades.push(Fade { what, half_life_us, length_us: 0, cursor: 0, sums: 0 });
+        }
+    }
+
+    fn fade(&self, what: Weighed, half_life_us: i64) -> usize {
+        self.fades.iter().position(|fade| (fade.what, fade.half_life_us) == (what, half_life_us)).unwrap_or(0)
+    }
+
+    /// Gives every column its words and cursors; `span_us` is the longest window.
+    fn lay_out(&mut self, windows: usize, span_us: i64) {
         if self.stride == 0 {
             return;
         }
@@ -260,6 +333,20 @@ impl Series {
         self.summed = columns
             .filter_map(|(index, column)| Some(Summed { word: 1 + index, sums: column.sums?, squares: column.squares }))
             .collect();
+        for fade in &mut self.fades {
+            fade.length_us = span_us.min(fade.half_life_us.saturating_mul(HALF_LIVES));
+            (fade.cursor, fade.sums) = (self.cursors, self.sums);
+            self.cursors += 1;
+            self.sums += BLOCKS;
+        }
         self.linked = self.columns.iter().any(|column| column.last.is_some() || !column.chains.is_empty());
+    }
+}
+
+impl Column {
+    fn need_chain(&mut self, pick: Pick) {
+        if self.chains.iter().all(|chain| chain.pick != pick) {
+            self.chains.push(Chain { value: 0, links: 0, pick, cursors: 0 });
+        }
     }
 }

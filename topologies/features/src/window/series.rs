@@ -109,8 +109,29 @@ impl View<'_> {
             }
             *low = next;
         }
+        if !series.fades.is_empty() {
+            self.evict_fades(upper_us);
+        }
         if series.linked {
             self.evict_links();
+        }
+    }
+
+    /// Takes entries out of the sums with weights.
+    fn evict_fades(&mut self, upper_us: i64) {
+        let (series, high) = (self.series, self.high());
+        let entries = self.ring.entries(series.stride);
+        for fade in &series.fades {
+            let lower_us = upper_us.saturating_sub(fade.length_us);
+            let next = &mut self.cursors[fade.cursor];
+            while *next != high {
+                let entry = entries.get(*next);
+                if entry[0] as i64 > lower_us {
+                    break;
+                }
+                fade.remove(entry, &mut self.sums[fade.sums..], self.wides);
+                *next = next.wrapping_add(1);
+            }
         }
     }
 
@@ -161,6 +182,13 @@ impl View<'_> {
                 self.enter_sums(at, window);
             }
         }
+        for fade in &self.series.fades {
+            let gone = time_us <= upper_us.saturating_sub(fade.length_us);
+            self.cursors[fade.cursor] = self.cursors[fade.cursor].wrapping_add(u32::from(gone));
+            if inside && !gone {
+                fade.add(self.ring.entry(at, stride), &mut self.sums[fade.sums..], self.wides);
+            }
+        }
         self.relink();
         at
     }
@@ -185,6 +213,7 @@ impl View<'_> {
             }
             column.chains.iter().for_each(|chain| chain.clear(self.cursors, self.plan.windows_us.len(), begin));
         }
+        self.series.fades.iter().for_each(|fade| self.cursors[fade.cursor] = begin);
     }
 
     /// The newest value of a column in the longest window.
@@ -217,6 +246,9 @@ impl View<'_> {
                     sums.zip(squares).for_each(|(sum, square)| sum.add(Some(square), f64::from_bits(word), self.wides));
                 }
             }
+        }
+        for fade in &series.fades {
+            fade.add(self.ring.entry(seq, series.stride), &mut self.sums[fade.sums..], self.wides);
         }
         if series.linked {
             self.link_all(seq);

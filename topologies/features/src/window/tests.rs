@@ -21,7 +21,8 @@ fn group(windows: &[&str], delay: &str, aggregates: &[(&str, &str)]) -> Group {
         delay: Some(delay),
         aggregates: aggregates.to_vec(),
     };
-    Group::parse(&declaration, &Scope { numeric: vec!["a", "b"], other: vec![], target: Some("y") }).unwrap()
+    Group::parse(&declaration, &Scope { numeric: vec!["a", "b"], texts: vec![], other: vec![], target: Some("y") })
+        .unwrap()
 }
 
 /// Keys 0 and 2 collide in their hash, 0 to 2 share a key group.

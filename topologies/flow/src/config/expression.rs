@@ -6,15 +6,16 @@ use super::section::Text;
 use super::types::{Expression, SourceSchema};
 
 /// Functions over the events of a window.
-pub(super) const WINDOWED: &[&str] = &["count", "sum", "avg", "min", "max", "stddev"];
+pub(super) const WINDOWED: &[&str] = &["count", "sum", "avg", "min", "max", "stddev", "first", "rate"];
 
-/// Functions that look for the newest event before this one, as far back as the entity's longest window.
-pub(super) const WINDOWLESS: &[&str] = &["last", "time_since_last"];
+/// Functions that give one feature, and look back as far as the entity's longest window.
+pub(super) const WINDOWLESS: &[&str] =
+    &["last", "time_since_last", "ratio", "decayed_count", "decayed_sum", "decayed_avg"];
 
 /// Words of SQL that are no columns.
 const KEYWORDS: &[&str] = &[
     "and", "as", "between", "case", "distinct", "else", "end", "escape", "false", "from", "ilike", "in", "interval",
-    "is", "like", "not", "null", "or", "similar", "then", "to", "true", "unknown", "when",
+    "is", "like", "not", "null", "or", "similar", "then", "to", "true", "unknown", "when", "where",
 ];
 
 /// Words that begin a value of their type: `timestamp '2026-01-01'`.
@@ -134,7 +135,9 @@ fn mentions(text: &str) -> Result<Mentions, String> {
             Token::Word(word) => {
                 let lower = word.to_lowercase();
                 let called = next == Some(&Token::Symbol('('));
-                if KEYWORDS.contains(&lower.as_str()) || names_no_column(&open, previous, next, &lower) {
+                let is_aggregate = called && WINDOWED.contains(&lower.as_str());
+                let is_keyword = KEYWORDS.contains(&lower.as_str()) && !is_aggregate;
+                if is_keyword || names_no_column(&open, previous, next, &lower) {
                 } else if called {
                     found.functions.push((lower, *at));
                 } else {
@@ -207,7 +210,8 @@ fn number_len(text: &str) -> usize {
     let mut last = ' ';
     text.find(|c: char| {
         let sign_of_exponent = matches!(c, '+' | '-') && matches!(last, 'e' | 'E');
-        let goes_on = c.is_ascii_digit() || c == '.' || matches!(c, 'e' | 'E') || sign_of_exponent;
+        // A duration is one word: `30d`.
+        let goes_on = c.is_ascii_alphanumeric() || c == '.' || sign_of_exponent;
         last = c;
         !goes_on
     })

@@ -139,8 +139,9 @@ fn aggregate(entity: &Entity, entry: &Entry, scope: Scope<'_>, problems: &mut Pr
     let text = text(&entry.node, &entry.key, problems)?;
     let already = problems.len();
     let (expression, mentions) = compile(&text, scope, problems);
-    let windowed = mentions.calls(WINDOWED);
-    if !windowed && !mentions.calls(WINDOWLESS) && problems.len() == already {
+    let windowless = mentions.calls(WINDOWLESS);
+    let windowed = mentions.calls(WINDOWED) && !windowless;
+    if !windowed && !windowless && problems.len() == already {
         no_aggregate(&text, &mentions.functions, problems);
     }
     let label_derived = label_derived(&expression, scope);

@@ -65,7 +65,7 @@ fn a_key_with_twenty_events_takes_less_than_1200_bytes() {
     for group in [customer, terminal] {
         let mut engine = Engine::new(&group, 0);
         let mut out = vec![None; engine.width()];
-        let values = vec![Some(1.0); group.columns().len()];
+        let values = vec![Some(1.0); group.inputs().len()];
         for round in 0..20_i64 {
             for number in 0..keys {
                 let text = number.to_string();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::spec::{Function, Group, Source, Statistic};
+use crate::spec::{Decayed, Function, Group, Source, Statistic};
 
 #[derive(Default, Clone)]
 struct State {
@@ -49,35 +49,20 @@ impl Model {
             .iter()
             .map(|output| {
                 let aggregate = &group.aggregates()[output.aggregate];
-                let length_us = match output.window {
-                    Some(window) => group.windows()[window].length_us,
-                    None => group.windows().iter().map(|window| window.length_us).max().unwrap(),
-                };
+                let longest_us = group.windows().iter().map(|window| window.length_us).max().unwrap();
+                let length_of = |window: usize| group.windows()[window].length_us;
                 let upper_us = time_us - group.delay_us();
-                let inside = |other_us: i64| other_us > upper_us - length_us && other_us <= upper_us;
-                let value = match aggregate.function {
-                    Function::Count => {
-                        Some(state.events.iter().filter(|(other_us, _)| inside(*other_us)).count() as f64)
-                    }
-                    Function::TimeSinceLast => {
-                        let mut times =
-                            before.events.iter().map(|(other_us, _)| *other_us).filter(|other_us| inside(*other_us));
-                        times.next_back().map(|last_us| (time_us - last_us) as f64 / 1e6)
-                    }
-                    Function::Of(statistic, source) => {
-                        let events = if statistic == Statistic::Last { &before.events } else { &state.events };
-                        let values: Vec<f64> = match source {
-                            Source::Column(column) => {
-                                let events = events.iter().filter(|(other_us, _)| inside(*other_us));
-                                events.filter_map(|(_, values)| values[column]).collect()
-                            }
-                            Source::Label => {
-                                let labels = state.labels.iter().filter(|(other_us, _)| inside(*other_us));
-                                labels.filter_map(|(_, value)| *value).collect()
-                            }
-                        };
-                        statistic_of(statistic, &values)
-                    }
+                let of = |length_us: i64| {
+                    let inside = |other_us: i64| other_us > upper_us - length_us && other_us <= upper_us;
+                    let value = value_of(aggregate.function, (&before, &*state), time_us, upper_us, inside);
+                    if aggregate.per_second { value.map(|value| value / (length_us as f64 / 1e6)) } else { value }
+                };
+                let value = match aggregate.ratio {
+                    Some((above, below)) => match (of(length_of(above)), of(length_of(below))) {
+                        (Some(above), Some(below)) if below != 0.0 => Some(above / below),
+                        _ => None,
+                    },
+                    None => of(output.window.map_or(longest_us, length_of)),
                 };
                 value.or(aggregate.default)
             })
@@ -108,12 +93,66 @@ impl State {
     }
 }
 
+/// A function of the rows of a window, before and with the current event, at `time_us`.
+fn value_of(
+    function: Function,
+    (before, state): (&State, &State),
+    time_us: i64,
+    upper_us: i64,
+    inside: impl Fn(i64) -> bool,
+) -> Option<f64> {
+    let (statistic, source) = match function {
+        Function::Count => return Some(state.events.iter().filter(|(other_us, _)| inside(*other_us)).count() as f64),
+        Function::TimeSinceLast => {
+            let mut times = before.events.iter().map(|(other_us, _)| *other_us).filter(|other_us| inside(*other_us));
+            return times.next_back().map(|last_us| (time_us - last_us) as f64 / 1e6);
+        }
+        Function::DecayedCount { half_life_us } => {
+            let times = state.events.iter().map(|(other_us, _)| *other_us).filter(|other_us| inside(*other_us));
+            let rows: Vec<(i64, f64)> = times.map(|other_us| (other_us, 1.0)).collect();
+            return decayed(Decayed::Count, half_life_us, upper_us, &rows);
+        }
+        Function::Of(statistic, source) => (statistic, source),
+    };
+    let events = if statistic == Statistic::Last { &before.events } else { &state.events };
+    let rows: Vec<(i64, f64)> = match source {
+        Source::Column(column) => {
+            events.iter().filter_map(|(other_us, values)| Some((*other_us, values[column]?))).collect()
+        }
+        Source::Label => state.labels.iter().filter_map(|(other_us, value)| Some((*other_us, (*value)?))).collect(),
+    };
+    let rows: Vec<(i64, f64)> = rows.into_iter().filter(|(other_us, _)| inside(*other_us)).collect();
+    if let Statistic::Decayed(statistic, half_life_us) = statistic {
+        return decayed(statistic, half_life_us, upper_us, &rows);
+    }
+    statistic_of(statistic, &rows.iter().map(|(_, value)| *value).collect::<Vec<_>>())
+}
+
+/// Weights as the definition has them: half after each half-life, for 32 of them.
+fn decayed(statistic: Decayed, half_life_us: i64, upper_us: i64, rows: &[(i64, f64)]) -> Option<f64> {
+    let near = rows.iter().filter(|(time_us, _)| *time_us > upper_us - 32 * half_life_us);
+    let weighed: Vec<(f64, f64)> = near
+        .map(|(time_us, value)| (2_f64.powf((time_us - upper_us) as f64 / half_life_us as f64), *value))
+        .map(|(weight, value)| (weight, weight * value))
+        .collect();
+    let count = exact_sum(&weighed.iter().map(|(weight, _)| *weight).collect::<Vec<_>>());
+    let sum = exact_sum(&weighed.iter().map(|(_, value)| *value).collect::<Vec<_>>());
+    match statistic {
+        Decayed::Count => Some(count),
+        _ if weighed.is_empty() => None,
+        Decayed::Sum => Some(sum),
+        Decayed::Avg => Some(sum / count),
+    }
+}
+
 pub fn statistic_of(statistic: Statistic, values: &[f64]) -> Option<f64> {
     let n = values.len() as f64;
     let nan = values.iter().any(|value| value.is_nan());
     match statistic {
         Statistic::Count => Some(n),
         Statistic::Last => values.last().copied(),
+        Statistic::First => values.first().copied(),
+        Statistic::Decayed(..) => unreachable!(),
         _ if values.is_empty() => None,
         Statistic::Stddev if values.len() < 2 => None,
         Statistic::Stddev if values.iter().any(|value| !value.is_finite()) => Some(f64::NAN),

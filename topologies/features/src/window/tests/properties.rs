@@ -43,7 +43,7 @@ fn op(late_us: i64) -> impl Strategy<Value = Op> {
 fn groups() -> impl Strategy<Value = Group> {
     let windows = prop::sample::select(vec![&["10us"][..], &["40us", "5us", "11us"], &["3us", "30us"]]);
     let delay = prop::sample::select(vec!["0s", "4us", "25us"]);
-    const ALL: [(&str, &str); 21] = [
+    const ALL: [(&str, &str); 33] = [
         ("events", "count()"),
         ("since", "time_since_last()"),
         ("since0", "coalesce(time_since_last(), -1)"),
@@ -65,9 +65,26 @@ fn groups() -> impl Strategy<Value = Group> {
         ("last_y", "last(y)"),
         ("std_y", "stddev(y)"),
         ("n_y", "count(y)"),
+        ("first_a", "first(a)"),
+        ("first_y", "first(y)"),
+        ("rate", "rate()"),
+        ("rate_a", "rate(a)"),
+        ("burst", "ratio(count(), {0}, {1})"),
+        ("rate_burst", "ratio(rate(), {1}, {0})"),
+        ("ratio_max", "coalesce(ratio(max(a), {0}, {1}), -3)"),
+        ("ratio_y", "ratio(count(y), {0}, {1})"),
+        ("faded_n", "decayed_count(2us)"),
+        ("faded_a", "decayed_sum(a, 3us)"),
+        ("faded_avg", "decayed_avg(a, 9us)"),
+        ("faded_y", "decayed_avg(y, 1us)"),
     ];
-    (windows, delay, prop::sample::subsequence(ALL.to_vec(), 1..=ALL.len()))
-        .prop_map(|(windows, delay, aggregates)| group(windows, delay, &aggregates))
+    (windows, delay, prop::sample::subsequence(ALL.to_vec(), 1..=ALL.len())).prop_map(|(windows, delay, aggregates)| {
+        let (first, last) = (windows[0], windows[windows.len() - 1]);
+        let named = |(name, text): &(&'static str, &str)| (*name, text.replace("{0}", first).replace("{1}", last));
+        let aggregates: Vec<(&str, String)> = aggregates.iter().map(named).collect();
+        let aggregates: Vec<(&str, &str)> = aggregates.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        group(windows, delay, &aggregates)
+    })
 }
 
 /// How many of the four keys may be in memory; none means all.
@@ -75,24 +92,29 @@ fn in_memory() -> impl Strategy<Value = Option<usize>> {
     prop::sample::select(vec![None, Some(0), Some(1), Some(2)])
 }
 
-fn near(left: Option<f64>, right: Option<f64>, name: &str) -> bool {
+/// How far the model's own rounding may be from ours, beside the value. Its sum may leave the range where ours need not.
+fn tolerance(name: &str) -> Option<f64> {
+    let rounding = [("avg", 1e-15), ("risk", 1e-15), ("std", 1e-7), ("rate", 1e-15), ("faded", 1e-11)];
+    rounding.iter().filter(|(part, _)| name.contains(part)).map(|(_, tolerance)| *tolerance).reduce(f64::max)
+}
+
+/// `scale` bounds the values: what cancels leaves rounding of this size.
+fn near(left: Option<f64>, right: Option<f64>, name: &str, scale: f64) -> bool {
     let exact = match (left, right) {
         (Some(left), Some(right)) => left.to_bits() == right.to_bits() || (left.is_nan() && right.is_nan()),
         (left, right) => left == right,
     };
-    // The model's own mean and deviation round on the way; its sum may leave the range where ours need not.
-    let tolerance = if name.contains("avg") || name.contains("risk") { 1e-15 } else { 1e-7 };
-    let inexact = name.contains("avg") || name.contains("risk") || name.contains("std");
-    match (left, right) {
-        (Some(left), Some(right)) if inexact && !exact => {
-            (left - right).abs() <= tolerance * right.abs() || !right.is_finite() || right.abs() < 1e-150
+    match (left, right, tolerance(name)) {
+        (Some(left), Some(right), Some(tolerance)) if !exact => {
+            let size = if name.contains("faded") { scale } else { right.abs() };
+            (left - right).abs() <= tolerance * size || !right.is_finite() || right.abs() < 1e-150
         }
         _ => exact,
     }
 }
 
 fn inputs(group: &Group, a: Option<f64>, b: Option<f64>) -> Vec<Option<f64>> {
-    group.columns().iter().map(|column| if column == "a" { a } else { b }).collect()
+    group.inputs().iter().map(|input| if input.column.as_deref() == Some("a") { a } else { b }).collect()
 }
 
 /// Digest, hash and clocks of an engine.
@@ -140,7 +162,7 @@ proptest! {
     ) {
         let mut engine = limited(&group, retention_us, in_memory);
         let mut model = Model::new(&group, retention_us);
-        let mut newest_us = 1_000;
+        let (mut newest_us, mut scale) = (1_000, 1.0_f64);
         for (number, op) in ops.iter().enumerate() {
             match op {
                 Op::Event(None, step, a, b) => {
@@ -153,18 +175,21 @@ proptest! {
                     newest_us = newest_us.max(time_us);
                     let owner = key(*owner);
                     let values = inputs(&group, *a, *b);
+                    // Over all events: more than a window has.
+                    scale += a.filter(|a| a.is_finite()).map_or(0.0, f64::abs);
                     let mut out = vec![None; engine.width()];
                     engine.event(Some(Key { hash: owner.0, text: &owner.1 }), time_us, &values, &mut out);
                     let expected = model.event(&owner, time_us, &values);
                     for ((output, found), wanted) in group.outputs().iter().zip(&out).zip(&expected) {
                         prop_assert!(
-                            near(*found, *wanted, &output.name),
+                            near(*found, *wanted, &output.name, scale),
                             "op {number} at {time_us}: {} is {found:?}, should be {wanted:?}", output.name
                         );
                     }
                 }
                 Op::Label(owner, step, value) => {
                     let owner = key(*owner);
+                    scale += if value.is_finite() { value.abs() } else { 0.0 };
                     engine.label(Some(Key { hash: owner.0, text: &owner.1 }), newest_us + step, Some(*value));
                     model.label(&owner, newest_us + step, *value);
                 }
@@ -227,7 +252,7 @@ proptest! {
             }
             let nulls = [a_column.1.into(), b_column.1.into()];
             let columns = [Column { values: &a_column.0, nulls: Some(&nulls[0]) }, Column { values: &b_column.0, nulls: Some(&nulls[1]) }];
-            let columns: Vec<Column<'_>> = group.columns().iter().map(|name| columns[usize::from(name == "b")]).collect();
+            let columns: Vec<Column<'_>> = group.inputs().iter().map(|input| columns[usize::from(input.column.as_deref() == Some("b"))]).collect();
             let mut out = vec![None; alone.len()];
             batched.apply_batch(&rows, &columns, &mut out);
             let bits = |out: &[Option<f64>]| out.iter().map(|value| value.map(f64::to_bits)).collect::<Vec<_>>();

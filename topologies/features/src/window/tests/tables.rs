@@ -8,7 +8,7 @@ fn check(windows: &[&str], delay: &str, aggregate: &str, rows: &[(i64, Option<f6
     let group = group(windows, delay, &[("f", aggregate)]);
     let mut engine = Engine::new(&group, 100);
     for (number, (time_us, value, expected)) in rows.iter().enumerate() {
-        let values: Vec<Option<f64>> = group.columns().iter().map(|_| *value).collect();
+        let values: Vec<Option<f64>> = group.inputs().iter().map(|_| *value).collect();
         let found = event(&mut engine, 0, *time_us, &values)[0];
         let same = found.map(f64::to_bits) == expected.map(f64::to_bits);
         assert!(same, "row {number} at {time_us}: {found:?}, expected {expected:?}");
@@ -299,4 +299,73 @@ fn damaged_snapshots_are_refused() {
     assert!(matches!(Engine::new(&group_a, 0).restore(&bytes), Err(Error::Damaged { .. })));
     bytes[0] = 9;
     assert_eq!(Engine::new(&group_a, 0).restore(&bytes), Err(Error::Version(9)));
+}
+
+#[test]
+fn first_values_leave_with_the_window() {
+    check(
+        &["10us"],
+        "0s",
+        "first(a)",
+        &[
+            (0, None, None),
+            (1, Some(5.0), Some(5.0)),
+            (2, Some(-0.0), Some(5.0)),
+            (2, Some(7.0), Some(5.0)),
+            (11, Some(NAN), Some(-0.0)),
+            (12, Some(1.0), Some(NAN)),
+        ],
+    );
+    // A late one takes the first place.
+    check(&["10us"], "0s", "first(a)", &[(5, Some(5.0), Some(5.0)), (3, Some(3.0), Some(3.0)), (6, None, Some(3.0))]);
+}
+
+#[test]
+fn rates_are_per_second_of_the_window() {
+    check(&["2s"], "0s", "rate()", &[(0, None, Some(0.5)), (1_000_000, None, Some(1.0)), (2_000_000, None, Some(1.0))]);
+    check(&["2s"], "0s", "rate(a)", &[(0, None, None), (1, Some(3.0), Some(1.5)), (2_000_001, None, None)]);
+}
+
+#[test]
+fn a_ratio_over_nothing_is_null() {
+    let group = group(
+        &["10us", "40us"],
+        "5us",
+        &[("n", "ratio(count(), 10us, 40us)"), ("s", "coalesce(ratio(sum(a), 10us, 40us), 9)")],
+    );
+    let mut engine = Engine::new(&group, 0);
+    let mut at = |time_us, value| event(&mut engine, 0, time_us, &[Some(value)]);
+    assert_eq!(at(0, 2.0), [None, Some(9.0)]);
+    assert_eq!(at(5, -2.0), [Some(1.0), Some(1.0)]);
+    assert_eq!(at(14, 5.0), [Some(1.0), Some(9.0)], "the sums are 0 and 0");
+    assert_eq!(at(19, 1.0), [Some(2.0 / 3.0), Some(3.0 / 5.0)]);
+    assert_eq!(at(44, 1.0), [Some(0.0), Some(9.0)], "no value above the line");
+}
+
+#[test]
+fn what_decays_halves_with_each_half_life() {
+    check(
+        &["1s"],
+        "0s",
+        "decayed_sum(a, 10us)",
+        &[
+            (0, Some(8.0), Some(8.0)),
+            (10, Some(1.0), Some(5.0)),
+            (20, None, Some(2.5)),
+            (320, None, Some(2_f64.powi(-31))),
+        ],
+    );
+    check(&["1s"], "0s", "decayed_sum(a, 10us)", &[(0, Some(8.0), Some(8.0)), (320, None, None)]);
+    check(
+        &["1s"],
+        "0s",
+        "decayed_count(10us)",
+        &[(0, None, Some(1.0)), (10, None, Some(1.5)), (5_000, None, Some(1.0))],
+    );
+    check(
+        &["1s"],
+        "0s",
+        "decayed_avg(a, 10us)",
+        &[(0, Some(8.0), Some(8.0)), (10, Some(2.0), Some(4.0)), (20, None, Some(4.0)), (400, None, None)],
+    );
 }

@@ -13,6 +13,24 @@ pub struct Expression {
     pub columns: Vec<String>,
 }
 
+impl Expression {
+    /// The place of so many characters of the text, the first one being number `at`, counted from 1. The whole text where
+    /// YAML folded or unescaped it.
+    pub fn part(&self, at: usize, characters: usize) -> Span {
+        let (text, span) = (&self.text, self.span);
+        let byte = |character: usize| text.char_indices().nth(character).map_or(text.len(), |(byte, _)| byte);
+        let (from, to) = (byte(at.saturating_sub(1)), byte(at.saturating_sub(1) + characters));
+        // As it is, or between two quotes.
+        let quote = match (span.end - span.start).checked_sub(text.len()) {
+            Some(0) => 0,
+            Some(2) => 1,
+            _ => return span,
+        };
+        let column = span.column + u32::try_from(quote + at.saturating_sub(1)).unwrap_or(0);
+        Span { start: span.start + quote + from, end: span.start + quote + to, line: span.line, column }
+    }
+}
+
 /// The features section.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Features {
@@ -116,8 +134,7 @@ pub struct Aggregate {
     pub name: String,
     /// Its expression.
     pub expression: Expression,
-    /// Whether it gives a feature per window (`avg(amount)`), or one alone (`last(amount)`, `time_since_last()`): from the
-    /// newest event before this one that lies at most the longest window, and at least the delay, behind it.
+    /// Whether it gives a feature per window (`avg(amount)`), or one alone (`last(amount)`, `ratio(count(), 1d, 30d)`).
     pub windowed: bool,
     /// Whether it reads the label.
     pub label_derived: bool,

@@ -1,0 +1,174 @@
+//! What the engine takes of events: numbers gathered from the batches they came in, in the order they are applied, null
+//! where a condition does not hold.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::buffer::NullBuffer;
+use arrow::compute::interleave;
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use flow::sql::{self, Expression};
+
+use crate::spec::{Condition, Group, Input};
+use crate::window::Column;
+
+/// A condition that cannot be compiled.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("aggregates.{aggregate}: `{condition}`: {detail}")]
+pub struct Error {
+    /// The aggregate that has it.
+    pub aggregate: String,
+    /// Its text.
+    pub condition: String,
+    /// What is wrong.
+    pub detail: String,
+}
+
+/// The inputs of a group, compiled.
+#[derive(Debug)]
+pub struct Inputs {
+    /// Column and number of the condition of each.
+    inputs: Vec<(Option<String>, Option<usize>)>,
+    conditions: Vec<Expression>,
+    /// The columns that conditions read.
+    read: SchemaRef,
+}
+
+/// One input of many events.
+#[derive(Debug)]
+pub struct Gathered {
+    values: Vec<f64>,
+    nulls: Option<NullBuffer>,
+}
+
+impl Gathered {
+    /// As the engine takes it.
+    pub fn column(&self) -> Column<'_> {
+        Column { values: &self.values, nulls: self.nulls.as_ref() }
+    }
+}
+
+impl Inputs {
+    /// Compiles the conditions of a group over the events' columns.
+    ///
+    /// # Errors
+    ///
+    /// A condition that is not SQL over these columns, or neither true nor false.
+    pub fn new(group: &Group, schema: &Schema) -> Result<Inputs, Error> {
+        let nullable = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
+        let whole: SchemaRef = Arc::new(Schema::new(schema.fields().iter().map(nullable).collect::<Vec<_>>()));
+        let mut found: Vec<&Condition> = Vec::new();
+        let mut inputs = Vec::new();
+        for Input { column, condition } in group.inputs() {
+            let number = condition.as_ref().map(|condition| {
+                found.iter().position(|other| other.text == condition.text).unwrap_or_else(|| {
+                    found.push(condition);
+                    found.len() - 1
+                })
+            });
+            inputs.push((column.clone(), number));
+        }
+        let compile = |schema: &SchemaRef| -> Result<Vec<Expression>, Error> {
+            found.iter().map(|condition| compiled(condition, schema)).collect()
+        };
+        let mut columns: Vec<usize> = compile(&whole)?.iter().flat_map(Expression::columns).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let read = Arc::new(Schema::new(columns.into_iter().map(|at| whole.fields()[at].clone()).collect::<Vec<_>>()));
+        Ok(Inputs { inputs, conditions: compile(&read)?, read })
+    }
+
+    /// The inputs of events, each named by its batch and its row there; `column` finds a column of a batch.
+    ///
+    /// # Errors
+    ///
+    /// Batches whose columns are of different types.
+    pub fn gather<'a>(
+        &self,
+        batches: usize,
+        rows: &[(usize, usize)],
+        column: impl Fn(usize, &str) -> Option<&'a ArrayRef>,
+    ) -> Result<Vec<Gathered>, ArrowError> {
+        let holds = self.evaluate(batches, rows, &column)?;
+        let gather_one = |(name, condition): &(Option<String>, Option<usize>)| {
+            let arrays: Vec<Option<&ArrayRef>> =
+                (0..batches).map(|batch| name.as_ref().and_then(|name| column(batch, name))).collect();
+            let value = |(at, (batch, row)): (usize, &(usize, usize))| {
+                let excluded = condition.is_some_and(|condition| !holds[condition].value(at));
+                match name {
+                    _ if excluded => None,
+                    None => Some(1.0),
+                    Some(_) => arrays[*batch].and_then(|array| number(array, *row)),
+                }
+            };
+            let found: Vec<Option<f64>> = rows.iter().enumerate().map(value).collect();
+            let nulls = found.iter().any(Option::is_none).then(|| found.iter().map(Option::is_some).collect());
+            Gathered { values: found.into_iter().map(Option::unwrap_or_default).collect(), nulls }
+        };
+        Ok(self.inputs.iter().map(gather_one).collect())
+    }
+
+    /// Whether each condition is true of each event.
+    fn evaluate<'a>(
+        &self,
+        batches: usize,
+        rows: &[(usize, usize)],
+        column: impl Fn(usize, &str) -> Option<&'a ArrayRef>,
+    ) -> Result<Vec<BooleanArray>, ArrowError> {
+        if self.conditions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let picked = |field: &Arc<Field>| {
+            let arrays: Vec<Option<&ArrayRef>> = (0..batches).map(|batch| column(batch, field.name())).collect();
+            // A batch without the column contributes no row; any array stands in for it.
+            let Some(any) = arrays.iter().flatten().next() else {
+                return Ok(arrow::array::new_null_array(field.data_type(), rows.len()));
+            };
+            let arrays: Vec<&dyn Array> = arrays.iter().map(|array| array.unwrap_or(any).as_ref()).collect();
+            interleave(&arrays, rows)
+        };
+        let columns = self.read.fields().iter().map(picked).collect::<Result<Vec<_>, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        let batch = RecordBatch::try_new_with_options(self.read.clone(), columns, &options)?;
+        Ok(self.conditions.iter().map(|condition| truths(condition, &batch)).collect())
+    }
+}
+
+fn compiled(condition: &Condition, schema: &SchemaRef) -> Result<Expression, Error> {
+    let Condition { text, aggregate } = condition;
+    let bad = |detail: String| Error { aggregate: aggregate.clone(), condition: text.clone(), detail };
+    let expression = Expression::compile(text, schema).map_err(|error: sql::Error| bad(error.detail))?;
+    match expression.returns() {
+        DataType::Boolean | DataType::Null => Ok(expression),
+        _ => Err(bad("is neither true nor false".to_owned())),
+    }
+}
+
+/// True where the condition is; what it fails on, it is not true of.
+fn truths(condition: &Expression, batch: &RecordBatch) -> BooleanArray {
+    let of = |batch: &RecordBatch| {
+        let values = condition.evaluate(batch).ok()?;
+        let values = values.as_boolean_opt()?;
+        Some((0..values.len()).map(|row| Some(values.is_valid(row) && values.value(row))).collect::<BooleanArray>())
+    };
+    of(batch).unwrap_or_else(|| {
+        let one = |row| Some(of(&batch.slice(row, 1)).is_some_and(|value| value.value(0)));
+        (0..batch.num_rows()).map(one).collect()
+    })
+}
+
+/// A value as a double; truth values count 0 and 1, what is no number is null.
+fn number(array: &dyn Array, row: usize) -> Option<f64> {
+    if array.is_null(row) {
+        return None;
+    }
+    Some(match array.data_type() {
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(row),
+        DataType::Float32 => f64::from(array.as_primitive::<Float32Type>().value(row)),
+        DataType::Int32 => f64::from(array.as_primitive::<Int32Type>().value(row)),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row) as f64,
+        DataType::Boolean => f64::from(u8::from(array.as_boolean().value(row))),
+        _ => return None,
+    })
+}
