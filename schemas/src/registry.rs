@@ -108,7 +108,7 @@ pub trait SchemaRegistry: Send + Sync {
 }
 
 /// Whether two texts are the same JSON.
-fn is_same(one: &str, other: &str) -> bool {
+pub fn is_same(one: &str, other: &str) -> bool {
     let parse = |text: &str| serde_json::from_str::<Value>(text).ok();
     one == other || parse(one).is_some_and(|value| parse(other) == Some(value))
 }

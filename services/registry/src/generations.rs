@@ -149,17 +149,18 @@ impl Generations {
         self.read(&key, &first)
     }
 
-    /// Claims the next number for logs that are computed anew; of several at once each gets its own.
-    pub fn rebuild(&self) -> Result<Generation, decisions::Error> {
-        let partitions = self.current()?.partitions;
-        let fate = Fate::Rebuilt(partitions);
-        loop {
-            let number = self.newest()? + 1;
-            match self.store.put_create(&format!("{}/{number}", self.prefix("generation")), &json(&fate)) {
-                Ok(()) => return Ok(Generation::rebuilt(number, partitions)),
-                Err(store::Error::AlreadyExists { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+    /// What the next rebuild would begin: logs that are computed anew, in as many partitions as there are now.
+    pub fn upcoming(&self) -> Result<Generation, decisions::Error> {
+        Ok(Generation::rebuilt(self.newest()? + 1, self.current()?.partitions))
+    }
+
+    /// Puts an upcoming generation into force; false where somebody else has taken its number meanwhile.
+    pub fn claim(&self, upcoming: &Generation) -> Result<bool, decisions::Error> {
+        let key = format!("{}/{}", self.prefix("generation"), upcoming.number);
+        match self.store.put_create(&key, &json(&Fate::Rebuilt(upcoming.partitions))) {
+            Ok(()) => Ok(true),
+            Err(store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -1,14 +1,14 @@
 //! Making what a plan needs: topics, registered schemas, and the fence at the head of each internal log that names its
 //! parents. Everything here may be done again, and by several at once.
 
-use crate::context::{Context, Error, Incompatible};
+use crate::changes::{Changes, Grown, Mode, Schema, Standing};
+use crate::context::{Context, Error};
 use crate::log::{self, Input, Publish, SessionOptions, TopicPartition};
-use flow::config::Pipeline;
 use flow::fence::{Control, ParentLog};
-use flow::plan::{Kind, Names, Topic, schema_text};
+use flow::plan::Names;
 use flow::wire::Draft;
 use schemas::compatibility::Compatibility;
-use schemas::registry::{RegisterError, SchemaRegistry, value_subject};
+use schemas::registry::{RegisterError, value_subject};
 use std::thread;
 use std::time::Duration;
 
@@ -34,70 +34,54 @@ pub struct Applied {
     pub named: Vec<(String, i64)>,
 }
 
-/// Creates topics, registers schemas, writes first fences.
+/// Creates topics, registers schemas, writes first fences: everything that is missing.
 pub fn apply(context: &Context) -> Result<Applied, Error> {
     apply_with(context, |_| Control::default())
 }
 
 /// The same, where the first fence of a log says more than its parents.
 pub fn apply_with(context: &Context, first: impl Fn(&str) -> Control) -> Result<Applied, Error> {
-    check_schemas(&*context.schemas, &context.pipeline, &context.plan.topics)?;
+    carry_out(context, &Changes::find(context)?, first)
+}
+
+/// Makes these changes and no others, unless one of them is refused.
+pub fn carry_out(context: &Context, changes: &Changes, first: impl Fn(&str) -> Control) -> Result<Applied, Error> {
+    if !changes.refused.is_empty() {
+        return Err(Error::Refused(changes.refused.clone()));
+    }
     let mut applied = Applied::default();
-    let existing = context.log.topics()?;
-    let specs = context.topic_specs();
-    applied.topics.extend(specs.iter().map(|spec| spec.name.clone()).filter(|name| !existing.contains(name)));
-    let of_sources = |topic: &&Topic| matches!(topic.kind, Kind::Source | Kind::Dlq | Kind::Retry | Kind::Late);
-    for topic in context.plan.topics.iter().filter(of_sources) {
-        let wanted = topic.partitions.cast_signed();
-        if context.log.partitions(&topic.name)?.is_some_and(|found| found < wanted) {
-            context.log.add_partitions(&topic.name, wanted)?;
-            applied.grown.push(topic.name.clone());
-        }
+    for Grown { topic, to, .. } in &changes.grown {
+        context.log.add_partitions(topic, *to)?;
+        applied.grown.push(topic.clone());
     }
-    context.log.create_topics(&specs)?;
-    for topic in &context.plan.topics {
-        if topic.schema.is_some() {
-            let subject = value_subject(&topic.name);
-            if let Some(rule) = context.pipeline.compatibility.of(topic)
-                && context.schemas.rule(&subject).map_err(RegisterError::from)? != Some(rule)
-            {
-                context.schemas.set_rule(&subject, rule).map_err(RegisterError::from)?;
-                applied.rules.push((topic.name.clone(), rule));
-            }
-            let id = context.schemas.register(&subject, &context.schema(&topic.name)?)?;
-            applied.schemas.push((subject, id));
-        }
+    context.log.create_topics(&changes.topics)?;
+    applied.topics.extend(changes.topics.iter().map(|spec| spec.name.clone()));
+    for Mode { topic, to, .. } in &changes.modes {
+        context.schemas.set_rule(&value_subject(topic), *to).map_err(RegisterError::from)?;
+        applied.rules.push((topic.clone(), *to));
     }
-    for topic in context.plan.topics.iter().filter(|topic| topic.kind == Kind::Log) {
-        let control = Control { parents: parents(context, &topic.name)?, ..first(&topic.name) };
+    for Schema { topic, text, standing } in &changes.schemas {
+        let subject = value_subject(topic);
+        let id = match standing {
+            Standing::Registered(id) => *id,
+            Standing::Version(_) => context.schemas.register(&subject, text)?,
+        };
+        applied.schemas.push((subject, id));
+    }
+    for of_log in changes.fences.chunk_by(|one, next| one.topic == next.topic) {
+        let log = &*of_log[0].topic;
+        let control = Control { parents: parents(context, log)?, ..first(log) };
         let mut empty = Vec::new();
-        for partition in 0..topic.partitions as i32 {
-            let tp = TopicPartition::new(topic.name.as_str(), partition);
-            if patiently(|| context.log.watermarks(&tp))?.1 == 0 {
-                empty.push(partition);
+        for tp in of_log {
+            // Another call may have been faster.
+            if patiently(|| context.log.watermarks(tp))?.1 == 0 {
+                empty.push(tp.partition);
                 applied.fences.push(tp.to_string());
             }
         }
-        write_fence(context, &topic.name, &control, 0, &empty)?;
+        write_fence(context, log, &control, 0, &empty)?;
     }
     Ok(applied)
-}
-
-/// Whether all schemas may follow those that their topics had: said before anything is made, and of all at once.
-pub fn check_schemas<'t>(
-    schemas: &dyn SchemaRegistry,
-    pipeline: &Pipeline,
-    topics: impl IntoIterator<Item = &'t Topic>,
-) -> Result<(), Error> {
-    let mut found = Vec::new();
-    for topic in topics {
-        let Some(schema) = &topic.schema else { continue };
-        let chosen = pipeline.compatibility.of(topic);
-        let refusal = schemas.refusal(&value_subject(&topic.name), &schema_text(schema), chosen)?;
-        let (topic, internal) = (&topic.name, topic.internal);
-        found.extend(refusal.map(|refusal| Incompatible { topic: topic.clone(), internal, refusal }));
-    }
-    if found.is_empty() { Ok(()) } else { Err(Error::Incompatible(found)) }
 }
 
 /// Writes a fence to partitions of a log. Writing one again is harmless: tasks ignore numbers they have passed.

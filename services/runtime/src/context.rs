@@ -1,5 +1,6 @@
 //! What every service of a pipeline is given: the log, the schema registry, the pipeline and its plan.
 
+use crate::changes::Refused;
 use crate::log::{self, Log, TopicPartition, TopicSpec};
 use crate::patience::{Patience, Stopped};
 use flow::config::{Format, Pipeline};
@@ -8,10 +9,9 @@ use flow::plan::{Plan, SchemaRef, Topic, schema_text};
 use flow::task::SchemaSource;
 use flow::wire::{LogReader, LogWriter};
 use schemas::codec::Encoder;
-use schemas::registry::{Refusal, SchemaRegistry, value_subject};
+use schemas::registry::{SchemaRegistry, value_subject};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -72,9 +72,9 @@ pub enum Error {
     /// The registry refused a schema.
     #[error(transparent)]
     Register(#[from] schemas::registry::RegisterError),
-    /// Schemas that the rules of their subjects keep out.
+    /// Changes that are not made, and so none is.
     #[error("{}", lines(.0))]
-    Incompatible(Vec<Incompatible>),
+    Refused(Vec<Refused>),
     /// The codec refused a schema.
     #[error(transparent)]
     Codec(#[from] schemas::codec::Error),
@@ -86,32 +86,8 @@ pub enum Error {
     Log(#[from] log::Error),
 }
 
-/// A topic whose schema may not follow those that it had.
-#[derive(Debug)]
-pub struct Incompatible {
-    /// The topic.
-    pub topic: String,
-    /// Whether only our own services read it.
-    pub internal: bool,
-    /// What is wrong.
-    pub refusal: Refusal,
-}
-
-impl fmt::Display for Incompatible {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Incompatible { topic, internal, refusal } = self;
-        let todo = match internal {
-            true => "take the change back, or begin new logs with `tidemill apply --rebuild`",
-            false => {
-                "take the change back or give the field a default, choose another mode under `compatibility` in the pipeline file, or begin a topic with another name"
-            }
-        };
-        write!(f, "topic {topic}: {refusal}; {todo}")
-    }
-}
-
-fn lines(all: &[Incompatible]) -> String {
-    all.iter().map(Incompatible::to_string).collect::<Vec<_>>().join("\n")
+fn lines(all: &[Refused]) -> String {
+    all.iter().map(Refused::to_string).collect::<Vec<_>>().join("\n")
 }
 
 impl Context {

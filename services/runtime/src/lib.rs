@@ -4,6 +4,7 @@
 //! [`log::Session`], and with it a consumer and a producer.
 
 pub mod apply;
+pub mod changes;
 pub mod cold;
 pub mod conformance;
 pub mod context;

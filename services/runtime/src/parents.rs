@@ -59,6 +59,17 @@ pub fn announce(context: &Context, decisions: &Decisions) -> Result<Vec<(String,
     Ok(written)
 }
 
+/// The logs to which [`announce`] would write a fence. Changes nothing.
+pub fn unnamed(context: &Context, decisions: &Decisions) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    for log in written_by_validators(context) {
+        if (History { context, decisions, log }).is_unnamed()? {
+            found.push(log.to_owned());
+        }
+    }
+    Ok(found)
+}
+
 /// How many partitions of a source, or of its retries, all logs know as parents; the plan's where nothing was ever
 /// announced.
 pub fn announced(context: &Context, decisions: &Decisions, source: &str) -> Result<u32, Error> {
@@ -118,17 +129,38 @@ impl History<'_> {
         Ok(None)
     }
 
+    /// Whether the log has parents that no fence names in all partitions. One that is to get its first fence has none.
+    fn is_unnamed(&self) -> Result<bool, Error> {
+        let is_there = self.context.log.partitions(self.log)?.is_some();
+        if !is_there || self.context.log.watermarks(&TopicPartition::new(self.log, 0))?.1 == 0 {
+            return Ok(false);
+        }
+        let planned = parents(self.context, self.log)?;
+        if self.log == self.context.plan.names.features_log {
+            return self.check_promotions(&planned).map(|()| false);
+        }
+        let newest: Option<Numbered<Control>> = self.control().current()?;
+        let (named, announced) = match newest {
+            Some(newest) => (newest.state.parents, self.is_announced(newest.number)?),
+            None => (self.first()?.parents, true),
+        };
+        Ok(!announced || joined(&named, &planned) != named)
+    }
+
+    /// An error where the fences of a log belong to promotions and new parents would have to be named.
+    fn check_promotions(&self, planned: &[ParentLog]) -> Result<(), Error> {
+        match joined(&self.first()?.parents, planned) == planned {
+            true => Ok(()),
+            false => Err(Error::Promotions { log: self.log.to_owned() }),
+        }
+    }
+
     /// Writes a fence where the log's parents have more partitions than the newest one says, or where that one may not be
     /// everywhere.
     fn announce(&self) -> Result<Option<i64>, Error> {
         let planned = parents(self.context, self.log)?;
         if self.log == self.context.plan.names.features_log {
-            let log = self.log.to_owned();
-            return if joined(&self.first()?.parents, &planned) == planned {
-                Ok(None)
-            } else {
-                Err(Error::Promotions { log })
-            };
+            return self.check_promotions(&planned).map(|()| None);
         }
         loop {
             let newest = match self.control().current()? {

@@ -53,6 +53,24 @@ impl Scorer {
     pub fn new(context: Context, decisions: Decisions, models: Arc<dyn Models>) -> Self {
         Scorer { context, decisions, models, answers: None }
     }
+
+    /// A task for those who only look: nobody speaks for it on the control topic.
+    pub fn task(&self, tp: &TopicPartition) -> Result<Opened, Stop> {
+        let context = &self.context;
+        let own = Place { topic: context.number(&tp.topic).map_err(stop)?, partition: tp.partition as u16 };
+        let fences = Arc::new(RegistryFences::new(self.decisions.clone(), context.stop.clone()));
+        let (names, settings) = (context.names.clone(), self.settings(tp)?);
+        let scorer = scoring::Scorer::new(own, names, settings, self.models.clone(), fences);
+        let names = &context.plan.names;
+        let sinks = sinks(context, &[&names.journal_log], &[&names.predictions])?;
+        featurizer::open_task(context, tp, scorer, sinks)
+    }
+
+    fn settings(&self, tp: &TopicPartition) -> Result<Settings, Stop> {
+        let context = &self.context;
+        let id = context.schema_id(&tp.topic).map_err(stop)?;
+        Settings::of(&context.pipeline, &context.plan, &context.names, id).map_err(stop)
+    }
 }
 
 /// Consumer group of the scorer.
@@ -66,24 +84,18 @@ impl Service for Scorer {
         let committed = committed.filter(|committed| committed.offset > 0);
         let before = committed.map(|at| TaskState::read(&at.metadata, &context.pipeline.features.digest));
         let before = before.transpose().map_err(stop)?;
-        let id = context.schema_id(&tp.topic).map_err(stop)?;
-        let settings = Settings::of(&context.pipeline, &context.plan, &context.names, id).map_err(stop)?;
+        let settings = self.settings(tp)?;
         let answers = match &mut self.answers {
             Some(answers) => answers,
             none => none.insert(Answers::new(Surroundings {
                 context: context.clone(),
                 decisions: self.decisions.clone(),
                 models: self.models.clone(),
-                settings: settings.clone(),
+                settings,
             })?),
         };
         answers.opened(tp.partition, before.map_or(0, |state| state.fence));
-        let own = Place { topic: context.number(&tp.topic).map_err(stop)?, partition: tp.partition as u16 };
-        let fences = Arc::new(RegistryFences::new(self.decisions.clone(), context.stop.clone()));
-        let scorer = scoring::Scorer::new(own, context.names.clone(), settings, self.models.clone(), fences);
-        let names = &context.plan.names;
-        let sinks = sinks(context, &[&names.journal_log], &[&names.predictions])?;
-        featurizer::open_task(context, tp, scorer, sinks)
+        self.task(tp)
     }
 
     fn tick(&mut self, slots: &mut [Slot], session: &mut dyn Session) -> Result<(), shell::Error> {

@@ -7,6 +7,7 @@ pub mod gateway;
 mod global;
 pub mod ledger;
 pub mod models;
+pub mod plan;
 pub mod repair;
 pub mod repartition;
 pub mod rows;
@@ -48,7 +49,9 @@ pub enum Command {
         #[arg(long, value_enum, default_value = "mermaid")]
         format: Picture,
     },
-    /// Create what the pipeline needs: topics, schemas, first control records. Can be repeated.
+    /// Show what `apply` would create or change, what that costs, and what stands in the way. Changes nothing.
+    Plan(plan::Plan),
+    /// Create what the pipeline needs and `plan` shows: topics, schemas, first control records. Can be repeated.
     Apply {
         /// Begin a new generation of the internal logs, recomputed from the sources; old ones stay.
         #[arg(long)]

@@ -11,8 +11,9 @@ mod features;
 mod graph;
 mod ledger;
 mod model;
+mod plan;
 mod publish;
-mod repair;
+pub mod repair;
 mod repartition;
 mod run;
 mod score;
@@ -35,6 +36,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Demo(options) => crate::demo::run(global, output, options),
         Command::Validate => validate::run(global, output),
         Command::Graph { format } => graph::run(global, output, *format),
+        Command::Plan(options) => plan::run(global, output, options),
         Command::Apply { rebuild } => apply::run(global, output, *rebuild),
         Command::Up(options) => up::run(global, output, options),
         Command::Run { services, drain, doors } => run::run(global, output, services, doors, *drain),

@@ -12,15 +12,16 @@ use registry::generations::{Generation, Generations, Tenure};
 use registry::models::Models;
 use registry::schemas::{ConfluentRegistry, FileRegistry};
 use registry::store::Store;
-use runtime::apply::{Applied, apply, check_schemas};
+use runtime::apply::Applied;
 use runtime::cold::Spill;
 use runtime::context::Context;
 use runtime::embedded::Embedded;
 use runtime::kafka::Kafka;
 use runtime::log::{self, Log};
-use runtime::parents;
 use schemas::registry::SchemaRegistry;
+use tempfile::TempDir;
 
+use crate::changes::Changes;
 use crate::cli::Global;
 use crate::error::Error;
 use crate::loading;
@@ -77,19 +78,37 @@ impl Environment {
 
     /// The same over a pipeline that is not quite what its file says.
     pub fn with(global: &Global, pipeline: Pipeline) -> Result<Self, Error> {
-        Self::with_log(global, pipeline, (open_log(global)?, None), false)
+        Self::with_log(global, pipeline, (open_log(global)?, None), open_store(global)?, Which::Current)
     }
 
-    /// The same, with a new generation of the internal logs.
-    pub fn rebuild(global: &Global) -> Result<Self, Error> {
+    /// The same, as it will be with a new generation of the internal logs; [`Environment::claim`] begins that.
+    pub fn upcoming(global: &Global) -> Result<Self, Error> {
         let pipeline = loading::load(global)?.checked(global)?;
-        Self::with_log(global, pipeline, (open_log(global)?, None), true)
+        Self::with_log(global, pipeline, (open_log(global)?, None), open_store(global)?, Which::Upcoming)
+    }
+
+    /// Either of the two, for a look at what would be made: directories that are missing are made elsewhere, and removed
+    /// with what is given along.
+    pub fn foreseen(global: &Global, rebuild: bool) -> Result<(Self, TempDir), Error> {
+        let pipeline = loading::load(global)?.checked(global)?;
+        let unwritable = |error: std::io::Error| Error::Failed(format!("cannot make a temporary folder: {error}"));
+        let empty = tempfile::tempdir().map_err(unwritable)?;
+        let log = match has_log(global) {
+            true => open_log(global)?,
+            false => open_embedded(empty.path())?,
+        };
+        let store = match global.store.is_none() && !global.data.join(STORE_DIR).is_dir() {
+            true => Store::memory(),
+            false => open_store(global)?,
+        };
+        let which = if rebuild { Which::Upcoming } else { Which::Current };
+        Ok((Self::with_log(global, pipeline, (log, None), store, which)?, empty))
     }
 
     /// The same as [`Environment::open`], through the gateway of whoever has the log if that is another process.
     pub fn shared(global: &Global) -> Result<Self, Error> {
         let pipeline = loading::load(global)?.checked(global)?;
-        Self::with_log(global, pipeline, open_shared(global)?, false)
+        Self::with_log(global, pipeline, open_shared(global)?, open_store(global)?, Which::Current)
     }
 
     /// The same as [`Environment::shared`], for commands that only look: an embedded log that was never begun is a
@@ -113,21 +132,23 @@ impl Environment {
         }
     }
 
-    fn with_log(global: &Global, pipeline: Pipeline, (log, remote): Opened, rebuild: bool) -> Result<Self, Error> {
+    fn with_log(
+        global: &Global,
+        pipeline: Pipeline,
+        (log, remote): Opened,
+        store: Store,
+        which: Which,
+    ) -> Result<Self, Error> {
         let signals = Signals::listen()?;
         let pipeline = as_large_as(&*log, pipeline)?;
-        let store = open_store(global)?;
         let schemas = open_schemas(global, &store)?;
         let generations = Generations::new(store.clone(), &pipeline.name);
-        let generation = match rebuild {
-            true => {
+        let generation = match which {
+            Which::Current => generations.current()?,
+            Which::Upcoming => {
                 check_pending(&generations)?;
-                // What is refused begins no generation; its own logs have no schemas yet.
-                let plan = planned(&pipeline, generations.current()?);
-                check_schemas(&*schemas, &pipeline, plan.topics.iter().filter(|topic| !topic.internal))?;
-                generations.rebuild()?
+                generations.upcoming()?
             }
-            false => generations.current()?,
         };
         let plan = planned(&pipeline, generation);
         let idle_timeout = Duration::from_micros(pipeline.idle_timeout_us.max(0).unsigned_abs());
@@ -150,10 +171,19 @@ impl Environment {
         })
     }
 
-    /// Makes what the pipeline needs, and names parents that its logs have gained.
+    /// Makes what the pipeline needs and does not have.
     pub fn apply(&self) -> Result<Applied, Error> {
-        let applied = apply(&self.context)?;
-        Ok(Applied { named: parents::announce(&self.context, &self.decisions)?, ..applied })
+        Changes::find(self)?.carry_out(self)
+    }
+
+    /// Puts the generation that this environment foresees into force.
+    pub fn claim(&self) -> Result<(), Error> {
+        let generations = self.generations();
+        let upcoming = generations.upcoming()?;
+        if upcoming.number == self.context.plan.generation && generations.claim(&upcoming)? {
+            return Ok(());
+        }
+        Err(Error::Input("somebody else began a new generation meanwhile; look at `tidemill plan`".to_owned()))
     }
 
     /// The generations of the pipeline's logs.
@@ -226,6 +256,15 @@ impl Environment {
             None => format!("embedded log in {}, store in {store}", self.data.display()),
         }
     }
+}
+
+/// Which generation of the logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// The one in force.
+    Current,
+    /// The one that a rebuild would begin.
+    Upcoming,
 }
 
 /// The pipeline with sources as large as they are: their owners may give them more partitions than its file says.

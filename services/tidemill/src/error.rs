@@ -97,6 +97,9 @@ pub enum Error {
         /// Why.
         source: Box<Error>,
     },
+    /// Something is to be applied, and whoever asked wants to know by the exit code.
+    #[error("there is something to apply")]
+    Pending,
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -159,6 +162,7 @@ impl Error {
             Self::Repartition(error) => of_repartition(error),
             Self::Differs(_) => Exit::Differs,
             Self::Service { source, .. } => source.exit(),
+            Self::Pending => Exit::Pending,
             Self::Interrupted => Exit::Interrupted,
             Self::Closed => Exit::Ok,
         }

@@ -19,6 +19,8 @@ pub enum Exit {
     Stopped,
     /// The ledger's sides differ for good: something was lost, doubled or changed.
     Differs,
+    /// `plan --detailed-exitcode` found something that `apply` would change.
+    Pending,
     /// Ended by Ctrl-C, cleanly.
     Interrupted,
 }
@@ -33,6 +35,7 @@ impl Exit {
             Self::Unavailable => 3,
             Self::Stopped => 4,
             Self::Differs => 5,
+            Self::Pending => 6,
             Self::Interrupted => 130,
         }
     }
@@ -46,6 +49,7 @@ impl Exit {
             Self::Unavailable => "unavailable",
             Self::Stopped => "stopped",
             Self::Differs => "differs",
+            Self::Pending => "pending",
             Self::Interrupted => "interrupted",
         }
     }
@@ -60,4 +64,5 @@ impl From<Exit> for ExitCode {
 /// What `--help` says about them.
 pub const HELP: &str = "\
 Exit codes: 0 done, 1 failed, 2 unusable input or configuration, 3 the outside world is unavailable (no broker, log in \
-use), 4 a service stopped itself (gap, divergence, too many dead letters), 5 `ledger verify` found a difference, 130 Ctrl-C.";
+use), 4 a service stopped itself (gap, divergence, too many dead letters), 5 `ledger verify` found a difference, 6 \
+`plan --detailed-exitcode` found something to apply, 130 Ctrl-C.";

@@ -1,5 +1,6 @@
 //! `tidemill`: the command line, and every service.
 
+mod changes;
 mod check;
 mod cli;
 mod commands;
@@ -81,7 +82,7 @@ fn keep_freed_memory() {
 /// Says why, to standard error; what is wrong with a pipeline file was asked for and goes where results go.
 fn tell(error: &Error, format: Format) {
     match (error, format) {
-        (Error::Interrupted | Error::Closed, _) => {}
+        (Error::Interrupted | Error::Closed | Error::Pending, _) => {}
         (Error::Pipeline { json, .. }, Format::Json) => drop(output::Output::new(format).line(&json.to_string())),
         (Error::Pipeline { text, .. }, Format::Text) => note(text.trim_end()),
         (error, Format::Text) => note(&format!("error: {error}")),

@@ -29,7 +29,11 @@ fn a_rebuild_keeps_the_number_of_partitions() {
     let all = generations();
     all.wish(Wish { from: 1, partitions: 16 }).unwrap();
     all.settle(2, &Fate::TakenOver { from: 1, partitions: 16 }).unwrap();
-    assert_eq!(all.rebuild().unwrap(), Generation::rebuilt(3, Some(16)));
+    let upcoming = all.upcoming().unwrap();
+    assert_eq!(upcoming, Generation::rebuilt(3, Some(16)));
+    assert_eq!(all.current().unwrap().number, 2, "nothing is begun by looking");
+    assert!(all.claim(&upcoming).unwrap());
+    assert!(!all.claim(&upcoming).unwrap(), "a number is used once");
     assert_eq!(all.current().unwrap(), Generation::rebuilt(3, Some(16)));
     assert_eq!(all.fate(3).unwrap(), Some(Fate::Rebuilt(Some(16))));
 }
@@ -51,7 +55,7 @@ fn a_generation_is_worked_in_until_another_is_wished_for() {
     assert_eq!(tenure.end().unwrap(), Some(End::Wished(wish)));
     all.settle(2, &Fate::Withdrawn).unwrap();
     assert_eq!(tenure.end().unwrap(), None);
-    assert_eq!(all.rebuild().unwrap().number, 3);
+    assert!(all.claim(&all.upcoming().unwrap()).unwrap());
     assert_eq!(tenure.end().unwrap(), None, "of its own accord nobody follows a rebuild");
     all.wish(wish).unwrap();
     all.settle(4, &Fate::TakenOver { from: 1, partitions: 16 }).unwrap();

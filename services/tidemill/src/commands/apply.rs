@@ -5,14 +5,21 @@ use std::collections::BTreeMap;
 use runtime::apply::Applied;
 use serde_json::{Value, json};
 
+use crate::changes::Changes;
 use crate::cli::Global;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::Output;
 
 pub fn run(global: &Global, output: Output, rebuild: bool) -> Result<(), Error> {
-    let environment = if rebuild { Environment::rebuild(global)? } else { Environment::open(global)? };
-    let applied = environment.apply()?;
+    let environment = if rebuild { Environment::upcoming(global)? } else { Environment::open(global)? };
+    let changes = Changes::find(&environment)?;
+    if rebuild {
+        // What is refused begins no generation.
+        changes.check()?;
+        environment.claim()?;
+    }
+    let applied = changes.carry_out(&environment)?;
     output.show(|| text(&environment, &applied, rebuild), || value(&environment, &applied))
 }
 

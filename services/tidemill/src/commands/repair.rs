@@ -120,7 +120,7 @@ fn chosen<'a>(environment: &'a Environment, options: &args::Repair) -> Result<Ve
     Ok(found)
 }
 
-pub(super) fn name(task: &Task) -> String {
+pub(crate) fn name(task: &Task) -> String {
     match &task.name {
         Some(name) => format!("{}.{name}", task.service.name()),
         None => task.service.name().to_owned(),
@@ -200,7 +200,7 @@ fn mend(
 }
 
 /// The service that makes the task.
-pub(super) fn service(environment: &Environment, task: &Task) -> Result<Box<dyn Service>, Error> {
+pub(crate) fn service(environment: &Environment, task: &Task) -> Result<Box<dyn Service>, Error> {
     let context = environment.context.clone();
     let unknown = || Error::Failed(format!("no service makes the task {}", name(task)));
     let models = || Arc::new(RegistryModels::new(environment.models()));

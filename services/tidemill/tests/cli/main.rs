@@ -7,6 +7,7 @@ mod doors;
 mod help;
 mod ledger;
 mod models;
+mod plan;
 mod promotion;
 mod readme;
 mod s3;

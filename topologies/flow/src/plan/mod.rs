@@ -2,6 +2,7 @@
 
 mod delivery;
 pub mod graph;
+mod left;
 mod lookup;
 mod names;
 mod render;
@@ -11,6 +12,7 @@ mod tests;
 mod topics;
 
 pub use arrow::datatypes::SchemaRef;
+pub use left::LeftBehind;
 pub use lookup::{Error, number};
 pub use names::Names;
 pub use render::schema_text;

@@ -1,0 +1,173 @@
+//! What a pipeline needs and does not have yet: found once, shown by `tidemill plan`, carried out by [`crate::apply`].
+//!
+//! There is no other way to carry anything out, so what is shown and what is done cannot differ.
+
+mod foreseen;
+mod refused;
+#[cfg(test)]
+mod tests;
+
+use crate::context::{Context, Error};
+use crate::log::{TopicPartition, TopicSpec};
+use flow::plan::{Kind, Topic, schema_text};
+use schemas::compatibility::Compatibility;
+use schemas::registry::{RegisterError, is_same, value_subject};
+
+pub use foreseen::Foreseen;
+pub use refused::Refused;
+
+/// What is missing, and what stands in the way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Topics to create.
+    pub topics: Vec<TopicSpec>,
+    /// Topics that get more partitions: sources, with those for their dead letters, retries and late records.
+    pub grown: Vec<Grown>,
+    /// Topics whose new schemas owe something else to earlier ones from now on.
+    pub modes: Vec<Mode>,
+    /// The schemas of all topics that have one, those that are registered already included.
+    pub schemas: Vec<Schema>,
+    /// Log partitions that get the fence with which they begin.
+    pub fences: Vec<TopicPartition>,
+    /// What cannot be done; where there is any, nothing is.
+    pub refused: Vec<Refused>,
+}
+
+/// A topic that gets more partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grown {
+    /// Its name.
+    pub topic: String,
+    /// As it is.
+    pub from: i32,
+    /// As it will be.
+    pub to: i32,
+}
+
+/// Another rule for a topic's schemas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mode {
+    /// The topic.
+    pub topic: String,
+    /// The rule that the registry has, if it says so.
+    pub from: Option<Compatibility>,
+    /// The rule that the pipeline chooses.
+    pub to: Compatibility,
+}
+
+/// The schema of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schema {
+    /// The topic.
+    pub topic: String,
+    /// Its text.
+    pub text: String,
+    /// What the registry has.
+    pub standing: Standing,
+}
+
+/// What a registry has of a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there, under this id.
+    Registered(u32),
+    /// It becomes the version of this number, counted from 1.
+    Version(usize),
+}
+
+impl Changes {
+    /// Compares what the context's plan wants with log and registry. Changes nothing.
+    pub fn find(context: &Context) -> Result<Self, Error> {
+        let mut changes = Self::default();
+        let existing = context.log.topics()?;
+        for (topic, spec) in context.plan.topics.iter().zip(context.topic_specs()) {
+            let found = match existing.contains(&topic.name) {
+                true => context.log.partitions(&topic.name)?,
+                false => None,
+            };
+            changes.find_topic(topic, spec, found);
+            changes.find_schema(context, topic)?;
+            if topic.kind == Kind::Log {
+                changes.find_fences(context, topic, found)?;
+            }
+        }
+        Ok(changes)
+    }
+
+    fn find_topic(&mut self, topic: &Topic, spec: TopicSpec, found: Option<i32>) {
+        let wanted = spec.partitions;
+        let of_source = matches!(topic.kind, Kind::Source | Kind::Dlq | Kind::Retry | Kind::Late);
+        match found {
+            None => self.topics.push(spec),
+            Some(found) if found == wanted => {}
+            Some(from) if of_source && from < wanted => {
+                self.grown.push(Grown { topic: spec.name, from, to: wanted });
+            }
+            Some(found) => {
+                self.refused.push(Refused::Partitions { topic: spec.name, kind: topic.kind, wanted, found });
+            }
+        }
+    }
+
+    fn find_schema(&mut self, context: &Context, topic: &Topic) -> Result<(), Error> {
+        let Some(schema) = &topic.schema else { return Ok(()) };
+        let (registry, subject, name) = (&context.schemas, value_subject(&topic.name), topic.name.clone());
+        let chosen = context.pipeline.compatibility.of(topic);
+        if let Some(to) = chosen {
+            let from = registry.rule(&subject).map_err(RegisterError::from)?;
+            if from != Some(to) {
+                self.modes.push(Mode { topic: name.clone(), from, to });
+            }
+        }
+        let text = schema_text(schema);
+        let latest = registry.latest(&subject).map_err(RegisterError::from)?;
+        let standing = match latest {
+            Some((id, latest)) if is_same(&latest, &text) => Standing::Registered(id),
+            None => Standing::Version(1),
+            Some((id, _)) => {
+                let history = registry.history(&subject).map_err(RegisterError::from)?;
+                let newest = history.len();
+                match history.iter().position(|known| is_same(known, &text)) {
+                    // Those who publish may have gone on.
+                    Some(_) if topic.kind == Kind::Source => Standing::Registered(id),
+                    Some(at) => {
+                        let (topic, internal, version) = (name.clone(), topic.internal, at + 1);
+                        self.refused.push(Refused::Superseded { topic, internal, version, newest });
+                        Standing::Registered(id)
+                    }
+                    None => {
+                        let internal = topic.internal;
+                        if let Some(refusal) = registry.refusal(&subject, &text, chosen)? {
+                            self.refused.push(Refused::Schema { topic: name.clone(), internal, refusal });
+                        }
+                        Standing::Version(newest + 1)
+                    }
+                }
+            }
+        };
+        self.schemas.push(Schema { topic: name, text, standing });
+        Ok(())
+    }
+
+    fn find_fences(&mut self, context: &Context, topic: &Topic, found: Option<i32>) -> Result<(), Error> {
+        for partition in 0..topic.partitions.cast_signed() {
+            let tp = TopicPartition::new(topic.name.as_str(), partition);
+            let is_there = found.is_some_and(|found| partition < found);
+            if !is_there || crate::apply::patiently(|| context.log.watermarks(&tp))?.1 == 0 {
+                self.fences.push(tp);
+            }
+        }
+        Ok(())
+    }
+
+    /// The schemas that are not registered yet.
+    pub fn new_schemas(&self) -> impl Iterator<Item = &Schema> {
+        self.schemas.iter().filter(|schema| matches!(schema.standing, Standing::Version(_)))
+    }
+
+    /// Whether nothing is missing.
+    pub fn is_empty(&self) -> bool {
+        let is_idle = self.topics.is_empty() && self.grown.is_empty() && self.modes.is_empty();
+        is_idle && self.fences.is_empty() && self.new_schemas().next().is_none()
+    }
+}

@@ -1,0 +1,75 @@
+//! Everything between a pipeline file and what is there: found once, shown by `plan`, carried out by `apply`.
+
+mod left;
+mod show;
+mod tasks;
+
+use flow::fence::Control;
+use runtime::apply::{Applied, carry_out};
+use runtime::changes::{Foreseen, Refused};
+use runtime::{changes, parents};
+use std::sync::Arc;
+
+use crate::environment::Environment;
+use crate::error::Error;
+
+pub use left::Left;
+pub use show::Shown;
+pub use tasks::{Cost, Task};
+
+/// What is missing, what it costs, and what is no longer needed.
+pub struct Changes {
+    /// Topics, schemas, modes and first fences.
+    pub made: changes::Changes,
+    /// Logs that get a fence with the parents that they have gained.
+    pub named: Vec<String>,
+    /// How every task goes on.
+    pub tasks: Vec<Task>,
+    /// Topics and tasks of the pipeline that its file does not name any more.
+    pub left: Left,
+}
+
+impl Changes {
+    /// Compares the pipeline of this environment with its log, registry and store. Changes nothing.
+    pub fn find(environment: &Environment) -> Result<Self, Error> {
+        let made = changes::Changes::find(&environment.context)?;
+        let mut after = environment.clone();
+        after.context.schemas = Arc::new(Foreseen::new(environment.context.schemas.clone(), &made));
+        Ok(Self {
+            named: parents::unnamed(&environment.context, &environment.decisions)?,
+            tasks: tasks::find(&after, &made)?,
+            left: Left::find(environment)?,
+            made,
+        })
+    }
+
+    /// Whether `apply` has nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.made.is_empty() && self.named.is_empty()
+    }
+
+    /// Everything that stands in the way.
+    pub fn refusals(&self) -> Vec<Refused> {
+        let of_task = |task: &Task| match &task.cost {
+            Cost::Refused(why) => Some(Refused::State { task: task.name.clone(), why: why.clone() }),
+            _ => None,
+        };
+        let made = self.made.refused.iter().cloned();
+        made.chain(self.tasks.iter().filter_map(of_task)).collect()
+    }
+
+    /// An error where anything stands in the way.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.refusals() {
+            refused if refused.is_empty() => Ok(()),
+            refused => Err(runtime::context::Error::Refused(refused).into()),
+        }
+    }
+
+    /// Makes what was found missing.
+    pub fn carry_out(&self, environment: &Environment) -> Result<Applied, Error> {
+        self.check()?;
+        let applied = carry_out(&environment.context, &self.made, |_| Control::default())?;
+        Ok(Applied { named: parents::announce(&environment.context, &environment.decisions)?, ..applied })
+    }
+}
