@@ -135,7 +135,74 @@ fn bytes_per_key(group: &Group, keys: usize) -> usize {
     engine.bytes() / keys
 }
 
+/// Aggregates whose cost must not depend on the number of live events.
+const AGGREGATES: [&str; 13] = [
+    "count()",
+    "sum(amount)",
+    "stddev(amount)",
+    "max(amount)",
+    "first(amount)",
+    "rate(amount)",
+    "ratio(count(), 1h, 1d)",
+    "decayed_sum(amount, 1h)",
+    "decayed_avg(amount, 12h)",
+    "distinct(amount)",
+    "most_frequent(amount)",
+    "quantile(amount, 0.95)",
+    "quantile(amount, 0.5)",
+];
+
+/// Nanoseconds an event of one key with so many live events in its windows of an hour and a day, values spread as amounts
+/// are; the fastest of the rounds.
+fn flat(aggregate: &str, live: i64) -> f64 {
+    const EVENTS: i64 = 200_000;
+    let declaration = Declaration {
+        name: "k",
+        key: "id",
+        windows: vec!["1h", "1d"],
+        delay: None,
+        aggregates: vec![("a", aggregate)],
+    };
+    let scope = Scope { numeric: vec!["amount"], texts: vec![], other: vec![], target: None };
+    let group = Group::parse(&declaration, &scope).unwrap();
+    let step_us = DAY_US / live;
+    let mut engine = Engine::new(&group, 0);
+    let key = Some(Key::new("one"));
+    let rows: Vec<Row<'_>> = (0..EVENTS + 2 * live).map(|at| Row::Event { key, time_us: at * step_us }).collect();
+    let mixed = |at: usize| (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    // Whole cents from 1 to 10,000, small ones more often.
+    let amounts: Vec<f64> = (0..rows.len())
+        .map(|at| (10_000_f64.powf(mixed(at) as f64 / 4_294_967_296.0) * 100.0).round() / 100.0)
+        .collect();
+    let mut out = vec![None; rows.len() * engine.width()];
+    let columns = group.inputs().len();
+    let mut apply = |engine: &mut Engine, range: std::ops::Range<usize>| {
+        for from in range.clone().step_by(1_024) {
+            let batch = from..(from + 1_024).min(range.end);
+            let column = [Column { values: &amounts[batch.clone()], nulls: None }];
+            engine.apply_batch(&rows[batch], &column[..columns], &mut out);
+            black_box(&out);
+        }
+    };
+    let warm = 2 * live as usize;
+    apply(&mut engine, 0..warm);
+    let part = EVENTS as usize / ROUNDS;
+    let mut round = |number: usize| {
+        let start = cpu_ns();
+        apply(&mut engine, warm + number * part..warm + (number + 1) * part);
+        (cpu_ns() - start) as f64 / part as f64
+    };
+    (0..ROUNDS).map(&mut round).fold(f64::INFINITY, f64::min)
+}
+
 fn main() {
+    const LIVE: [i64; 4] = [10, 100, 1_000, 10_000];
+    println!("ns an event of one key by live events in its longest window");
+    println!("{:<28} {:>8} {:>8} {:>8} {:>8}", "aggregate", LIVE[0], LIVE[1], LIVE[2], LIVE[3]);
+    for aggregate in AGGREGATES {
+        let [a, b, c, d] = LIVE.map(|live| flat(aggregate, live));
+        println!("{aggregate:<28} {a:>8.0} {b:>8.0} {c:>8.0} {d:>8.0}");
+    }
     println!("windowed fraud features, ns per transaction (process CPU), 5,000 customers and 10,000 terminals");
     println!("{:>6} {:>10} {:>10} {:>10}", "batch", "customer", "terminal", "both");
     for batch in BATCHES {

@@ -9,6 +9,7 @@ use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int32Type, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use flow::sql::{self, Expression};
+use schemas::key::{key_hash, key_text};
 
 use crate::spec::{Condition, Group, Input};
 use crate::window::Column;
@@ -28,11 +29,19 @@ pub struct Error {
 /// The inputs of a group, compiled.
 #[derive(Debug)]
 pub struct Inputs {
-    /// Column and number of the condition of each.
-    inputs: Vec<(Option<String>, Option<usize>)>,
+    inputs: Vec<Taken>,
     conditions: Vec<Expression>,
     /// The columns that conditions read.
     read: SchemaRef,
+}
+
+/// Where an input comes from.
+#[derive(Debug)]
+struct Taken {
+    column: Option<String>,
+    hashed: bool,
+    /// Number of its condition.
+    condition: Option<usize>,
 }
 
 /// One input of many events.
@@ -60,14 +69,14 @@ impl Inputs {
         let whole: SchemaRef = Arc::new(Schema::new(schema.fields().iter().map(nullable).collect::<Vec<_>>()));
         let mut found: Vec<&Condition> = Vec::new();
         let mut inputs = Vec::new();
-        for Input { column, condition } in group.inputs() {
-            let number = condition.as_ref().map(|condition| {
+        for Input { column, hashed, condition } in group.inputs() {
+            let condition = condition.as_ref().map(|condition| {
                 found.iter().position(|other| other.text == condition.text).unwrap_or_else(|| {
                     found.push(condition);
                     found.len() - 1
                 })
             });
-            inputs.push((column.clone(), number));
+            inputs.push(Taken { column: column.clone(), hashed: *hashed, condition });
         }
         let compile = |schema: &SchemaRef| -> Result<Vec<Expression>, Error> {
             found.iter().map(|condition| compiled(condition, schema)).collect()
@@ -91,7 +100,8 @@ impl Inputs {
         column: impl Fn(usize, &str) -> Option<&'a ArrayRef>,
     ) -> Result<Vec<Gathered>, ArrowError> {
         let holds = self.evaluate(batches, rows, &column)?;
-        let gather_one = |(name, condition): &(Option<String>, Option<usize>)| {
+        let mut text = String::new();
+        let gather_one = |Taken { column: name, hashed, condition }: &Taken| {
             let arrays: Vec<Option<&ArrayRef>> =
                 (0..batches).map(|batch| name.as_ref().and_then(|name| column(batch, name))).collect();
             let value = |(at, (batch, row)): (usize, &(usize, usize))| {
@@ -99,6 +109,7 @@ impl Inputs {
                 match name {
                     _ if excluded => None,
                     None => Some(1.0),
+                    Some(_) if *hashed => arrays[*batch].and_then(|array| hash(array, *row, &mut text)),
                     Some(_) => arrays[*batch].and_then(|array| number(array, *row)),
                 }
             };
@@ -156,6 +167,15 @@ fn truths(condition: &Expression, batch: &RecordBatch) -> BooleanArray {
         let one = |row| Some(of(&batch.slice(row, 1)).is_some_and(|value| value.value(0)));
         (0..batch.num_rows()).map(one).collect()
     })
+}
+
+/// The number that stands for a text: the 53 upper bits of its XXH3-64, as a whole number.
+fn hash(array: &ArrayRef, row: usize, text: &mut String) -> Option<f64> {
+    /// Bits of a hash that a double has no room for.
+    const LOST_BITS: u32 = 64 - f64::MANTISSA_DIGITS;
+    text.clear();
+    key_text(array, row, text)?;
+    Some((key_hash(text) >> LOST_BITS) as f64)
 }
 
 /// A value as a double; truth values count 0 and 1, what is no number is null.

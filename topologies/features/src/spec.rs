@@ -6,7 +6,9 @@
 //! aggregate := call | "coalesce" "(" call "," number ")"
 //! call      := windowed | single
 //! windowed  := ( "count" | "rate" ) "(" [ column ] [ where ] ")"
-//!            | ( "sum" | "avg" | "min" | "max" | "stddev" | "first" ) "(" column [ where ] ")"
+//!            | ( "sum" | "avg" | "min" | "max" | "stddev" | "first" | "distinct" | "most_frequent" )
+//!                "(" column [ where ] ")"
+//!            | "quantile" "(" column "," share [ where ] ")"
 //! single    := "last" "(" column [ where ] ")" | "time_since_last" "(" ")"
 //!            | "ratio" "(" windowed "," window "," window ")"
 //!            | "decayed_count" "(" [ column "," ] duration [ where ] ")"
@@ -15,7 +17,8 @@
 //! ```
 //!
 //! A column is a numeric or boolean column of the event, or the pipeline's label target. The target wins where both
-//! have one name: a feature must never read a label off the event that it is to predict. A condition is SQL over the
+//! have one name: a feature must never read a label off the event that it is to predict. `distinct` takes text columns,
+//! too. A condition is SQL over the
 //! event's columns: an event for which it is not true has no value for the aggregate.
 
 mod duration;
@@ -100,6 +103,8 @@ pub struct Window {
 pub struct Input {
     /// The column it is read from; none stands for a one of every event.
     pub column: Option<String>,
+    /// Whether the column has texts, for which a number of their own stands.
+    pub hashed: bool,
     /// SQL that must be true of the event, otherwise the number is null.
     pub condition: Option<Condition>,
 }
@@ -163,6 +168,12 @@ pub enum Statistic {
     First,
     /// The latest before the current event.
     Last,
+    /// How many different ones there are.
+    Distinct,
+    /// The most frequent, of several the least.
+    MostFrequent,
+    /// The one at this place in ascending order, in millionths of the way from the least to the greatest.
+    Quantile(u32),
     /// A statistic in which a value weighs half after each half-life.
     Decayed(Decayed, i64),
 }

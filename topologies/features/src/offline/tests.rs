@@ -131,6 +131,9 @@ fn conditions_are_sql_over_the_columns() {
     assert_eq!(found[1], [None, Some(9.0), Some(9.0), Some(9.0)]);
     assert_eq!(found[2], [0.0, 0.0, 0.0, 1.0 / 1e-5].map(Some));
     assert_eq!(found[3], [None, Some(2.0), Some(2.0), Some(2.0)]);
+    let aggregates = [("d", "distinct(c)"), ("e", "distinct(c where a > 1)")];
+    let found = values(&table, &[group("one", "0s", &aggregates)]);
+    assert_eq!(found, [[1.0, 2.0, 2.0, 2.0].map(Some), [1.0, 2.0, 2.0, 2.0].map(Some)], "texts, and null is none");
     let refused = |text: &str| compute(&[group("one", "0s", &[("x", text)])], &table).unwrap_err().to_string();
     assert_eq!(refused("count(where a + 1)"), "group one: aggregates.x: `a + 1`: is neither true nor false");
     assert!(refused("count(where d > 1)").contains("No field named d"), "{}", refused("count(where d > 1)"));

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// All functions.
-const FUNCTIONS: [&str; 15] = [
+const FUNCTIONS: [&str; 18] = [
     "count",
     "sum",
     "avg",
@@ -17,6 +17,9 @@ const FUNCTIONS: [&str; 15] = [
     "stddev",
     "first",
     "last",
+    "distinct",
+    "quantile",
+    "most_frequent",
     "rate",
     "ratio",
     "decayed_count",
@@ -27,7 +30,7 @@ const FUNCTIONS: [&str; 15] = [
 ];
 
 /// What others call our functions.
-const ALIASES: [(&str, &str); 12] = [
+const ALIASES: [(&str, &str); 18] = [
     ("mean", "avg"),
     ("average", "avg"),
     ("std", "stddev"),
@@ -40,7 +43,16 @@ const ALIASES: [(&str, &str); 12] = [
     ("last_value", "last"),
     ("frequency", "rate"),
     ("ewma", "decayed_avg"),
+    ("count_distinct", "distinct"),
+    ("nunique", "distinct"),
+    ("percentile", "quantile"),
+    ("median", "quantile"),
+    ("mode", "most_frequent"),
+    ("most_common", "most_frequent"),
 ];
+
+/// Parts of one.
+const MILLIONTHS: f64 = 1e6;
 
 /// An expression, where it stands, and what it may name.
 #[derive(Clone, Copy)]
@@ -94,6 +106,16 @@ impl<'a> Parser<'a, '_> {
             "time_since_last" => self.plain(Function::TimeSinceLast),
             "count" | "rate" => self.count(lower == "rate")?,
             "decayed_count" | "decayed_sum" | "decayed_avg" => self.decayed(&lower)?,
+            "distinct" => {
+                let source = self.source_of(true)?;
+                self.statistic(Statistic::Distinct, source)?
+            }
+            "quantile" => {
+                let source = self.source()?;
+                self.symbol(',', "`,` and a share such as `0.95`")?;
+                let millionths = self.millionths()?;
+                self.statistic(Statistic::Quantile(millionths), source)?
+            }
             _ => {
                 let source = self.source()?;
                 self.statistic(simple(&lower), source)?
@@ -161,9 +183,9 @@ impl<'a> Parser<'a, '_> {
             Of::Label if self.at_where() => return Err(self.syntax("`)` (a label has no columns for a condition)")),
             Of::Label => return Ok(self.plain(Function::Of(statistic, Source::Label))),
             Of::Events => None,
-            Of::Column(column) => Some(column.to_owned()),
+            Of::Column(column) | Of::Text(column) => Some(column.to_owned()),
         };
-        let input = Input { column, condition: self.condition()? };
+        let input = Input { column, hashed: matches!(of, Of::Text(_)), condition: self.condition()? };
         let is_same = |other: &Input| {
             let text = |input: &Input| input.condition.as_ref().map(|condition| condition.text.clone());
             other.column == input.column && text(other) == text(&input)
@@ -192,6 +214,11 @@ impl<'a> Parser<'a, '_> {
     }
 
     fn source(&mut self) -> Result<Of<'a>, Error> {
+        self.source_of(false)
+    }
+
+    /// A column, or the label; one with texts if they will do.
+    fn source_of(&mut self, texts: bool) -> Result<Of<'a>, Error> {
         let (name, at) = self.word("a column")?;
         let Place { field, text, scope, .. } = self.place;
         if scope.target == Some(name) {
@@ -200,11 +227,15 @@ impl<'a> Parser<'a, '_> {
         if scope.numeric.contains(&name) {
             return Ok(Of::Column(name));
         }
+        if texts && scope.texts.contains(&name) {
+            return Ok(Of::Text(name));
+        }
         let (field, text) = (field.to_owned(), text.to_owned());
         if scope.texts.contains(&name) || scope.other.contains(&name) {
             return Err(Error::NotNumeric { field, text, at, name: name.into() });
         }
-        let candidates = || scope.numeric.iter().copied().chain(scope.target);
+        let more = if texts { scope.texts.as_slice() } else { &[] };
+        let candidates = || scope.numeric.iter().chain(more).copied().chain(scope.target);
         let help = match nearest(name, candidates()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("there are {}", listed(candidates())),
@@ -257,6 +288,23 @@ impl<'a> Parser<'a, '_> {
         }
     }
 
+    /// A share from 0 to 1, in millionths.
+    fn millionths(&mut self) -> Result<u32, Error> {
+        let found = match self.lexer.peek().0 {
+            Token::Number(digits) => digits.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share)),
+            _ => None,
+        };
+        let exact = |share: f64| {
+            let millionths = (share * MILLIONTHS).round();
+            (millionths / MILLIONTHS == share).then_some(millionths as u32)
+        };
+        let millionths = found.and_then(exact);
+        let millionths =
+            millionths.ok_or_else(|| self.syntax("a share from 0 to 1 with at most six decimals, such as `0.95`"))?;
+        self.lexer.next();
+        Ok(millionths)
+    }
+
     fn half_life(&mut self) -> Result<i64, Error> {
         let found = match self.lexer.peek().0 {
             Token::Number(text) => parse_duration_us(text).filter(|half_life_us| *half_life_us > 0),
@@ -301,6 +349,7 @@ impl<'a> Parser<'a, '_> {
 enum Of<'a> {
     Events,
     Column(&'a str),
+    Text(&'a str),
     Label,
 }
 
@@ -313,6 +362,7 @@ fn simple(name: &str) -> Statistic {
         "max" => Statistic::Max,
         "stddev" => Statistic::Stddev,
         "first" => Statistic::First,
+        "most_frequent" => Statistic::MostFrequent,
         _ => Statistic::Last,
     }
 }

@@ -108,7 +108,7 @@ fn all_problems_come_back_at_once() {
         aggregates.j: unknown aggregate `coalesce` at character 10 of `coalesce(coalesce(avg(amount), 0), 1)`; `coalesce` cannot stand inside `coalesce`
         aggregates.k: expected `)` (`time_since_last` takes no column) at character 17 of `time_since_last(amount)`, found `amount`
         aggregates.l: expected an aggregate such as `count()` at character 1 of ``, found the end
-        aggregates.m: unknown aggregate `histogram` at character 1 of `histogram(amount)`; there are `count`, `sum`, `avg`, `min`, `max`, `stddev`, `first`, `last`, `rate`, `ratio`, `decayed_count`, `decayed_sum`, `decayed_avg`, `time_since_last`, `coalesce`
+        aggregates.m: unknown aggregate `histogram` at character 1 of `histogram(amount)`; there are `count`, `sum`, `avg`, `min`, `max`, `stddev`, `first`, `last`, `distinct`, `quantile`, `most_frequent`, `rate`, `ratio`, `decayed_count`, `decayed_sum`, `decayed_avg`, `time_since_last`, `coalesce`
         aggregates.n: unknown column `colour` at character 5 of `max(colour)`; there are `amount`, `is_online`, `is_fraud`
         aggregates.o p: `o p` is no name; use letters, digits and underscores, starting with a letter
         aggregates.q: expected a number at character 23 of `coalesce(sum(amount), 1.2.3)`, found `1.2.3`
@@ -135,6 +135,14 @@ fn arguments_of_newer_aggregates_are_checked() {
         ("m", "rate(currency)"),
         ("n", "count(wher amount > 1)"),
         ("o", "count(where amount > 1"),
+        ("p", "quantile(amount)"),
+        ("q", "quantile(amount, 95)"),
+        ("r", "quantile(amount, 0.1234567)"),
+        ("s", "quantile(currency, 0.5)"),
+        ("t", "distinct(seen_at)"),
+        ("u", "distinct(curency)"),
+        ("v", "most_frequent(currency)"),
+        ("w", "median(amount)"),
     ];
     check_errors(
         &declaration(&aggregates),
@@ -146,7 +154,7 @@ fn arguments_of_newer_aggregates_are_checked() {
             aggregates.e: expected `,` and a half-life such as `12h` at character 19 of `decayed_sum(amount)`, found `)`
             aggregates.f: expected a half-life such as `12h` at character 21 of `decayed_sum(amount, 0s)`, found `0s`
             aggregates.g: expected a half-life such as `12h` at character 23 of `decayed_count(amount, fast)`, found `fast`
-            aggregates.h: unknown aggregate `decayed` at character 1 of `decayed(amount, 1h)`; there are `count`, `sum`, `avg`, `min`, `max`, `stddev`, `first`, `last`, `rate`, `ratio`, `decayed_count`, `decayed_sum`, `decayed_avg`, `time_since_last`, `coalesce`
+            aggregates.h: unknown aggregate `decayed` at character 1 of `decayed(amount, 1h)`; there are `count`, `sum`, `avg`, `min`, `max`, `stddev`, `first`, `last`, `distinct`, `quantile`, `most_frequent`, `rate`, `ratio`, `decayed_count`, `decayed_sum`, `decayed_avg`, `time_since_last`, `coalesce`
             aggregates.i: expected a condition such as `amount > 100` at character 13 of `count(where )`, found `)`
             aggregates.j: expected `)` (a label has no columns for a condition) at character 14 of `avg(is_fraud where amount > 1)`, found `where`
             aggregates.k: expected the end of the expression at character 25 of `count(where amount > 1) + 1`, found `+`
@@ -154,6 +162,14 @@ fn arguments_of_newer_aggregates_are_checked() {
             aggregates.m: column `currency` at character 6 of `rate(currency)` is neither a number nor a boolean
             aggregates.n: unknown column `wher` at character 7 of `count(wher amount > 1)`; there are `amount`, `is_online`, `is_fraud`
             aggregates.o: expected `)` at character 23 of `count(where amount > 1`, found the end
+            aggregates.p: expected `,` and a share such as `0.95` at character 16 of `quantile(amount)`, found `)`
+            aggregates.q: expected a share from 0 to 1 with at most six decimals, such as `0.95` at character 18 of `quantile(amount, 95)`, found `95`
+            aggregates.r: expected a share from 0 to 1 with at most six decimals, such as `0.95` at character 18 of `quantile(amount, 0.1234567)`, found `0.1234567`
+            aggregates.s: column `currency` at character 10 of `quantile(currency, 0.5)` is neither a number nor a boolean
+            aggregates.t: column `seen_at` at character 10 of `distinct(seen_at)` is neither a number nor a boolean
+            aggregates.u: unknown column `curency` at character 10 of `distinct(curency)`; did you mean `currency`?
+            aggregates.v: column `currency` at character 15 of `most_frequent(currency)` is neither a number nor a boolean
+            aggregates.w: unknown aggregate `median` at character 1 of `median(amount)`; did you mean `quantile`?
         "#]],
     );
 }

@@ -18,13 +18,15 @@ impl Engine {
         let share = self.share(id);
         let head = &mut self.states.keys.heads[id as usize];
         head.count_use();
-        let rings_before = head.ring_bytes();
         let clock_us = &mut self.clocks_us[head.group()];
         *clock_us = time_us.max(*clock_us);
+        let head = &self.states.keys.heads[id as usize];
         // A new key makes the slab longer by one: one more look, or a stream of new keys would outrun the sweep.
         let is_new = head.now_us == i64::MIN;
         // Before its first row a key's present lies at the beginning of time, where this changes nothing.
-        if !is_new && head.now_us <= clock_us.saturating_sub(self.plan.keep_us) {
+        let is_expired = !is_new && head.now_us <= clock_us.saturating_sub(self.plan.keep_us);
+        let held_before = self.states.held_bytes(&self.plan, id);
+        if is_expired {
             self.touch(id);
             self.states.clear(&self.plan, id);
         }
@@ -37,7 +39,7 @@ impl Engine {
             self.event_late(id, time_us, now_us, word, out);
             Applied::Late
         };
-        self.states.recount(id, rings_before);
+        self.states.recount(&self.plan, id, held_before);
         self.enforce(id, share);
         self.sweep();
         if is_new {
@@ -97,9 +99,9 @@ impl Engine {
         let mut now_us = id.map_or(i64::MIN, |id| self.states.keys.heads[id as usize].now_us);
         if let Some(id) = id.filter(|_| now_us <= horizon_us) {
             self.touch(id);
-            let rings_before = self.states.keys.heads[id as usize].ring_bytes();
+            let held_before = self.states.held_bytes(&self.plan, id);
             self.states.clear(&self.plan, id);
-            self.states.recount(id, rings_before);
+            self.states.recount(&self.plan, id, held_before);
             now_us = i64::MIN;
         }
         // Too old to be seen by anything: neither its entry nor its key would be kept.
@@ -108,11 +110,10 @@ impl Engine {
         if time_us > limit_us {
             let id = id.unwrap_or_else(|| self.states.add(&self.plan, key));
             self.touch(id);
-            let head = &mut self.states.keys.heads[id as usize];
-            head.count_use();
-            let rings_before = head.ring_bytes();
+            self.states.keys.heads[id as usize].count_use();
+            let held_before = self.states.held_bytes(&self.plan, id);
             self.insert_label(id, time_us, value);
-            self.states.recount(id, rings_before);
+            self.states.recount(&self.plan, id, held_before);
             labelled = Some(id);
         }
         if let Some(id) = labelled {

@@ -73,8 +73,8 @@ impl Share {
     }
 
     fn new(plan: &Plan, now_us: i64, (hash, text): (u64, &[u8]), entries: impl Iterator<Item = u32>) -> Option<Share> {
-        let words = entries.zip(&plan.series).map(|(entries, series)| u64::from(entries) * series.stride as u64);
-        let bytes = KEY_BYTES + text.len() as u64 + words.sum::<u64>() * size_of::<u64>() as u64;
+        let series = entries.zip(&plan.series).map(|(entries, series)| u64::from(entries) * series.entry_bytes as u64);
+        let bytes = KEY_BYTES + text.len() as u64 + series.sum::<u64>();
         let age = Age { now_us, hash, second: xxh3_64_with_seed(text, SEED) };
         (now_us != i64::MIN).then_some(Share { age, bytes })
     }
@@ -225,7 +225,7 @@ impl Engine {
 
     /// Takes a part of the entries of a key away, the oldest; false when it has none.
     fn shorten(&mut self, id: u32) -> bool {
-        let (before, rings_before) = (self.share(id), self.states.keys.heads[id as usize].ring_bytes());
+        let (before, rings_before) = (self.share(id), self.states.held_bytes(&self.plan, id));
         let upper_us = self.states.keys.heads[id as usize].now_us.saturating_sub(self.plan.delay_us);
         let mut gone = 0;
         for series in (0..SERIES).filter(|series| self.plan.keeps(*series)) {
@@ -242,7 +242,7 @@ impl Engine {
             view.evict(upper_us);
             gone += u64::from(less);
         }
-        self.states.recount(id, rings_before);
+        self.states.recount(&self.plan, id, rings_before);
         let after = self.share(id);
         if let Some(quota) = &mut self.quota {
             quota.subtract(before);

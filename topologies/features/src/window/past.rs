@@ -10,8 +10,10 @@ use super::plan::{EVENTS, Plan, Value};
 use super::present::{quotient, seconds_between};
 use super::ring::behind;
 use super::series::{View, decode};
+use super::sketch::{bucket, middle, rank};
 use super::states::States;
 use super::sum::{Square, Sum};
+use super::tally::word;
 
 /// Where the windows of one series were at a past time.
 struct Reach {
@@ -74,6 +76,25 @@ fn value_at(view: &mut View<'_>, reach: &Reach, value: Value, time_us: i64) -> O
             let values = sequence(reach.lows[window], reach.high).filter_map(|seq| stored(view, column, seq));
             values.reduce(|old, new| if dominates(new, old, pick) { new } else { old })
         }
+        Value::Distinct { column, window, .. } => Some(frequencies(view, reach, column, window).len() as f64),
+        Value::MostFrequent { column, window, .. } => {
+            let found = frequencies(view, reach, column, window);
+            // Of several the first one: values ascend.
+            let best = found.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best });
+            best.map(|(value, _)| value)
+        }
+        Value::Quantile { column, sketch, pointer, window, .. } => {
+            let millionths = view.series.sketched[sketch].millionths[pointer];
+            let values = sequence(reach.lows[window], reach.high).filter_map(|seq| stored(view, column, seq));
+            let mut buckets: Vec<Option<i32>> = values.map(bucket).collect();
+            // NaN has none and comes first.
+            buckets.sort_unstable();
+            if buckets.first().is_some_and(Option::is_none) {
+                return Some(f64::NAN);
+            }
+            let rank = rank(millionths, buckets.len() as u64) as usize;
+            buckets.get(rank).copied().flatten().map(middle)
+        }
         Value::Fade { fade, .. } => faded(view, reach, fade),
         Value::FadeAvg { sum, count, .. } => quotient(faded(view, reach, sum), faded(view, reach, count)),
         Value::Count { sum, .. } => with_sum(view, reach, sum, |sum, _, _| Some(f64::from(sum.count))),
@@ -120,6 +141,15 @@ fn with_sum(
     let result = read(&sum, &square, view);
     sum.clear(Some(&mut square), view.wides);
     result
+}
+
+/// The values of a past window, ascending, each with how often it is there.
+fn frequencies(view: &View<'_>, reach: &Reach, column: usize, window: usize) -> Vec<(f64, u32)> {
+    let values = sequence(reach.lows[window], reach.high).filter_map(|seq| stored(view, column, seq));
+    let mut values: Vec<f64> = values.map(|value| f64::from_bits(word(value))).collect();
+    values.sort_unstable_by(f64::total_cmp);
+    let same = values.chunk_by(|left, right| left.to_bits() == right.to_bits());
+    same.map(|same| (same[0], same.len() as u32)).collect()
 }
 
 /// A sum with weights at a past time.

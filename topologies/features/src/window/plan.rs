@@ -4,6 +4,8 @@
 use super::extreme::{Chain, Pick};
 use super::fade::{BLOCKS, Fade, HALF_LIVES, Weighed};
 use super::present::SECOND_US;
+use super::sketch::Sketched;
+use super::tally::Tallied;
 use crate::spec::{Aggregate, Decayed, Function, Group, Limits, Source, Statistic};
 
 /// Number of series of a key: its events, and its labels.
@@ -38,6 +40,9 @@ pub(super) struct Plan {
     pub cursors: usize,
     pub sums: usize,
     pub squares: usize,
+    /// Tallies and sketches likewise.
+    pub tallies: usize,
+    pub sketches: usize,
 }
 
 /// Layout of one series.
@@ -49,6 +54,14 @@ pub(super) struct Series {
     pub columns: Vec<Column>,
     /// Those with sums, as the rows of the hot path want them.
     pub summed: Vec<Summed>,
+    /// Bytes of an entry as limits count them: its words, and what may hang on it.
+    pub entry_bytes: usize,
+    /// Columns whose values are counted, and where the tallies start among the key's.
+    pub tallied: Vec<Tallied>,
+    pub tallies_at: usize,
+    /// Columns whose quantiles are wanted, and where the sketches start.
+    pub sketched: Vec<Sketched>,
+    pub sketches_at: usize,
     /// Whether a column has chains or a newest value.
     pub linked: bool,
     /// Its sums with weights.
@@ -122,6 +135,9 @@ pub(super) enum Value {
     Avg { series: usize, sum: usize },
     Stddev { series: usize, sum: usize, square: usize },
     Extreme { series: usize, column: usize, chain: usize, window: usize },
+    Distinct { series: usize, column: usize, tally: usize, window: usize },
+    MostFrequent { series: usize, column: usize, tally: usize, window: usize },
+    Quantile { series: usize, column: usize, sketch: usize, pointer: usize, window: usize },
     Fade { series: usize, fade: usize },
     FadeAvg { series: usize, sum: usize, count: usize },
 }
@@ -145,13 +161,16 @@ impl Plan {
             }
         }
         let span_us = windows_us.get(longest).copied().unwrap_or(0);
-        let (mut cursors, mut sums, mut squares) = (0, 0, 0);
+        let (mut cursors, mut sums, mut squares, mut tallies, mut sketches) = (0, 0, 0, 0, 0);
         for series in &mut series {
+            (series.tallies_at, series.sketches_at) = (tallies, sketches);
             (series.cursors_at, series.sums_at, series.squares_at) = (cursors, sums, squares);
             series.lay_out(windows_us.len(), span_us);
             cursors += series.cursors;
             sums += series.sums;
             squares += series.squares;
+            tallies += series.tallied.len();
+            sketches += series.sketched.len();
         }
         let mut plan = Plan {
             longest,
@@ -166,6 +185,8 @@ impl Plan {
             cursors,
             sums,
             squares,
+            tallies,
+            sketches,
         };
         plan.outputs = group
             .outputs()
@@ -218,6 +239,7 @@ impl Plan {
             Value::Extreme { series, column, chain, window }
         };
         let fade = |what, half_life_us| layout.fade(what, half_life_us);
+        let tally = layout.tallied.iter().position(|tallied| tallied.word == 1 + column).unwrap_or(0);
         match statistic {
             Statistic::Last => Value::Last { series, column },
             Statistic::Count => Value::Count { series, sum },
@@ -229,6 +251,14 @@ impl Plan {
             Statistic::Min => extreme(Pick::Min),
             Statistic::Max => extreme(Pick::Max),
             Statistic::First => extreme(Pick::First),
+            Statistic::Distinct => Value::Distinct { series, column, tally, window },
+            Statistic::MostFrequent => Value::MostFrequent { series, column, tally, window },
+            Statistic::Quantile(millionths) => {
+                let sketch = layout.sketched.iter().position(|sketched| sketched.word == 1 + column).unwrap_or(0);
+                let quantiles = &layout.sketched[sketch].millionths;
+                let pointer = quantiles.iter().position(|other| *other == millionths).unwrap_or(0);
+                Value::Quantile { series, column, sketch, pointer, window }
+            }
             Statistic::Decayed(Decayed::Count, half_life_us) => {
                 Value::Fade { series, fade: fade(Weighed::Present(1 + column), half_life_us) }
             }
@@ -255,6 +285,9 @@ impl Value {
             | Value::Avg { series, .. }
             | Value::Stddev { series, .. }
             | Value::Extreme { series, .. }
+            | Value::Distinct { series, .. }
+            | Value::MostFrequent { series, .. }
+            | Value::Quantile { series, .. }
             | Value::Fade { series, .. }
             | Value::FadeAvg { series, .. } => series,
         }
@@ -280,6 +313,24 @@ impl Series {
             Statistic::Min => column.need_chain(Pick::Min),
             Statistic::Max => column.need_chain(Pick::Max),
             Statistic::First => column.need_chain(Pick::First),
+            Statistic::Distinct | Statistic::MostFrequent => {
+                let (word, mode) = (1 + index, statistic == Statistic::MostFrequent);
+                match self.tallied.iter_mut().find(|tallied| tallied.word == word) {
+                    Some(tallied) => tallied.mode |= mode,
+                    None => self.tallied.push(Tallied { word, windows, mode }),
+                }
+            }
+            Statistic::Quantile(millionths) => {
+                let word = 1 + index;
+                let at = self.sketched.iter().position(|sketched| sketched.word == word).unwrap_or_else(|| {
+                    self.sketched.push(Sketched { word, windows, millionths: Vec::new() });
+                    self.sketched.len() - 1
+                });
+                let quantiles = &mut self.sketched[at].millionths;
+                if !quantiles.contains(&millionths) {
+                    quantiles.push(millionths);
+                }
+            }
             Statistic::Decayed(decayed, half_life_us) => {
                 if decayed != Decayed::Sum {
                     self.need_fade(Weighed::Present(1 + index), half_life_us);
@@ -339,6 +390,9 @@ impl Series {
             self.cursors += 1;
             self.sums += BLOCKS;
         }
+        let hanging =
+            self.tallied.iter().map(|tallied| tallied.bytes()).chain(self.sketched.iter().map(Sketched::bytes));
+        self.entry_bytes = self.stride * size_of::<u64>() + hanging.sum::<usize>();
         self.linked = self.columns.iter().any(|column| column.last.is_some() || !column.chains.is_empty());
     }
 }

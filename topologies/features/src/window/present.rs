@@ -27,6 +27,8 @@ pub(super) fn read_windowed(plan: &Plan, states: &States, id: u32, out: &mut [Op
     let id = id as usize;
     let cursors = &states.cursors[id * plan.cursors..(id + 1) * plan.cursors];
     let sums = &states.sums[id * plan.sums..(id + 1) * plan.sums];
+    let tally_of =
+        |series: usize, tally: usize| &states.tallies[id * plan.tallies + plan.series[series].tallies_at + tally];
     let read = |value: Value| match value {
         Value::TimeSinceLast | Value::Last { .. } => None,
         // The events' cursors are the key's first.
@@ -41,6 +43,11 @@ pub(super) fn read_windowed(plan: &Plan, states: &States, id: u32, out: &mut [Op
             let (layout, ring) = (&plan.series[series], &states.keys.heads[id].rings[series]);
             let cursors = &cursors[layout.cursors_at..];
             layout.columns[column].chains[chain].get(ring, layout.stride, cursors, window, cursors[1 + window])
+        }
+        Value::Distinct { series, tally, window, .. } => Some(f64::from(tally_of(series, tally).distinct(window))),
+        Value::MostFrequent { series, tally, window, .. } => tally_of(series, tally).mode(window),
+        Value::Quantile { series, sketch, pointer, window, .. } => {
+            states.sketches[id * plan.sketches + plan.series[series].sketches_at + sketch].get(window, pointer)
         }
         Value::Fade { series, fade } => faded(plan, states, id, series, fade),
         Value::FadeAvg { series, sum, count } => {

@@ -85,7 +85,7 @@ impl Engine {
         let id = self.states.add(&self.plan, key);
         self.states.keys.heads[id as usize].now_us = now_us;
         let read = self.read_series(id, now_us, reader);
-        self.states.recount(id, 0);
+        self.states.recount(&self.plan, id, 0);
         read.map(|()| id)
     }
 

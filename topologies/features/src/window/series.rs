@@ -7,7 +7,9 @@ use flow::flaw::{Flaw, made};
 
 use super::plan::{Plan, Series};
 use super::ring::{Ring, behind};
+use super::sketch::Sketch;
 use super::sum::{Square, Sum};
+use super::tally::Tally;
 use super::wide::Wides;
 
 /// Word that stands for a null value: a NaN that no value becomes, since NaN has one form here.
@@ -38,6 +40,8 @@ pub(super) struct View<'a> {
     pub sums: &'a mut [Sum],
     pub squares: &'a mut [Square],
     pub wides: &'a mut Wides,
+    pub tallies: &'a mut [Tally],
+    pub sketches: &'a mut [Sketch],
 }
 
 impl View<'_> {
@@ -103,6 +107,16 @@ impl View<'_> {
                     if word != NULL {
                         let square = summed.squares.map(|squares| &mut self.squares[squares + window]);
                         self.sums[summed.sums + window].remove(square, f64::from_bits(word), self.wides);
+                    }
+                }
+                for (tallied, tally) in series.tallied.iter().zip(&mut *self.tallies) {
+                    if let Some(value) = decode(entry[tallied.word]) {
+                        tally.remove(*tallied, value, window);
+                    }
+                }
+                for (sketched, sketch) in series.sketched.iter().zip(&mut *self.sketches) {
+                    if let Some(value) = decode(entry[sketched.word]) {
+                        sketch.remove(sketched, value, window);
                     }
                 }
                 next = next.wrapping_add(1);
@@ -197,6 +211,8 @@ impl View<'_> {
     pub fn clear(&mut self) {
         self.sums.iter_mut().for_each(|sum| sum.clear(None, self.wides));
         self.squares.fill(Square::default());
+        self.tallies.fill_with(Tally::default);
+        self.sketches.fill_with(Sketch::default);
         *self.ring = Ring::default();
         self.reset_cursors();
     }
@@ -247,6 +263,16 @@ impl View<'_> {
                 }
             }
         }
+        for (tallied, tally) in series.tallied.iter().zip(&mut *self.tallies) {
+            if let Some(value) = decode(entry[tallied.word]) {
+                tally.add_all(*tallied, value);
+            }
+        }
+        for (sketched, sketch) in series.sketched.iter().zip(&mut *self.sketches) {
+            if let Some(value) = decode(entry[sketched.word]) {
+                sketch.add_all(sketched, value);
+            }
+        }
         for fade in &series.fades {
             fade.add(self.ring.entry(seq, series.stride), &mut self.sums[fade.sums..], self.wides);
         }
@@ -284,6 +310,17 @@ impl View<'_> {
             if let Some(value) = decode(self.ring.entry(seq, self.series.stride)[summed.word]) {
                 let square = summed.squares.map(|squares| &mut self.squares[squares + window]);
                 self.sums[summed.sums + window].add(square, value, self.wides);
+            }
+        }
+        let entry = self.ring.entry(seq, self.series.stride);
+        for (tallied, tally) in self.series.tallied.iter().zip(&mut *self.tallies) {
+            if let Some(value) = decode(entry[tallied.word]) {
+                tally.add(*tallied, value, window);
+            }
+        }
+        for (sketched, sketch) in self.series.sketched.iter().zip(&mut *self.sketches) {
+            if let Some(value) = decode(entry[sketched.word]) {
+                sketch.add(sketched, value, window);
             }
         }
     }

@@ -4,7 +4,9 @@ use super::Key;
 use super::keys::{Head, Keys, Slot, grow};
 use super::plan::{Plan, SERIES};
 use super::series::View;
+use super::sketch::Sketch;
 use super::sum::{Square, Sum};
+use super::tally::Tally;
 use super::wide::Wides;
 
 /// Slabs of one engine.
@@ -15,8 +17,10 @@ pub(super) struct States {
     pub sums: Vec<Sum>,
     pub squares: Vec<Square>,
     pub wides: Wides,
+    pub tallies: Vec<Tally>,
+    pub sketches: Vec<Sketch>,
     /// What keys take beside their part of the slabs.
-    rings_bytes: usize,
+    held_bytes: usize,
 }
 
 impl States {
@@ -27,6 +31,8 @@ impl States {
         let cursors = id * plan.cursors + layout.cursors_at;
         let sums = id * plan.sums + layout.sums_at;
         let squares = id * plan.squares + layout.squares_at;
+        let tallies = id * plan.tallies + layout.tallies_at;
+        let sketches = id * plan.sketches + layout.sketches_at;
         View {
             plan,
             series: layout,
@@ -35,6 +41,8 @@ impl States {
             sums: &mut self.sums[sums..sums + layout.sums],
             squares: &mut self.squares[squares..squares + layout.squares],
             wides: &mut self.wides,
+            tallies: &mut self.tallies[tallies..tallies + layout.tallied.len()],
+            sketches: &mut self.sketches[sketches..sketches + layout.sketched.len()],
         }
     }
 
@@ -49,7 +57,11 @@ impl States {
         self.cursors.resize(keys * plan.cursors, 0);
         self.sums.resize(keys * plan.sums, Sum::default());
         self.squares.resize(keys * plan.squares, Square::default());
-        self.rings_bytes += self.keys.heads[id as usize].text_bytes();
+        grow(&mut self.tallies, plan.tallies);
+        grow(&mut self.sketches, plan.sketches);
+        self.tallies.resize_with(keys * plan.tallies, Tally::default);
+        self.sketches.resize_with(keys * plan.sketches, Sketch::default);
+        self.held_bytes += self.keys.heads[id as usize].text_bytes();
         for series in (0..SERIES).filter(|series| plan.keeps(*series)) {
             self.view(plan, id, series).reset_cursors();
         }
@@ -67,15 +79,29 @@ impl States {
     /// Forgets a key.
     pub fn remove(&mut self, plan: &Plan, id: u32) {
         let head = &self.keys.heads[id as usize];
-        self.rings_bytes -= head.ring_bytes() + head.text_bytes();
+        self.held_bytes -= self.held_bytes(plan, id) + head.text_bytes();
         self.clear(plan, id);
         self.keys.remove(id);
     }
 
-    /// Counts what the rings of a key take now, and not what they took before.
+    /// What a key takes beside its part of the slabs and its text.
     #[inline]
-    pub fn recount(&mut self, id: u32, before: usize) {
-        self.rings_bytes = self.rings_bytes + self.keys.heads[id as usize].ring_bytes() - before;
+    pub fn held_bytes(&self, plan: &Plan, id: u32) -> usize {
+        let mut bytes = self.keys.heads[id as usize].ring_bytes();
+        if plan.tallies + plan.sketches > 0 {
+            let id = id as usize;
+            let tallies = &self.tallies[id * plan.tallies..(id + 1) * plan.tallies];
+            let sketches = &self.sketches[id * plan.sketches..(id + 1) * plan.sketches];
+            bytes +=
+                tallies.iter().map(Tally::bytes).sum::<usize>() + sketches.iter().map(Sketch::bytes).sum::<usize>();
+        }
+        bytes
+    }
+
+    /// Counts what a key holds now, and not what it held before.
+    #[inline]
+    pub fn recount(&mut self, plan: &Plan, id: u32, before: usize) {
+        self.held_bytes = self.held_bytes + self.held_bytes(plan, id) - before;
     }
 
     /// Memory of the keys that are there, without free places in the slabs.
@@ -85,8 +111,10 @@ impl States {
             + plan.cursors * size_of::<u32>()
             + plan.sums * size_of::<Sum>()
             + plan.squares * size_of::<Square>()
+            + plan.tallies * size_of::<Tally>()
+            + plan.sketches * size_of::<Sketch>()
             + 2 * size_of::<Slot>();
-        self.keys.len() * key + self.rings_bytes + self.wides.used_bytes()
+        self.keys.len() * key + self.held_bytes + self.wides.used_bytes()
     }
 
     /// Memory of everything, rings included.
@@ -97,6 +125,10 @@ impl States {
             + self.cursors.capacity() * size_of::<u32>()
             + self.sums.capacity() * size_of::<Sum>()
             + self.squares.capacity() * size_of::<Square>()
+            + self.tallies.capacity() * size_of::<Tally>()
+            + self.sketches.capacity() * size_of::<Sketch>()
+            + self.tallies.iter().map(Tally::bytes).sum::<usize>()
+            + self.sketches.iter().map(Sketch::bytes).sum::<usize>()
             + self.wides.bytes()
     }
 }

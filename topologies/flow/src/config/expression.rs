@@ -6,7 +6,8 @@ use super::section::Text;
 use super::types::{Expression, SourceSchema};
 
 /// Functions over the events of a window.
-pub(super) const WINDOWED: &[&str] = &["count", "sum", "avg", "min", "max", "stddev", "first", "rate"];
+pub(super) const WINDOWED: &[&str] =
+    &["count", "sum", "avg", "min", "max", "stddev", "first", "rate", "distinct", "quantile", "most_frequent"];
 
 /// Functions that give one feature, and look back as far as the entity's longest window.
 pub(super) const WINDOWLESS: &[&str] =

@@ -152,8 +152,21 @@ pub fn statistic_of(statistic: Statistic, values: &[f64]) -> Option<f64> {
         Statistic::Count => Some(n),
         Statistic::Last => values.last().copied(),
         Statistic::First => values.first().copied(),
+        Statistic::Distinct => Some(frequencies(values).len() as f64),
         Statistic::Decayed(..) => unreachable!(),
         _ if values.is_empty() => None,
+        Statistic::MostFrequent => {
+            let found = frequencies(values);
+            let most = found.iter().map(|(_, count)| *count).max()?;
+            found.iter().find(|(_, count)| *count == most).map(|(value, _)| *value)
+        }
+        Statistic::Quantile(_) if nan => Some(f64::NAN),
+        Statistic::Quantile(millionths) => {
+            let mut sorted = values.to_vec();
+            sorted.sort_by(f64::total_cmp);
+            let rank = u128::from(millionths) * (sorted.len().max(1) as u128 - 1) / 1_000_000;
+            sorted.get(rank as usize).copied()
+        }
         Statistic::Stddev if values.len() < 2 => None,
         Statistic::Stddev if values.iter().any(|value| !value.is_finite()) => Some(f64::NAN),
         _ if nan => Some(f64::NAN),
@@ -167,6 +180,19 @@ pub fn statistic_of(statistic: Statistic, values: &[f64]) -> Option<f64> {
             Some((exact_sum(&squares) / (n - 1.0)).sqrt())
         }
     }
+}
+
+/// Each value with how often it is there, ascending; zeros have no sign.
+fn frequencies(values: &[f64]) -> Vec<(f64, usize)> {
+    let mut found: Vec<(f64, usize)> = Vec::new();
+    for value in values.iter().map(|value| if *value == 0.0 { 0.0 } else { *value }) {
+        match found.iter_mut().find(|(other, _)| other.to_bits() == value.to_bits()) {
+            Some((_, count)) => *count += 1,
+            None => found.push((value, 1)),
+        }
+    }
+    found.sort_by(|left, right| left.0.total_cmp(&right.0));
+    found
 }
 
 /// Shewchuk's exact summation as in Python's `math.fsum`: another road to the correctly rounded sum than ours.

@@ -22,6 +22,7 @@ enum Op {
 fn value() -> impl Strategy<Value = f64> {
     prop_oneof![
         6 => (0..30_000_i32).prop_map(|cents| f64::from(cents) / 100.0),
+        4 => (-2..5_i32).prop_map(f64::from),
         2 => -5.0..5.0_f64,
         1 => (-40..40_i32, -1.0..1.0_f64).prop_map(|(exponent, fraction)| fraction * 10_f64.powi(exponent)),
         1 => prop::sample::select(vec![0.0, -0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 5e-324, 1e200, -1e200, 1e-200, 1e300]),
@@ -43,7 +44,7 @@ fn op(late_us: i64) -> impl Strategy<Value = Op> {
 fn groups() -> impl Strategy<Value = Group> {
     let windows = prop::sample::select(vec![&["10us"][..], &["40us", "5us", "11us"], &["3us", "30us"]]);
     let delay = prop::sample::select(vec!["0s", "4us", "25us"]);
-    const ALL: [(&str, &str); 33] = [
+    const ALL: [(&str, &str); 41] = [
         ("events", "count()"),
         ("since", "time_since_last()"),
         ("since0", "coalesce(time_since_last(), -1)"),
@@ -73,6 +74,14 @@ fn groups() -> impl Strategy<Value = Group> {
         ("rate_burst", "ratio(rate(), {1}, {0})"),
         ("ratio_max", "coalesce(ratio(max(a), {0}, {1}), -3)"),
         ("ratio_y", "ratio(count(y), {0}, {1})"),
+        ("distinct_a", "distinct(a)"),
+        ("distinct_y", "distinct(y)"),
+        ("mode_a", "most_frequent(a)"),
+        ("mode_y", "coalesce(most_frequent(y), -2)"),
+        ("median_a", "quantile(a, 0.5)"),
+        ("high_a", "quantile(a, 0.95)"),
+        ("low_y", "quantile(y, 0)"),
+        ("top_b", "coalesce(quantile(b, 1), -4)"),
         ("faded_n", "decayed_count(2us)"),
         ("faded_a", "decayed_sum(a, 3us)"),
         ("faded_avg", "decayed_avg(a, 9us)"),
@@ -92,9 +101,22 @@ fn in_memory() -> impl Strategy<Value = Option<usize>> {
     prop::sample::select(vec![None, Some(0), Some(1), Some(2)])
 }
 
+/// Half a bucket of a sketch.
+const SKETCHED: f64 = 1.0 / 128.0;
+
 /// How far the model's own rounding may be from ours, beside the value. Its sum may leave the range where ours need not.
 fn tolerance(name: &str) -> Option<f64> {
-    let rounding = [("avg", 1e-15), ("risk", 1e-15), ("std", 1e-7), ("rate", 1e-15), ("faded", 1e-11)];
+    let rounding = [
+        ("avg", 1e-15),
+        ("risk", 1e-15),
+        ("std", 1e-7),
+        ("rate", 1e-15),
+        ("faded", 1e-11),
+        ("median", SKETCHED),
+        ("high", SKETCHED),
+        ("low", SKETCHED),
+        ("top", SKETCHED),
+    ];
     rounding.iter().filter(|(part, _)| name.contains(part)).map(|(_, tolerance)| *tolerance).reduce(f64::max)
 }
 
@@ -105,6 +127,11 @@ fn near(left: Option<f64>, right: Option<f64>, name: &str, scale: f64) -> bool {
         (left, right) => left == right,
     };
     match (left, right, tolerance(name)) {
+        // What is smaller than the smallest normal number is zero to a sketch.
+        (Some(left), Some(right), Some(tolerance)) if tolerance == SKETCHED && !exact => {
+            let is_zero = right.abs() < f64::MIN_POSITIVE && left == 0.0;
+            is_zero || right.is_finite() && (left - right).abs() <= tolerance * right.abs()
+        }
         (Some(left), Some(right), Some(tolerance)) if !exact => {
             let size = if name.contains("faded") { scale } else { right.abs() };
             (left - right).abs() <= tolerance * size || !right.is_finite() || right.abs() < 1e-150

@@ -369,3 +369,84 @@ fn what_decays_halves_with_each_half_life() {
         &[(0, Some(8.0), Some(8.0)), (10, Some(2.0), Some(4.0)), (20, None, Some(4.0)), (400, None, None)],
     );
 }
+
+#[test]
+fn a_value_is_distinct_once() {
+    check(
+        &["10us"],
+        "0s",
+        "distinct(a)",
+        &[
+            (0, None, Some(0.0)),
+            (1, Some(5.0), Some(1.0)),
+            (2, Some(0.0), Some(2.0)),
+            (3, Some(-0.0), Some(2.0)),
+            (4, Some(NAN), Some(3.0)),
+            (5, Some(5.0), Some(3.0)),
+            (12, None, Some(3.0)),
+            (13, None, Some(2.0)),
+            (40, None, Some(0.0)),
+        ],
+    );
+}
+
+#[test]
+fn of_several_most_frequent_values_the_least_counts() {
+    check(
+        &["10us"],
+        "0s",
+        "most_frequent(a)",
+        &[
+            (0, None, None),
+            (1, Some(7.0), Some(7.0)),
+            (2, Some(3.0), Some(3.0)),
+            (3, Some(7.0), Some(7.0)),
+            (4, Some(3.0), Some(3.0)),
+            (12, Some(7.0), Some(7.0)),
+            (20, Some(-1.0), Some(-1.0)),
+        ],
+    );
+}
+
+#[test]
+fn quantiles_are_the_middles_of_their_buckets() {
+    // From 100 to 101 is one bucket, and so is each of the others from 64 to 128.
+    check(
+        &["10us"],
+        "0s",
+        "quantile(a, 0.5)",
+        &[
+            (0, None, None),
+            (1, Some(100.25), Some(100.5)),
+            (2, Some(120.0), Some(100.5)),
+            (3, Some(110.0), Some(110.5)),
+            (4, Some(-INF), Some(100.5)),
+            (5, Some(NAN), Some(NAN)),
+            (15, None, None),
+        ],
+    );
+    check(&["10us"], "0s", "quantile(a, 0)", &[(0, Some(5e-324), Some(0.0)), (1, Some(-0.0), Some(0.0))]);
+    check(&["10us"], "0s", "quantile(a, 1)", &[(0, Some(-2.0), Some(-2.015625)), (1, Some(INF), Some(INF))]);
+}
+
+#[test]
+fn many_values_that_leave_give_their_memory_back() {
+    let aggregates = [("d", "distinct(a)"), ("m", "most_frequent(a)"), ("q", "quantile(a, 0.9)")];
+    let group = group(&["1s", "10s"], "0s", &aggregates);
+    let mut engine = Engine::new(&group, 0);
+    let small = |engine: &Engine| (engine.states.used_bytes(&engine.plan), engine.bytes());
+    event(&mut engine, 0, 0, &[Some(0.0)]);
+    let (used, all) = small(&engine);
+    for number in 0..10_000 {
+        let found = event(&mut engine, 0, number, &[Some(f64::from(number as i32 % 5_000))]);
+        assert_eq!(found[0], Some((number + 1).min(5_000) as f64));
+    }
+    let (used_then, all_then) = small(&engine);
+    assert!(used_then > used + 200_000 && all_then >= used_then, "{used_then} and {all_then} bytes");
+    for step in 0..100 {
+        let found = event(&mut engine, 0, 9_990_000 + step * 300, &[Some(2.0)]);
+        assert_eq!(found[0], Some(1.0));
+    }
+    let (used_now, all_now) = small(&engine);
+    assert!(used_now < used + 10_000 && all_now < all + 10_000, "{used_now} and {all_now} bytes");
+}

@@ -124,7 +124,7 @@ fn an_aggregate_must_aggregate() {
         38 TM0014: `amount` aggregates nothing
             orders: amount
                     ^^^^^^
-            use one of `count`, `sum`, `avg`, `min`, `max`, `stddev`, `first`, `rate`, `last`, `time_since_last`, `ratio`, `decayed_count`, `decayed_sum`, `decayed_avg`
+            use one of `count`, `sum`, `avg`, `min`, `max`, `stddev`, `first`, `rate`, `distinct`, `quantile`, `most_frequent`, `last`, `time_since_last`, `ratio`, `decayed_count`, `decayed_sum`, `decayed_avg`
     "#]],
     );
     check(
