@@ -5,7 +5,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${TIDEMILL_CACHE:-$HOME/.cache/tidemill}
-target=$cache/python-$(cksum < "$here/requirements.txt" | cut -d ' ' -f 1)
+target=$cache/python-$(cat "$here/requirements.txt" "$here/references.txt" | cksum | cut -d ' ' -f 1)
 
 command -v python3 >/dev/null 2>&1 || { echo "install.sh: python3 is missing" >&2; exit 3; }
 
@@ -18,6 +18,8 @@ if [ ! -f "$target/complete" ]; then
         rm -rf "$target"
         python3 -m venv "$target" >&2
         "$target/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: -r "$here/requirements.txt" >&2
+        # Of these only files are read, so what they need to run is left out.
+        "$target/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: -r "$here/references.txt" >&2
         touch "$target/complete"
     fi
 fi

@@ -17,6 +17,7 @@ mod fire;
 mod fuzz;
 mod gateway;
 mod growth;
+mod inference;
 mod large;
 mod ledger;
 mod limits;

@@ -11,6 +11,7 @@ mod control;
 pub mod decode;
 mod guard;
 mod health;
+mod inference;
 mod ingest;
 mod listener;
 mod metrics;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::guard::{Asked, Entered};
 use crate::state::State;
 use crate::tokens::Role;
-use crate::{answer, control, guard, health, ingest, metrics, openapi, raw, retrain, score, tap};
+use crate::{answer, control, guard, health, inference, ingest, metrics, openapi, raw, retrain, score, tap};
 
 /// One thing that callers can ask for.
 pub(crate) struct Operation {
@@ -24,8 +24,11 @@ pub(crate) struct Operation {
     pub body: Option<Body>,
     /// The content type of a good answer.
     pub answer: &'static str,
-    route: fn() -> MethodRouter<Arc<State>>,
+    route: Route,
 }
+
+/// Makes the route of an operation.
+type Route = fn() -> MethodRouter<Arc<State>>;
 
 /// A parameter of the query with its JSON type and what it means.
 pub(crate) type Parameter = (&'static str, &'static str, &'static str);
@@ -49,171 +52,133 @@ pub(crate) enum Body {
     Object { shape: &'static str, required: bool },
 }
 
-const JSON: &str = "application/json";
+impl Operation {
+    const fn get(path: &'static str, id: &'static str, what: &'static str, route: Route) -> Self {
+        let answer = "application/json";
+        Self { path, method: Method::Get, id, what, role: None, query: &[], body: None, answer, route }
+    }
+
+    const fn post(path: &'static str, id: &'static str, what: &'static str, route: Route) -> Self {
+        Self { method: Method::Post, ..Self::get(path, id, what, route) }
+    }
+
+    const fn by(self, role: Role) -> Self {
+        Self { role: Some(role), ..self }
+    }
+
+    const fn query(self, query: &'static [Parameter]) -> Self {
+        Self { query, ..self }
+    }
+
+    const fn body(self, body: Body) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    const fn answers(self, answer: &'static str) -> Self {
+        Self { answer, ..self }
+    }
+}
 
 /// All of them.
 pub(crate) const OPERATIONS: &[Operation] = &[
-    Operation {
-        path: "/v1/sources/{source}/events",
-        method: Method::Post,
-        id: "publishEvents",
-        what: "publish events or labels: a JSON object, an array, or JSON lines",
-        role: Some(Role::Publish),
-        query: &[],
-        body: Some(Body::Records),
-        answer: JSON,
-        route: || post(ingest::events),
-    },
-    Operation {
-        path: "/v1/score",
-        method: Method::Post,
-        id: "scoreEvents",
-        what: "publish events and wait for their predictions",
-        role: Some(Role::Score),
-        query: &[("timeout_ms", "integer", "how long to wait for predictions, 2000 by default")],
-        body: Some(Body::Events),
-        answer: JSON,
-        route: || post(score::events),
-    },
-    Operation {
-        path: "/v1/publish/{topic}",
-        method: Method::Post,
-        id: "publishRaw",
-        what: "publish raw records as JSON lines with base64 key, value and headers",
-        role: Some(Role::Operate),
-        query: &[],
-        body: Some(Body::Lines(raw::SHAPE)),
-        answer: JSON,
-        route: || post(raw::publish),
-    },
-    Operation {
-        path: "/v1/topics",
-        method: Method::Get,
-        id: "listTopics",
-        what: "topics with their partitions and offsets",
-        role: Some(Role::Read),
-        query: &[],
-        body: None,
-        answer: JSON,
-        route: || get(tap::topics),
-    },
-    Operation {
-        path: "/v1/topics/{topic}/tap",
-        method: Method::Get,
-        id: "tapTopic",
-        what: "records as server-sent events",
-        role: Some(Role::Read),
-        query: &[
+    Operation::post(
+        "/v1/sources/{source}/events",
+        "publishEvents",
+        "publish events or labels: a JSON object, an array, or JSON lines",
+        || post(ingest::events),
+    )
+    .by(Role::Publish)
+    .body(Body::Records),
+    Operation::post("/v1/score", "scoreEvents", "publish events and wait for their predictions", || {
+        post(score::events)
+    })
+    .by(Role::Score)
+    .query(&[("timeout_ms", "integer", "how long to wait for predictions, 2000 by default")])
+    .body(Body::Events),
+    Operation::post(
+        "/v1/publish/{topic}",
+        "publishRaw",
+        "publish raw records as JSON lines with base64 key, value and headers",
+        || post(raw::publish),
+    )
+    .by(Role::Operate)
+    .body(Body::Lines(raw::SHAPE)),
+    Operation::get("/v1/topics", "listTopics", "topics with their partitions and offsets", || get(tap::topics))
+        .by(Role::Read),
+    Operation::get("/v1/topics/{topic}/tap", "tapTopic", "records as server-sent events", || get(tap::tap))
+        .by(Role::Read)
+        .query(&[
             ("from", "string", "start, end, an offset, or -N for the last N of each partition"),
             ("limit", "integer", "most records"),
             ("filter", "string", "FIELD=VALUE; may be repeated"),
             ("follow", "boolean", "whether to wait for new records, true by default"),
             ("marks", "boolean", "whether marks and fences are shown, too"),
             ("raw", "boolean", "whether key, value and headers are added as they are, in base64"),
-        ],
-        body: None,
-        answer: "text/event-stream",
-        route: || get(tap::tap),
-    },
-    Operation {
-        path: "/v1/control",
-        method: Method::Get,
-        id: "showControl",
-        what: "the control state: champion and threshold",
-        role: Some(Role::Read),
-        query: &[],
-        body: None,
-        answer: JSON,
-        route: || get(control::show),
-    },
-    Operation {
-        path: "/v1/control/promote",
-        method: Method::Post,
-        id: "promoteModel",
-        what: "make a model the champion",
-        role: Some(Role::Operate),
-        query: &[],
-        body: Some(Body::Object { shape: control::SHAPE, required: true }),
-        answer: JSON,
-        route: || post(control::promote),
-    },
-    Operation {
-        path: "/v1/models",
-        method: Method::Get,
-        id: "listModels",
-        what: "published models",
-        role: Some(Role::Read),
-        query: &[],
-        body: None,
-        answer: JSON,
-        route: || get(control::models),
-    },
-    Operation {
-        path: "/v1/retrain",
-        method: Method::Post,
-        id: "requestRetraining",
-        what: "ask for a new model, by default of the newest labelled events",
-        role: Some(Role::Operate),
-        query: &[],
-        body: Some(Body::Object { shape: retrain::SHAPE, required: false }),
-        answer: JSON,
-        route: || post(retrain::request),
-    },
-    Operation {
-        path: "/livez",
-        method: Method::Get,
-        id: "live",
-        what: "whether the process answers",
-        role: None,
-        query: &[],
-        body: None,
-        answer: "text/plain",
-        route: || get(health::live),
-    },
-    Operation {
-        path: "/readyz",
-        method: Method::Get,
-        id: "ready",
-        what: "whether the pipeline can do its work, and what is missing",
-        role: None,
-        query: &[],
-        body: None,
-        answer: JSON,
-        route: || get(health::ready),
-    },
-    Operation {
-        path: "/metrics",
-        method: Method::Get,
-        id: "metrics",
-        what: "counters and lag for Prometheus",
-        role: Some(Role::Read),
-        query: &[],
-        body: None,
-        answer: "text/plain",
-        route: || get(metrics::page),
-    },
-    Operation {
-        path: "/openapi.json",
-        method: Method::Get,
-        id: "openapi",
-        what: "this interface as an OpenAPI 3.1 document",
-        role: None,
-        query: &[],
-        body: None,
-        answer: JSON,
-        route: || get(openapi::document),
-    },
-    Operation {
-        path: "/",
-        method: Method::Get,
-        id: "paths",
-        what: "every path with what it does",
-        role: None,
-        query: &[],
-        body: None,
-        answer: JSON,
-        route: || get(paths),
-    },
+        ])
+        .answers("text/event-stream"),
+    Operation::get("/v1/control", "showControl", "the control state: champion and threshold", || get(control::show))
+        .by(Role::Read),
+    Operation::post("/v1/control/promote", "promoteModel", "make a model the champion", || post(control::promote))
+        .by(Role::Operate)
+        .body(Body::Object { shape: control::SHAPE, required: true }),
+    Operation::get("/v1/models", "listModels", "published models", || get(control::models)).by(Role::Read),
+    Operation::post(
+        "/v1/retrain",
+        "requestRetraining",
+        "ask for a new model, by default of the newest labelled events",
+        || post(retrain::request),
+    )
+    .by(Role::Operate)
+    .body(Body::Object { shape: retrain::SHAPE, required: false }),
+    Operation::get("/v2", "serverMetadata", "the Open Inference Protocol, version 2: this server", || {
+        get(inference::server)
+    }),
+    Operation::get("/v2/health/live", "serverLive", "whether the server answers", || get(inference::live)),
+    Operation::get("/v2/health/ready", "serverReady", "whether the pipeline can do its work", || get(inference::ready)),
+    Operation::get("/v2/models/{model}", "modelMetadata", "inputs and outputs of the champion", || {
+        get(inference::model)
+    })
+    .by(Role::Score),
+    Operation::get("/v2/models/{model}/ready", "modelReady", "whether the champion can be asked", || {
+        get(inference::model_ready)
+    })
+    .by(Role::Score),
+    Operation::post("/v2/models/{model}/infer", "modelInfer", "scores of the champion for given inputs", || {
+        post(inference::infer)
+    })
+    .by(Role::Score)
+    .body(Body::Object { shape: inference::SHAPE, required: true }),
+    Operation::get(
+        "/v2/models/{model}/versions/{version}",
+        "modelVersionMetadata",
+        "inputs and outputs of a version",
+        || get(inference::version),
+    )
+    .by(Role::Score),
+    Operation::get(
+        "/v2/models/{model}/versions/{version}/ready",
+        "modelVersionReady",
+        "whether a version can be asked",
+        || get(inference::version_ready),
+    )
+    .by(Role::Score),
+    Operation::post(
+        "/v2/models/{model}/versions/{version}/infer",
+        "modelVersionInfer",
+        "scores of a version for given inputs",
+        || post(inference::version_infer),
+    )
+    .by(Role::Score)
+    .body(Body::Object { shape: inference::SHAPE, required: true }),
+    Operation::get("/livez", "live", "whether the process answers", || get(health::live)).answers("text/plain"),
+    Operation::get("/readyz", "ready", "whether the pipeline can do its work, and what is missing", || {
+        get(health::ready)
+    }),
+    Operation::get("/metrics", "metrics", "counters and lag for Prometheus", || get(metrics::page))
+        .by(Role::Read)
+        .answers("text/plain"),
+    Operation::get("/openapi.json", "openapi", "this interface as an OpenAPI 3.1 document", || get(openapi::document)),
+    Operation::get("/", "paths", "every path with what it does", || get(paths)),
 ];
 
 /// All routes as they are served through a door.

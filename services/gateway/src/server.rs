@@ -17,6 +17,7 @@ use tracing::info;
 
 use crate::connections::Connections;
 use crate::guard::{Door, Entered, REQUESTS_MAX};
+use crate::inference::Opened;
 use crate::metrics::Metrics;
 use crate::operations;
 use crate::predictions::Predictions;
@@ -55,6 +56,7 @@ pub(crate) fn start(context: Context, options: Options) -> Result<Running, Error
         publisher,
         metrics,
         predictions,
+        opened: Opened::default(),
         taps: Arc::new(Semaphore::new(TAPS_MAX)),
         waiting: options.waiting,
         stop: options.stop,

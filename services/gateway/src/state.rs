@@ -12,6 +12,7 @@ use scorer::History;
 use tokio::sync::Semaphore;
 
 use crate::answer::{Answer, Problem};
+use crate::inference::Opened;
 use crate::metrics::Metrics;
 use crate::predictions::Predictions;
 use crate::publisher::Publisher;
@@ -29,6 +30,7 @@ pub(crate) struct State {
     pub publisher: Publisher,
     pub metrics: Metrics,
     pub predictions: Predictions,
+    pub opened: Opened,
     pub taps: Arc<Semaphore>,
     pub waiting: Option<String>,
     pub stop: Arc<AtomicBool>,
