@@ -1,6 +1,7 @@
 //! Real parts for tests.
 
 pub mod apicurio;
+pub mod asyncapi;
 pub mod clock;
 pub mod cluster;
 pub mod data;

@@ -49,6 +49,8 @@ pub enum Command {
         #[arg(long, value_enum, default_value = "mermaid")]
         format: Picture,
     },
+    /// Write the pipeline as an AsyncAPI 3.0 document: topics, their schemas, who reads and writes them.
+    Asyncapi,
     /// Show what `apply` would create or change, what that costs, and what stands in the way. Changes nothing.
     Plan(plan::Plan),
     /// Create what the pipeline needs and `plan` shows: topics, schemas, first control records. Can be repeated.

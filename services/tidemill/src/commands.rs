@@ -1,6 +1,7 @@
 //! One module per command.
 
 mod apply;
+mod asyncapi;
 pub mod bench;
 mod completions;
 mod dataset;
@@ -36,6 +37,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Demo(options) => crate::demo::run(global, output, options),
         Command::Validate => validate::run(global, output),
         Command::Graph { format } => graph::run(global, output, *format),
+        Command::Asyncapi => asyncapi::run(global, output),
         Command::Plan(options) => plan::run(global, output, options),
         Command::Apply { rebuild } => apply::run(global, output, *rebuild),
         Command::Up(options) => up::run(global, output, options),

@@ -1,5 +1,6 @@
 //! The command line as a user meets it: the built binary, its exit codes, and a whole run on the embedded log.
 
+mod asyncapi;
 mod contracts;
 mod demo;
 mod dlq;

@@ -1,5 +1,6 @@
 //! The plan: which topics and tasks follow from a pipeline.
 
+pub mod asyncapi;
 mod delivery;
 pub mod graph;
 mod left;
