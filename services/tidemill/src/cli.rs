@@ -5,6 +5,7 @@ pub mod dlq;
 pub mod files;
 pub mod gateway;
 mod global;
+pub mod init;
 pub mod ledger;
 pub mod models;
 pub mod plan;
@@ -41,6 +42,7 @@ pub struct Cli {
 pub enum Command {
     /// Show the whole product on simulated card transactions; nothing needs to be installed, nothing is left behind.
     Demo(demo::Demo),
+    Init(init::Init),
     /// Check the pipeline file: every problem at once, with its place and what to do.
     Validate,
     /// Draw topics and tasks of the pipeline.

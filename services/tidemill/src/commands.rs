@@ -10,6 +10,7 @@ mod evaluate;
 mod explain;
 mod features;
 mod graph;
+mod init;
 mod ledger;
 mod model;
 mod plan;
@@ -35,6 +36,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
     let (global, output) = (&cli.global, Output::new(cli.global.output));
     match &cli.command {
         Command::Demo(options) => crate::demo::run(global, output, options),
+        Command::Init(options) => init::run(global, output, options),
         Command::Validate => validate::run(global, output),
         Command::Graph { format } => graph::run(global, output, *format),
         Command::Asyncapi => asyncapi::run(global, output),

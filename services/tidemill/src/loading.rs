@@ -16,6 +16,9 @@ const DEFAULT: &str = include_str!("../default-pipeline");
 /// Where pipelines lie in a checkout of the repository.
 const FOLDER: &str = "topologies/pipelines";
 
+/// The pipeline file of a folder, taken where none is named.
+pub const PIPELINE_FILE: &str = "pipeline.yaml";
+
 /// A pipeline file as read.
 #[derive(Debug)]
 pub struct Loaded {
@@ -46,12 +49,16 @@ impl Loaded {
 pub fn load(global: &Global) -> Result<Loaded, Error> {
     let (path, yaml) = find(global.pipeline.as_deref())?;
     let beside = Path::new(&path).parent().map(Path::to_path_buf).unwrap_or_default();
-    let pipeline = parse(&yaml, &|schema| resolve(&beside, schema));
-    let pipeline = pipeline.and_then(|pipeline| match check::check(&pipeline) {
+    Ok(read_text(path, yaml, &|schema| resolve(&beside, schema)))
+}
+
+/// Reads the text of a pipeline file whose schemas `resolve` finds.
+pub fn read_text(path: String, yaml: String, resolve: &dyn Fn(&str) -> Result<String, String>) -> Loaded {
+    let pipeline = parse(&yaml, resolve).and_then(|pipeline| match check::check(&pipeline) {
         problems if problems.is_empty() => Ok(pipeline),
         problems => Err(problems),
     });
-    Ok(Loaded { path, yaml, pipeline })
+    Loaded { path, yaml, pipeline }
 }
 
 /// A schema: one that the program carries, or a file beside the pipeline file.
@@ -70,6 +77,10 @@ fn resolve(beside: &Path, schema: &str) -> Result<String, String> {
 
 fn find(named: Option<&str>) -> Result<(String, String), Error> {
     let Some(name) = named else {
+        let own = Path::new(PIPELINE_FILE);
+        if own.is_file() {
+            return read(own);
+        }
         let name = DEFAULT.trim();
         let file = PathBuf::from(FOLDER).join(format!("{name}.yaml"));
         return if file.is_file() { read(&file) } else { shipped(name) };
@@ -82,9 +93,13 @@ fn find(named: Option<&str>) -> Result<(String, String), Error> {
 }
 
 fn shipped(name: &str) -> Result<(String, String), Error> {
+    Ok((format!("{name}.yaml"), shipped_text(name)?.to_owned()))
+}
+
+/// The text of a shipped pipeline.
+pub fn shipped_text(name: &str) -> Result<&'static str, Error> {
     let found = SHIPPED.iter().find(|(known, _)| *known == name);
-    let (name, yaml) = found.ok_or_else(|| Error::Failed(format!("no pipeline `{name}` is built in")))?;
-    Ok((format!("{name}.yaml"), (*yaml).to_owned()))
+    found.map(|(_, yaml)| *yaml).ok_or_else(|| Error::Failed(format!("no pipeline `{name}` is built in")))
 }
 
 fn read(file: &Path) -> Result<(String, String), Error> {

@@ -10,6 +10,7 @@ mod diagnostics;
 mod environment;
 mod error;
 mod exit;
+mod init;
 mod loading;
 mod logging;
 mod measures;

@@ -14,8 +14,8 @@ use crate::output::Format;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Pipeline file, or the name of a shipped pipeline. Default: the shipped one, from `topologies/pipelines` if
-    /// that is here.
+    /// Pipeline file, or the name of a shipped pipeline. Default: `pipeline.yaml` if that is here, else the shipped one,
+    /// from `topologies/pipelines` if that is here.
     #[arg(long, global = true, value_name = "FILE", env = "TIDEMILL_PIPELINE")]
     pub pipeline: Option<String>,
     /// Where the embedded log (`log/`) and the store (`store/`) lie.

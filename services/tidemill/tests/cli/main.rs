@@ -6,6 +6,7 @@ mod demo;
 mod dlq;
 mod doors;
 mod help;
+mod init;
 mod ledger;
 mod models;
 mod plan;

@@ -1,0 +1,51 @@
+//! `tidemill init`: a folder with a pipeline that runs.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::cli::Global;
+use crate::cli::init::Init;
+use crate::error::Error;
+use crate::init::{Files, Wanted, check_empty, derive, template};
+use crate::loading;
+use crate::output::Output;
+
+pub fn run(global: &Global, output: Output, options: &Init) -> Result<(), Error> {
+    check_empty(&options.dir)?;
+    let files = match (&options.from, &options.id, &options.time) {
+        (Some(file), Some(id), Some(time)) => derive(&Wanted {
+            file,
+            id,
+            time,
+            key: options.key.as_deref(),
+            label: options.label.as_deref(),
+            name: options.name.as_deref(),
+        })?,
+        _ => template(&options.template)?,
+    };
+    files.check(global)?;
+    let written = files.write(&options.dir)?;
+    output.show(|| text(&options.dir, &files, &written), || json!({ "files": written, "next": files.next }))
+}
+
+impl Files {
+    /// What is written must be a pipeline without mistakes; a derived one may not be, such as with a name that is none.
+    fn check(&self, global: &Global) -> Result<(), Error> {
+        let find = |name: &str| self.files.iter().find(|(file, _)| file == name).map(|(_, text)| text.clone());
+        let yaml = find(loading::PIPELINE_FILE).unwrap_or_default();
+        let resolve = |schema: &str| find(schema).ok_or_else(|| "it is not among the files".to_owned());
+        loading::read_text(loading::PIPELINE_FILE.to_owned(), yaml, &resolve).checked(global).map(|_| ())
+    }
+}
+
+fn text(dir: &Path, files: &Files, written: &[PathBuf]) -> String {
+    let mut lines: Vec<String> = written.iter().map(|path| format!("wrote {}", path.display())).collect();
+    lines.push("go on with".to_owned());
+    if dir != Path::new(".") {
+        lines.push(format!("  cd {}", dir.display()));
+    }
+    let usual = ["tidemill validate", "tidemill plan"].map(str::to_owned);
+    lines.extend(usual.iter().chain(&files.next).map(|command| format!("  {command}")));
+    lines.join("\n")
+}

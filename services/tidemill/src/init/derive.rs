@@ -1,0 +1,265 @@
+//! A pipeline and its schemas from a file of events.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use flow::config::nearest;
+use serde_json::{Value, json};
+
+use super::Files;
+use super::infer::{Column, Kind, Table, infer};
+use crate::error::Error;
+use crate::loading::PIPELINE_FILE;
+
+/// Columns whose mean becomes a feature.
+const AVERAGED_MAX: usize = 8;
+/// Rows that a value has on average in a column that may be an entity's key.
+const ROWS_PER_KEY: usize = 2;
+
+/// What is said of the file.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// The file.
+    pub file: &'a Path,
+    /// Column with the event's id.
+    pub id: &'a str,
+    /// Column with the event's time.
+    pub time: &'a str,
+    /// Column whose history is looked at; one is chosen where none is named.
+    pub key: Option<&'a str>,
+    /// Column with the label.
+    pub label: Option<&'a str>,
+    /// Name of the pipeline; otherwise the file's.
+    pub name: Option<&'a str>,
+}
+
+/// The roles of the file's columns.
+struct Roles<'t> {
+    name: String,
+    id: &'t Column,
+    time: &'t Column,
+    key: &'t Column,
+    label: Option<&'t Column>,
+    table: &'t Table,
+}
+
+/// The files of a pipeline over events like those in a file.
+pub fn derive(wanted: &Wanted<'_>) -> Result<Files, Error> {
+    let table = infer(wanted.file)?;
+    let roles = roles(wanted, &table)?;
+    let file = std::path::absolute(wanted.file).unwrap_or_else(|_| wanted.file.to_owned());
+    let mut publish = format!("tidemill up --publish '{}'", file.display());
+    let mut files =
+        vec![(PIPELINE_FILE.to_owned(), roles.pipeline()), ("Event.avsc".to_owned(), pretty(&roles.event_schema()))];
+    if let Some(label) = roles.label {
+        files.push(("Label.avsc".to_owned(), pretty(&roles.label_schema(label))));
+        // Writing to a string cannot fail.
+        let _ = write!(publish, " --label-column '{}' --label-delay 1h", label.name);
+    }
+    Ok(Files { files, next: vec![publish] })
+}
+
+fn pretty(schema: &Value) -> String {
+    flow::plan::schema_text(schema)
+}
+
+fn roles<'t>(wanted: &Wanted<'_>, table: &'t Table) -> Result<Roles<'t>, Error> {
+    let path = wanted.file.display();
+    let column = |option: &str, name: &str| {
+        let names = || table.columns.iter().map(|column| column.name.as_str());
+        table.columns.iter().find(|column| column.name == name).ok_or_else(|| {
+            let help = match nearest(name, names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it has {}", names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+            };
+            Error::Input(format!("{option}: {path} has no column `{name}` with values; {help}"))
+        })
+    };
+    let (id, time) = (column("--id", wanted.id)?, column("--time", wanted.time)?);
+    if time.kind != Kind::Time {
+        return Err(Error::Input(format!(
+            "--time: the values of column `{}` are not times; write them as 2026-04-01T09:30:00Z",
+            time.name
+        )));
+    }
+    if !matches!(id.kind, Kind::Integer | Kind::Text) {
+        return Err(Error::Input(format!("--id: column `{}` has neither whole numbers nor texts", id.name)));
+    }
+    let label = wanted.label.map(|name| column("--label", name)).transpose()?;
+    if let Some(label) = label.filter(|label| !matches!(label.kind, Kind::Integer | Kind::Float | Kind::Boolean)) {
+        return Err(Error::Input(format!("--label: column `{}` has no numbers and not true and false", label.name)));
+    }
+    let key = match wanted.key {
+        Some(name) => column("--key", name)?,
+        None => likely_key(table, &[Some(id), Some(time), label]).ok_or_else(|| {
+            Error::Input(format!(
+                "no column of {path} has values that come again, such as a customer's number; name the one whose history counts with --key COLUMN"
+            ))
+        })?,
+    };
+    let stem = wanted.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = match wanted.name {
+        Some(name) => name.to_owned(),
+        None => plain(stem.split('.').next().unwrap_or_default()).replace('_', "-"),
+    };
+    Ok(Roles { name, id, time, key, label, table })
+}
+
+/// The column whose values come again and again, of which there are most.
+fn likely_key<'t>(table: &'t Table, taken: &[Option<&Column>]) -> Option<&'t Column> {
+    let is_free = |column: &&Column| !taken.iter().flatten().any(|taken| taken.name == column.name);
+    let is_key = |column: &&Column| {
+        let comes_again = column.values > 1 && column.values * ROWS_PER_KEY <= table.rows;
+        matches!(column.kind, Kind::Integer | Kind::Text) && comes_again
+    };
+    table.columns.iter().filter(is_free).filter(is_key).max_by_key(|column| column.values)
+}
+
+impl Roles<'_> {
+    /// The columns of events; the label is none of them.
+    fn columns(&self) -> impl Iterator<Item = &Column> {
+        let label = self.label.map(|label| label.name.as_str());
+        self.table.columns.iter().filter(move |column| Some(column.name.as_str()) != label)
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = &Column> {
+        let is_other = |column: &&Column| ![self.id, self.key].iter().any(|role| role.name == column.name);
+        let is_number = |column: &&Column| matches!(column.kind, Kind::Float | Kind::Integer);
+        self.columns().filter(is_number).filter(is_other)
+    }
+
+    fn event_schema(&self) -> Value {
+        let fields = self.columns().map(|column| {
+            let is_needed = column.name == self.id.name || column.name == self.time.name;
+            field(&plain(&column.name), column.kind, !is_needed)
+        });
+        json!({
+            "type": "record", "name": "Event", "namespace": self.namespace(),
+            "doc": "Derived from a file; narrow what may be missing and say in `doc` what a field means.",
+            "fields": fields.collect::<Vec<_>>(),
+        })
+    }
+
+    fn label_schema(&self, label: &Column) -> Value {
+        let known = json!({ "name": KNOWN_TIME, "type": ["null", time_type()], "default": null });
+        let id = field(&plain(&self.id.name), self.id.kind, false);
+        let target = field(&plain(&label.name), label.kind, false);
+        json!({ "type": "record", "name": "Label", "namespace": self.namespace(), "fields": [id, target, known] })
+    }
+
+    fn namespace(&self) -> String {
+        self.name.replace('-', "_")
+    }
+
+    fn pipeline(&self) -> String {
+        let Self { name, id, time, key, .. } = self;
+        let [id, time, key] = [id, time, key].map(|column| plain(&column.name));
+        let mut yaml = format!(
+            "\
+# Derived from a file of events. `tidemill validate` checks it, `tidemill plan` says what will be created.
+
+pipeline: {name}
+
+ordering: event_time                   # features see events in the order in which they happened
+lateness: 10m                          # an event further behind the newest one goes to the topic `….late`
+
+sources:
+  events:
+    topic: {name}.input.events.v1
+    schema: Event.avsc
+    id: {id}
+    event_time: {time}
+"
+        );
+        if let Some(label) = self.label {
+            let target = plain(&label.name);
+            yaml += &format!(
+                "  labels:
+    topic: {name}.labels.events.v1
+    schema: Label.avsc
+    labels: events
+    target: {target}
+    known_time: {KNOWN_TIME}
+    horizon: 90d                       # an event waits so long for its label
+"
+            );
+        }
+        yaml += &format!(
+            "
+features:
+  version: 1
+  entities:
+    {ENTITY}:                            # from the history of one {key}, this event included
+      key: {key}
+      windows: [1h, 1d, 7d]
+      aggregates:
+        events: count()
+"
+        );
+        for column in self.numbers().take(AVERAGED_MAX) {
+            let column = plain(&column.name);
+            yaml += &format!("        {column}_avg: avg({column})\n");
+        }
+        self.label.iter().for_each(|label| yaml += &self.model(label));
+        yaml
+    }
+
+    fn model(&self, label: &Column) -> String {
+        let target = plain(&label.name);
+        let (objective, alert) = match label.values <= 2 {
+            true => ("binary", "    alert: { top_per_day: 100 }        # sets the threshold\n"),
+            false => ("regression", ""),
+        };
+        let numbers: Vec<String> = self.numbers().map(|column| plain(&column.name)).collect();
+        let inputs: Vec<String> = numbers.into_iter().chain([format!("{ENTITY}.*")]).collect();
+        format!(
+            "
+models:
+  {target}_model:
+    target: {target}
+    objective: {objective}
+    inputs: [{}]
+    network: {{ mlp: [32, 16] }}
+    training:
+      epochs: 20
+      batch_size: 64
+      learning_rate: 0.001
+      seed: 1
+      window: 30d                      # train on so much
+      delay: 1h                        # that ended so long ago, when its labels are in
+{alert}",
+            inputs.join(", ")
+        )
+    }
+}
+
+/// Name of the derived entity.
+const ENTITY: &str = "of_key";
+/// Field of a label with the time at which it became known.
+const KNOWN_TIME: &str = "known_time";
+
+fn time_type() -> Value {
+    json!({ "type": "long", "logicalType": "timestamp-micros" })
+}
+
+fn field(name: &str, kind: Kind, may_miss: bool) -> Value {
+    let kind = match kind {
+        Kind::Boolean => json!("boolean"),
+        Kind::Integer => json!("long"),
+        Kind::Float => json!("double"),
+        Kind::Time => time_type(),
+        Kind::Text => json!("string"),
+    };
+    match may_miss {
+        true => json!({ "name": name, "type": ["null", kind], "default": null }),
+        false => json!({ "name": name, "type": kind }),
+    }
+}
+
+/// A column's name as SQL and YAML take it without quotes; `publish` finds the column by it.
+fn plain(name: &str) -> String {
+    let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' };
+    let plain: String = name.chars().map(letter).collect();
+    let plain = plain.trim_matches('_');
+    if plain.starts_with(|first: char| first.is_ascii_lowercase()) { plain.to_owned() } else { format!("c_{plain}") }
+}

@@ -1,0 +1,121 @@
+//! What is derived from files, and folders that are not empty.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use super::infer::{Kind, infer};
+use super::{Files, Wanted, check_empty, derive, names, template};
+
+const CSV: &str = "\
+Order No,WHEN,who,Amount,vip,late,note
+1,2026-04-01T09:30:00Z,ada,1.5,true,0,
+2,2026-04-01T10:30:00Z,ben,2,false,1,a
+3,2026-04-01T11:30:00Z,ada,3.25,true,0,b
+4,2026-04-01T12:30:00Z,ben,4,true,0,c
+";
+
+fn file(dir: &Path, name: &str, text: &str) -> std::path::PathBuf {
+    let path = dir.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn wanted(file: &Path) -> Wanted<'_> {
+    Wanted { file, id: "Order No", time: "WHEN", key: None, label: None, name: None }
+}
+
+fn text<'f>(files: &'f Files, name: &str) -> &'f str {
+    files.files.iter().find(|(file, _)| file == name).map(|(_, text)| text.as_str()).unwrap()
+}
+
+#[test]
+fn kinds_are_what_all_values_can_be_read_as() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = infer(&file(dir.path(), "orders.csv", CSV)).unwrap();
+    let kinds: Vec<(&str, Kind, bool, usize)> =
+        table.columns.iter().map(|column| (&*column.name, column.kind, column.nulls, column.values)).collect();
+    let expected = [
+        ("Order No", Kind::Integer, false, 4),
+        ("WHEN", Kind::Time, false, 4),
+        ("who", Kind::Text, false, 2),
+        ("Amount", Kind::Float, false, 4),
+        ("vip", Kind::Boolean, false, 2),
+        ("late", Kind::Integer, false, 2),
+        ("note", Kind::Text, true, 3),
+    ];
+    assert_eq!(kinds, expected);
+    let json =
+        "{\"a\": 1, \"b\": true, \"at\": \"2026-04-01T09:30:00\", \"c\": {\"d\": 1}}\n{\"a\": 2.5, \"b\": false}\n";
+    let table = infer(&file(dir.path(), "some.jsonl", json)).unwrap();
+    let kinds: Vec<(&str, Kind)> = table.columns.iter().map(|column| (&*column.name, column.kind)).collect();
+    assert_eq!(kinds.iter().find(|(name, _)| *name == "a").unwrap().1, Kind::Float);
+    assert_eq!(kinds.iter().find(|(name, _)| *name == "at").unwrap().1, Kind::Time);
+    assert!(!kinds.iter().any(|(name, _)| *name == "c"), "what is no single value has no place");
+    let empty = infer(&file(dir.path(), "empty.csv", "a,b\n")).unwrap_err().to_string();
+    assert!(empty.contains("has no rows"), "{empty}");
+}
+
+#[test]
+fn a_pipeline_is_derived_with_its_schemas() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "My Orders.2026.csv", CSV);
+    let files = derive(&Wanted { label: Some("late"), ..wanted(&path) }).unwrap();
+    let yaml = text(&files, "pipeline.yaml");
+    let said =
+        ["pipeline: my-orders\n", "id: order_no\n", "event_time: when\n", "key: who\n", "amount_avg: avg(amount)"];
+    said.iter().for_each(|part| assert!(yaml.contains(part), "{part}: {yaml}"));
+    assert!(
+        yaml.contains("target: late\n    objective: binary\n") && yaml.contains("inputs: [amount, of_key.*]"),
+        "{yaml}"
+    );
+    let event: serde_json::Value = serde_json::from_str(text(&files, "Event.avsc")).unwrap();
+    let fields: Vec<&str> =
+        event["fields"].as_array().unwrap().iter().map(|field| field["name"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["order_no", "when", "who", "amount", "vip", "note"], "the label comes later");
+    assert_eq!(event["fields"][0]["type"], "long");
+    assert_eq!(event["fields"][3]["type"], serde_json::json!(["null", "double"]));
+    assert!(files.next[0].contains("--label-column 'late'"), "{:?}", files.next);
+}
+
+#[test]
+fn what_cannot_be_derived_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "orders.csv", CSV);
+    #[track_caller]
+    fn check(wanted: &Wanted<'_>, said: &str) {
+        let error = derive(wanted).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+    check(&Wanted { id: "Order No.", ..wanted(&path) }, "did you mean `Order No`?");
+    check(&Wanted { time: "Amount", ..wanted(&path) }, "the values of column `Amount` are not times");
+    check(&Wanted { id: "Amount", ..wanted(&path) }, "neither whole numbers nor texts");
+    check(&Wanted { label: Some("who"), ..wanted(&path) }, "no numbers and not true and false");
+    let single = file(dir.path(), "single.csv", "id,at,x\n1,2026-04-01T09:30:00Z,a\n2,2026-04-01T09:30:00Z,b\n");
+    check(&Wanted { id: "id", time: "at", ..wanted(&single) }, "--key COLUMN");
+}
+
+#[test]
+fn templates_are_complete_and_their_schemas_are_the_users() {
+    for name in names() {
+        let files = template(name).unwrap();
+        let yaml = text(&files, "pipeline.yaml").to_owned();
+        let resolve = |path: &str| Ok(text(&files, path).to_owned());
+        assert!(flow::config::parse(&yaml, &resolve).is_ok(), "{name}");
+        assert!(!files.next.is_empty() && files.files.iter().any(|(file, _)| file.starts_with("events.")), "{name}");
+    }
+}
+
+#[test]
+fn only_an_empty_folder_is_written_to() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join(".git")).unwrap();
+    assert!(check_empty(dir.path()).is_ok(), "its history may be there");
+    assert!(check_empty(&dir.path().join("new")).is_ok());
+    file(dir.path(), "mine.txt", "");
+    let refused = template(names()[0]).unwrap().write(dir.path()).unwrap_err().to_string();
+    assert!(refused.contains("is not empty, it has `mine.txt`; nothing was written"), "{refused}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    let refused = check_empty(&dir.path().join("mine.txt")).unwrap_err().to_string();
+    assert!(refused.contains("cannot be a new folder"), "{refused}");
+}

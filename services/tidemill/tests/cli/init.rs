@@ -1,0 +1,82 @@
+//! What `init` writes runs with the commands that it says.
+
+use super::{check, folder, lines, transactions};
+
+#[test]
+fn a_template_is_valid_planned_and_runs_on_its_sample() {
+    let dir = folder();
+    check(
+        dir.path(),
+        &["init", "mine"],
+        0,
+        &["wrote mine/pipeline.yaml", "cd mine", "tidemill up --publish events.jsonl"],
+    );
+    let mine = dir.path().join("mine");
+    check(&mine, &["validate"], 0, &["pipeline.yaml is valid: pipeline orders"]);
+    check(&mine, &["plan"], 0, &["+ orders.placed.events.v1"]);
+    let up = ["up", "--publish", "events.jsonl", "--drain", "--idle-timeout", "500ms", "--listen", "127.0.0.1:0"];
+    check(&mine, &up, 0, &["everything is committed"]);
+    let features = lines(&check(&mine, &["tap", "features.log"], 0, &[]));
+    assert_eq!(features.len(), 120);
+    assert!(features.iter().all(|line| line["features"]["customer_orders_1d"].as_f64() >= Some(1.0)));
+    check(&mine, &["plan", "--detailed-exitcode"], 0, &["nothing to do"]);
+    check(dir.path(), &["init"], 2, &[". is not empty, it has `mine`; nothing was written"]);
+    check(dir.path(), &["init", "mine", "--template", "minimal"], 2, &["is not empty", "and 3 more"]);
+    check(dir.path(), &["init", "other", "--template", "minimax"], 2, &["minimal"]);
+    assert!(!dir.path().join("other").exists());
+}
+
+#[test]
+fn a_shipped_pipeline_is_a_template_with_schemas_to_change() {
+    let dir = folder();
+    check(dir.path(), &["init", "--template", "fraud"], 0, &["--label-column TX_FRAUD"]);
+    check(dir.path(), &["validate"], 0, &["pipeline fraud, 2 sources"]);
+    let publish = ["up", "--publish", "events.csv", "--label-column", "TX_FRAUD", "--label-delay", "7d"];
+    let ends = ["--drain", "--idle-timeout", "500ms", "--listen", "127.0.0.1:0"];
+    check(dir.path(), &[&publish[..], &ends].concat(), 0, &["everything is committed"]);
+    let outcomes = lines(&check(dir.path(), &["tap", "outcomes"], 0, &[]));
+    assert!(outcomes.len() > 1_000, "{}", outcomes.len());
+    // The schema is the folder's own.
+    let schema = dir.path().join("Transaction.avsc");
+    let text = std::fs::read_to_string(&schema).expect("a schema").replace("\"amount\"", "\"sum\"");
+    std::fs::write(&schema, text).expect("a schema");
+    check(dir.path(), &["validate"], 2, &["`amount` is no column of `Transaction.avsc`"]);
+}
+
+#[test]
+fn a_pipeline_is_derived_from_a_file_and_runs_on_it() {
+    let dir = folder();
+    let file = transactions(dir.path());
+    let file = file.to_str().expect("a path");
+    let from =
+        ["init", "mine", "--from", file, "--id", "TRANSACTION_ID", "--time", "TX_DATETIME", "--label", "TX_FRAUD"];
+    check(
+        dir.path(),
+        &[&from[..], &["--key", "CUSTOMER_I"]].concat(),
+        2,
+        &["no column `CUSTOMER_I`", "did you mean `CUSTOMER_ID`?"],
+    );
+    check(dir.path(), &[&from[..], &["--name", "Mine!"]].concat(), 2, &["cannot be a pipeline's name"]);
+    assert!(!dir.path().join("mine").exists(), "a slip leaves nothing behind");
+    check(dir.path(), &["init", "mine", "--from", file], 2, &["--id"]);
+    check(dir.path(), &from, 0, &["wrote mine/Label.avsc", "--label-column 'TX_FRAUD'"]);
+    let mine = dir.path().join("mine");
+    check(&mine, &["validate"], 0, &["pipeline transactions, 2 sources", "1 model"]);
+    let up = [
+        "up",
+        "--publish",
+        file,
+        "--label-column",
+        "TX_FRAUD",
+        "--drain",
+        "--idle-timeout",
+        "500ms",
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    check(&mine, &up, 0, &["everything is committed"]);
+    let features = lines(&check(&mine, &["tap", "features.log", "--filter", "transaction_id=36"], 0, &[]));
+    // Customer 0 paid once a day: seven times in the last seven days.
+    assert_eq!(features[0]["features"]["of_key_events_7d"], 7.0);
+    assert_eq!(lines(&check(&mine, &["tap", "outcomes"], 0, &[])).len(), 40);
+}
