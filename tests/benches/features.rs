@@ -143,7 +143,7 @@ const AGGREGATES: [&str; 13] = [
     "max(amount)",
     "first(amount)",
     "rate(amount)",
-    "ratio(count(), 1h, 1d)",
+    "ratio(count(), 12h, 1d)",
     "decayed_sum(amount, 1h)",
     "decayed_avg(amount, 12h)",
     "distinct(amount)",
@@ -152,14 +152,14 @@ const AGGREGATES: [&str; 13] = [
     "quantile(amount, 0.5)",
 ];
 
-/// Nanoseconds an event of one key with so many live events in its windows of an hour and a day, values spread as amounts
+/// Nanoseconds an event of one key with so many live events in its windows of half a day and a day, values spread as amounts
 /// are; the fastest of the rounds.
 fn flat(aggregate: &str, live: i64) -> f64 {
     const EVENTS: i64 = 200_000;
     let declaration = Declaration {
         name: "k",
         key: "id",
-        windows: vec!["1h", "1d"],
+        windows: vec!["12h", "1d"],
         delay: None,
         aggregates: vec![("a", aggregate)],
     };

@@ -1,81 +1,106 @@
-//! Slots with the best one on top, each findable: a heap with four children per place.
+//! Values with the most frequent one on top, each findable: a heap with four children per place.
+//!
+//! What is compared stands in the heap itself, so that the children of a place are one line of memory.
 
 const CHILDREN: usize = 4;
 /// The place of a slot that is not there.
 const NOWHERE: u32 = u32::MAX;
+/// What a value takes.
+pub(super) const VALUE_BYTES: usize = size_of::<Item>() + size_of::<u32>();
 
-/// A heap of slots. Who calls says which of two slots wins; the top depends on that alone, no two being equal.
+/// A value, by its slot.
+#[derive(Debug, Clone, Copy)]
+struct Item {
+    value: f64,
+    count: u32,
+    slot: u32,
+}
+
+impl Item {
+    /// Whether it is more frequent than another one, or as frequent and less.
+    fn wins(&self, other: &Item) -> bool {
+        let order = other.count.cmp(&self.count);
+        order.then_with(|| self.value.total_cmp(&other.value)).is_lt()
+    }
+}
+
+/// A heap of values. The top depends on values and counts alone, as no two values are equal.
 #[derive(Debug, Default)]
 pub(super) struct Heap {
-    order: Vec<u32>,
+    order: Vec<Item>,
     /// Where each slot is in the order.
     places: Vec<u32>,
 }
 
 impl Heap {
-    /// The best slot.
+    /// The most frequent value, of several the least.
     #[inline]
-    pub fn top(&self) -> Option<u32> {
-        self.order.first().copied()
+    pub fn top(&self) -> Option<f64> {
+        self.order.first().map(|item| item.value)
     }
 
     pub fn bytes(&self) -> usize {
-        (self.order.capacity() + self.places.capacity()) * size_of::<u32>()
+        self.order.capacity() * size_of::<Item>() + self.places.capacity() * size_of::<u32>()
     }
 
-    /// A slot that came, or has become better.
-    pub fn rise(&mut self, slot: u32, wins: impl Fn(u32, u32) -> bool) {
+    /// A value that came, or has become more frequent.
+    pub fn raise(&mut self, slot: u32, value: f64, count: u32) {
         if self.places.len() <= slot as usize {
             self.places.resize(slot as usize + 1, NOWHERE);
         }
+        let item = Item { value, count, slot };
         let mut at = self.places[slot as usize] as usize;
         if at == NOWHERE as usize {
             at = self.order.len();
-            self.order.push(slot);
+            self.order.push(item);
         }
+        self.rise(at, item);
+    }
+
+    /// A value that has become less frequent, or is gone.
+    pub fn lower(&mut self, slot: u32, count: u32) {
+        let at = self.places[slot as usize] as usize;
+        if count > 0 {
+            return self.sink(at, Item { count, ..self.order[at] });
+        }
+        self.places[slot as usize] = NOWHERE;
+        let gone = self.order.swap_remove(at);
+        // The last one takes the place: it goes up or down from there, or stays.
+        if let Some(moved) = self.order.get(at).copied() {
+            if moved.wins(&gone) { self.rise(at, moved) } else { self.sink(at, moved) }
+        }
+    }
+
+    fn rise(&mut self, mut at: usize, item: Item) {
         while at > 0 {
             let parent = (at - 1) / CHILDREN;
-            if !wins(slot, self.order[parent]) {
+            if !item.wins(&self.order[parent]) {
                 break;
             }
             self.put(at, self.order[parent]);
             at = parent;
         }
-        self.put(at, slot);
+        self.put(at, item);
     }
 
-    /// A slot that has become worse.
-    pub fn sink(&mut self, slot: u32, wins: impl Fn(u32, u32) -> bool) {
-        let mut at = self.places[slot as usize] as usize;
+    fn sink(&mut self, mut at: usize, item: Item) {
         loop {
-            let first = at * CHILDREN + 1;
-            let children = first..(first + CHILDREN).min(self.order.len());
-            let best = children.reduce(|best, next| if wins(self.order[next], self.order[best]) { next } else { best });
+            let first = (at * CHILDREN + 1).min(self.order.len());
+            let children = &self.order[first..(first + CHILDREN).min(self.order.len())];
+            let best = children.iter().enumerate().reduce(|best, next| if next.1.wins(best.1) { next } else { best });
             match best {
-                Some(best) if wins(self.order[best], slot) => {
-                    self.put(at, self.order[best]);
-                    at = best;
+                Some((place, best)) if best.wins(&item) => {
+                    self.put(at, *best);
+                    at = first + place;
                 }
                 _ => break,
             }
         }
-        self.put(at, slot);
+        self.put(at, item);
     }
 
-    /// Takes a slot out.
-    pub fn remove(&mut self, slot: u32, wins: impl Fn(u32, u32) -> bool) {
-        let at = self.places[slot as usize] as usize;
-        self.places[slot as usize] = NOWHERE;
-        self.order.swap_remove(at);
-        if let Some(moved) = self.order.get(at).copied() {
-            self.put(at, moved);
-            self.rise(moved, &wins);
-            self.sink(moved, &wins);
-        }
-    }
-
-    fn put(&mut self, at: usize, slot: u32) {
-        self.order[at] = slot;
-        self.places[slot as usize] = at as u32;
+    fn put(&mut self, at: usize, item: Item) {
+        self.order[at] = item;
+        self.places[item.slot as usize] = at as u32;
     }
 }

@@ -3,7 +3,8 @@
 //! Each power of two is cut into 64 buckets of equal width, so a bucket is the sign, the exponent and the first six bits of
 //! the fraction, and its middle is within 1/128 of every value in it. A window has the counts of its buckets in order, and
 //! for each quantile the bucket where its rank lies now: one value more or less moves that by few buckets, so reading costs
-//! nothing. Values leave with the window, as they do from an exact count.
+//! nothing. Values leave with the window, as they do from an exact count. A bucket that is empty stays for the next value,
+//! as long as not more than half of them are: coming and going would move all that stand behind it.
 //!
 //! The quantile q of n values is the one with rank floor(q (n - 1)) from 0 in ascending order. Zero and what is smaller
 //! than the smallest normal number count as zero, infinities as themselves. NaN has no rank: with one in the window all its
@@ -15,6 +16,8 @@ const BELOW_BITS: u32 = 46;
 const NORMAL_MIN: i32 = 1 << 6;
 /// Number of the bucket of infinity.
 const INFINITE: i32 = 0x7ff << 6;
+/// Empty buckets that a window may always have.
+const EMPTY_KEPT: usize = 16;
 /// A quantile's denominator.
 pub(super) const MILLION: u64 = 1_000_000;
 
@@ -56,6 +59,8 @@ struct Pointer {
 #[derive(Debug, Default)]
 struct Window {
     buckets: Vec<Bucket>,
+    /// How many of them are empty.
+    empty: usize,
     total: u64,
     nan: u32,
     pointers: Vec<Pointer>,
@@ -100,7 +105,7 @@ impl Sketch {
         if window.nan > 0 {
             return Some(f64::NAN);
         }
-        let at = window.pointers.get(pointer)?.at;
+        let at = window.pointers.get(pointer).filter(|_| window.total > 0)?.at;
         window.buckets.get(at).map(|bucket| middle(bucket.number))
     }
 
@@ -118,8 +123,9 @@ impl Window {
         if self.pointers.is_empty() {
             self.pointers = vec![Pointer::default(); millionths.len()];
         }
-        match self.buckets.binary_search_by_key(&number, |bucket| bucket.number) {
+        match self.find(number) {
             Ok(at) => {
+                self.empty -= usize::from(self.buckets[at].count == 0);
                 self.buckets[at].count += 1;
                 self.pointers.iter_mut().filter(|pointer| at < pointer.at).for_each(|pointer| pointer.below += 1);
             }
@@ -136,29 +142,73 @@ impl Window {
     }
 
     fn remove(&mut self, number: i32, millionths: &[u32]) {
-        let Ok(at) = self.buckets.binary_search_by_key(&number, |bucket| bucket.number) else { return };
+        let Ok(at) = self.find(number) else { return };
         self.buckets[at].count -= 1;
+        self.empty += usize::from(self.buckets[at].count == 0);
+        self.total -= 1;
         self.pointers.iter_mut().filter(|pointer| at < pointer.at).for_each(|pointer| pointer.below -= 1);
-        if self.buckets[at].count == 0 {
-            self.buckets.remove(at);
-            self.pointers.iter_mut().filter(|pointer| at < pointer.at).for_each(|pointer| pointer.at -= 1);
-            if self.buckets.len() < self.buckets.capacity() / 4 {
-                self.buckets.shrink_to(2 * self.buckets.len());
+        if self.empty > EMPTY_KEPT && self.empty > self.buckets.len() / 2 {
+            self.prune();
+        }
+        self.settle(millionths);
+    }
+
+    /// Takes the empty buckets out.
+    #[cold]
+    fn prune(&mut self) {
+        self.buckets.retain(|bucket| bucket.count > 0);
+        self.empty = 0;
+        if self.buckets.len() < self.buckets.capacity() / 4 {
+            self.buckets.shrink_to(2 * self.buckets.len());
+        }
+        self.pointers.fill(Pointer::default());
+    }
+
+    /// The place of a bucket, or where it would be. Buckets lie close together, so that it is looked for around the place
+    /// that it would have if they were evenly spread.
+    fn find(&self, number: i32) -> Result<usize, usize> {
+        let buckets = &self.buckets;
+        let (Some(first), Some(last)) = (buckets.first(), buckets.last()) else { return Err(0) };
+        if number <= first.number {
+            return if number == first.number { Ok(0) } else { Err(0) };
+        }
+        if number > last.number {
+            return Err(buckets.len());
+        }
+        let (way, whole) = ((number - first.number) as u64, (last.number - first.number) as u64);
+        let guess = (way * (buckets.len() as u64 - 1) / whole) as usize;
+        let (mut low, mut high, mut step) = (guess, guess + 1, 1);
+        if buckets[guess].number <= number {
+            while high < buckets.len() && buckets[high].number <= number {
+                low = high;
+                high = (high + step).min(buckets.len());
+                step *= 2;
+            }
+        } else {
+            high = guess;
+            low = guess - 1;
+            while buckets[low].number > number {
+                high = low;
+                step *= 2;
+                low = low.saturating_sub(step);
             }
         }
-        self.total -= 1;
-        self.settle(millionths);
+        while low + 1 < high {
+            let middle = low + (high - low) / 2;
+            if buckets[middle].number <= number { low = middle } else { high = middle }
+        }
+        if buckets[low].number == number { Ok(low) } else { Err(low + 1) }
     }
 
     /// Moves the pointers to where their ranks lie.
     fn settle(&mut self, millionths: &[u32]) {
         let buckets = &self.buckets;
-        if buckets.is_empty() {
+        if self.total == 0 {
             return self.pointers.fill(Pointer::default());
         }
         for (pointer, millionths) in self.pointers.iter_mut().zip(millionths) {
             let rank = rank(*millionths, self.total);
-            while pointer.at == buckets.len() || pointer.below > rank {
+            while pointer.below > rank {
                 pointer.at -= 1;
                 pointer.below -= u64::from(buckets[pointer.at].count);
             }
@@ -193,4 +243,40 @@ pub(super) fn middle(number: i32) -> f64 {
         number => f64::from_bits((number as u64) << BELOW_BITS | 1 << (BELOW_BITS - 1)),
     };
     if number < 0 { -magnitude } else { magnitude }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Sketch, Sketched, bucket, middle, rank};
+
+    #[test]
+    fn a_sliding_window_has_the_quantiles_of_its_values() {
+        let of = Sketched { word: 1, windows: 1, millionths: vec![0, 500_000, 990_000, 1_000_000] };
+        // Magnitudes of some thirty decades, dense in between, of both signs.
+        let value = |at: usize| {
+            let mixed = (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+            let size = if at % 7 == 0 { 15 } else { 2 };
+            let sign = if at % 5 == 0 { -1.0 } else { 1.0 };
+            sign * 10_f64.powf(f64::from(size) * mixed as f64 / f64::from(1 << 23) - f64::from(size))
+        };
+        for live in [1, 9, 300, 2_000] {
+            let mut sketch = Sketch::default();
+            for at in 0..3 * live + 500 {
+                sketch.add(&of, value(at), 0);
+                if at >= live {
+                    sketch.remove(&of, value(at - live), 0);
+                }
+                if at % 37 > 0 && live > 9 {
+                    continue;
+                }
+                let first = (at + 1).saturating_sub(live);
+                let mut buckets: Vec<i32> = (first..=at).filter_map(|at| bucket(value(at))).collect();
+                buckets.sort_unstable();
+                for (pointer, millionths) in of.millionths.iter().enumerate() {
+                    let expected = middle(buckets[rank(*millionths, buckets.len() as u64) as usize]);
+                    assert_eq!(sketch.get(0, pointer), Some(expected), "{millionths} of {live} at {at}");
+                }
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@
 
 use hashbrown::HashTable;
 
-use super::heap::Heap;
+use super::heap::{Heap, VALUE_BYTES};
 
 /// Slabs with fewer places are never made smaller.
 const PLACES_KEPT: usize = 64;
@@ -30,8 +30,8 @@ impl Tallied {
     /// What an entry may take at most.
     pub fn bytes(self) -> usize {
         let slot = size_of::<Slot>() + 2 * size_of::<u32>() + 1;
-        let per_window = if self.mode { 3 } else { 1 };
-        slot + self.windows * per_window * size_of::<u32>()
+        let frequency = if self.mode { VALUE_BYTES } else { 0 };
+        slot + self.windows * (frequency + size_of::<u32>())
     }
 }
 
@@ -77,11 +77,9 @@ impl Tally {
         let Some(slot) = self.table.find(mix(word), is).copied() else { return };
         let count = &mut self.counts[slot as usize * of.windows + window];
         *count -= 1;
-        let gone = *count == 0;
-        self.distinct[window] -= u32::from(gone);
+        self.distinct[window] -= u32::from(*count == 0);
         if let Some(heap) = self.heaps.get_mut(window) {
-            let wins = wins(&self.slots, &self.counts, of.windows, window);
-            if gone { heap.remove(slot, wins) } else { heap.sink(slot, wins) }
+            heap.lower(slot, *count);
         }
         let total = &mut self.slots[slot as usize].total;
         *total -= 1;
@@ -99,8 +97,7 @@ impl Tally {
     /// The most frequent value of a window; of several the least.
     #[inline]
     pub fn mode(&self, window: usize) -> Option<f64> {
-        let slot = self.heaps.get(window)?.top()?;
-        Some(f64::from_bits(self.slots[slot as usize].word))
+        self.heaps.get(window)?.top()
     }
 
     /// Memory beside itself.
@@ -138,9 +135,10 @@ impl Tally {
         let count = &mut self.counts[slot as usize * of.windows + window];
         *count += 1;
         self.distinct[window] += u32::from(*count == 1);
-        self.slots[slot as usize].total += 1;
+        let of_slot = &mut self.slots[slot as usize];
+        of_slot.total += 1;
         if let Some(heap) = self.heaps.get_mut(window) {
-            heap.rise(slot, wins(&self.slots, &self.counts, of.windows, window));
+            heap.raise(slot, f64::from_bits(of_slot.word), *count);
         }
     }
 
@@ -169,22 +167,13 @@ impl Tally {
             let hash = mix(slots[slot as usize].word);
             smaller.table.insert_unique(hash, slot, |slot| mix(slots[*slot as usize].word));
             for (window, heap) in smaller.heaps.iter_mut().enumerate() {
-                if smaller.counts[slot as usize * of.windows + window] > 0 {
-                    heap.rise(slot, wins(&smaller.slots, &smaller.counts, of.windows, window));
+                let count = smaller.counts[slot as usize * of.windows + window];
+                if count > 0 {
+                    heap.raise(slot, f64::from_bits(slots[slot as usize].word), count);
                 }
             }
         }
         *self = smaller;
-    }
-}
-
-/// Whether a slot comes before another one in a window: it is more frequent, or as frequent and less.
-fn wins<'a>(slots: &'a [Slot], counts: &'a [u32], windows: usize, window: usize) -> impl Fn(u32, u32) -> bool + 'a {
-    move |left, right| {
-        let count = |slot: u32| counts[slot as usize * windows + window];
-        let value = |slot: u32| f64::from_bits(slots[slot as usize].word);
-        let order = count(left).cmp(&count(right)).reverse();
-        order.then_with(|| value(left).total_cmp(&value(right))).is_lt()
     }
 }
 
