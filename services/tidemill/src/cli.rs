@@ -111,6 +111,12 @@ pub enum Command {
     Dlq(dlq::Dlq),
     Repair(repair::Repair),
     Repartition(repartition::Repartition),
+    /// Say whether the gateway of a running process answers, by default the one on this machine, and what it lacks.
+    Health {
+        /// Fail unless its pipeline can do all its work: topics are there, and a model is champion.
+        #[arg(long)]
+        ready: bool,
+    },
     /// Make a token for the gateway's public address.
     Token(gateway::Token),
     /// Measure what the pipeline costs on this machine.

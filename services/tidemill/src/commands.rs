@@ -10,6 +10,7 @@ mod evaluate;
 mod explain;
 mod features;
 mod graph;
+mod health;
 mod init;
 mod ledger;
 mod model;
@@ -58,6 +59,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Dlq(command) => dlq::run(global, output, command),
         Command::Repair(options) => repair::run(global, output, options),
         Command::Repartition(options) => repartition::run(global, output, options),
+        Command::Health { ready } => health::run(global, output, *ready),
         Command::Token(options) => token::run(output, options),
         Command::Bench(command) => bench::run(global, output, command),
         Command::Explain { code } => explain::run(output, code.as_deref()),

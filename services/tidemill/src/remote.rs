@@ -133,6 +133,14 @@ impl Remote {
         &self.base
     }
 
+    /// Whether it is ready, and what is missing if not.
+    pub fn health(&self) -> Result<Value, Error> {
+        let mut response =
+            self.agent.get(format!("{}/readyz", self.base)).call().map_err(|error| self.silent(&error))?;
+        let text = response.body_mut().read_to_string().map_err(|error| self.silent(&error))?;
+        Ok(parsed(&text)?)
+    }
+
     /// Makes a model the champion.
     pub fn promote(&self, model: &str, version: Version, terms: Terms) -> Result<Value, Error> {
         let version = match version {

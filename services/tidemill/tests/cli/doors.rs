@@ -50,6 +50,11 @@ fn holders_of_tokens_reach_a_gateway_from_afar() {
     let (exit, said) = from_afar(dir, &gateway, None, &["topics"]);
     assert_ne!(exit, Some(0), "{said}");
     assert!(said.contains("this needs a token"), "{said}");
+    let (exit, said) = from_afar(dir, &gateway, None, &["health"]);
+    assert!(exit == Some(0) && said.contains("it is not ready: no champion"), "{said}");
+    let (exit, said) = from_afar(dir, &gateway, None, &["health", "--ready"]);
+    assert!(exit == Some(3) && said.contains("no champion"), "{said}");
+    check(dir, &["health", "--gateway", "127.0.0.1:1"], 3, &["does not answer"]);
     let promote = ["model", "promote", "fraud"];
     let (exit, said) = from_afar(dir, &gateway, Some(&reader), &promote);
     assert_eq!(exit, Some(2), "{said}");

@@ -1,0 +1,169 @@
+//! The containers' commands and environment, on plain processes: a real Kafka, registry and S3 server take the places of
+//! those that `compose.yaml` names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::{Running, command, folder, lines, shipped, text, transactions};
+
+/// The pipeline's name here: topics of other tests begin with the shipped one's.
+const NAME: &str = "composed";
+
+fn folder_of_stack() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../compose")
+}
+
+/// The stack with everything that it refers to put in.
+fn stack() -> Value {
+    let file = folder_of_stack().join("compose.yaml");
+    let text = std::fs::read_to_string(file).expect("the stack");
+    serde_saphyr::from_str(&text).expect("it is YAML")
+}
+
+/// Services that run our image, by name.
+fn ours(stack: &Value) -> BTreeMap<&str, &Value> {
+    let all = stack["services"].as_object().expect("services");
+    let ours =
+        all.iter().filter(|(_, service)| service["image"].as_str().is_some_and(|image| image.starts_with("tidemill:")));
+    ours.map(|(name, service)| (name.as_str(), service)).collect()
+}
+
+fn arguments(service: &Value) -> Vec<&str> {
+    service["command"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+#[test]
+fn every_service_is_there_and_has_no_more_rights_than_it_needs() {
+    let stack = stack();
+    let ours = ours(&stack);
+    let mut run: Vec<&str> = ours.values().filter_map(|service| arguments(service).get(1).copied()).collect();
+    run.sort_unstable();
+    assert_eq!(run, ["archiver", "featurizer", "gateway", "monitor", "scorer", "trainer", "validator"]);
+    for (name, service) in &ours {
+        assert_eq!(service["read_only"], true, "{name}");
+        assert_eq!(service["cap_drop"], serde_json::json!(["ALL"]), "{name}");
+        let user = service["user"].as_str().expect("a user");
+        assert!(!user.starts_with("0:") && user != "root", "{name}: {user}");
+        let ends = service["command"][0] == "apply";
+        assert_eq!(service["healthcheck"].is_null(), ends, "{name}");
+    }
+    let all = stack["services"].as_object().expect("services");
+    for (name, service) in all {
+        let (_, tag) = service["image"].as_str().and_then(|image| image.rsplit_once(':')).expect("a pinned image");
+        assert!(tag != "latest" && tag.contains('.'), "{name} is pinned to {tag}");
+        for port in service["ports"].as_array().into_iter().flatten() {
+            assert!(port.as_str().is_some_and(|port| port.starts_with("127.0.0.1:")), "{name} listens on {port}");
+        }
+    }
+}
+
+/// What of a container's environment is elsewhere here.
+fn elsewhere(name: &str, value: &str, places: &BTreeMap<&str, String>) -> String {
+    places.get(name).cloned().unwrap_or_else(|| value.to_owned())
+}
+
+#[test]
+fn its_commands_and_environment_run_as_plain_processes() {
+    let (Some(kafka), Some(registry), Some(s3)) =
+        (tests::kafka::kafka(), tests::apicurio::Apicurio::start(), tests::s3::S3::start())
+    else {
+        return;
+    };
+    let dir = folder();
+    let dir = dir.path();
+    // The secrets, as the script makes them, with the program that is tested.
+    std::fs::copy(folder_of_stack().join("setup.sh"), dir.join("setup.sh")).expect("a script");
+    let made = |exit: i32| {
+        let made = Command::new("sh")
+            .arg("setup.sh")
+            .current_dir(dir)
+            .env("TIDEMILL", env!("CARGO_BIN_EXE_tidemill"))
+            .output();
+        let made = made.expect("a shell");
+        assert_eq!(made.status.code(), Some(exit), "{}", text(&made.stderr));
+    };
+    made(0);
+    made(1);
+    let ordered = shipped()
+        .replace("ordering: arrival", "ordering: event_time")
+        .replace("pipeline: fraud", &format!("pipeline: {NAME}"));
+    std::fs::write(dir.join("composed.yaml"), ordered.replace("fraud.", &format!("{NAME}."))).expect("a file");
+
+    let mut places: BTreeMap<&str, String> = BTreeMap::new();
+    places.insert("TIDEMILL_PIPELINE", "composed.yaml".into());
+    places.insert("TIDEMILL_BROKERS", kafka.brokers().into());
+    places.insert("TIDEMILL_SCHEMA_REGISTRY", registry.url().into());
+    places.insert("TIDEMILL_STORE", s3.url("composed"));
+    places.insert("TIDEMILL_PUBLIC", "127.0.0.1:0".into());
+    places.insert("TIDEMILL_TOKENS", "secrets/tokens.yaml".into());
+    let settings = s3.settings();
+    settings.iter().filter(|(name, _)| name.starts_with("AWS_")).for_each(|(name, value)| {
+        let known = ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+        places.extend(known.iter().find(|known| *known == name).map(|known| (*known, value.clone())));
+    });
+
+    let stack = stack();
+    let ours = ours(&stack);
+    let process = |service: &str, arguments: &[&str]| {
+        let mut process = command(dir, arguments);
+        for (name, value) in ours[service]["environment"].as_object().expect("an environment") {
+            process.env(name, elsewhere(name, value.as_str().expect("text"), &places));
+        }
+        // One place for the state of each, as containers have; a gateway at any port, which containers need not share.
+        process.env("TIDEMILL_DATA", dir.join(service)).env("TIDEMILL_LISTEN", "127.0.0.1:0");
+        process.env("TIDEMILL_IDLE_TIMEOUT", "500ms");
+        process
+    };
+    let done = |service: &str, arguments: &[&str]| {
+        let output = process(service, arguments).output().expect("the binary runs");
+        assert!(output.status.success(), "{service} {arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    done("apply", &arguments(ours["apply"]));
+    let services = ours.iter().filter(|(name, _)| **name != "apply");
+    let started = services.map(|(name, service)| {
+        let child = process(name, &arguments(service)).stderr(Stdio::null()).spawn();
+        Running(child.expect("the binary runs"))
+    });
+    let _running: Vec<Running> = started.collect();
+    let file = transactions(dir);
+    done("apply", &["publish", file.to_str().expect("a path"), "--label-column", "TX_FRAUD"]);
+    let features = done("apply", &["tap", "features.log", "--follow", "--from", "start", "--limit", "40"]);
+    assert_eq!(lines(&features).len(), 40);
+    let outcomes = done("apply", &["tap", "outcomes", "--follow", "--from", "start", "--limit", "40"]);
+    assert_eq!(lines(&outcomes).len(), 40);
+}
+
+/// Where the client is: the file is as it should be, and says what is missing.
+#[test]
+fn the_client_takes_the_file() {
+    let clients: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
+    let runs = |client: &&[&str]| {
+        let mut version = Command::new(client[0]);
+        version.args(&client[1..]).arg("version").stdout(Stdio::null()).stderr(Stdio::null());
+        version.status().is_ok_and(|status| status.success())
+    };
+    let Some(client) = clients.iter().find(|client| runs(client)) else {
+        eprintln!("skipped: the file for containers is checked where `docker compose` is installed");
+        return;
+    };
+    let dir = folder();
+    for name in ["compose.yaml", "collector.yaml"] {
+        std::fs::copy(folder_of_stack().join(name), dir.path().join(name)).expect("a file");
+    }
+    let config = |secret: Option<&str>| {
+        let mut config = Command::new(client[0]);
+        config.args(&client[1..]).args(["config", "--quiet"]).current_dir(dir.path()).env_remove("S3_SECRET");
+        secret.iter().for_each(|secret| {
+            config.env("S3_SECRET", secret);
+        });
+        config.output().expect("the client runs")
+    };
+    let output = config(Some("some"));
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&config(None).stderr);
+    assert!(said.contains("run `sh setup.sh` first"), "{said}");
+}
