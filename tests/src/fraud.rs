@@ -229,7 +229,10 @@ impl Transactions {
                 Arc::new(Int32Array::from(self.customer.clone())),
                 Arc::new(Int32Array::from(self.terminal.clone())),
             ],
-            columns: vec![("amount".into(), Arc::new(Float64Array::from(self.amount.clone())))],
+            columns: vec![
+                ("amount".into(), Arc::new(Float64Array::from(self.amount.clone()))),
+                ("terminal_id".into(), Arc::new(Int32Array::from(self.terminal.clone()))),
+            ],
             labels: Some(features::offline::Labels { values, known_us: &known_us }),
         };
         let features = features::offline::compute(&groups, &table).unwrap_or_else(|error| panic!("{error}"));

@@ -6,6 +6,7 @@
     reason = "a test's failure is its message, and a skipped one says so"
 )]
 
+mod aggregates;
 mod archiver;
 mod avro;
 mod compatibility;

@@ -26,6 +26,11 @@ pub fn check(pipeline: &Pipeline) -> Vec<Problem> {
     for entity in &pipeline.features.entities {
         problems.extend(aggregates(pipeline, entity));
     }
+    if let Err(stage::Error::Derived(error)) = stage::derived(pipeline) {
+        let named = pipeline.features.derived.iter().find(|one| one.name == error.feature);
+        let message = format!("derived feature `{}`: {}", error.feature, plain(&error.source.detail));
+        problems.extend(named.map(|one| bad(&one.expression, message)));
+    }
     problems.sort_by_key(|problem| problem.span.start);
     problems
 }

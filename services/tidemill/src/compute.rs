@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit};
 use features::offline::{Feature, Labels, Table, compute as run};
-use features::stage::group;
+use features::stage::{derived, group};
 use flow::config::Pipeline;
 use flow::sql::Expression;
 use schemas::key::key_text;
@@ -72,7 +72,8 @@ fn wanted(pipeline: &Pipeline) -> Result<SchemaRef, Error> {
         read.push(&entity.key);
         read.extend(entity.aggregates.iter().flat_map(|one| &one.expression.columns).map(String::as_str));
     }
-    read.extend(pipeline.features.row.iter().flat_map(|row| &row.expression.columns).map(String::as_str));
+    let sql = pipeline.features.row.iter().chain(&pipeline.features.derived);
+    read.extend(sql.flat_map(|one| &one.expression.columns).map(String::as_str));
     read.extend(pipeline.models.iter().flat_map(|model| &model.inputs).map(String::as_str));
     let fields = whole.fields().iter().filter(|field| read.contains(&field.name().as_str()));
     Ok(Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>())))
@@ -146,7 +147,9 @@ fn features(
     };
     let computed = run(&groups, &table)?;
     let (mut fields, mut arrays) = event_columns(pipeline, events)?;
-    for Feature { name, values } in row.into_iter().chain(computed) {
+    let mut features: Vec<Feature> = row.into_iter().chain(computed).collect();
+    features.extend(derived_features(pipeline, events, &features)?);
+    for Feature { name, values } in features {
         fields.push(Field::new(name, DataType::Float64, true));
         arrays.push(Arc::new(values));
     }
@@ -178,6 +181,18 @@ fn row_features(pipeline: &Pipeline, events: &RecordBatch) -> Result<Vec<Feature
         Ok(Feature { name: row.output.clone(), values })
     };
     pipeline.features.row.iter().map(feature).collect()
+}
+
+fn derived_features(pipeline: &Pipeline, events: &RecordBatch, before: &[Feature]) -> Result<Vec<Feature>, Error> {
+    let derived = derived(pipeline).map_err(|error| Error::Input(error.to_string()))?;
+    let feature = |name: &str| before.iter().find(|feature| feature.name == name);
+    let column = |name: &str| match feature(name) {
+        Some(feature) => Some(Arc::new(feature.values.clone()) as ArrayRef),
+        None => events.column_by_name(name).cloned(),
+    };
+    let values = derived.compute(events.num_rows(), column).map_err(failed)?;
+    let names = pipeline.features.derived.iter().map(|feature| feature.output.clone());
+    Ok(names.zip(values).map(|(name, values)| Feature { name, values }).collect())
 }
 
 /// Columns that aggregates may read.

@@ -4,6 +4,7 @@
 //! Nothing here reads a clock, does IO, or depends on the order of a hash map: a feature is a function of the rows
 //! applied to its key before it.
 
+pub mod derived;
 pub mod input;
 pub mod offline;
 pub mod spec;

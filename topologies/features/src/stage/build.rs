@@ -3,6 +3,7 @@
 
 use super::Error;
 use crate::Group;
+use crate::derived::{self, Derived};
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StructArray, make_array};
 use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
@@ -23,6 +24,18 @@ pub struct Source {
 pub struct Parts {
     pub from: Vec<(usize, usize)>,
     pub computed: Vec<Option<f64>>,
+}
+
+/// What a stage computes.
+#[derive(Debug, Clone, Copy)]
+pub struct Computed<'a> {
+    /// In the first stage, of the event alone.
+    pub row: &'a [Expression],
+    pub group: &'a Group,
+    /// In the last stage, of all features.
+    pub derived: &'a Derived,
+    /// All features' names, derived ones last.
+    pub names: &'a [String],
 }
 
 /// The events' columns.
@@ -46,18 +59,16 @@ pub fn row_expressions(pipeline: &Pipeline) -> Result<Vec<Expression>, Error> {
 pub fn columns(
     sources: &[Source],
     parts: Parts,
-    row: &[Expression],
-    group: &Group,
+    computed: &Computed<'_>,
 ) -> Result<Vec<(&'static str, ArrayRef)>, Stop> {
     let events: Vec<Option<&StructArray>> = sources.iter().map(|source| source.items.event()).collect();
     let event = gather(&events, &parts.from)?;
+    let Computed { row, group, derived, names } = *computed;
     let mut features: Vec<ArrayRef> = Vec::new();
     if !row.is_empty() {
         let batch = RecordBatch::from(strip(&event));
         for expression in row {
-            // A row expression that fails on a value gives null: the event was accepted, and a feature may be missing.
-            let values = expression.doubles(&batch).unwrap_or_else(|_| by_row(expression, &batch));
-            features.push(Arc::new(values));
+            features.push(Arc::new(derived::values(expression, &batch)));
         }
     }
     let before: Vec<Option<&StructArray>> = sources.iter().map(|source| source.items.features()).collect();
@@ -69,6 +80,12 @@ pub fn columns(
         let values = parts.computed.iter().skip(at).step_by(width).copied();
         features.push(Arc::new(values.collect::<Float64Array>()));
     }
+    if !derived.is_empty() {
+        let feature = |name: &str| names.iter().position(|other| other == name).and_then(|at| features.get(at));
+        let column = |name: &str| feature(name).or_else(|| event.column_by_name(name)).cloned();
+        let values = derived.compute(event.len(), column).map_err(flow::wire::Error::from)?;
+        features.extend(values.into_iter().map(|values| Arc::new(values) as ArrayRef));
+    }
     let fields: Fields = (0..features.len()).map(|at| Field::new(format!("f{at}"), DataType::Float64, true)).collect();
     let features = StructArray::try_new(fields, features, None).map_err(flow::wire::Error::from)?;
     Ok(vec![("event", Arc::new(event) as ArrayRef), ("features", Arc::new(features))])
@@ -77,14 +94,6 @@ pub fn columns(
 /// The same event columns without nullability on the record itself: accepted events are never null.
 fn strip(event: &StructArray) -> StructArray {
     StructArray::new(event.fields().clone(), event.columns().to_vec(), None)
-}
-
-fn by_row(expression: &Expression, batch: &RecordBatch) -> Float64Array {
-    let one = |row: usize| {
-        let values = expression.doubles(&batch.slice(row, 1)).ok()?;
-        values.is_valid(0).then(|| values.value(0))
-    };
-    (0..batch.num_rows()).map(one).collect()
 }
 
 /// Rows of a struct part, picked from several batches, column by column.

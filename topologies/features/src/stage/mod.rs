@@ -11,12 +11,13 @@ mod told;
 #[cfg(test)]
 mod tests;
 
+use crate::derived::{self, Derived};
 use crate::input::{self, Gathered, Inputs};
 use crate::spec::{self, Declaration, Scope};
 use crate::window::{Evicted, Row};
 use crate::{Engine, Group, Key};
 use arrow::array::{ArrayRef, StructArray};
-use build::{Parts, Source};
+use build::{Computed, Parts, Source};
 use flow::cold::Cold;
 use flow::config::{ColumnKind, Entity, Limits, Ordering, Pipeline};
 use flow::emit::{Emitter, FEATURE_BYTES};
@@ -64,6 +65,9 @@ pub enum Error {
         /// What is wrong.
         source: flow::sql::Error,
     },
+    /// A derived feature.
+    #[error(transparent)]
+    Derived(#[from] derived::Error),
     /// A name the plan does not have.
     #[error("the plan has no topic {0}")]
     Topic(String),
@@ -86,6 +90,9 @@ pub struct Stage {
     group: Group,
     inputs: Inputs,
     row: Vec<Expression>,
+    derived: Derived,
+    /// All features' names, where there are derived ones.
+    names: Vec<String>,
     seen: Option<Seen>,
     next: Next,
     digest: String,
@@ -137,6 +144,11 @@ pub fn inputs(pipeline: &Pipeline, group: &Group) -> Result<Inputs, Error> {
     Inputs::new(group, &schema).map_err(|source| Error::Condition { entity: group.name().to_owned(), source })
 }
 
+/// The features that the last stage adds to all others.
+pub fn derived(pipeline: &Pipeline) -> Result<Derived, Error> {
+    Ok(Derived::new(&pipeline.features, &*build::event_schema(pipeline)?)?)
+}
+
 impl Stage {
     /// The stage of entity number `at` in the chain, for one partition of its log.
     pub fn new(pipeline: &Pipeline, plan: &Plan, names: &Arc<Names>, at: usize, partition: u16) -> Result<Self, Error> {
@@ -149,7 +161,7 @@ impl Stage {
         // The features log goes by the first entity, as predictions do.
         let next_entity = pipeline.features.entities.get(at + 1).unwrap_or(&pipeline.features.entities[0]);
         let group = group(pipeline, entity)?;
-        let first = at == 0;
+        let (first, last) = (at == 0, at + 1 == pipeline.features.entities.len());
         let teller = match entity.is_limited() {
             true => Some(Teller::new(pipeline, entity, names.show(own), number(&plan.names.alerts)?)),
             false => None,
@@ -161,6 +173,8 @@ impl Stage {
             inputs: inputs(pipeline, &group)?,
             group,
             row: if first { build::row_expressions(pipeline)? } else { Vec::new() },
+            derived: if last { derived(pipeline)? } else { Derived::default() },
+            names: pipeline.features.names(),
             seen: first.then(|| Seen::new(pipeline.events.dedupe_horizon_us)),
             next: Next { topic: number(writes)?, partitions, key: next_entity.key.clone() },
             digest: pipeline.features.digest.clone(),
@@ -250,7 +264,7 @@ impl Stage {
         // Features that came along, or the row's in the first stage, and those computed here.
         let known = |source: &Source| {
             let before = source.items.features().map_or(self.row.len(), StructArray::num_columns);
-            (before + width) * FEATURE_BYTES
+            (before + width + self.derived.len()) * FEATURE_BYTES
         };
         let feature_bytes: Vec<usize> = work.sources.iter().map(known).collect();
         let keys: Vec<Option<&ArrayRef>> =
@@ -288,8 +302,9 @@ impl Stage {
         let mut drafts: Vec<(Place, Draft)> = Vec::with_capacity(chunks.len());
         for chunk in chunks {
             let (target, mut failed) = (chunk.target, None);
-            let (row, group) = (&self.row, &self.group);
-            let draft = chunk.into_draft(own, |parts, rows| match build::columns(sources, parts, row, group) {
+            let (row, group, derived, names) = (&self.row[..], &self.group, &self.derived, &self.names[..]);
+            let computed = Computed { row, group, derived, names };
+            let draft = chunk.into_draft(own, |parts, rows| match build::columns(sources, parts, &computed) {
                 Ok(columns) => rows.parts = columns,
                 Err(error) => failed = Some(error),
             });

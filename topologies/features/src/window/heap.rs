@@ -11,7 +11,8 @@ pub(super) const VALUE_BYTES: usize = size_of::<Item>() + size_of::<u32>();
 /// A value, by its slot.
 #[derive(Debug, Clone, Copy)]
 struct Item {
-    value: f64,
+    /// Its place among all values, see [`rank`].
+    rank: i64,
     count: u32,
     slot: u32,
 }
@@ -19,8 +20,7 @@ struct Item {
 impl Item {
     /// Whether it is more frequent than another one, or as frequent and less.
     fn wins(&self, other: &Item) -> bool {
-        let order = other.count.cmp(&self.count);
-        order.then_with(|| self.value.total_cmp(&other.value)).is_lt()
+        self.count > other.count || self.count == other.count && self.rank < other.rank
     }
 }
 
@@ -36,7 +36,7 @@ impl Heap {
     /// The most frequent value, of several the least.
     #[inline]
     pub fn top(&self) -> Option<f64> {
-        self.order.first().map(|item| item.value)
+        self.order.first().map(|item| value(item.rank))
     }
 
     pub fn bytes(&self) -> usize {
@@ -48,7 +48,7 @@ impl Heap {
         if self.places.len() <= slot as usize {
             self.places.resize(slot as usize + 1, NOWHERE);
         }
-        let item = Item { value, count, slot };
+        let item = Item { rank: rank(value), count, slot };
         let mut at = self.places[slot as usize] as usize;
         if at == NOWHERE as usize {
             at = self.order.len();
@@ -87,14 +87,17 @@ impl Heap {
         loop {
             let first = (at * CHILDREN + 1).min(self.order.len());
             let children = &self.order[first..(first + CHILDREN).min(self.order.len())];
-            let best = children.iter().enumerate().reduce(|best, next| if next.1.wins(best.1) { next } else { best });
-            match best {
-                Some((place, best)) if best.wins(&item) => {
-                    self.put(at, *best);
-                    at = first + place;
+            let (mut best, mut place) = (item, at);
+            for (child, next) in children.iter().enumerate() {
+                if next.wins(&best) {
+                    (best, place) = (*next, first + child);
                 }
-                _ => break,
             }
+            if place == at {
+                break;
+            }
+            self.put(at, best);
+            at = place;
         }
         self.put(at, item);
     }
@@ -103,4 +106,19 @@ impl Heap {
         self.order[at] = item;
         self.places[item.slot as usize] = at as u32;
     }
+}
+
+/// A number that orders as values do in the total order of IEEE 754, in which NaN is the greatest here.
+fn rank(value: f64) -> i64 {
+    mirror(value.to_bits() as i64)
+}
+
+/// The value with this rank.
+fn value(rank: i64) -> f64 {
+    f64::from_bits(mirror(rank) as u64)
+}
+
+/// Turns the order of negative numbers round. Twice is nothing.
+fn mirror(bits: i64) -> i64 {
+    bits ^ ((bits >> 63) as u64 >> 1) as i64
 }

@@ -27,7 +27,7 @@ pub(super) fn features(features: &Features, events: &EventSource, target: Option
         }
         all
     });
-    let all = json!({
+    let mut all = json!({
         "row": row.collect::<Vec<_>>(),
         "entities": entities.collect::<Vec<_>>(),
         "id": events.id,
@@ -35,6 +35,10 @@ pub(super) fn features(features: &Features, events: &EventSource, target: Option
         "target": target,
         "schema": events.schema.json,
     });
+    if !features.derived.is_empty() {
+        let derived = features.derived.iter().map(|one| json!([one.output, one.expression.text]));
+        all["derived"] = derived.collect();
+    }
     hex(&Sha256::digest(canonical_json(&all)))
 }
 

@@ -47,7 +47,7 @@ enum Token<'t> {
 }
 
 /// Reads a text; the error is a problem at the text's place.
-fn read(text: &Text) -> Result<(Expression, Mentions), Problem> {
+pub(super) fn read(text: &Text) -> Result<(Expression, Mentions), Problem> {
     let mentions = mentions(&text.text).map_err(|message| Problem {
         code: BAD_EXPRESSION,
         message,

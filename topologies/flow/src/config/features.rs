@@ -1,5 +1,6 @@
 //! The `features` section: row features and the chain of entities.
 
+use super::derived::{self, derived};
 use super::digest;
 use super::duration::parse_duration;
 use super::expression::{Scope, WINDOWED, WINDOWLESS, compile};
@@ -10,7 +11,7 @@ use super::sources::check_column;
 use super::types::{Aggregate, ColumnKind, Entity, EventSource, Expression, Features, Limits, RowFeature, Window};
 
 /// Names that logs and features already have.
-const RESERVED_ENTITIES: &[&str] = &["row", "features", "journal"];
+const RESERVED_ENTITIES: &[&str] = &["row", "derived", "features", "journal"];
 
 /// Most windows of an entity; each costs a cursor per key.
 pub const WINDOWS_MAX: usize = 16;
@@ -26,9 +27,11 @@ pub(super) fn read(
     target: Option<&str>,
     problems: &mut Problems,
 ) -> Features {
-    let mut features = Features { version: 1, digest: String::new(), row: Vec::new(), entities: Vec::new() };
+    let mut features =
+        Features { version: 1, digest: String::new(), row: Vec::new(), entities: Vec::new(), derived: Vec::new() };
     let Some(node) = node else { return features };
     let Some(mut section) = Section::new("`features`", node.span, node, problems) else { return features };
+    let before = problems.len();
     features.version = section.count("version", 1, 1, u32::MAX, problems);
     let scope = Scope { schema: &events.schema, target, label_allowed: false };
     for entry in section.named("row", problems) {
@@ -42,6 +45,10 @@ pub(super) fn read(
         let help = format!("without aggregates write `entities: {{ event: {{ key: {} }} }}`", events.id);
         problems.add_help(MISSING_KEY, section.at, "`features` needs at least one entity".to_owned(), help);
     }
+    let complete = problems.len() == before;
+    let entries = section.named("derived", problems);
+    let scope = derived::Scope { events, target, features: &features, complete };
+    features.derived = derived(&entries, scope, problems);
     check_outputs(&features, events, node, problems);
     section.finish(problems);
     features.digest = digest::features(&features, events, target);
@@ -179,7 +186,7 @@ fn no_aggregate(text: &Text, functions: &[(String, usize)], problems: &mut Probl
 
 /// Feature names must be unique, among each other and beside the columns.
 fn check_outputs(features: &Features, events: &EventSource, node: &Node, problems: &mut Problems) {
-    let rows = features.row.iter().map(|row| (&row.output, row.expression.span));
+    let rows = features.row.iter().chain(&features.derived).map(|row| (&row.output, row.expression.span));
     let aggregates = features.entities.iter().flat_map(|entity| &entity.aggregates);
     let aggregates = aggregates
         .flat_map(|aggregate| aggregate.outputs.iter().map(move |output| (output, aggregate.expression.span)));

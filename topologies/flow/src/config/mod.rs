@@ -5,6 +5,7 @@
 
 mod bytes;
 mod compatibility;
+mod derived;
 mod digest;
 mod duration;
 pub mod explain;

@@ -108,7 +108,8 @@ fn expand(pattern: &Text, declared: Declared<'_>, problems: &mut Problems) -> Ve
     };
     // Where columns or features could not be read, the name may well be one of theirs, and that is reported already.
     let of_group = |group: &str| name.strip_prefix(group).is_some_and(|rest| rest.starts_with(['_', '.']));
-    let known_group = of_group("row") || features.entities.iter().any(|entity| of_group(&entity.name));
+    let is_entity = features.entities.iter().any(|entity| of_group(&entity.name));
+    let known_group = is_entity || of_group("row") || of_group("derived");
     if found.is_none() && !name.contains('.') && events.schema.columns.is_empty() {
         return vec![name.to_owned()];
     }
@@ -123,8 +124,9 @@ fn expand(pattern: &Text, declared: Declared<'_>, problems: &mut Problems) -> Ve
 /// The outputs of `row.*`, `customer.*`, `customer.tx_count`; `None` where nothing is called that.
 fn group_outputs(group: &str, wanted: &str, features: &Features) -> Option<Vec<String>> {
     let matches = |name: &str| wanted == "*" || wanted == name;
-    if group == "row" {
-        let rows: Vec<_> = features.row.iter().filter(|row| matches(&row.name)).collect();
+    if group == "row" || group == "derived" {
+        let declared = if group == "row" { &features.row } else { &features.derived };
+        let rows: Vec<_> = declared.iter().filter(|row| matches(&row.name)).collect();
         let declared = !rows.is_empty() || wanted == "*";
         return declared.then(|| rows.into_iter().map(|row| row.output.clone()).collect());
     }

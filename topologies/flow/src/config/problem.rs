@@ -72,6 +72,7 @@ pub(super) const CONTRADICTION: &str = "TM0016";
 pub(super) const LABEL_LEAK: &str = "TM0017";
 pub(super) const UNSUPPORTED: &str = "TM0018";
 pub(super) const BAD_SIZE: &str = "TM0019";
+pub(super) const FEATURE_CYCLE: &str = "TM0020";
 
 /// Every code with its title, in order; [`explain`](super::explain) says more. A code is never given a second meaning.
 pub const CODES: &[(&str, &str)] = &[
@@ -94,6 +95,7 @@ pub const CODES: &[(&str, &str)] = &[
     (LABEL_LEAK, "label used before it is known"),
     (UNSUPPORTED, "not supported"),
     (BAD_SIZE, "not a size"),
+    (FEATURE_CYCLE, "features in a circle"),
 ];
 
 /// Problems as they are found in one text.

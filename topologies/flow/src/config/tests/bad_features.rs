@@ -82,7 +82,7 @@ fn names_of_logs_are_taken() {
         41 TM0005: `journal` cannot be an entity
             journal:
             ^^^^^^^
-            `row`, `features`, `journal` are taken
+            `row`, `derived`, `features`, `journal` are taken
         50 TM0015: `seller_returns_30d` is no column, feature or group of features
             inputs: [amount, row.*, buyer.*, seller_returns_30d]
                                              ^^^^^^^^^^^^^^^^^^
@@ -225,6 +225,32 @@ fn two_features_cannot_have_one_name() {
             buyer_x: { key: seller_id, windows: [7d], aggregates: { orders: count() } }
                                                                             ^^^^^^^
     "#]],
+    );
+}
+
+#[test]
+fn derived_features_are_checked() {
+    check(
+        "  entities:\n",
+        "  derived:\n    a: amount / buyer_spent_7\n    b: returned + 1\n    c: sum(amount)\n    d: derived_e * derived_a\n    e: 1 + derived_f\n    f: derived_d\n  entities:\n",
+        expect![[r#"
+            34 TM0011: `buyer_spent_7` is no column of `shop/Order.avsc` and no feature
+                a: amount / buyer_spent_7
+                            ^^^^^^^^^^^^^
+                did you mean `buyer_spent_7d`?
+            35 TM0017: `returned` is the label, which is not known when an event is judged
+                b: returned + 1
+                   ^^^^^^^^
+                only aggregates of entities can use it
+            36 TM0014: `sum` needs many events, and a derived feature sees one with its features
+                c: sum(amount)
+                   ^^^
+                make it an aggregate of an entity and name its feature here
+            37 TM0020: features need each other in a circle: `derived_d` needs `derived_e` needs `derived_f` needs `derived_d`
+                d: derived_e * derived_a
+                ^
+                write one of them without the other
+        "#]],
     );
 }
 

@@ -4,7 +4,7 @@ use super::{changed, resolve};
 use crate::config::{CODES, explain, parse};
 
 /// Where each example stands in the good file: a text there, and what takes its place.
-const PLACES: [(&str, &str); 19] = [
+const PLACES: [(&str, &str); 20] = [
     ("pipeline: shop\n", "{}\n"),
     ("delivery: low_latency", "{}"),
     ("pipeline: shop\n", "{}\n"),
@@ -24,6 +24,7 @@ const PLACES: [(&str, &str); 19] = [
     ("inputs: [amount, row.*, buyer.*, seller_returns_30d]", "{}"),
     ("  returns:\n", "  {}\n  returns:\n"),
     ("windows: [30d]", "windows: [30d]\n      {}"),
+    ("  entities:\n", "  derived: { {} }\n  entities:\n"),
 ];
 
 #[test]

@@ -64,6 +64,18 @@ fn aggregates_of_one_value_have_no_window_in_their_name() {
 }
 
 #[test]
+fn derived_features_stand_behind_those_they_read() {
+    let derived = "  derived:\n    late: derived_usual > 2 and row_abroad = 1\n    usual: amount / nullif(buyer_spent_7d, 0)\n  entities:\n";
+    let yaml = changed("  entities:\n", derived).replace("inputs: [amount,", "inputs: [amount, derived.*,");
+    let pipeline = parse(&yaml, &resolve).unwrap();
+    let names = pipeline.features.names();
+    assert_eq!(names[names.len() - 2..], ["derived_usual", "derived_late"]);
+    assert_eq!(pipeline.models[0].inputs[1..3], ["derived_usual", "derived_late"]);
+    assert!(!pipeline.features.names_before(1).iter().any(|name| name.starts_with("derived")));
+    assert_ne!(pipeline.features.digest, good().features.digest);
+}
+
+#[test]
 fn model_inputs_are_expanded_in_the_order_of_their_patterns() {
     expect![[r#"
         amount

@@ -42,6 +42,8 @@ pub struct Features {
     pub row: Vec<RowFeature>,
     /// The chain, in order. Never empty: an entity without aggregates only routes.
     pub entities: Vec<Entity>,
+    /// Features over all others, each behind those that it reads.
+    pub derived: Vec<RowFeature>,
 }
 
 impl Features {
@@ -50,31 +52,33 @@ impl Features {
         format!("f{}", self.version)
     }
 
-    /// All feature names in their fixed order: row features, then each entity's.
+    /// All feature names in their fixed order: row features, then each entity's, then derived ones.
     pub fn names(&self) -> Vec<String> {
         self.names_before(self.entities.len())
     }
 
     /// The features an event carries when it reaches the stage of entity number `stage`; none at the first one,
-    /// which computes the row features itself.
+    /// which computes the row features itself. Behind the last one there are the derived ones, too.
     pub fn names_before(&self, stage: usize) -> Vec<String> {
         if stage == 0 {
             return Vec::new();
         }
         let row = self.row.iter().map(|feature| feature.output.clone());
         let entities = self.entities[..stage].iter().flat_map(Entity::outputs);
-        row.chain(entities).collect()
+        let last = stage == self.entities.len();
+        let derived = self.derived.iter().filter(|_| last).map(|feature| feature.output.clone());
+        row.chain(entities).chain(derived).collect()
     }
 }
 
-/// A feature computed from one event alone.
+/// A feature computed from one event alone, or from one with its features.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowFeature {
     /// Name in the file: `is_night`.
     pub name: String,
-    /// Feature name: `row_is_night`.
+    /// Feature name: `row_is_night`, `derived_is_night`.
     pub output: String,
-    /// SQL over the source's columns.
+    /// SQL over the source's columns, and over features where it is a derived one.
     pub expression: Expression,
 }
 
