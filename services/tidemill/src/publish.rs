@@ -6,6 +6,7 @@
 
 mod account;
 mod columns;
+mod computed;
 pub mod file;
 mod labels;
 mod pace;
@@ -63,6 +64,14 @@ pub enum Error {
         /// What is wrong.
         detail: String,
     },
+    /// A row of which SQL makes nothing.
+    #[error("row {row}: {detail}")]
+    Computed {
+        /// The row, from 1.
+        row: i64,
+        /// What is wrong, and where.
+        detail: String,
+    },
     /// A value that the schema does not allow.
     #[error("row {row}: column `{column}` has {value}, and `{field}` must be {wanted}")]
     Value {
@@ -106,7 +115,7 @@ pub enum Error {
 /// How a table becomes records.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Which column of the table is which of the schema, where names do not say it.
+    /// Which column of the table, or which SQL over them, is which column of the schema, where names do not say it.
     pub map: Mapping,
     /// Column with the label.
     pub label_column: Option<String>,

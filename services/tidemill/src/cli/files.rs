@@ -6,16 +6,17 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::gateway::Doors;
-use super::values::{duration, pair, positive};
+use super::values::{Pairs, duration, pairs, positive};
 
 /// How a file becomes events and labels.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "File options")]
 pub struct SourceArgs {
-    /// Which column of the file is which of the schema; those with the same or a similar name find each other.
-    #[arg(long, value_name = "NAME=COLUMN", value_delimiter = ',', value_parser = pair)]
-    pub map: Vec<(String, String)>,
-    /// Column of the file with the label; it goes to the label topic, not into the event.
+    /// Which column of the file is which of the schema; those with the same or a similar name find each other. In the
+    /// place of a column SQL over the file's columns may stand, `row_number` among them, which counts from 1.
+    #[arg(long, value_name = "NAME=COLUMN", value_parser = pairs)]
+    pub map: Vec<Pairs>,
+    /// Column of the file with the label, or SQL that makes it; it goes to the label topic, not into the event.
     #[arg(long, value_name = "COLUMN")]
     pub label_column: Option<String>,
     /// How long after its event a label becomes known.

@@ -20,6 +20,17 @@ fn global_options_stand_anywhere() {
 }
 
 #[test]
+fn mappings_stand_between_commas_and_may_be_sql() {
+    let parse = |map: &str| Cli::try_parse_from(["tidemill", "publish", "f", "--map", map]);
+    let Command::Publish { source, .. } = parse("a=b, c = lpad(hr, 2, '0,='), d=x = 'UP'").unwrap().command else {
+        panic!("it is a publish")
+    };
+    let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    assert_eq!(source.map[0].0, [pair("a", "b"), pair("c", "lpad(hr, 2, '0,=')"), pair("d", "x = 'UP'")]);
+    assert!(parse("a=b,c").unwrap_err().to_string().contains("NAME=VALUE"));
+}
+
+#[test]
 fn lengths_of_time_have_units() {
     let parse = |delay: &str| Cli::try_parse_from(["tidemill", "publish", "f", "--label-delay", delay]);
     let Command::Publish { source, .. } = parse("90s").unwrap().command else { panic!("it is a publish") };

@@ -12,6 +12,31 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Several of these, with commas between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pairs(pub Vec<(String, String)>);
+
+/// Pairs between commas; a comma within brackets or quotes belongs to its pair.
+pub(super) fn pairs(text: &str) -> Result<Pairs, String> {
+    let (mut depth, mut quote, mut begin) = (0_u32, None, 0);
+    let mut found = Vec::new();
+    for (at, letter) in text.char_indices() {
+        match (letter, quote) {
+            (letter, Some(open)) => quote = Some(open).filter(|open| *open != letter),
+            ('\'' | '"', None) => quote = Some(letter),
+            ('(', None) => depth += 1,
+            (')', None) => depth = depth.saturating_sub(1),
+            (',', None) if depth == 0 => {
+                found.push(pair(&text[begin..at])?);
+                begin = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found.push(pair(&text[begin..])?);
+    Ok(Pairs(found))
+}
+
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let us = flow::config::parse_duration(text).and_then(|us| u64::try_from(us).ok());
     us.map(Duration::from_micros).ok_or_else(|| {

@@ -18,8 +18,10 @@ pub fn run(global: &Global, output: Output, command: &Features) -> Result<(), Er
     let begun = Instant::now();
     let source = Source::open(file)?;
     let pipeline = loading::load(global)?.checked(global)?;
+    let options = options(args);
+    let source = source.computed(&options)?;
     let batches = source.batches.collect::<Result<Vec<_>, _>>()?;
-    let computed = compute(&pipeline, &source.schema, &batches, &options(args))?;
+    let computed = compute(&pipeline, &source.schema, &batches, &options)?;
     offline::table::write(out, computed.table.schema(), std::slice::from_ref(&computed.table))?;
     let (rows, features) = (computed.table.num_rows(), pipeline.features.names().len());
     let seconds = begun.elapsed().as_secs_f64();

@@ -54,7 +54,7 @@ pub fn options(args: &SourceArgs) -> Options {
         (None, None) => Pace::Full,
     };
     Options {
-        map: args.map.clone(),
+        map: args.map.iter().flat_map(|pairs| pairs.0.clone()).collect(),
         label_column: args.label_column.clone(),
         label_delay_us: i64::try_from(args.label_delay.as_micros()).unwrap_or(i64::MAX),
         pace,
@@ -72,7 +72,9 @@ fn publish(environment: &Environment, source: Source, args: &SourceArgs) -> Resu
     let begun = Instant::now();
     let stop = environment.signals.stop().clone();
     let told = Arc::new(move || stop.load(Ordering::Relaxed));
-    let mut publisher = Publisher::open(&environment.context, &source.schema, &options(args), told)?;
+    let options = options(args);
+    let source = source.computed(&options)?;
+    let mut publisher = Publisher::open(&environment.context, &source.schema, &options, told)?;
     let bar = bar(source.rows);
     for batch in source.batches {
         let goes_on = publisher.push(&batch?)?;

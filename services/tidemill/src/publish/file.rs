@@ -1,4 +1,4 @@
-//! Tables in files: Parquet, CSV, JSON lines.
+//! Tables in files: Parquet, CSV, JSON lines; text also compressed by Zstandard.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -31,18 +31,25 @@ pub struct Source {
 impl Source {
     /// Opens a file; its kind goes by the ending of its name.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let plain = if is_compressed(path) { path.with_extension("") } else { path.to_owned() };
+        let ending = plain.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
         match ending.as_str() {
             "csv" => csv(path, b','),
             "tsv" => csv(path, b'\t'),
             "json" | "jsonl" | "ndjson" => json(path),
             "parquet" | "pq" => parquet(path),
-            _ if path.is_file() && !is_parquet(path) => {
-                Err(failed(path, "its kind is unknown; end its name in .parquet, .csv, .tsv, .jsonl or .ndjson"))
-            }
+            _ if path.is_file() && !is_parquet(path) => Err(failed(
+                path,
+                "its kind is unknown; end its name in .parquet, .csv, .tsv, .jsonl or .ndjson, the latter four also with .zst behind",
+            )),
             _ => parquet(path),
         }
     }
+}
+
+/// Whether the file's name says that its text is compressed.
+fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zst"))
 }
 
 fn is_parquet(path: &Path) -> bool {
@@ -54,10 +61,17 @@ fn failed(path: &Path, detail: impl ToString) -> Error {
     Error::File { path: path.display().to_string(), detail: detail.to_string() }
 }
 
-fn open(path: &Path) -> Result<BufReader<File>, Error> {
+/// A file's text, decompressed as it is read.
+type Text = BufReader<Box<dyn Read + Send>>;
+
+fn open(path: &Path) -> Result<Text, Error> {
     match File::open(path) {
         Ok(_) if path.is_dir() => Err(failed(path, "it is a directory; name one file inside it")),
-        Ok(file) => Ok(BufReader::new(file)),
+        Ok(file) if is_compressed(path) => {
+            let text = zstd::Decoder::new(file).map_err(|error| failed(path, error))?;
+            Ok(BufReader::new(Box::new(text)))
+        }
+        Ok(file) => Ok(BufReader::new(Box::new(file))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(failed(path, "there is no such file")),
         Err(error) => Err(failed(path, error)),
     }

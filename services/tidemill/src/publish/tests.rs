@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{
-    ArrayRef, Float64Array, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+    ArrayRef, AsArray, Float64Array, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMillisecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use flow::plan::plan;
@@ -236,10 +237,65 @@ fn text_files_of_every_kind_are_read() {
     check_file("a.jsonl", "{\"id\": 1, \"amount\": 1.5}\n{\"id\": 2, \"more\": {}}\n");
 }
 
+/// A compressed file with these mappings, as texts: each computed column with its values.
+fn computed(text: &str, map: &[(&str, &str)]) -> Result<Vec<Vec<String>>, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.csv.zst");
+    std::fs::write(&path, zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
+    let map = map.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    let options = Options { map, ..options(None) };
+    let source = Source::open(&path).unwrap().computed(&options).map_err(|error| error.to_string())?;
+    let schema = source.schema.clone();
+    let mut found = vec![Vec::new(); options.map.len()];
+    for batch in source.batches {
+        let batch = batch.map_err(|error| error.to_string())?;
+        for ((_, text), found) in options.map.iter().zip(&mut found) {
+            let column = arrow::compute::cast(batch.column(schema.index_of(text).unwrap()), &DataType::Utf8).unwrap();
+            found.extend(column.as_string::<i32>().iter().map(|value| value.unwrap_or("null").to_owned()));
+        }
+    }
+    Ok(found)
+}
+
+const HOURS: &str = "instant,dteday,hr,temp\n1,2011-01-01,0,0.24\n2,2011-01-01,9,0.5\n3,2011-01-01,23,\n";
+
+#[test]
+fn columns_may_be_computed_by_sql_from_a_compressed_file() {
+    let time = "to_timestamp(dteday) + make_interval_hours(hr)";
+    assert!(computed(HOURS, &[("event_time", time)]).unwrap_err().starts_with("--map event_time=to_timestamp(dteday)"));
+    let map = [
+        ("event_time", "cast(dteday as timestamp) + cast(hr || ' hours' as interval)"),
+        ("half_hour", "to_timestamp_seconds(831427200 + (row_number - 1) * 1800)"),
+        ("warm", "cast(temp as double) > 0.3"),
+        ("city", "'Washington'"),
+    ];
+    let expected = [
+        ["2011-01-01T00:00:00", "2011-01-01T09:00:00", "2011-01-01T23:00:00"],
+        ["1996-05-07T00:00:00", "1996-05-07T00:30:00", "1996-05-07T01:00:00"],
+        ["false", "true", "null"],
+        ["Washington"; 3],
+    ];
+    assert_eq!(computed(HOURS, &map).unwrap(), expected);
+}
+
+#[test]
+fn sql_that_cannot_be_used_is_named_with_its_row() {
+    let error = computed(HOURS, &[("hour", "cast(hour as int)")]).unwrap_err();
+    assert!(error.contains("--map hour=cast(hour as int)") && error.contains("not SQL"), "{error}");
+    let error = computed("id,hr\n1,4\n2,x\n", &[("hour", "cast(hr as int)")]).unwrap_err();
+    assert!(error.starts_with("row 2: ") && error.contains('x'), "{error}");
+    let error = computed(HOURS, &[("time", "cast(now() as text)")]).unwrap_err();
+    assert!(error.contains("not the same at every run"), "{error}");
+}
+
 #[test]
 fn files_that_cannot_be_read_say_why() {
     let open = |name: &str| Source::open(std::path::Path::new(name)).err().unwrap().to_string();
     assert!(open("nowhere.csv").contains("there is no such file"));
     assert!(open("nowhere.parquet").contains("no such file"));
     assert!(open("Cargo.toml").contains("its kind is unknown"));
+    let dir = tempfile::tempdir().unwrap();
+    let broken = dir.path().join("broken.csv.zst");
+    std::fs::write(&broken, "a,b\n1,2\n").unwrap();
+    assert!(open(broken.to_str().unwrap()).contains("cannot read"), "it is not compressed");
 }

@@ -15,6 +15,7 @@ mod promotion;
 mod readme;
 mod s3;
 mod schema_registry;
+mod shipped;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

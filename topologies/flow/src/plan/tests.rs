@@ -12,6 +12,13 @@ use crate::config::{self, Delivery, Pipeline};
 
 const FRAUD: &str = include_str!("../../../pipelines/fraud.yaml");
 
+/// The shipped pipelines, whose golden files lie beside them.
+const SHIPPED: [(&str, &str); 3] = [
+    ("fraud", FRAUD),
+    ("electricity", include_str!("../../../pipelines/electricity.yaml")),
+    ("bikes", include_str!("../../../pipelines/bikes.yaml")),
+];
+
 fn contract(path: &str) -> Result<String, String> {
     schemas::contracts::avro(path).map(str::to_owned).ok_or_else(|| "there is no such file".to_owned())
 }
@@ -214,12 +221,16 @@ fn group_ids_are_unique() {
 
 #[test]
 fn the_plan_agrees_with_the_topic_files() {
-    let plan = fraud();
+    SHIPPED.iter().for_each(|(name, text)| agrees_with_the_topic_files(name, &plan(&parse(text))));
+}
+
+#[track_caller]
+fn agrees_with_the_topic_files(pipeline: &str, plan: &Plan) {
     let mut described = BTreeSet::new();
     let files = schemas::contracts::topic_files().unwrap();
-    let ours = files.iter().filter(|(path, _)| path.starts_with("fraud/") || path.starts_with("shared/"));
-    for (_, file) in ours {
-        let name = file.topic.replace("{pipeline}", "fraud");
+    let of = |path: &str| path.split('/').next().is_some_and(|folder| folder == pipeline || folder == "shared");
+    for (_, file) in files.iter().filter(|(path, _)| of(path)) {
+        let name = file.topic.replace("{pipeline}", pipeline);
         let topic = plan.topic(&name).unwrap_or_else(|| panic!("{name} is described and not planned"));
         assert_eq!(topic.kind.word(), file.kind, "{name}");
         assert_eq!(topic.partitions, file.partitions, "{name}");
@@ -234,23 +245,27 @@ fn the_plan_agrees_with_the_topic_files() {
         assert_eq!(key, file.key, "{name}");
         described.insert(name);
     }
-    let planned: BTreeSet<String> = plan.topics.into_iter().map(|topic| topic.name).collect();
+    let planned: BTreeSet<String> = plan.topics.iter().map(|topic| topic.name.clone()).collect();
     assert_eq!(planned, described);
 }
 
 /// The schemas that follow from the pipeline lie beside it, where a reviewer sees a change of them.
 #[test]
 fn derived_schemas_lie_beside_the_pipeline() {
-    for topic in derived(&fraud()) {
-        let path = format!("../../../pipelines/fraud/{}.avsc", topic.0);
-        expect_file![path].assert_eq(&topic.1);
+    for (pipeline, text) in SHIPPED {
+        for topic in derived(&plan(&parse(text))) {
+            let path = format!("../../../pipelines/{pipeline}/{}.avsc", topic.0);
+            expect_file![path].assert_eq(&topic.1);
+        }
     }
 }
 
 #[test]
 fn derived_schemas_are_avro_that_the_codec_reads() {
-    for (name, text) in derived(&fraud()) {
-        assert!(schemas::arrow_schema(&text).is_ok(), "{name}");
+    for (_, text) in SHIPPED {
+        for (name, schema) in derived(&plan(&parse(text))) {
+            assert!(schemas::arrow_schema(&schema).is_ok(), "{name}");
+        }
     }
 }
 
@@ -271,9 +286,12 @@ fn schema_text_keeps_the_schema() {
 
 #[test]
 fn pictures_lie_beside_the_pipeline() {
-    let plan = fraud();
-    expect_file!["../../../pipelines/fraud/graph.mmd"].assert_eq(&graph::mermaid(&plan));
-    expect_file!["../../../pipelines/fraud/graph.dot"].assert_eq(&graph::dot(&plan));
+    for (pipeline, text) in SHIPPED {
+        let plan = plan(&parse(text));
+        let path = |ending: &str| format!("../../../pipelines/{pipeline}/graph.{ending}");
+        expect_file![path("mmd")].assert_eq(&graph::mermaid(&plan));
+        expect_file![path("dot")].assert_eq(&graph::dot(&plan));
+    }
 }
 
 #[test]
