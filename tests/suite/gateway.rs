@@ -31,14 +31,23 @@ pub struct Served {
 
 impl Served {
     pub fn start(dir: &Path) -> Self {
-        Self::through(dir, Listener::bind("127.0.0.1:0").unwrap())
+        Self::of(dir, fraud(&[]))
     }
 
-    /// The same, where the gateway listens as given.
+    /// Of another pipeline.
+    pub fn of(dir: &Path, pipeline: flow::config::Pipeline) -> Self {
+        Self::with(dir, pipeline, Listener::bind("127.0.0.1:0").unwrap())
+    }
+
+    /// Where the gateway listens as given.
     pub fn through(dir: &Path, listener: Listener) -> Self {
+        Self::with(dir, fraud(&[]), listener)
+    }
+
+    fn with(dir: &Path, pipeline: flow::config::Pipeline, listener: Listener) -> Self {
         let log = Embedded::open(dir.join("log")).unwrap();
         let store = Store::local(&dir.join("store")).unwrap();
-        let deployment = Deployment::new(Arc::new(log), store.clone(), fraud(&[]));
+        let deployment = Deployment::new(Arc::new(log), store.clone(), pipeline);
         let stop = Arc::new(AtomicBool::new(false));
         let options = Options {
             listener,
@@ -104,6 +113,21 @@ fn ids(rows: &[Value]) -> Vec<i64> {
     let mut ids: Vec<i64> = rows.iter().filter_map(|row| row["transaction_id"].as_i64()).collect();
     ids.sort_unstable();
     ids
+}
+
+#[test]
+fn a_source_in_json_gets_json_and_shows_it() {
+    let topic = "    topic: fraud.transactions.events.v1\n";
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::of(dir.path(), fraud(&[(topic, &format!("{topic}    format: json\n"))]));
+    let mut event = transaction(1);
+    event["shop"] = json!("a field that nobody declared");
+    assert_eq!(served.post_json(EVENTS, &event).0, 202);
+    let (status, answer) = served.post_json(EVENTS, &json!([transaction(2), { "transaction_id": "x" }]));
+    assert_eq!((status, &answer["rejected"][0]["reasons"][0]["code"]), (422, &json!("FIELD_TYPE")));
+    let shown = served.tap("fraud.transactions.events.v1", "from=start&follow=false&raw=true").next().unwrap();
+    assert_eq!(shown["value"], event);
+    served.stop();
 }
 
 #[test]

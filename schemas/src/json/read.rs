@@ -134,8 +134,13 @@ impl<'w> Reading<'w> {
         match self.resolve(node) {
             Node::Array(item) if self.faults.path.len() < DEPTH_MAX => self.elements(item, items),
             Node::Union(union) => {
-                let arrays = union.others.iter().filter(|(_, branch)| matches!(self.resolve(branch), Node::Array(_)));
-                match arrays.last().or(union.others.first().filter(|_| union.others.len() == 1)) {
+                let is_array = |branch| matches!(self.resolve(branch), Node::Array(_));
+                match union
+                    .others
+                    .iter()
+                    .find(|(_, branch)| is_array(branch))
+                    .or(union.others.first().filter(|_| union.others.len() == 1))
+                {
                     Some((at, branch)) => {
                         long(&mut self.out, *at);
                         self.array(branch, items)

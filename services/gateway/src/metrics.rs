@@ -44,6 +44,7 @@ impl Metrics {
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
         let meter = provider.meter("tidemill");
         services(&meter, &stats);
+        failures(&meter, stats);
         lag(&meter, context.clone());
         build_info(&meter, &context.pipeline.name);
         let records =
@@ -97,6 +98,19 @@ fn services(meter: &Meter, stats: &[Arc<Stats>]) {
                 .build();
         }
     }
+}
+
+/// What the validator rejected by code, let pass by rule, and imputed by field.
+fn failures(meter: &Meter, stats: Vec<Arc<Stats>>) {
+    let counter = meter.u64_observable_counter("tidemill_failed_records");
+    let counter = counter.with_description("Records that failed a check, by what became of them and what they failed");
+    let observe = move |seen: &dyn opentelemetry::metrics::AsyncInstrument<u64>| {
+        for ((outcome, reason), records) in stats.iter().flat_map(|stats| stats.failures()) {
+            let labels = [KeyValue::new("outcome", outcome), KeyValue::new("reason", reason.to_string())];
+            seen.observe(records, &labels);
+        }
+    };
+    counter.with_callback(observe).build();
 }
 
 /// Records that each group has not committed yet, by partition. A log that does not answer leaves its series out.

@@ -1,5 +1,7 @@
 //! What can only be checked by those who will do it: SQL is compiled, aggregates are laid out for the window engine.
 
+mod rules;
+
 use features::spec;
 use features::stage::{self, group};
 use flow::config::{BAD_EXPRESSION, BAD_SCHEMA, Entity, Expression, Pipeline, Problem, Span};
@@ -20,9 +22,9 @@ pub fn check(pipeline: &Pipeline) -> Vec<Problem> {
             problems.push(bad(expression, format!("{what}: {}", plain(&error.detail))));
         }
     };
-    pipeline.events.rules.iter().for_each(|rule| compile(&format!("rule `{}`", rule.name), &rule.check));
     let row = &pipeline.features.row;
     row.iter().for_each(|feature| compile(&format!("row feature `{}`", feature.name), &feature.expression));
+    problems.extend(rules::problems(pipeline, &schema));
     for entity in &pipeline.features.entities {
         problems.extend(aggregates(pipeline, entity));
     }

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod repair;
 pub mod repartition;
 pub mod rows;
+pub mod rules;
 pub mod snapshot;
 pub mod tap;
 mod values;
@@ -109,6 +110,9 @@ pub enum Command {
     /// Dead letters: source records that were rejected, and publishing them once more.
     #[command(subcommand)]
     Dlq(dlq::Dlq),
+    /// The rules of the pipeline's sources.
+    #[command(subcommand)]
+    Rules(rules::Rules),
     Repair(repair::Repair),
     Repartition(repartition::Repartition),
     /// Say whether the gateway of a running process answers, by default the one on this machine, and what it lacks.

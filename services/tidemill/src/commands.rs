@@ -18,6 +18,7 @@ mod plan;
 mod publish;
 pub mod repair;
 mod repartition;
+mod rules;
 mod run;
 mod score;
 mod snapshot;
@@ -57,6 +58,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Snapshot(command) => snapshot::run(global, output, command),
         Command::Ledger(command) => ledger::run(global, output, command),
         Command::Dlq(command) => dlq::run(global, output, command),
+        Command::Rules(command) => rules::run(global, output, command),
         Command::Repair(options) => repair::run(global, output, options),
         Command::Repartition(options) => repartition::run(global, output, options),
         Command::Health { ready } => health::run(global, output, *ready),

@@ -8,6 +8,7 @@ mod published;
 mod quiet;
 mod repair;
 pub mod retry;
+pub mod rules;
 mod service;
 mod shared;
 #[cfg(test)]
@@ -74,8 +75,6 @@ pub struct Options {
     pub backlog: BacklogLimit,
     /// Set while the sources wait for such a reader.
     pub behind: Arc<AtomicBool>,
-    /// Dead letters in a row after which the service stops.
-    pub dead_letters_max: u64,
     /// Whether outputs must be on disk before they count as published (embedded log).
     pub durable: bool,
     /// Shortest time between two polls.
@@ -100,7 +99,6 @@ impl Options {
             ahead_max_us: AHEAD_MAX_US,
             backlog: BacklogLimit::default(),
             behind: Arc::default(),
-            dead_letters_max: validation::breaker::CONSECUTIVE_MAX,
             durable: false,
             gather: Duration::from_millis(runtime::shell::GATHER_MS),
             poll_records_max: runtime::shell::POLL_RECORDS_MAX,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use flow::config::BreakerLimits;
 use flow::names::Place;
 use flow::plan::Names;
 use flow::processor::{InRecord, OutRecord, Stop, Task};
@@ -42,7 +43,7 @@ pub fn rehearse(
         journal: target(&names.journal_log)?,
         schemas: context.schema_source(),
         verdicts: Arc::new(Proposed),
-        breaker: Breaker::default(),
+        breaker: Breaker::new(BreakerLimits::default()),
     };
     let mut retrier = Retrier::new(Arc::new(Rulebook::new(Arc::new(source), &rules)?), wiring)?;
     let mut judge = |record: &InRecord| {
@@ -64,7 +65,7 @@ fn reason(record: &OutRecord) -> Option<Reason> {
 }
 
 /// Takes every proposal for decided.
-struct Proposed;
+pub(crate) struct Proposed;
 
 impl Verdicts for Proposed {
     fn schema(&self, _: &str, _: u16, _: i64, _: u32, proposal: Verdict) -> Result<Verdict, Stop> {

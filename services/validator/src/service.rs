@@ -163,7 +163,7 @@ impl ValidatorService {
             journal: self.target(&self.journal)?,
             schemas: self.context.schema_source(),
             verdicts,
-            breaker: Breaker::new(self.options.dead_letters_max),
+            breaker: Breaker::new(self.context.pipeline.breaker(&tp.topic)),
         })
     }
 

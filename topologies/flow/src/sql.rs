@@ -1,5 +1,7 @@
 //! Rules and row expressions: SQL text, compiled once to a DataFusion physical expression over a source's columns.
 
+mod never;
+
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef};
@@ -12,6 +14,8 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::SessionContext;
 use std::sync::{Arc, LazyLock};
+
+pub use never::is_never_true;
 
 /// All functions by name. Making it takes longer than all compiling.
 static ENGINE: LazyLock<SessionContext> = LazyLock::new(SessionContext::new);

@@ -1,32 +1,21 @@
 //! Stops a task that dead-letters nearly everything: then the pipeline is wrong and not the records, and draining the
 //! topic into the dead letters would only hide it.
 
-/// Dead letters in a row, with nothing accepted between, after which the task stops.
-pub const CONSECUTIVE_MAX: u64 = 10_000;
-/// Records over which the share of dead letters is taken.
-pub const WINDOW_RECORDS: u64 = 50_000;
-/// Share of a full window that may be dead letters, in percent.
-pub const SHARE_MAX_PERCENT: u64 = 50;
+use flow::config::BreakerLimits;
 
 /// Counts since this process took the partition over; not part of the task's state.
 #[derive(Debug, Clone)]
 pub struct Breaker {
-    consecutive_max: u64,
+    limits: BreakerLimits,
     consecutive: u64,
     seen: u64,
     dead: u64,
 }
 
-impl Default for Breaker {
-    fn default() -> Self {
-        Breaker::new(CONSECUTIVE_MAX)
-    }
-}
-
 impl Breaker {
-    /// A breaker with its own limit of consecutive dead letters.
-    pub fn new(consecutive_max: u64) -> Self {
-        Breaker { consecutive_max, consecutive: 0, seen: 0, dead: 0 }
+    /// A breaker with these limits.
+    pub fn new(limits: BreakerLimits) -> Self {
+        Breaker { limits, consecutive: 0, seen: 0, dead: 0 }
     }
 
     /// Counts one record; the error says which limit it broke.
@@ -34,12 +23,13 @@ impl Breaker {
         self.seen += 1;
         self.dead += u64::from(dead);
         self.consecutive = if dead { self.consecutive + 1 } else { 0 };
-        if self.consecutive > self.consecutive_max {
-            return Err(format!("more than {} records in a row were rejected", self.consecutive_max));
+        let BreakerLimits { consecutive_max, share_max_percent, window_records } = self.limits;
+        if self.consecutive > consecutive_max {
+            return Err(format!("more than {consecutive_max} records in a row were rejected"));
         }
-        if self.seen == WINDOW_RECORDS {
-            if self.dead * 100 > WINDOW_RECORDS * SHARE_MAX_PERCENT {
-                return Err(format!("{} of the last {WINDOW_RECORDS} records were rejected", self.dead));
+        if self.seen == window_records {
+            if self.dead * 100 > window_records * share_max_percent {
+                return Err(format!("{} of the last {window_records} records were rejected", self.dead));
             }
             (self.seen, self.dead) = (0, 0);
         }
@@ -54,7 +44,7 @@ mod tests {
 
     #[test]
     fn breaks_on_a_run_of_dead_letters_only() {
-        let mut breaker = Breaker::new(2);
+        let mut breaker = Breaker::new(BreakerLimits { consecutive_max: 2, ..BreakerLimits::default() });
         for dead in [true, true, false, true, true] {
             breaker.count(dead).unwrap();
         }
@@ -63,10 +53,15 @@ mod tests {
 
     #[test]
     fn breaks_on_a_window_that_is_mostly_dead() {
-        let mut breaker = Breaker::default();
-        let broken = (0..WINDOW_RECORDS).find_map(|n| breaker.count(n % 3 != 0).err());
+        let records = BreakerLimits::default().window_records;
+        let mut breaker = Breaker::new(BreakerLimits::default());
+        let broken = (0..records).find_map(|n| breaker.count(n % 3 != 0).err());
         assert!(broken.unwrap().contains("of the last"));
-        let mut breaker = Breaker::default();
-        assert!((0..2 * WINDOW_RECORDS).all(|n| breaker.count(n % 2 == 0).is_ok()));
+        let mut breaker = Breaker::new(BreakerLimits::default());
+        assert!((0..2 * records).all(|n| breaker.count(n % 2 == 0).is_ok()));
+        let limits = BreakerLimits { share_max_percent: 10, window_records: 20, ..BreakerLimits::default() };
+        let mut breaker = Breaker::new(limits);
+        let broken = (0..20).find_map(|n| breaker.count(n < 3).err());
+        assert_eq!(broken.unwrap(), "3 of the last 20 records were rejected");
     }
 }

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, Float64Array, ListBuilder, StringArray, StringBuilder, StructArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::DataType;
+use flow::config::{FAILED_RULES, IMPUTED_FIELDS};
 use flow::processor::Stop;
 
-use crate::checks::Judged;
+use crate::checks::{Findings, Judged};
 use crate::source::Source;
 use crate::targets::{Accepted, Outgoing, Output, Target};
 
@@ -17,14 +20,9 @@ pub fn outputs(source: &Source, entity: Option<Target>, journal: Target) -> Vec<
 }
 
 /// What items carry of the rows: the event, or the label.
-pub fn part(
-    source: &Source,
-    outputs: &[Output],
-    batch: &RecordBatch,
-    judged: &Judged,
-) -> Result<(&'static str, ArrayRef), Stop> {
+pub fn part(source: &Source, outputs: &[Output], judged: &Judged) -> Result<(&'static str, ArrayRef), Stop> {
     Ok(match &judged.labels {
-        None => ("event", Arc::new(StructArray::from(batch.clone()))),
+        None => ("event", event(outputs, judged)?),
         Some(values) => ("label", labels(source, outputs, values, &judged.times_us)?),
     })
 }
@@ -45,6 +43,35 @@ pub fn write(
         output.write(keys, accepted, out.as_deref_mut())?;
     }
     Ok(())
+}
+
+/// The events, with the names of failed rules and replaced fields where the logs have them.
+fn event(outputs: &[Output], judged: &Judged) -> Result<ArrayRef, Stop> {
+    let whole = StructArray::from(judged.batch.clone());
+    let fields = match outputs.first().and_then(|output| output.part_type("event")) {
+        Some(DataType::Struct(fields)) if fields.len() > whole.num_columns() => fields,
+        _ => return Ok(Arc::new(whole)),
+    };
+    let rows = whole.len();
+    let mut columns = whole.columns().to_vec();
+    for field in &fields[columns.len()..] {
+        let found = match field.name().as_str() {
+            FAILED_RULES => &judged.findings.failed[..],
+            IMPUTED_FIELDS => &judged.findings.imputed[..],
+            _ => &[],
+        };
+        let DataType::List(item) = field.data_type() else {
+            return Err(Stop::Other(format!("a log has `{}`, which is no list of names", field.name())));
+        };
+        let mut names = ListBuilder::new(StringBuilder::new()).with_field(item.clone());
+        for of_row in Findings::by_row(found, rows) {
+            of_row.iter().for_each(|name| names.values().append_value(name));
+            names.append(!of_row.is_empty());
+        }
+        columns.push(Arc::new(names.finish()));
+    }
+    let event = StructArray::try_new(fields.clone(), columns, None);
+    Ok(Arc::new(event.map_err(flow::wire::Error::from)?))
 }
 
 /// The label part. The event's time is not known here; the journal knows it, and what stands here is the time at

@@ -1,17 +1,39 @@
 //! Everything that is wrong with the rows of a batch, collected column by column and told row by row.
 
+use std::sync::Arc;
+
 use schemas::reject::{Code, Reject};
 
 /// Faults of a batch's rows, in the order of the checks.
 #[derive(Debug, Default)]
 pub struct Faults {
-    found: Vec<(usize, Code, String)>,
+    found: Vec<Fault>,
+}
+
+/// What is wrong with one row.
+#[derive(Debug)]
+struct Fault {
+    row: usize,
+    code: Code,
+    /// The rule that says so, if it is one.
+    rule: Option<Arc<str>>,
+    detail: String,
 }
 
 impl Faults {
     /// Notes a fault of a row.
     pub fn push(&mut self, row: usize, code: Code, detail: impl Into<String>) {
-        self.found.push((row, code, detail.into()));
+        self.found.push(Fault { row, code, rule: None, detail: detail.into() });
+    }
+
+    /// Notes a fault that a rule found.
+    pub fn push_rule(&mut self, row: usize, code: Code, rule: &Arc<str>, detail: impl Into<String>) {
+        self.found.push(Fault { row, code, rule: Some(rule.clone()), detail: detail.into() });
+    }
+
+    /// All faults: row, code, rule, detail.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, Code, Option<&str>, &str)> {
+        self.found.iter().map(|Fault { row, code, rule, detail }| (*row, *code, rule.as_deref(), detail.as_str()))
     }
 
     /// Whether nothing is wrong with any row.
@@ -19,16 +41,29 @@ impl Faults {
         self.found.is_empty()
     }
 
+    /// Notes other faults behind these.
+    pub fn append(&mut self, mut other: Faults) {
+        self.found.append(&mut other.found);
+    }
+
+    /// The rows with faults, rising.
+    pub fn rows(&self) -> Vec<usize> {
+        let mut rows: Vec<usize> = self.found.iter().map(|fault| fault.row).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        rows
+    }
+
     /// All faults of row 0 as they were found; for batches of one row.
     pub fn into_reasons(self) -> Vec<Reject> {
-        self.found.into_iter().map(|(_, code, detail)| Reject::new(code, detail)).collect()
+        self.found.into_iter().map(|Fault { code, detail, .. }| Reject::new(code, detail)).collect()
     }
 
     /// One reject per bad row, rows rising. Its code is the first fault's; its detail names all faults.
     pub fn into_rejects(mut self) -> Vec<(usize, Reject)> {
-        self.found.sort_by_key(|(row, ..)| *row);
+        self.found.sort_by_key(|fault| fault.row);
         let mut rejects: Vec<(usize, Code, String)> = Vec::new();
-        for (row, code, detail) in self.found {
+        for Fault { row, code, detail, .. } in self.found {
             match rejects.last_mut() {
                 Some((last, _, text)) if *last == row => {
                     text.push_str(&format!("; {code}: {detail}"));

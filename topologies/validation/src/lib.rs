@@ -9,12 +9,14 @@
 pub mod breaker;
 pub mod checks;
 pub mod dead;
+pub mod dry;
 pub mod faults;
 pub mod idle;
 pub mod ingest;
 pub mod retry;
 pub mod rules;
 pub mod source;
+pub mod tallies;
 pub mod verdict;
 
 mod clock;

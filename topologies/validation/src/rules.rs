@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use flow::config::{EventSource, Format, Pipeline};
+use flow::config::{EventSource, Format, Impute, OnFail, OnNull, Pipeline};
 use schemas::json::Unknown;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -32,6 +32,15 @@ pub struct Bound {
     /// Whether null is refused.
     #[serde(default)]
     pub required: bool,
+    /// What happens to a value out of these bounds.
+    #[serde(default, skip_serializing_if = "is_reject")]
+    pub on_fail: OnFail,
+    /// Whether null, NaN and infinities are replaced.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub impute_null: bool,
+    /// SQL of what is put in place of a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impute: Option<String>,
 }
 
 /// A named SQL condition.
@@ -41,6 +50,15 @@ pub struct Condition {
     pub name: String,
     /// The SQL text.
     pub check: String,
+    /// What happens to an event for which it is not true.
+    #[serde(default, skip_serializing_if = "is_reject")]
+    pub on_fail: OnFail,
+    /// Whether null passes.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub null_passes: bool,
+    /// Columns that are replaced, with the SQL of their values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imputes: Vec<(String, String)>,
 }
 
 /// All of a source's rules that may change while the pipeline runs.
@@ -64,6 +82,10 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
+fn is_reject(on_fail: &OnFail) -> bool {
+    *on_fail == OnFail::Reject
+}
+
 impl RuleSet {
     /// The rules of a pipeline's event source.
     pub fn of_events(pipeline: &Pipeline) -> Self {
@@ -73,9 +95,19 @@ impl RuleSet {
             min: field.min,
             max: field.max,
             allowed: field.allowed.clone(),
-            required: field.required,
+            required: field.on_null == OnNull::Reject,
+            on_fail: field.on_fail,
+            impute_null: field.on_null == OnNull::Impute,
+            impute: field.impute.as_ref().map(|impute| impute.value.text.clone()),
         });
-        let conditions = rules.iter().map(|rule| Condition { name: rule.name.clone(), check: rule.check.text.clone() });
+        let text = |impute: &Impute| (impute.column.clone(), impute.value.text.clone());
+        let conditions = rules.iter().map(|rule| Condition {
+            name: rule.name.clone(),
+            check: rule.check.text.clone(),
+            on_fail: rule.on_fail,
+            null_passes: rule.null_passes,
+            imputes: rule.imputes.iter().map(text).collect(),
+        });
         RuleSet {
             lateness_us: pipeline.lateness_us,
             max_future_us: *max_future_us,

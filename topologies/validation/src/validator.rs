@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use flow::flaw::{Flaw, made};
 use flow::ledger::{Buckets, Counts, Fate, OUTSIDE, OriginHash, Row, Side, bucket};
 use flow::names::{Names, Place};
@@ -23,6 +22,7 @@ use crate::intake::{Intake, Reader, size_bytes};
 use crate::opened::Opened;
 use crate::rules::Rulebook;
 use crate::source::{Error, Source};
+use crate::tallies::{self, Tallies};
 use crate::targets::{Accepted, Outgoing, Output, Target};
 use crate::verdict::Verdicts;
 
@@ -74,6 +74,7 @@ pub struct Validator {
     breaker: Breaker,
     /// Room for bodies that are made from JSON.
     room: Vec<u8>,
+    tallies: Tallies,
 }
 
 impl Validator {
@@ -98,6 +99,7 @@ impl Validator {
             buckets: Buckets::default(),
             breaker,
             room: Vec::new(),
+            tallies: Tallies::default(),
         })
     }
 
@@ -115,6 +117,11 @@ impl Validator {
     /// How far the partition has come.
     pub fn progress(&self) -> Progress {
         self.clock.progress()
+    }
+
+    /// What failed since the last call, for metrics.
+    pub fn take_tallies(&mut self) -> tallies::Counts {
+        self.tallies.take()
     }
 
     /// Raises the mark of a quiet partition. From now on the metadata carries it; it is written only after
@@ -141,8 +148,11 @@ impl Validator {
         let dead = merge(rejected, faults.into_iter().map(|(row, reject)| (indices[row], reject)));
         dead.iter().for_each(|(index, _)| self.note(records[*index].offset, Fate::Dead));
         self.count(records.len(), &sorted, &dead)?;
+        self.tallies.add(&sorted.rows, &judged.findings, &dead);
         let log_out = (!suppressed).then_some(&mut *out);
-        let rows = Rows { batch: &batch, bodies: bodies.as_deref(), indices: &indices, records };
+        // What was found must be written beside the event, which its body has no place for.
+        let bodies = bodies.as_deref().filter(|_| judged.findings.is_empty());
+        let rows = Rows { bodies, indices: &indices, records };
         self.emit(&rows, &judged, &sorted, log_out)?;
         if !suppressed {
             for (index, reject) in dead.iter().filter(|_| !made(Flaw::DeadLetterDropped)) {
@@ -217,7 +227,7 @@ impl Validator {
         if sorted.rows.is_empty() {
             return Ok(());
         }
-        let part = emit::part(&self.source, &self.outputs, rows.batch, judged)?;
+        let part = emit::part(&self.source, &self.outputs, judged)?;
         let records = || rows.indices.iter().map(|index| &rows.records[*index]);
         let offsets: Vec<i64> = records().map(|record| record.offset).collect();
         let of_body = |row: usize| rows.bodies.map_or(0, |bodies| bodies[row].len());
@@ -302,7 +312,6 @@ impl Task for Validator {
 
 /// The readable rows of a run and where they came from.
 struct Rows<'a> {
-    batch: &'a RecordBatch,
     bodies: Option<&'a [&'a [u8]]>,
     indices: &'a [usize],
     records: &'a [InRecord],

@@ -1,6 +1,8 @@
 //! Counters of one shell, read by the metrics page.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a shell counted since it started.
 #[derive(Debug, Default)]
@@ -16,7 +18,11 @@ pub struct Stats {
     partitions: AtomicI64,
     evicted_keys: AtomicU64,
     evicted_entries: AtomicU64,
+    failed: Mutex<BTreeMap<Failed, u64>>,
 }
+
+/// What became of records that failed something, and the name of what they failed.
+pub type Failed = (&'static str, Arc<str>);
 
 impl Stats {
     /// Counters of the service with this name.
@@ -50,6 +56,17 @@ impl Stats {
     pub fn evicted(&self, keys: u64, entries: u64) {
         self.evicted_keys.store(keys, Ordering::Relaxed);
         self.evicted_entries.store(entries, Ordering::Relaxed);
+    }
+
+    /// Counts records that failed something.
+    pub fn failed(&self, what: Failed, records: u64) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += records;
+    }
+
+    /// All records that failed something so far.
+    pub fn failures(&self) -> Vec<(Failed, u64)> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.iter().map(|(what, records)| (what.clone(), *records)).collect()
     }
 
     pub(super) fn polled(&self, records: usize) {

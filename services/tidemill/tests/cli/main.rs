@@ -13,6 +13,7 @@ mod models;
 mod plan;
 mod promotion;
 mod readme;
+mod rules;
 mod s3;
 mod schema_registry;
 mod shipped;

@@ -30,6 +30,7 @@ impl ValidatorService {
             return Ok(());
         }
         self.looked = Some(now);
+        self.tell();
         self.progress.read()?;
         let idle = self.judge(slots, session)?;
         let seen: BTreeMap<TopicPartition, Seen> =
@@ -39,6 +40,15 @@ impl ValidatorService {
         self.raise(slots, &idle, &all, session)?;
         self.throttle(&seen, session)?;
         self.hold_back(slots, session)
+    }
+
+    /// Tells the metrics what failed since the last look.
+    fn tell(&self) {
+        for own in self.own.values() {
+            for ((verdict, name), records) in own.task.get().take_tallies() {
+                self.options.stats.failed((verdict.as_str(), name), records);
+            }
+        }
     }
 
     /// What is known of a partition: its own task's word, or its owner's last report.

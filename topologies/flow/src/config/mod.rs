@@ -3,6 +3,7 @@
 //! No file is opened here. The caller passes the text and a function that finds schema files by the path the pipeline
 //! names them with.
 
+mod breaker;
 mod bytes;
 mod compatibility;
 mod derived;
@@ -16,6 +17,7 @@ mod models;
 mod monitors;
 mod node;
 mod objective;
+mod policy;
 mod problem;
 mod rules;
 mod schema;
@@ -28,11 +30,11 @@ mod types;
 pub use bytes::parse_bytes;
 pub use duration::{format_duration, parse_duration};
 pub use features::WINDOWS_MAX;
-pub use problem::{BAD_EXPRESSION, BAD_SCHEMA, CODES, Problem, Span, nearest};
+pub use problem::{BAD_EXPRESSION, BAD_SCHEMA, CODES, CONTRADICTION, Problem, Span, nearest};
 pub use types::*;
 
 use node::{Entry, Node};
-use problem::{BAD_NAME, CONTRADICTION, MISSING_KEY, Problems};
+use problem::{BAD_NAME, MISSING_KEY, Problems};
 use section::{NAME_BYTES_MAX, Section, Text, is_name};
 
 use crate::plan::{FIRST_GENERATION, Names};

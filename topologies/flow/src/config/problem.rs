@@ -68,7 +68,8 @@ pub(super) const DUPLICATE: &str = "TM0013";
 /// An SQL text that cannot be compiled, or does not belong where it stands.
 pub const BAD_EXPRESSION: &str = "TM0014";
 pub(super) const NO_MATCH: &str = "TM0015";
-pub(super) const CONTRADICTION: &str = "TM0016";
+/// Settings that cannot both be meant.
+pub const CONTRADICTION: &str = "TM0016";
 pub(super) const LABEL_LEAK: &str = "TM0017";
 pub(super) const UNSUPPORTED: &str = "TM0018";
 pub(super) const BAD_SIZE: &str = "TM0019";

@@ -2,23 +2,28 @@
 
 use super::expression::{Scope, compile};
 use super::node::{Entry, Node, Value};
+use super::policy;
 use super::problem::{CONTRADICTION, OUT_OF_RANGE, Problems, WRONG_COLUMN_KIND, WRONG_TYPE};
 use super::section::{Section, Text, text};
 use super::sources::check_column;
-use super::types::{ColumnKind, FieldRule, OnFail, Rule, SourceSchema};
+use super::types::{ColumnKind, FieldRule, OnFail, OnNull, Rule};
 
 /// A rule in SQL.
 pub(super) fn rule(entry: &Entry, scope: Scope<'_>, problems: &mut Problems) -> Option<Rule> {
     let mut section = Section::new(format!("rule `{}`", entry.key), entry.key_span, &entry.node, problems)?;
     let check = section.require("check", problems).and_then(|node| text(node, "check", problems));
-    let on_fail = section.choice("on_fail", OnFail::Reject, &[("reject", OnFail::Reject)], problems);
+    let on_fail = policy::on_fail(&mut section, problems);
+    let null_passes = section.choice("on_null", false, &[("fail", false), ("pass", true)], problems);
+    policy::agree(&mut section, (on_fail == OnFail::Impute).then_some("on_fail"), problems);
+    let imputes = policy::of_rule(&mut section, scope, problems);
     section.finish(problems);
     let (check, _) = compile(&check?, scope, problems);
-    Some(Rule { name: entry.key.clone(), check, on_fail })
+    Some(Rule { name: entry.key.clone(), check, on_fail, null_passes, imputes })
 }
 
 /// Bounds on one column.
-pub(super) fn field_rule(entry: &Entry, schema: &SourceSchema, problems: &mut Problems) -> Option<FieldRule> {
+pub(super) fn field_rule(entry: &Entry, scope: Scope<'_>, problems: &mut Problems) -> Option<FieldRule> {
+    let schema = scope.schema;
     let column = Text { text: entry.key.clone(), span: entry.key_span };
     check_column(&column, schema, "", |_| true, problems);
     let kind = schema.column(&entry.key).map(|column| column.kind);
@@ -46,9 +51,21 @@ pub(super) fn field_rule(entry: &Entry, schema: &SourceSchema, problems: &mut Pr
         let message = format!("`{}` cannot be both `required` and `nullable`", entry.key);
         problems.add(CONTRADICTION, section.place("nullable"), message);
     }
-    section.finish(problems);
     let required = required || nullable == Some(false);
-    Some(FieldRule { column: entry.key.clone(), min, max, allowed, required, span: entry.key_span })
+    let choices = [("keep", OnNull::Keep), ("reject", OnNull::Reject), ("impute", OnNull::Impute)];
+    let default = if required { OnNull::Reject } else { OnNull::Keep };
+    let on_null = section.choice("on_null", default, &choices, problems);
+    if required && on_null != OnNull::Reject {
+        let message = format!("`{}` cannot be both without null and with another policy for it", entry.key);
+        let help = "write `on_null: reject`, `on_null: keep` or `on_null: impute` alone".to_owned();
+        problems.add_help(CONTRADICTION, section.place("on_null"), message, help);
+    }
+    let on_fail = policy::on_fail(&mut section, problems);
+    let wanted = [("on_fail", on_fail == OnFail::Impute), ("on_null", on_null == OnNull::Impute)];
+    policy::agree(&mut section, wanted.iter().find(|(_, wanted)| *wanted).map(|(key, _)| *key), problems);
+    let impute = section.get("impute").and_then(|node| policy::of_field(&entry.key, node, scope, problems));
+    section.finish(problems);
+    Some(FieldRule { column: entry.key.clone(), min, max, allowed, on_fail, on_null, impute, span: entry.key_span })
 }
 
 /// A value of an `enum` as canonical text.

@@ -1,8 +1,10 @@
 //! The `sources` section: one source of events and at most one of labels.
 
+use super::breaker::breaker;
 use super::expression::Scope;
 use super::format::format;
 use super::node::{Entry, Node, Value};
+use super::policy;
 use super::problem::{
     BAD_NAME, CONTRADICTION, DUPLICATE, LABEL_LEAK, MISSING_KEY, Problems, Span, UNKNOWN_COLUMN, UNKNOWN_REFERENCE,
     UNSUPPORTED, WRONG_COLUMN_KIND, suggest,
@@ -10,7 +12,10 @@ use super::problem::{
 use super::rules::{field_rule, rule};
 use super::schema::load;
 use super::section::{Section, Text, named};
-use super::types::{ColumnKind, EventSource, Format, LabelPolicy, LabelSource, SourceSchema};
+use super::types::{
+    BreakerLimits, ColumnKind, EventSource, FAILED_RULES, FieldRule, Format, IMPUTED_FIELDS, Impute, LabelPolicy,
+    LabelSource, Rule, SourceSchema,
+};
 use super::{Resolve, Settings};
 
 const HOUR_US: i64 = 3_600_000_000;
@@ -86,9 +91,12 @@ fn event_source(
     }
     let scope = Scope { schema: &schema, target, label_allowed: false };
     let rules = section.named("rules", problems);
-    let rules = rules.into_iter().filter_map(|entry| rule(entry, scope, problems)).collect();
+    let rules: Vec<Rule> = rules.into_iter().filter_map(|entry| rule(entry, scope, problems)).collect();
     let fields = section.named("fields", problems);
-    let fields = fields.into_iter().filter_map(|entry| field_rule(entry, &schema, problems)).collect();
+    let fields: Vec<FieldRule> = fields.into_iter().filter_map(|entry| field_rule(entry, scope, problems)).collect();
+    let of_fields = fields.iter().filter_map(|field| field.impute.as_ref());
+    let imputes: Vec<&Impute> = rules.iter().flat_map(|rule| &rule.imputes).chain(of_fields).collect();
+    policy::check_identity(&imputes, &id, &event_time, problems);
     let dedupe_horizon_us = section.span_of_time("dedupe_horizon", DEDUPE_HORIZON_DEFAULT_US, problems);
     if dedupe_horizon_us < settings.lateness_us {
         let message = "`dedupe_horizon` is shorter than `lateness`".to_owned();
@@ -100,6 +108,7 @@ fn event_source(
         topic,
         partitions: section.count("partitions", settings.partitions, 1, SOURCE_PARTITIONS_MAX, problems),
         format: format(&mut section, problems),
+        breaker: breaker(&mut section, problems),
         id: id.text,
         event_time: event_time.text,
         rules,
@@ -109,6 +118,12 @@ fn event_source(
         schema,
     };
     section.finish(problems);
+    for name in [FAILED_RULES, IMPUTED_FIELDS] {
+        if source.is_flagged() && source.schema.column(name).is_some() {
+            let message = format!("`{name}` of `{}` is where the names of failed rules would go", source.schema.path);
+            problems.add_help(DUPLICATE, schema_text.span, message, "rename the field, or reject".to_owned());
+        }
+    }
     source
 }
 
@@ -144,6 +159,7 @@ fn label_source(entry: &Entry, settings: &Settings, resolve: Resolve<'_>, proble
         topic,
         partitions: section.count("partitions", settings.partitions, 1, SOURCE_PARTITIONS_MAX, problems),
         format: format(&mut section, problems),
+        breaker: breaker(&mut section, problems),
         events: events.text.clone(),
         id: String::new(),
         target: target.text,
@@ -198,6 +214,7 @@ impl EventSource {
             topic: String::new(),
             partitions: 1,
             format: Format::Avro,
+            breaker: BreakerLimits::default(),
             schema,
             id: String::new(),
             event_time: String::new(),

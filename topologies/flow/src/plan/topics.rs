@@ -75,11 +75,11 @@ struct Carried {
 
 fn logs(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
     let features = &pipeline.features;
+    let event = pipeline.events.carried();
     let log = |topic: &String, record: &str, carried: Carried| {
         let Carried { features, label, prediction } = carried;
         let namespace = format!("{}.log", namespace(pipeline));
-        let event = Some(&pipeline.events.schema.json);
-        let schema = log_schema(&pascal_case(record), &namespace, event, &features, label, prediction);
+        let schema = log_schema(&pascal_case(record), &namespace, Some(&event), &features, label, prediction);
         Topic {
             name: topic.clone(),
             kind: Kind::Log,

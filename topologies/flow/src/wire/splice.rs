@@ -62,8 +62,8 @@ pub struct Encoded {
 /// Encodes such items for one log.
 #[derive(Debug, Clone)]
 pub struct Splicer {
-    /// Whether each part of an item is the event.
-    parts: Vec<bool>,
+    /// For each part of an item that is the event the fields behind those of its source, all null; other parts are null.
+    parts: Vec<Option<usize>>,
 }
 
 impl Splicer {
@@ -86,9 +86,9 @@ impl Splicer {
             if null != "null" {
                 return None;
             }
-            events.push(name(part) == Some("event") && value == event);
+            events.push(if name(part) == Some("event") { behind(value, event) } else { None });
         }
-        events.contains(&true).then_some(Splicer { parts: events })
+        events.iter().any(Option::is_some).then_some(Splicer { parts: events })
     }
 
     /// Encodes items of one source partition.
@@ -113,12 +113,14 @@ impl Splicer {
         long(out, item.time_us);
         text(out, item.id);
         text(out, item.key);
-        for event in &self.parts {
-            if *event {
-                out.push(ONE);
-                out.extend_from_slice(item.body);
-            } else {
-                out.push(ZERO);
+        for behind in &self.parts {
+            match behind {
+                Some(behind) => {
+                    out.push(ONE);
+                    out.extend_from_slice(item.body);
+                    out.extend(std::iter::repeat_n(ZERO, *behind));
+                }
+                None => out.push(ZERO),
             }
         }
     }
@@ -178,6 +180,19 @@ fn mark(out: &mut Vec<u8>, names: &Names, (place, time_us): &Mark) {
     text(out, names.topic(place.topic));
     long(out, i64::from(place.partition));
     long(out, *time_us);
+}
+
+/// How many fields a log's event has behind those of its source, if that is all in which they differ: names of rules, which
+/// are null in an event that failed none.
+fn behind(carried: &Value, source: &Value) -> Option<usize> {
+    if carried == source {
+        return Some(0);
+    }
+    let own = source.get("fields")?.as_array()?.len();
+    let mut shorter = carried.clone();
+    let more = shorter.get_mut("fields")?.as_array_mut()?.split_off(own);
+    let is_null = |field: &Value| field["type"][0] == "null";
+    (shorter == *source && more.iter().all(is_null)).then_some(more.len())
 }
 
 fn name(field: &Value) -> Option<&str> {

@@ -1,12 +1,16 @@
 //! Checks of single columns: finite numbers, bounds, allowed values, nulls.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float32Type, Float64Type};
+use flow::config::OnFail;
 use schemas::key::key_text;
 use schemas::reject::Code;
 
+use super::impute::Imputing;
+use super::work::Work;
 use crate::columns::doubles;
 use crate::faults::Faults;
 use crate::rules::Bound;
@@ -21,6 +25,11 @@ pub struct Limits {
     max: f64,
     allowed: Option<BTreeSet<String>>,
     required: bool,
+    on_fail: OnFail,
+    /// What events carry that are out of bounds and go on.
+    rule: Arc<str>,
+    impute_null: bool,
+    impute: Option<Imputing>,
 }
 
 impl Limits {
@@ -48,21 +57,48 @@ impl Limits {
             max: bound.max.unwrap_or(f64::INFINITY),
             allowed: bound.allowed.as_ref().map(|allowed| allowed.iter().cloned().collect()),
             required: bound.required,
+            on_fail: bound.on_fail,
+            rule: format!("fields.{}", bound.column).into(),
+            impute_null: bound.impute_null,
+            impute: bound.impute.as_ref().map(|sql| Imputing::compile(source, &bound.column, sql)).transpose()?,
         })
     }
 
+    /// Replaces what is no value, where that is declared.
+    pub fn fill(&self, work: &mut Work) {
+        if let (true, Some(impute)) = (self.impute_null, &self.impute) {
+            let array = work.batch.column(self.column).clone();
+            let missing = |row: &usize| array.is_null(*row) || !finite(&array, *row);
+            impute.apply(&(0..array.len()).filter(missing).collect::<Vec<_>>(), work);
+        }
+    }
+
     /// Checks all rows.
-    pub fn check(&self, batch: &RecordBatch, faults: &mut Faults) {
-        let array = batch.column(self.column);
+    pub fn check(&self, work: &mut Work) {
+        let array = work.batch.column(self.column).clone();
         if self.required && array.null_count() > 0 {
             let nulls = (0..array.len()).filter(|row| array.is_null(*row));
-            nulls.for_each(|row| faults.push(row, Code::FieldNull, format!("{} is null", self.name)));
+            nulls.for_each(|row| {
+                work.faults.push_rule(row, Code::FieldNull, &self.rule, format!("{} is null", self.name));
+            });
         }
+        let mut found = Faults::default();
         if self.min > f64::NEG_INFINITY || self.max < f64::INFINITY {
-            self.check_range(array, faults);
+            self.check_range(&array, &mut found);
         }
         if let Some(allowed) = &self.allowed {
-            self.check_allowed(array, allowed, faults);
+            self.check_allowed(&array, allowed, &mut found);
+        }
+        if found.is_empty() {
+            return;
+        }
+        if self.on_fail == OnFail::Reject {
+            return work.faults.append(found);
+        }
+        let rows = found.rows();
+        work.findings.failed.extend(rows.iter().map(|row| (*row, self.rule.clone())));
+        if let (OnFail::Impute, Some(impute)) = (self.on_fail, &self.impute) {
+            impute.apply(&rows, work);
         }
     }
 
@@ -72,10 +108,10 @@ impl Limits {
         for (row, value) in values.iter().enumerate() {
             if *value < self.min && array.is_valid(row) {
                 let detail = format!("{} is {value}, below the minimum {}", self.name, self.min);
-                faults.push(row, Code::FieldRange, detail);
+                faults.push_rule(row, Code::FieldRange, &self.rule, detail);
             } else if *value > self.max && array.is_valid(row) {
                 let detail = format!("{} is {value}, above the maximum {}", self.name, self.max);
-                faults.push(row, Code::FieldRange, detail);
+                faults.push_rule(row, Code::FieldRange, &self.rule, detail);
             }
         }
     }
@@ -87,7 +123,7 @@ impl Limits {
             if key_text(array, row, &mut text).is_some() && !allowed.contains(&text) {
                 let detail =
                     format!("{} is {text:?}, which is not among the {} allowed values", self.name, allowed.len());
-                faults.push(row, Code::FieldEnum, detail);
+                faults.push_rule(row, Code::FieldEnum, &self.rule, detail);
             }
         }
     }
@@ -109,4 +145,12 @@ pub fn check_finite(batch: &RecordBatch, column: usize, faults: &mut Faults) {
         let odd = floats.values().iter().enumerate().filter(|(_, value)| !value.is_finite());
         odd.for_each(|(row, value)| fault(row, f64::from(*value)));
     }
+}
+
+/// Whether a value is none that calculations refuse: neither NaN nor infinite.
+pub fn finite(array: &dyn Array, row: usize) -> bool {
+    if let Some(doubles) = array.as_primitive_opt::<Float64Type>() {
+        return doubles.is_null(row) || doubles.value(row).is_finite();
+    }
+    array.as_primitive_opt::<Float32Type>().is_none_or(|floats| floats.is_null(row) || floats.value(row).is_finite())
 }

@@ -2,10 +2,11 @@
 //! with each row.
 
 mod columns;
+mod impute;
 mod sql;
+mod work;
 
 use arrow::array::{Array, RecordBatch, StringArray};
-use flow::sql::Expression;
 use schemas::json::Unknown;
 use schemas::key::KEY_BYTES_MAX;
 use schemas::reject::Code;
@@ -14,6 +15,9 @@ use crate::columns::{doubles, texts, times_us};
 use crate::faults::Faults;
 use crate::rules::RuleSet;
 use crate::source::{Error, Kind, Source};
+use work::Work;
+
+pub use work::Findings;
 
 /// Earliest time a record may carry: 1900-01-01.
 pub const TIME_MIN_US: i64 = -2_208_988_800_000_000;
@@ -30,7 +34,7 @@ pub struct Checks {
     unknown: Unknown,
     floats: Vec<usize>,
     bounds: Vec<columns::Limits>,
-    conditions: Vec<(String, Expression)>,
+    conditions: Vec<sql::Rule>,
 }
 
 /// What a batch's rows say, and what is wrong with them.
@@ -46,6 +50,10 @@ pub struct Judged {
     pub labels: Option<Vec<f64>>,
     /// The faults.
     pub faults: Faults,
+    /// The rows with values put in place of others.
+    pub batch: RecordBatch,
+    /// What was found in rows without faults.
+    pub findings: Findings,
 }
 
 impl Checks {
@@ -54,7 +62,7 @@ impl Checks {
         let fields = source.schema.fields();
         let floats = fields.iter().enumerate().filter(|(_, field)| field.data_type().is_floating());
         let bounds = rules.fields.iter().map(|bound| columns::Limits::compile(source, bound));
-        let conditions = rules.conditions.iter().map(|condition| sql::compile(source, condition));
+        let conditions = rules.conditions.iter().map(|condition| sql::Rule::compile(source, condition));
         Ok(Checks {
             lateness_us: rules.lateness_us,
             max_future_us: rules.max_future_us,
@@ -79,36 +87,35 @@ impl Checks {
 
     /// Judges all rows; `append_time_ms` holds each row's append time.
     pub fn judge(&self, batch: &RecordBatch, append_time_ms: &[i64]) -> Judged {
-        let mut faults = Faults::default();
+        let mut work = Work::new(batch.clone());
+        self.bounds.iter().for_each(|limits| limits.fill(&mut work));
         let ids = texts(batch.column(self.id));
-        check_ids(&ids, &mut faults);
-        let times_us = self.times(batch, append_time_ms, &mut faults);
+        check_ids(&ids, &mut work.faults);
+        let times_us = self.times(batch, append_time_ms, &mut work.faults);
         for column in &self.floats {
             if self.label_column() != Some(*column) {
-                columns::check_finite(batch, *column, &mut faults);
+                columns::check_finite(&work.batch, *column, &mut work.faults);
             }
         }
-        for limits in &self.bounds {
-            limits.check(batch, &mut faults);
-        }
+        self.bounds.iter().for_each(|limits| limits.check(&mut work));
+        let faults = &mut work.faults;
         let (keys, labels) = match &self.kind {
             Kind::Events { key, keys, .. } => {
                 let first = texts(batch.column(*key));
                 for column in keys {
                     match column == key {
-                        true => check_key(batch, *column, &first, &mut faults),
+                        true => check_key(batch, *column, &first, faults),
                         false if batch.column(*column).data_type().is_integer() => {}
-                        false => check_key(batch, *column, &texts(batch.column(*column)), &mut faults),
+                        false => check_key(batch, *column, &texts(batch.column(*column)), faults),
                     }
                 }
                 (Some(first), None)
             }
-            Kind::Labels { target, .. } => (None, Some(check_labels(batch, *target, &mut faults))),
+            Kind::Labels { target, .. } => (None, Some(check_labels(batch, *target, faults))),
         };
-        for (name, expression) in &self.conditions {
-            sql::check(name, expression, batch, &mut faults);
-        }
-        Judged { ids, times_us, keys, labels, faults }
+        self.conditions.iter().for_each(|rule| rule.check(&mut work));
+        let Work { batch, faults, findings } = work;
+        Judged { ids, times_us, keys, labels, faults, batch, findings }
     }
 
     fn label_column(&self) -> Option<usize> {

@@ -1,63 +1,91 @@
-//! Conditions in SQL: true lets a row pass; false, null and a failing evaluation do not.
+//! Conditions in SQL: true lets a row pass; false and a failing evaluation do not, and null as the rule says.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::datatypes::DataType;
+use flow::config::OnFail;
 use flow::sql::Expression;
 use schemas::reject::Code;
 
+use super::impute::Imputing;
+use super::work::Work;
 use crate::faults::Faults;
 use crate::rules::Condition;
 use crate::source::{Error, Source};
 
-/// Compiles a condition over a source's columns.
-pub fn compile(source: &Source, condition: &Condition) -> Result<(String, Expression), Error> {
-    let wrong = |detail: String| Error::Rule { topic: source.topic.to_string(), name: condition.name.clone(), detail };
-    let expression = Expression::compile(&condition.check, &source.schema).map_err(|error| wrong(error.detail))?;
-    if expression.returns() != &DataType::Boolean {
-        return Err(wrong(format!("`{}` is {}, not true or false", condition.check, expression.returns())));
-    }
-    Ok((condition.name.clone(), expression))
+/// A compiled condition.
+#[derive(Debug)]
+pub struct Rule {
+    name: Arc<str>,
+    check: Expression,
+    on_fail: OnFail,
+    null_passes: bool,
+    imputes: Vec<Imputing>,
 }
 
-/// Checks all rows at once, and one by one if the batch as a whole cannot be evaluated: a row's verdict never depends on
-/// its neighbours.
-pub fn check(name: &str, expression: &Expression, batch: &RecordBatch, faults: &mut Faults) {
-    match expression.evaluate(batch) {
-        Ok(values) => {
-            let values = values.as_boolean();
-            if values.null_count() == 0 && values.true_count() == values.len() {
-                return;
-            }
-            for row in 0..values.len() {
-                verdict(name, row, values.is_valid(row).then(|| values.value(row)), faults);
-            }
+impl Rule {
+    /// Compiles a condition over a source's columns.
+    pub fn compile(source: &Source, condition: &Condition) -> Result<Self, Error> {
+        let wrong =
+            |detail: String| Error::Rule { topic: source.topic.to_string(), name: condition.name.clone(), detail };
+        let check = Expression::compile(&condition.check, &source.schema).map_err(|error| wrong(error.detail))?;
+        if check.returns() != &DataType::Boolean {
+            return Err(wrong(format!("`{}` is {}, not true or false", condition.check, check.returns())));
         }
-        Err(error) if batch.num_rows() == 1 => {
-            faults.push(0, Code::RuleError, format!("rule `{name}` cannot be computed: {}", error.detail));
-        }
-        Err(_) => check_alone(name, expression, batch, faults),
+        let imputes = condition.imputes.iter().map(|(column, sql)| Imputing::compile(source, column, sql));
+        Ok(Rule {
+            name: condition.name.as_str().into(),
+            check,
+            on_fail: condition.on_fail,
+            null_passes: condition.null_passes,
+            imputes: imputes.collect::<Result<_, _>>()?,
+        })
     }
-}
 
-fn check_alone(name: &str, expression: &Expression, batch: &RecordBatch, faults: &mut Faults) {
-    for row in 0..batch.num_rows() {
-        match expression.evaluate(&batch.slice(row, 1)) {
+    /// Checks all rows at once, and one by one if the batch as a whole cannot be evaluated: a row's verdict never depends
+    /// on its neighbours.
+    pub fn check(&self, work: &mut Work) {
+        let mut found = Faults::default();
+        match self.check.evaluate(&work.batch) {
             Ok(values) => {
                 let values = values.as_boolean();
-                verdict(name, row, values.is_valid(0).then(|| values.value(0)), faults);
+                if values.null_count() == 0 && values.true_count() == values.len() {
+                    return;
+                }
+                (0..values.len()).for_each(|row| self.verdict(row, (values, row), &mut found));
             }
-            Err(error) => {
-                let detail = format!("rule `{name}` cannot be computed: {}", error.detail);
-                faults.push(row, Code::RuleError, detail);
+            Err(_) => self.check_alone(work, &mut found),
+        }
+        if self.on_fail == OnFail::Reject {
+            return work.faults.append(found);
+        }
+        let rows = found.rows();
+        work.findings.failed.extend(rows.iter().map(|row| (*row, self.name.clone())));
+        if self.on_fail == OnFail::Impute {
+            self.imputes.iter().for_each(|impute| impute.apply(&rows, work));
+        }
+    }
+
+    fn check_alone(&self, work: &mut Work, found: &mut Faults) {
+        for row in 0..work.batch.num_rows() {
+            match self.check.evaluate(&work.batch.slice(row, 1)) {
+                Ok(values) => self.verdict(row, (values.as_boolean(), 0), found),
+                Err(error) => {
+                    let detail = format!("rule `{}` cannot be computed: {}", self.name, error.detail);
+                    work.faults.push_rule(row, Code::RuleError, &self.name, detail);
+                }
             }
         }
     }
-}
 
-fn verdict(name: &str, row: usize, value: Option<bool>, faults: &mut Faults) {
-    match value {
-        Some(true) => {}
-        Some(false) => faults.push(row, Code::RuleFailed, format!("rule `{name}` is false")),
-        None => faults.push(row, Code::RuleFailed, format!("rule `{name}` is null")),
+    fn verdict(&self, row: usize, (values, at): (&BooleanArray, usize), found: &mut Faults) {
+        if values.is_null(at) {
+            if !self.null_passes {
+                found.push_rule(row, Code::RuleFailed, &self.name, format!("rule `{}` is null", self.name));
+            }
+        } else if !values.value(at) {
+            found.push_rule(row, Code::RuleFailed, &self.name, format!("rule `{}` is false", self.name));
+        }
     }
 }

@@ -147,7 +147,7 @@ impl Retrier {
                 times_us: &judged.times_us,
                 ids: &judged.ids,
                 bodies: None,
-                part: emit::part(&self.source, &self.outputs, &batch, &judged)?,
+                part: emit::part(&self.source, &self.outputs, &judged)?,
                 marks_us: None,
             };
             let mut out = out.map(|outputs| Outgoing { own: self.own, outputs });

@@ -224,7 +224,7 @@ impl World {
             journal: self.target(&self.plan.names.journal_log),
             schemas: self.schemas.clone(),
             verdicts: self.decisions.clone(),
-            breaker: Breaker::default(),
+            breaker: Breaker::new(self.pipeline.events.breaker),
         }
     }
 

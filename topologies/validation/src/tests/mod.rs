@@ -9,5 +9,6 @@ mod fixture;
 mod json_source;
 mod marks;
 mod repeatable;
+mod policies;
 mod retries;
 mod walkthrough;

@@ -2,7 +2,7 @@
 
 mod letters;
 mod list;
-mod read;
+pub(crate) mod read;
 mod retry;
 mod show;
 

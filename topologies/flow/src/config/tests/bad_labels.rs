@@ -68,7 +68,7 @@ fn unknown_policies_are_refused() {
         19 TM0008: `warn` is no choice for `on_fail`
             cheap: { check: amount < 500 and country is not null, on_fail: warn }
                                                                            ^^^^
-            known: `reject`
+            known: `reject`, `flag`, `impute`
     "#]],
     );
 }

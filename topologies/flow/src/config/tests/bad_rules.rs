@@ -226,3 +226,109 @@ fn a_rule_must_be_an_expression_over_columns() {
     "#]],
     );
 }
+
+#[test]
+fn policies_must_say_what_they_do() {
+    check(
+        "amount: { min: 0, max: 1000 }",
+        "amount: { min: 0, on_fail: impute }",
+        expect![[r#"
+        16 TM0003: `on_fail: impute` needs `impute`, the value that is put in place of the other
+            amount: { min: 0, on_fail: impute }
+                                       ^^^^^^
+    "#]],
+    );
+    check(
+        "amount: { min: 0, max: 1000 }",
+        "amount: { min: 0, impute: 1 }",
+        expect![[r#"
+        16 TM0016: `impute` is never used
+            amount: { min: 0, impute: 1 }
+                                      ^
+            say when with `on_fail: impute`, and for a field also `on_null: impute`
+    "#]],
+    );
+    check(
+        "amount: { min: 0, max: 1000 }",
+        "amount: { on_null: impute, impute: many }",
+        expect![[r#"
+        16 TM0012: `amount` is a number with decimals, not 'many'
+            amount: { on_null: impute, impute: many }
+                                               ^^^^
+            SQL over the columns is written `impute: { sql: "…" }`
+    "#]],
+    );
+    check(
+        "required: true }",
+        "required: true, on_null: keep }",
+        expect![[r#"
+        17 TM0016: `country` cannot be both without null and with another policy for it
+            country: { enum: [DE, FR], required: true, on_null: keep }
+                                                                ^^^^
+            write `on_null: reject`, `on_null: keep` or `on_null: impute` alone
+    "#]],
+    );
+    check(
+        "on_fail: reject }",
+        "on_fail: impute, impute: { amuont: 1, time: 5, lines: 0 } }",
+        expect![[r#"
+        19 TM0011: `amuont` is no column of `shop/Order.avsc`
+            cheap: { check: amount < 500 and country is not null, on_fail: impute, impute: { amuont: 1, time: 5, lines: 0 } }
+                                                                                             ^^^^^^
+            did you mean `amount`?
+        19 TM0012: `time` is a time, not 5
+            cheap: { check: amount < 500 and country is not null, on_fail: impute, impute: { amuont: 1, time: 5, lines: 0 } }
+                                                                                                              ^
+            SQL over the columns is written `impute: { sql: "…" }`
+        19 TM0012: `lines` is of a type that only travels along, which cannot be imputed
+            cheap: { check: amount < 500 and country is not null, on_fail: impute, impute: { amuont: 1, time: 5, lines: 0 } }
+                                                                                                                        ^
+    "#]],
+    );
+    check(
+        "on_fail: reject }",
+        "on_fail: impute, impute: 7 }",
+        expect![[r#"
+        19 TM0004: `impute` of a rule must be a map of columns, not a number
+            cheap: { check: amount < 500 and country is not null, on_fail: impute, impute: 7 }
+                                                                                           ^
+            write `impute: { amount: 0 }`
+    "#]],
+    );
+    check(
+        "on_fail: reject }",
+        "on_fail: impute, impute: { amount: { sql: amuont } } }",
+        expect![[r#"
+        19 TM0011: `amuont` is no column of `shop/Order.avsc`
+            cheap: { check: amount < 500 and country is not null, on_fail: impute, impute: { amount: { sql: amuont } } }
+                                                                                                            ^^^^^^
+            did you mean `amount`?
+    "#]],
+    );
+    check(
+        "on_fail: reject }",
+        "on_fail: flag, on_null: skip }",
+        expect![[r#"
+        19 TM0008: `skip` is no choice for `on_null`
+            cheap: { check: amount < 500 and country is not null, on_fail: flag, on_null: skip }
+                                                                                          ^^^^
+            known: `fail`, `pass`
+    "#]],
+    );
+    check(
+        "    fields:\n",
+        "    breaker: { in_a_row: 0, percent: 101, off: 1 }\n    fields:\n",
+        expect![[r#"
+        15 TM0006: `in_a_row` must be from 1 to 1000000000, not 0
+            breaker: { in_a_row: 0, percent: 101, off: 1 }
+                                 ^
+        15 TM0006: `percent` must be from 1 to 100, not 101
+            breaker: { in_a_row: 0, percent: 101, off: 1 }
+                                             ^^^
+        15 TM0002: `breaker` has no setting `off`
+            breaker: { in_a_row: 0, percent: 101, off: 1 }
+                                                  ^^^
+            did you mean `of`?
+    "#]],
+    );
+}

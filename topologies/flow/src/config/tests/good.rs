@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use super::super::{
-    ClassWeight, Delivery, LabelPolicy, Limits, Network, Ordering, Pipeline, Promote, Trigger, format_duration,
+    ClassWeight, Delivery, LabelPolicy, Limits, Network, OnNull, Ordering, Pipeline, Promote, Trigger, format_duration,
     parse_duration,
 };
 use super::{changed, check_file, good, parse, resolve};
@@ -21,7 +21,7 @@ fn every_setting_arrives() {
     let events = &pipeline.events;
     assert_eq!((events.id.as_str(), events.event_time.as_str()), ("order_id", "time"));
     assert_eq!(events.fields[1].allowed.as_deref(), Some(&["DE".to_owned(), "FR".to_owned()][..]));
-    assert!(events.fields[1].required && !events.fields[0].required);
+    assert_eq!((events.fields[0].on_null, events.fields[1].on_null), (OnNull::Keep, OnNull::Reject));
     assert_eq!((events.fields[0].min, events.fields[0].max), (Some(0.0), Some(1000.0)));
     assert_eq!(events.rules[0].check.columns, ["amount", "country"]);
     let labels = pipeline.labels.as_ref().unwrap();

@@ -1,7 +1,8 @@
 //! Sources as checked: topics, schemas, ids, times and rules.
 
 use schemas::json::{TimeUnit, Unknown};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{Expression, Pipeline};
 use crate::config::Span;
@@ -97,6 +98,12 @@ pub struct JsonFormat {
 }
 
 impl Pipeline {
+    /// When there are too many dead letters of a topic.
+    pub fn breaker(&self, topic: &str) -> BreakerLimits {
+        let labels = self.labels.as_ref().filter(|labels| labels.topic == topic);
+        labels.map_or(self.events.breaker, |labels| labels.breaker)
+    }
+
     /// How the records of a topic are written.
     pub fn format(&self, topic: &str) -> Format {
         let labels = self.labels.as_ref().filter(|labels| labels.topic == topic);
@@ -105,6 +112,23 @@ impl Pipeline {
             None if self.events.topic == topic => self.events.format,
             None => Format::Avro,
         }
+    }
+}
+
+/// When a validator stops instead of filling the dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerLimits {
+    /// Dead letters in a row, with nothing accepted between.
+    pub consecutive_max: u64,
+    /// Share of a window's records that may be dead letters.
+    pub share_max_percent: u64,
+    /// Records of a window.
+    pub window_records: u64,
+}
+
+impl Default for BreakerLimits {
+    fn default() -> Self {
+        Self { consecutive_max: 10_000, share_max_percent: 50, window_records: 50_000 }
     }
 }
 
@@ -129,10 +153,43 @@ pub struct EventSource {
     pub rules: Vec<Rule>,
     /// Bounds on single columns in declared order.
     pub fields: Vec<FieldRule>,
+    /// When there are too many dead letters.
+    pub breaker: BreakerLimits,
     /// How far event time may lie ahead of the broker's append time.
     pub max_future_us: i64,
     /// Within what span of event time a repeated id is a duplicate.
     pub dedupe_horizon_us: i64,
+}
+
+/// Field of a log's event with the names of rules that it failed and that did not reject it.
+pub const FAILED_RULES: &str = "failed_rules";
+/// Field of a log's event with the names of the columns whose values were replaced.
+pub const IMPUTED_FIELDS: &str = "imputed_fields";
+
+impl EventSource {
+    /// Whether an event may go on although it failed a rule.
+    pub fn is_flagged(&self) -> bool {
+        let fields = self.fields.iter();
+        self.rules.iter().any(|rule| rule.on_fail != OnFail::Reject)
+            || fields.clone().any(|field| field.on_fail != OnFail::Reject || field.on_null == OnNull::Impute)
+    }
+
+    /// The schema of events in the logs: the source's, and behind its fields what was found on the way.
+    pub fn carried(&self) -> Value {
+        let mut schema = self.schema.json.clone();
+        if self.is_flagged()
+            && let Some(fields) = schema.get_mut("fields").and_then(Value::as_array_mut)
+        {
+            let names = json!(["null", {"type": "array", "items": "string"}]);
+            let field = |name: &str, doc: &str| json!({"name": name, "doc": doc, "type": names, "default": null});
+            fields.push(field(
+                FAILED_RULES,
+                "Rules that the event failed and that let it pass; null where it failed none.",
+            ));
+            fields.push(field(IMPUTED_FIELDS, "Fields whose values were replaced; null where none was."));
+        }
+        schema
+    }
 }
 
 /// A named SQL condition that every event must meet.
@@ -144,13 +201,43 @@ pub struct Rule {
     pub check: Expression,
     /// What happens to an event for which it is not true.
     pub on_fail: OnFail,
+    /// Whether null, which is neither true nor false, passes.
+    pub null_passes: bool,
+    /// What is put in place of columns, with [`OnFail::Impute`].
+    pub imputes: Vec<Impute>,
+}
+
+/// A column whose value is replaced.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Impute {
+    /// The column.
+    pub column: String,
+    /// What stands there instead, over the columns of the event.
+    pub value: Expression,
 }
 
 /// What happens to an event that fails a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnFail {
     /// It becomes a dead letter.
+    #[default]
     Reject,
+    /// It goes on, with the name of the rule.
+    Flag,
+    /// It goes on with other values, and with the names of the rule and of the columns.
+    Impute,
+}
+
+/// What happens to an event whose column is null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnNull {
+    /// It goes on if the schema allows null.
+    Keep,
+    /// It becomes a dead letter.
+    Reject,
+    /// It goes on with another value; NaN and infinities are replaced, too.
+    Impute,
 }
 
 /// Bounds on one column.
@@ -164,8 +251,12 @@ pub struct FieldRule {
     pub max: Option<f64>,
     /// The only values allowed, as canonical text; `None` allows all.
     pub allowed: Option<Vec<String>>,
-    /// Whether null is refused although the schema allows it.
-    pub required: bool,
+    /// What happens to an event that is out of these bounds.
+    pub on_fail: OnFail,
+    /// What happens to one without a value.
+    pub on_null: OnNull,
+    /// What is put in place of the value, where one of the two says so.
+    pub impute: Option<Impute>,
     /// Where it stands in the file.
     pub span: Span,
 }
@@ -183,6 +274,8 @@ pub struct LabelSource {
     pub schema: SourceSchema,
     /// How its records are written.
     pub format: Format,
+    /// When there are too many dead letters.
+    pub breaker: BreakerLimits,
     /// Name of the event source it labels.
     pub events: String,
     /// Column with the id of the labelled event.
