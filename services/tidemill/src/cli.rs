@@ -6,6 +6,7 @@ pub mod files;
 pub mod gateway;
 mod global;
 pub mod init;
+pub mod label;
 pub mod ledger;
 pub mod models;
 pub mod plan;
@@ -82,6 +83,7 @@ pub enum Command {
         #[command(flatten)]
         source: files::SourceArgs,
     },
+    Label(label::Label),
     /// Show records of a topic, decoded, as JSON lines.
     Tap(tap::Tap),
     /// List topics with their records.

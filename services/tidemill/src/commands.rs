@@ -12,6 +12,7 @@ mod features;
 mod graph;
 mod health;
 mod init;
+mod label;
 mod ledger;
 mod model;
 mod plan;
@@ -47,6 +48,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Up(options) => up::run(global, output, options),
         Command::Run { services, drain, doors } => run::run(global, output, services, doors, *drain),
         Command::Publish { file, source } => publish::run(global, output, file, source),
+        Command::Label(options) => label::run(global, output, options),
         Command::Tap(options) => tap::run(global, output, options),
         Command::Topics => topics::run(global, output),
         Command::Features(command) => features::run(global, output, command),

@@ -8,6 +8,7 @@ mod dlq;
 mod doors;
 mod help;
 mod init;
+mod label;
 mod ledger;
 mod models;
 mod plan;
