@@ -133,6 +133,11 @@ pub enum Command {
         /// The code, such as TM0002 or FIELD_NULL; without it all codes are listed.
         code: Option<String>,
     },
+    /// Write manual pages of all commands into a folder.
+    Man {
+        /// The folder; it is made if it is not there.
+        dir: PathBuf,
+    },
     /// Write a script for a shell that completes command lines. For bash: `source <(tidemill completions bash)`.
     Completions {
         /// The shell.

@@ -14,6 +14,7 @@ mod health;
 mod init;
 mod label;
 mod ledger;
+mod man;
 mod model;
 mod plan;
 mod publish;
@@ -67,6 +68,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Token(options) => token::run(output, options),
         Command::Bench(command) => bench::run(global, output, command),
         Command::Explain { code } => explain::run(output, code.as_deref()),
+        Command::Man { dir } => man::run(output, dir),
         Command::Completions { shell } => completions::run(output, *shell),
     }
 }

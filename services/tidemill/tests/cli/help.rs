@@ -40,3 +40,13 @@ fn bash_completes_commands_and_their_options() {
     assert_eq!(complete(&["tidemill", "repartition", "--with"]), "--withdraw");
     check(dir.path(), &["completions", "tcsh"], 2, &["possible values", "bash", "zsh", "fish"]);
 }
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let dir = folder();
+    check(dir.path(), &["man", "pages"], 0, &["man -l pages/tidemill.1"]);
+    let page = |name: &str| std::fs::read_to_string(dir.path().join("pages").join(name)).expect("a page");
+    assert!(page("tidemill.1").contains("tidemill\\-plan(1)"), "{}", page("tidemill.1"));
+    assert!(page("tidemill-plan.1").contains("detailed\\-exitcode"));
+    assert!(page("tidemill-model-promote.1").contains(".TH"));
+}
