@@ -5,6 +5,8 @@ use std::{env, fs};
 
 /// Where the pipelines lie, seen from this crate.
 const PIPELINES: &str = "../../topologies/pipelines";
+/// What the cases beside a pipeline end in.
+const TEST_ENDING: &str = ".test.yaml";
 /// Where templates lie: a folder each. One without a pipeline file takes the shipped pipeline of its name.
 const TEMPLATES: &str = "templates";
 
@@ -14,7 +16,8 @@ fn main() {
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets the output directory"));
     let entries = fs::read_dir(root.join(PIPELINES)).expect("the folder of pipelines can be read");
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|path| path.extension().is_some_and(|ending| ending == "yaml"));
+    let is_pipeline = |path: &Path| name(path).ends_with(".yaml") && !name(path).ends_with(TEST_ENDING);
+    files.retain(|path| is_pipeline(path));
     files.sort();
     let mut code =
         String::from("/// Shipped pipelines: name and text.\npub(crate) const SHIPPED: &[(&str, &str)] = &[\n");

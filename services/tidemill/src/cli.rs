@@ -16,6 +16,7 @@ pub mod rows;
 pub mod rules;
 pub mod snapshot;
 pub mod tap;
+pub mod test;
 mod values;
 
 use std::path::PathBuf;
@@ -47,6 +48,7 @@ pub enum Command {
     Init(init::Init),
     /// Check the pipeline file: every problem at once, with its place and what to do.
     Validate,
+    Test(test::Test),
     /// Draw topics and tasks of the pipeline.
     Graph {
         /// What the picture is written as.

@@ -5,7 +5,7 @@ mod asyncapi;
 pub mod bench;
 mod completions;
 mod dataset;
-mod dlq;
+pub mod dlq;
 mod evaluate;
 mod explain;
 mod features;
@@ -25,6 +25,7 @@ mod run;
 mod score;
 mod snapshot;
 mod tap;
+mod test;
 mod token;
 mod topics;
 mod train;
@@ -41,6 +42,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
     match &cli.command {
         Command::Demo(options) => crate::demo::run(global, output, options),
         Command::Init(options) => init::run(global, output, options),
+        Command::Test(options) => test::run(global, output, options),
         Command::Validate => validate::run(global, output),
         Command::Graph { format } => graph::run(global, output, *format),
         Command::Asyncapi => asyncapi::run(global, output),

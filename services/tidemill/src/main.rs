@@ -22,6 +22,7 @@ mod rows;
 mod services;
 mod signals;
 mod supervisor;
+mod testing;
 mod turns;
 
 use std::process::ExitCode;

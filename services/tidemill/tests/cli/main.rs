@@ -17,6 +17,7 @@ mod readme;
 mod rules;
 mod s3;
 mod schema_registry;
+mod testing;
 mod shipped;
 
 use std::io::Read;

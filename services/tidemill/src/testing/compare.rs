@@ -1,0 +1,93 @@
+//! What differs between a case and what came of it, with lines of the test file.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use flow::config::nearest;
+use serde_json::Value;
+
+use super::{Case, Outcome, plain};
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The line of the test file that expects otherwise; none where nothing is said about it.
+    pub line: Option<u64>,
+    /// What differs.
+    pub what: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// All differences. `known` are the features that the pipeline has.
+pub fn differences(case: &Case, outcome: &Outcome, known: &[String]) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let mut add = |line: Option<u64>, what: String| found.push(Difference { line, what });
+    for (id, features) in &case.expect.features {
+        let Some(actual) = outcome.features.get(id) else {
+            let line = features.values().next().map(|expected| expected.referenced.line());
+            add(line, format!("event {id} has no features: it {}", fate(id, case, outcome)));
+            continue;
+        };
+        for (name, expected) in features {
+            let line = Some(expected.referenced.line());
+            if !known.contains(name) {
+                let help = nearest(name, known.iter().map(String::as_str));
+                let help = help.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                add(line, format!("there is no feature `{name}`{help}"));
+            } else if !is_close(&actual[name], &expected.value, case.tolerance) {
+                add(line, format!("event {id}: {name} is {} and not {}", actual[name], expected.value));
+            }
+        }
+    }
+    for (id, code) in &case.expect.rejected {
+        match outcome.rejected.get(id) {
+            Some(actual) if *actual == code.value => {}
+            Some(actual) => add(
+                Some(code.referenced.line()),
+                format!("event {id} was rejected with {actual} and not with {}", code.value),
+            ),
+            None => add(
+                Some(code.referenced.line()),
+                format!("event {id} was not rejected: it {}", fate(id, case, outcome)),
+            ),
+        }
+    }
+    for (id, code) in outcome.rejected.iter().filter(|(id, _)| !case.expect.rejected.contains_key(*id)) {
+        add(None, format!("event {id} was rejected with {code}, which the case does not expect"));
+    }
+    let late: BTreeSet<String> = case.expect.late.iter().map(|id| plain(&id.value)).collect();
+    for id in case.expect.late.iter().filter(|id| !outcome.late.contains(&plain(&id.value))) {
+        let name = plain(&id.value);
+        add(Some(id.referenced.line()), format!("event {name} was not late: it {}", fate(&name, case, outcome)));
+    }
+    for id in outcome.late.iter().filter(|id| !late.contains(*id)) {
+        add(None, format!("event {id} was late, which the case does not expect"));
+    }
+    found
+}
+
+/// What became of an event.
+fn fate(id: &str, case: &Case, outcome: &Outcome) -> String {
+    if let Some(code) = outcome.rejected.get(id) {
+        return format!("was rejected with {code}");
+    }
+    if outcome.late.iter().any(|late| late == id) {
+        return "was late".to_owned();
+    }
+    match outcome.features.contains_key(id) {
+        true => "was accepted".to_owned(),
+        false => format!("is none of the {} events of the case", case.events.len()),
+    }
+}
+
+fn is_close(actual: &Value, expected: &Value, tolerance: f64) -> bool {
+    match (actual.as_f64(), expected.as_f64()) {
+        (Some(actual), Some(expected)) => (actual - expected).abs() <= tolerance * expected.abs().max(1.0),
+        _ => actual == expected,
+    }
+}

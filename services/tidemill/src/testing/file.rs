@@ -1,0 +1,81 @@
+//! The test file: cases with events and what is expected of them, every value with its line.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use serde_saphyr::Spanned;
+
+use crate::error::Error;
+
+/// How far a number may be from the one expected, as a part of it, where a case says nothing else.
+const TOLERANCE: f64 = 1e-9;
+
+/// A test file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestFile {
+    /// Cases by name.
+    pub cases: BTreeMap<String, Case>,
+}
+
+/// Events, and what is expected of them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// The events in the order of their arrival. One that has the label's column is labelled.
+    pub events: Vec<Map<String, Value>>,
+    /// How long after its event a label becomes known.
+    #[serde(default)]
+    pub label_delay: Option<Spanned<String>>,
+    /// How far a number may be from the one expected, as a part of it.
+    #[serde(default = "tolerance")]
+    pub tolerance: f64,
+    /// What is expected.
+    pub expect: Expected,
+}
+
+/// What is expected of events, by their ids.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// Features; those that are not named may be anything.
+    #[serde(default)]
+    pub features: BTreeMap<String, BTreeMap<String, Spanned<Value>>>,
+    /// Dead letters, all of them, with their codes.
+    #[serde(default)]
+    pub rejected: BTreeMap<String, Spanned<String>>,
+    /// Late events, all of them.
+    #[serde(default)]
+    pub late: Vec<Spanned<Value>>,
+}
+
+fn tolerance() -> f64 {
+    TOLERANCE
+}
+
+/// Reads a test file.
+pub fn read(path: &Path) -> Result<TestFile, Error> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::Input(format!(
+            "there is no test file {shown}; write one beside the pipeline file, such as
+cases:
+  the_second_one_counts:
+    events:
+      - {{ id: a, … }}
+      - {{ id: b, … }}
+    expect:
+      features: {{ b: {{ customer_count_1d: 2 }} }}"
+        )),
+        _ => Error::Input(format!("cannot read {shown}: {error}")),
+    })?;
+    let file: TestFile =
+        serde_saphyr::from_str(&text).map_err(|error| Error::Input(format!("{shown} is no test file: {error}")))?;
+    match file.cases.iter().find(|(_, case)| case.events.is_empty()) {
+        Some((name, _)) => Err(Error::Input(format!("{shown}: case `{name}` has no events"))),
+        None if file.cases.is_empty() => Err(Error::Input(format!("{shown} has no cases"))),
+        None => Ok(file),
+    }
+}
