@@ -48,7 +48,7 @@ fn told(world: &World, objects: &[Value], batch: usize) -> Vec<String> {
 fn check(pipeline: Pipeline, changes: Value, expected: &str) {
     let world = World::of(pipeline);
     let object = with(changes);
-    assert_eq!(told(&world, &[object.clone()], 1), [expected], "{object}");
+    assert_eq!(told(&world, std::slice::from_ref(&object), 1), [expected], "{object}");
 }
 
 #[test]
