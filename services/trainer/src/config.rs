@@ -1,7 +1,7 @@
 //! What a pipeline says of training, in the words of training.
 
-use flow::config::{AlertRule, ClassWeight, Model, Network, Objective};
-use training::{Config, Dataset, EarlyStopping, Kind, Loss};
+use flow::config::{AlertRule, Calibration, ClassWeight, Model, Network, Objective};
+use training::{Calibrate, Config, Dataset, EarlyStopping, Kind, Loss, Method};
 
 /// Alerts a day that a threshold leaves, where the pipeline says nothing.
 pub(crate) const ALERTS_PER_DAY: u32 = 100;
@@ -28,6 +28,12 @@ pub fn config(model: &Model, rows: &Dataset) -> Config {
         (Objective::Regression, flow::config::Loss::Huber(delta)) => Loss::Huber(delta),
         (Objective::Regression, flow::config::Loss::Quantile(quantile)) => Loss::Quantile(quantile),
     };
+    let method = match training.calibration {
+        Calibration::None => None,
+        Calibration::Platt => Some(Method::Platt),
+        Calibration::Temperature => Some(Method::Temperature),
+        Calibration::Isotonic => Some(Method::Isotonic),
+    };
     let (top_per_day, alert_above) = match (model.alert, model.objective) {
         (Some(AlertRule::TopPerDay(count)), _) => (Some(count), None),
         (Some(AlertRule::Above(score)), _) => (None, Some(score)),
@@ -48,5 +54,6 @@ pub fn config(model: &Model, rows: &Dataset) -> Config {
         weight_decay: training.l2,
         dropout: training.dropout,
         early_stopping,
+        calibrate: method.map(|method| Calibrate { method, share: training.validation_share }),
     }
 }

@@ -12,5 +12,5 @@ mod digest;
 
 pub use artefact::{Artefact, Draft, Manifest, Metric, Model, Rule, Threshold};
 pub use digest::sha256_hex;
-pub use network::{Dense, Head, InstructionSet, Network, Standardisation};
+pub use network::{Calibration, Dense, Head, InstructionSet, Network, Standardisation};
 pub use profile::{Column, Profile};

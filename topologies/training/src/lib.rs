@@ -13,6 +13,6 @@ mod threshold;
 mod trained;
 
 pub use dataset::{Columns, Dataset, Task};
-pub use fit::{Config, EarlyStopping, Kind, Loss, train};
+pub use fit::{Calibrate, Config, EarlyStopping, Kind, Loss, Method, train};
 pub use metrics::{evaluate, evaluate_numbers};
 pub use trained::{Epoch, Facts, Trained};

@@ -1,13 +1,13 @@
 //! The `models` section: inputs, shape, training.
 
 use super::node::{Entry, Node, Value};
-use super::objective::{alert, loss};
+use super::objective::{alert, calibration, loss};
 use super::problem::{
     CONTRADICTION, DUPLICATE, LABEL_LEAK, NO_MATCH, OUT_OF_RANGE, Problems, UNKNOWN_CHOICE, UNKNOWN_REFERENCE,
     WRONG_COLUMN_KIND, WRONG_TYPE, suggest,
 };
 use super::section::{Section, Text, integer, number, text};
-use super::types::{ClassWeight, EventSource, Features, LabelSource, Loss, Model, Network, Objective, Training};
+use super::types::{Calibration, ClassWeight, EventSource, Features, LabelSource, Loss, Model, Network, Objective, Training};
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -196,6 +196,7 @@ fn training(model: &mut Section<'_>, objective: Objective, problems: &mut Proble
         dropout: section.number("dropout", "at least 0 and below 1", share, problems).unwrap_or(0.0),
         l2: section.number("l2", "at least 0", |l2| l2 >= 0.0, problems).unwrap_or(0.0),
         class_weight: class_weight(&mut section, problems),
+        calibration: calibration(&mut section, objective, problems),
         loss: section.get("loss").map_or(Loss::OfObjective, |node| loss(node, objective, problems)),
         early_stopping_epochs: early_stopping(&mut section, problems),
         validation_share: section.number("validation_share", "at least 0 and below 1", share, problems).unwrap_or(0.1),
@@ -206,6 +207,10 @@ fn training(model: &mut Section<'_>, objective: Objective, problems: &mut Proble
     if training.early_stopping_epochs.is_some() && training.validation_share == 0.0 {
         let message = "`early_stopping` needs a `validation_share` above 0".to_owned();
         problems.add(CONTRADICTION, section.place("early_stopping"), message);
+    }
+    if training.calibration != Calibration::None && training.validation_share == 0.0 {
+        let message = "`calibration` is fitted on the newest rows and needs a `validation_share` above 0".to_owned();
+        problems.add(CONTRADICTION, section.place("calibration"), message);
     }
     if objective == Objective::Regression && training.class_weight != ClassWeight::None {
         let message = "`class_weight` weights classes, and `objective: regression` has none".to_owned();

@@ -3,7 +3,7 @@
 use super::node::{Entry, Node, Value};
 use super::problem::{CONTRADICTION, MISSING_KEY, OUT_OF_RANGE, Problems, UNKNOWN_CHOICE, WRONG_TYPE, suggest};
 use super::section::{Section, number};
-use super::types::{AlertRule, Loss, Objective};
+use super::types::{AlertRule, Calibration, Loss, Objective};
 
 /// A Huber loss whose kink lies further out than this many deviations of the target is the squared one.
 const HUBER_MIN: f64 = 0.001;
@@ -67,6 +67,23 @@ pub(super) fn loss(node: &Node, objective: Objective, problems: &mut Problems) -
         return Loss::OfObjective;
     }
     found.unwrap_or(Loss::OfObjective)
+}
+
+/// `calibration: none`, `platt`, `temperature` or `isotonic`, the latter three for classes only.
+pub(super) fn calibration(section: &mut Section<'_>, objective: Objective, problems: &mut Problems) -> Calibration {
+    let words = [
+        ("none", Calibration::None),
+        ("platt", Calibration::Platt),
+        ("temperature", Calibration::Temperature),
+        ("isotonic", Calibration::Isotonic),
+    ];
+    let found = section.choice("calibration", Calibration::None, &words, problems);
+    if objective == Objective::Regression && found != Calibration::None {
+        let message = "`calibration` makes probabilities, and `objective: regression` predicts a number".to_owned();
+        problems.add_help(CONTRADICTION, section.place("calibration"), message, "take it out".to_owned());
+        return Calibration::None;
+    }
+    found
 }
 
 /// `alert: { top_per_day: 100 }` or `alert: { above: 0.5 }`.

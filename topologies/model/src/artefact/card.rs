@@ -52,7 +52,10 @@ pub(super) fn render(m: &Manifest) -> String {
                 card,
                 "The score ranks events like those of the training period; it was not checked on others."
             );
-            let _ = writeln!(card, "If class weights were used it is not a probability.");
+            let _ = match &m.network.calibration {
+                Some(_) => writeln!(card, "It was calibrated on the newest rows, which were kept aside for that."),
+                None => writeln!(card, "If class weights were used it is not a probability."),
+            };
         }
     }
     card

@@ -70,7 +70,10 @@ impl Artefact {
             return Err(Error::Field { field: "standardisation", value, rule: "must have one value per input" });
         }
         let head = manifest.network.head.unwrap_or_default();
-        let network = Network::with_head(manifest.standardisation.clone(), layers, head)?;
+        let mut network = Network::with_head(manifest.standardisation.clone(), layers, head)?;
+        if let Some(calibration) = &manifest.network.calibration {
+            network = network.calibrated(calibration.clone())?;
+        }
         let profile = read_profile(file(files, PROFILE_FILE)?, &manifest.inputs)?;
         check_golden(&network, &manifest)?;
         check_batches(&network)?;

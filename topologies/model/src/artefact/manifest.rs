@@ -5,7 +5,7 @@
 //! no version number, so the same training gives the same digest wherever and whenever it runs.
 
 use super::{Error, FORMAT, GOLDEN_MAX, GOLDEN_MIN};
-use crate::network::{Head, INPUTS_MAX, LAYERS_MAX, NUMERICS, Standardisation, WIDTH_MAX};
+use crate::network::{Calibration, Head, INPUTS_MAX, LAYERS_MAX, NUMERICS, Standardisation, WIDTH_MAX};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,6 +72,9 @@ pub struct NetworkFacts {
     /// What the score is; absent for a probability.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Head>,
+    /// How its scores were calibrated; absent where they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
 }
 
 /// A decision rule.
@@ -149,7 +152,7 @@ impl Manifest {
 
     /// The lowest version of the layout that can say this.
     pub(super) fn lowest_format(network: &NetworkFacts, threshold: Option<&Threshold>) -> u32 {
-        if network.head.is_some() || threshold.is_none() { 2 } else { 1 }
+        if network.head.is_some() || network.calibration.is_some() || threshold.is_none() { 2 } else { 1 }
     }
 
     pub(super) fn validate(&self) -> Result<(), Error> {

@@ -64,7 +64,8 @@ fn manifest(draft: Draft) -> Manifest {
     let golden =
         golden.map(|(row, &score)| Golden { inputs: row.iter().map(|&v| hex(v)).collect(), score: hex(score) });
     let head = Some(draft.network.head()).filter(|head| *head != Head::Probability);
-    let network = NetworkFacts { hidden: draft.network.hidden(), numerics: NUMERICS.into(), head };
+    let calibration = draft.network.calibration().cloned();
+    let network = NetworkFacts { hidden: draft.network.hidden(), numerics: NUMERICS.into(), head, calibration };
     Manifest {
         format: Manifest::lowest_format(&network, draft.threshold.as_ref()),
         name: draft.name,

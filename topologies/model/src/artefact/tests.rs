@@ -127,6 +127,18 @@ fn a_model_of_a_number_carries_its_target_and_opens() {
 }
 
 #[test]
+fn a_calibrated_model_carries_its_calibration_and_opens() {
+    let calibration = crate::Calibration::Curve { score: vec![0.2, 0.8], value: vec![0.1, 0.9] };
+    let network = draft().network.calibrated(calibration.clone()).unwrap();
+    let artefact = Artefact::pack(Draft { network: network.clone(), ..draft() }).unwrap();
+    let model = Artefact::open_as(artefact.files(), artefact.digest()).unwrap();
+    assert_eq!((model.manifest().format, model.network().calibration()), (2, Some(&calibration)));
+    let rows = [12.0, 0.0, 3.5, 1.0];
+    assert_eq!(model.network().score_rows(&rows).unwrap(), network.score_rows(&rows).unwrap());
+    assert_ne!(model.network().score_rows(&rows).unwrap(), draft().network.score_rows(&rows).unwrap());
+}
+
+#[test]
 fn a_manifest_of_the_first_format_keeps_its_bytes() {
     let artefact = Artefact::pack(draft()).unwrap();
     let manifest = String::from_utf8(artefact.files()[MANIFEST_FILE].clone()).unwrap();

@@ -1,6 +1,7 @@
 //! What becomes of the last layer's output: a probability, or a number in the target's units.
 
 use super::Error;
+use super::calibration::along;
 use super::sigmoid::sigmoid;
 use serde::{Deserialize, Serialize};
 
@@ -37,9 +38,11 @@ impl Head {
 }
 
 /// A head in the precision of the forward pass.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Finish {
     Sigmoid,
+    Logistic { slope: f32, offset: f32 },
+    Curve { score: Box<[f32]>, value: Box<[f32]> },
     Affine { scale: f32, shift: f32 },
 }
 
@@ -47,10 +50,12 @@ impl Finish {
     /// The score for an output. One fused multiply-add of finite numbers is never NaN; what would leave the numbers of
     /// `f32` stays at their end.
     #[inline(always)]
-    pub fn score(self, output: f32) -> f32 {
+    pub fn score(&self, output: f32) -> f32 {
         match self {
             Finish::Sigmoid => sigmoid(output),
-            Finish::Affine { scale, shift } => output.mul_add(scale, shift).clamp(-f32::MAX, f32::MAX),
+            Finish::Logistic { slope, offset } => sigmoid(output.mul_add(*slope, *offset).clamp(-f32::MAX, f32::MAX)),
+            Finish::Curve { score, value } => along(score, value, sigmoid(output)),
+            Finish::Affine { scale, shift } => output.mul_add(*scale, *shift).clamp(-f32::MAX, f32::MAX),
         }
     }
 }

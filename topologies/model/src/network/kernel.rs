@@ -100,7 +100,7 @@ impl Layer {
 pub(super) struct Parts<'a> {
     pub scaler: &'a Scaler,
     pub layers: &'a [Layer],
-    pub finish: Finish,
+    pub finish: &'a Finish,
 }
 
 /// Scores the rows in the form for `set`.

@@ -8,11 +8,13 @@
 //! - an output of a layer starts from its bias and takes one fused multiply-add per input, in ascending order;
 //! - a hidden output that is not above zero becomes `+0`;
 //! - the sigmoid is our own polynomial (see [`sigmoid`]);
+//! - a calibrated probability is the sigmoid of `fma(output, slope, offset)`, or goes along a curve of straight pieces;
 //! - a number is `fma(output, deviation, mean)` of the target, limited to the finite numbers.
 //!
 //! So the bits do not depend on the batch a row came in, on the instruction set, or on a maths library. The bounds on
 //! inputs, weights, width and depth together keep every sum below the largest `f32`: a score is always a number.
 
+mod calibration;
 mod head;
 mod kernel;
 mod lanes;
@@ -21,6 +23,7 @@ mod sigmoid;
 #[cfg(test)]
 mod tests;
 
+pub use calibration::{Calibration, POINTS_MAX};
 pub use head::Head;
 pub use lanes::InstructionSet;
 pub use op::Stock;
@@ -96,6 +99,9 @@ pub enum Error {
         /// What replaces a null.
         fill: f64,
     },
+    /// A calibration cannot be used.
+    #[error("the calibration is unusable: {0}")]
+    Calibration(&'static str),
     /// A target's mean or deviation cannot be used.
     #[error(
         "the target's mean {mean} and deviation {std} are unusable: both must fit a single-precision number, the deviation above zero"
@@ -154,6 +160,7 @@ pub struct Network {
     standardisation: Standardisation,
     dense: Vec<Dense>,
     head: Head,
+    calibration: Option<Calibration>,
     scaler: Scaler,
     layers: Vec<Layer>,
     finish: Finish,
@@ -186,7 +193,16 @@ impl Network {
         let count = dense.len();
         let layers = dense.iter().enumerate().map(|(at, l)| Layer::new(l, at + 1 < count)).collect();
         let scaler = Scaler::new(&standardisation);
-        Ok(Self { standardisation, dense, head, scaler, layers, finish, set: InstructionSet::best() })
+        Ok(Self {
+            standardisation,
+            dense,
+            head,
+            calibration: None,
+            scaler,
+            layers,
+            finish,
+            set: InstructionSet::best(),
+        })
     }
 
     /// Number of inputs of a row.
@@ -213,6 +229,20 @@ impl Network {
         self.head
     }
 
+    /// The same network with calibrated scores, which only probabilities can be.
+    pub fn calibrated(self, calibration: Calibration) -> Result<Self, Error> {
+        if self.head != Head::Probability {
+            return Err(Error::Calibration("only a probability can be calibrated"));
+        }
+        Ok(Self { finish: calibration.finish()?, calibration: Some(calibration), ..self })
+    }
+
+    /// How its scores were calibrated.
+    #[must_use]
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
+    }
+
     /// How inputs are standardised.
     #[must_use]
     pub fn standardisation(&self) -> &Standardisation {
@@ -234,7 +264,7 @@ impl Network {
     pub fn score_with(&self, set: InstructionSet, rows: &[f32], out: &mut [f32]) {
         kernel::forward(
             set,
-            &kernel::Parts { scaler: &self.scaler, layers: &self.layers, finish: self.finish },
+            &kernel::Parts { scaler: &self.scaler, layers: &self.layers, finish: &self.finish },
             rows,
             out,
         );

@@ -1,6 +1,6 @@
 //! The network as one candle operation, and as candle's own layers.
 
-use super::{Head, Network};
+use super::{Calibration, Head, Network};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use candle_nn::{Linear, Module};
 
@@ -78,6 +78,11 @@ impl Network {
             fill: row(&|i| s.fill[i])?,
             layers: layers.collect::<Result<_>>()?,
             head: self.head(),
+            logistic: match self.calibration() {
+                None => (1.0, 0.0),
+                Some(Calibration::Logistic { slope, offset }) => (*slope, *offset),
+                Some(Calibration::Curve { .. }) => bail!("candle has no layer for a calibration curve"),
+            },
         })
     }
 }
@@ -90,6 +95,8 @@ pub struct Stock {
     fill: Tensor,
     layers: Vec<Linear>,
     head: Head,
+    /// Slope and offset before the sigmoid.
+    logistic: (f64, f64),
 }
 
 impl Stock {
@@ -111,7 +118,7 @@ impl Stock {
             }
         }
         match self.head {
-            Head::Probability => candle_nn::ops::sigmoid(&x)?.squeeze(1),
+            Head::Probability => candle_nn::ops::sigmoid(&x.affine(self.logistic.0, self.logistic.1)?)?.squeeze(1),
             Head::Number { mean, std } => x.affine(std, mean)?.squeeze(1),
         }
     }

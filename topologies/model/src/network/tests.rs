@@ -47,9 +47,62 @@ fn defined(network: &Network, row: &[f32]) -> f32 {
         values = layer.weight.chunks_exact(layer.inputs).zip(&layer.bias).map(output).collect();
     }
     match network.head() {
-        Head::Probability => sigmoid(values[0]),
+        Head::Probability => match network.calibration() {
+            None => sigmoid(values[0]),
+            Some(Calibration::Logistic { slope, offset }) => sigmoid(values[0].mul_add(*slope as f32, *offset as f32)),
+            Some(Calibration::Curve { score, value }) => {
+                let (score, value): (Vec<f32>, Vec<f32>) =
+                    score.iter().zip(value).map(|(s, v)| (*s as f32, *v as f32)).unzip();
+                calibration::along(&score, &value, sigmoid(values[0]))
+            }
+        },
         Head::Number { mean, std } => values[0].mul_add(std as f32, mean as f32),
     }
+}
+
+fn logistic() -> Calibration {
+    Calibration::Logistic { slope: 1.7, offset: -0.4 }
+}
+
+fn curve() -> Calibration {
+    Calibration::Curve { score: vec![0.1, 0.4, 0.45, 0.9], value: vec![0.0, 0.25, 0.25, 1.0] }
+}
+
+/// Expected by linear interpolation on paper; beyond its ends a curve is flat.
+#[test]
+fn calibrated_scores_lie_where_the_calibration_says() {
+    let one = |z: f32, calibration: Calibration| {
+        let s = Standardisation { mean: vec![0.0], std: vec![1.0], fill: vec![0.0] };
+        let dense = Dense { inputs: 1, outputs: 1, weight: vec![1.0], bias: vec![0.0] };
+        let network = Network::new(s, vec![dense]).unwrap().calibrated(calibration).unwrap();
+        network.score_rows(&[z]).unwrap()[0]
+    };
+    let logit = |p: f32| (p / (1.0 - p)).ln();
+    for (score, expected) in [(0.05, 0.0), (0.25, 0.125), (0.42, 0.25), (0.675, 0.625), (0.95, 1.0)] {
+        let actual = one(logit(score), curve());
+        assert!((actual - expected).abs() < 1e-5, "{score} gives {actual}, expected {expected}");
+    }
+    assert_eq!(one(0.3, logistic()), sigmoid(0.3f32.mul_add(1.7, -0.4)));
+}
+
+#[test]
+fn unusable_calibrations_are_refused() {
+    let refused = |network: Network, calibration: Calibration, said: &str| {
+        let error = network.calibrated(calibration).unwrap_err().to_string();
+        assert!(error.starts_with("the calibration is unusable") && error.contains(said), "{error}");
+    };
+    let curve = |score: &[f64], value: &[f64]| Calibration::Curve { score: score.to_vec(), value: value.to_vec() };
+    let good = || network(&[4], 3);
+    refused(good(), Calibration::Logistic { slope: f64::NAN, offset: 0.0 }, "finite");
+    refused(good(), Calibration::Logistic { slope: 1.0, offset: 1e39 }, "finite");
+    refused(good(), curve(&[], &[]), "1 to 4096 points");
+    refused(good(), curve(&[0.1], &[0.1, 0.2]), "1 to 4096 points");
+    refused(good(), curve(&[0.2, 0.1], &[0.1, 0.2]), "scores rising");
+    refused(good(), curve(&[0.1, 0.2], &[0.2, 0.1]), "never falling");
+    refused(good(), curve(&[0.1, 0.2], &[0.2, 1.1]), "from 0 to 1");
+    let (s, dense) = (good().standardisation().clone(), good().dense().to_vec());
+    let number = Network::with_head(s, dense, Head::Number { mean: 0.0, std: 1.0 }).unwrap();
+    refused(number, logistic(), "only a probability");
 }
 
 #[track_caller]
@@ -57,6 +110,9 @@ fn check_bits(hidden: &[usize], inputs: usize) {
     let probability = network(hidden, inputs);
     let (s, dense) = (probability.standardisation().clone(), probability.dense().to_vec());
     check_bits_of(&probability, hidden);
+    for calibration in [logistic(), curve()] {
+        check_bits_of(&probability.clone().calibrated(calibration).unwrap(), hidden);
+    }
     check_bits_of(&Network::with_head(s, dense, Head::Number { mean: 189.46, std: 181.39 }).unwrap(), hidden);
 }
 

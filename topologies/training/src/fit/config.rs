@@ -1,6 +1,6 @@
 //! What a training may be told.
 
-use super::{Error, Loss};
+use super::{Calibrate, Error, Loss};
 use crate::dataset::Task;
 use model::network::{LAYERS_MAX, WIDTH_MAX};
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,9 @@ pub struct Config {
     pub dropout: f64,
     /// When to stop early, if at all.
     pub early_stopping: Option<EarlyStopping>,
+    /// How scores are calibrated, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrate: Option<Calibrate>,
 }
 
 impl Config {
@@ -93,6 +96,7 @@ impl Config {
             weight_decay: 0.1,
             dropout: 0.2,
             early_stopping: None,
+            calibrate: None,
         }
     }
 
@@ -131,7 +135,13 @@ impl Config {
     pub fn validate(&self) -> Result<(), Error> {
         let within = |v: f64, min: f64, max: f64| v >= min && v <= max;
         let early = self.early_stopping;
-        let rules: [(bool, &'static str, String, &'static str); 10] = [
+        let rules: [(bool, &'static str, String, &'static str); 11] = [
+            (
+                self.calibrate.is_none_or(|c| within(c.share, 0.01, 0.9) && !self.loss.is_of_numbers()),
+                "calibrate",
+                format!("{:?}", self.calibrate),
+                "allowed are a share of 0.01 to 0.9, and only for classes",
+            ),
             (
                 self.loss_ok(),
                 "loss",

@@ -1,5 +1,6 @@
 //! Training itself: configuration, what both kinds of model share, and the two kinds.
 
+mod calibrate;
 mod config;
 mod linear;
 mod loss;
@@ -7,6 +8,7 @@ mod mlp;
 #[cfg(test)]
 mod tests;
 
+pub use calibrate::{Calibrate, Method};
 pub use config::{Config, EarlyStopping, Kind};
 pub use loss::Loss;
 
@@ -27,6 +29,9 @@ pub enum Error {
     /// The dataset is unusable.
     #[error("dataset is unusable: {0}")]
     Dataset(#[from] dataset::Error),
+    /// The rows kept aside do not serve.
+    #[error("the newest rows, kept aside to calibrate on, do not serve: {0}; raise validation_share or the window")]
+    Calibration(dataset::Error),
     /// A setting is out of range.
     #[error("setting {setting} is {value}, {rule}")]
     Setting {
@@ -64,7 +69,7 @@ pub fn train(config: &Config, dataset: &Dataset) -> Result<Trained, Error> {
         Kind::Linear => (vec![linear::fit(config, &learnt.0, &standardisation)?], Vec::new()),
         Kind::Mlp(hidden) => mlp::fit(config, hidden, &learnt.0, learnt.1.as_deref(), &standardisation)?,
     };
-    let network = Network::with_head(standardisation, layers, head)?;
+    let network = calibrated(config, Network::with_head(standardisation, layers, head)?, held.as_ref())?;
     let scores = score(&network, &fitted);
     let threshold = match &held {
         Some(held) => threshold(config, &score(&network, held), &held.time_us),
@@ -86,14 +91,14 @@ pub fn train(config: &Config, dataset: &Dataset) -> Result<Trained, Error> {
 fn split(config: &Config, dataset: &Dataset) -> (Dataset, Option<Dataset>) {
     let early = match config.network {
         Kind::Linear => None,
-        Kind::Mlp(_) => config.early_stopping,
+        Kind::Mlp(_) => config.early_stopping.map(|early| early.share),
     };
-    let Some(early) = early else {
+    let Some(share) = early.or(config.calibrate.map(|calibrate| calibrate.share)) else {
         return (dataset.clone(), None);
     };
     let mut order: Vec<usize> = (0..dataset.len()).collect();
     order.sort_by_key(|&row| dataset.time_us[row]);
-    let kept = ((1.0 - early.share) * dataset.len() as f64).ceil() as usize;
+    let kept = ((1.0 - share) * dataset.len() as f64).ceil() as usize;
     (dataset.select(&order[..kept]), Some(dataset.select(&order[kept..])))
 }
 
@@ -111,6 +116,17 @@ fn learnt(dataset: &Dataset, head: Head) -> Cow<'_, Dataset> {
     let Head::Number { mean, std } = head else { return Cow::Borrowed(dataset) };
     let label = dataset.label.iter().map(|&label| ((f64::from(label) - mean) / std) as f32).collect();
     Cow::Owned(Dataset { label, ..dataset.clone() })
+}
+
+/// The network with its outputs calibrated on the rows kept aside, where that was asked for.
+fn calibrated(config: &Config, network: Network, held: Option<&Dataset>) -> Result<Network, Error> {
+    let (Some(calibrate), Some(held)) = (config.calibrate, held) else { return Ok(network) };
+    held.validate(Task::Binary).map_err(Error::Calibration)?;
+    // The outputs themselves are what a head that changes no number gives.
+    let bare = Head::Number { mean: 0.0, std: 1.0 };
+    let bare = Network::with_head(network.standardisation().clone(), network.dense().to_vec(), bare)?;
+    let calibration = calibrate::fit(calibrate.method, &score(&bare, held), held);
+    Ok(network.calibrated(calibration)?)
 }
 
 /// Mean and deviation of at least one value; the deviation of what does not vary is 1.

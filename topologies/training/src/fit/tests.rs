@@ -134,6 +134,67 @@ fn both_forms_of_a_loss_agree() {
     }
 }
 
+/// Twelve outputs with their labels.
+fn held() -> (Vec<f32>, Dataset) {
+    let outputs = vec![-2.0, -1.5, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0];
+    let label = vec![0., 0., 1., 0., 0., 1., 0., 1., 0., 1., 1., 1.];
+    (outputs, Dataset { label, ..Dataset::default() })
+}
+
+/// Expected: scikit-learn 1.9's `_sigmoid_calibration` (which has the signs reversed), SciPy's minimiser of the log-loss
+/// over the slope alone, and `IsotonicRegression` on the sigmoids.
+#[test]
+fn calibrations_equal_scikit_learn() {
+    let (outputs, rows) = held();
+    let fit = |method| calibrate::fit(method, &outputs, &rows);
+    let model::Calibration::Logistic { slope, offset } = fit(Method::Platt) else { panic!("it is a sigmoid") };
+    near(&[slope, offset], &[0.669_142_31, -0.152_021_61], 1e-5);
+    let model::Calibration::Logistic { slope, offset } = fit(Method::Temperature) else { panic!("it is a sigmoid") };
+    near(&[slope, offset], &[1.020_900_52, 0.0], 1e-5);
+    let model::Calibration::Curve { score, value } = fit(Method::Isotonic) else { panic!("it is a curve") };
+    let third = 1.0 / 3.0;
+    let expected = [0.0, 0.0, third, third, 0.5, 0.5, 1.0, 1.0];
+    near(&value, &expected, 1e-9);
+    assert_eq!(score.len(), 8);
+    near(&score[..4], &[0.119_202_92, 0.182_425_52, 0.268_941_42, 0.437_823_5], 1e-6);
+}
+
+/// Weighted positives make scores too high; each calibration brings their mean back near to the share of positives, and
+/// the order stays.
+#[test]
+fn calibration_makes_probabilities_of_weighted_scores() {
+    let mut data = crossed(3000);
+    for row in 0..3000 {
+        data.label[row] = f32::from(u8::from(data.label[row] == 1.0 && row % 4 == 0));
+    }
+    let share = data.positives() as f64 / 3000.0;
+    let mean = |method: Option<Method>| {
+        let calibrate = method.map(|method| Calibrate { method, share: 0.3 });
+        let config = Config { positive_weight: 10.0, calibrate, ..quick(Kind::Mlp(vec![16, 8])) };
+        let trained = train(&config, &data).unwrap();
+        let scores = trained.score(&data.rows);
+        let artefact = trained.artefact(facts()).unwrap();
+        let model = model::Artefact::open_as(artefact.files(), artefact.digest()).unwrap();
+        assert_eq!(model.network().score_rows(&data.rows).unwrap(), scores);
+        scores.iter().map(|s| f64::from(*s)).sum::<f64>() / 3000.0
+    };
+    assert!(mean(None) > share + 0.1, "weights alone leave them too high");
+    near(&[mean(Some(Method::Platt))], &[share], 0.03);
+    near(&[mean(Some(Method::Isotonic))], &[share], 0.03);
+    assert!(mean(Some(Method::Temperature)) < 0.5, "a slope alone can only do so much");
+}
+
+#[test]
+fn rows_kept_for_calibration_must_have_both_classes() {
+    let mut data = crossed(100);
+    data.label[80..].fill(0.0);
+    let calibrate = Some(Calibrate { method: Method::Platt, share: 0.1 });
+    let error = train(&Config { calibrate, ..quick(Kind::Linear) }, &data).unwrap_err().to_string();
+    assert!(error.contains("kept aside to calibrate on") && error.contains("0 positive of 10 rows"), "{error}");
+    let number = Config { calibrate, loss: Loss::Squared, ..quick(Kind::Linear) };
+    assert!(train(&number, &data).unwrap_err().to_string().contains("setting calibrate"));
+}
+
 #[test]
 fn a_target_that_is_no_number_is_refused() {
     let mut data = crossed(20);

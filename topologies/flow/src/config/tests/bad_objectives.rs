@@ -175,3 +175,32 @@ fn a_threshold_is_set_once_and_within_the_scores() {
     "#]],
     );
 }
+
+#[test]
+fn only_probabilities_are_calibrated_and_on_rows_kept_aside() {
+    let good = parse(&with("", "calibration: isotonic", "above: 0.5"), &resolve).unwrap();
+    assert_eq!(good.models[0].training.calibration, crate::config::Calibration::Isotonic);
+    check(
+        "class_weight: balanced",
+        "calibration: plat",
+        expect![[r#"
+        52 TM0008: `plat` is no choice for `calibration`
+            training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, calibration: plat, early_stopping: 2 }
+                                                                                                              ^^^^
+            did you mean `platt`?
+    "#]],
+    );
+    check(
+        "class_weight: balanced, early_stopping: 2",
+        "calibration: platt, validation_share: 0",
+        expect![[r#"
+        52 TM0016: `calibration` is fitted on the newest rows and needs a `validation_share` above 0
+            training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, calibration: platt, validation_share: 0 }
+                                                                                                              ^^^^^
+    "#]],
+    );
+    let number = "    objective: regression\n    network: {";
+    let yaml = changed("    network: {", number).replace("class_weight: balanced", "calibration: platt");
+    let problems = parse(&yaml, &resolve).unwrap_err();
+    assert_eq!((problems.len(), problems[0].code), (1, "TM0016"), "{problems:?}");
+}

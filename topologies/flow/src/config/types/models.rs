@@ -80,6 +80,8 @@ pub struct Training {
     pub class_weight: ClassWeight,
     /// What it minimises.
     pub loss: Loss,
+    /// How scores become probabilities.
+    pub calibration: Calibration,
     /// Stop after this many epochs without a better validation loss; `None` runs all epochs.
     pub early_stopping_epochs: Option<u32>,
     /// Share of the training rows, the latest ones, kept for validation.
@@ -90,6 +92,19 @@ pub struct Training {
     pub delay_us: i64,
     /// Seed of everything random.
     pub seed: u64,
+}
+
+/// How the scores of a class become probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calibration {
+    /// They are taken for what they are.
+    None,
+    /// By a sigmoid with slope and offset.
+    Platt,
+    /// By a sigmoid with a slope.
+    Temperature,
+    /// By a rising curve.
+    Isotonic,
 }
 
 /// How rare labels are weighted.
