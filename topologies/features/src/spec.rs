@@ -76,6 +76,7 @@ pub struct Group {
     aggregates: Vec<Aggregate>,
     inputs: Vec<Input>,
     limits: Option<Limits>,
+    skips_late: bool,
 }
 
 /// Limits on the state of an entity, over all its key groups.
@@ -258,6 +259,7 @@ impl Group {
             aggregates,
             inputs,
             limits: None,
+            skips_late: false,
         };
         let clashes = clashing_outputs(&group);
         if clashes.is_empty() { Ok(group) } else { Err(clashes) }
@@ -266,6 +268,24 @@ impl Group {
     /// The same group, whose state has limits.
     pub fn limited(self, limits: Limits) -> Group {
         Group { limits: Some(limits), ..self }
+    }
+
+    /// The same group, where no other event sees one that comes behind the newest of its key.
+    pub fn skipping_late(self) -> Group {
+        Group { skips_late: true, ..self }
+    }
+
+    /// Whether it is so.
+    pub fn skips_late(&self) -> bool {
+        self.skips_late
+    }
+
+    /// The same group, where these stand for null, one per aggregate. One that an aggregate has itself comes first.
+    pub fn defaulting(mut self, defaults: impl IntoIterator<Item = Option<f64>>) -> Group {
+        for (aggregate, default) in self.aggregates.iter_mut().zip(defaults) {
+            aggregate.default = aggregate.default.or(default);
+        }
+        self
     }
 
     /// Limits on its state.

@@ -19,7 +19,7 @@ use crate::{Engine, Group, Key};
 use arrow::array::{ArrayRef, StructArray};
 use build::{Computed, Parts, Source};
 use flow::cold::Cold;
-use flow::config::{ColumnKind, Entity, Limits, Ordering, Pipeline};
+use flow::config::{ColumnKind, Entity, Late, Limits, Ordering, Pipeline};
 use flow::emit::{Emitter, FEATURE_BYTES};
 use flow::items::{Items, LogBatch};
 use flow::ledger::{Edges, End};
@@ -133,6 +133,8 @@ pub fn group(pipeline: &Pipeline, entity: &Entity) -> Result<Group, Error> {
     };
     let group = Group::parse(&declaration, &scope);
     let group = group.map_err(|errors| Error::Group { entity: entity.name.clone(), errors })?;
+    let group = group.defaulting(entity.aggregates.iter().map(|aggregate| aggregate.if_null));
+    let group = if entity.late == Late::Skip { group.skipping_late() } else { group };
     let Limits { keys: keys_max, bytes: bytes_max } = entity.limits;
     let limits = spec::Limits { keys_max, bytes_max, retention_us: pipeline.lateness_us };
     Ok(if entity.is_limited() { group.limited(limits) } else { group })

@@ -80,7 +80,7 @@ impl Engine {
     #[cold]
     fn event_late(&mut self, id: u32, time_us: i64, now_us: i64, word: impl Fn(usize) -> u64, out: &mut [Option<f64>]) {
         let upper_us = now_us.saturating_sub(self.plan.delay_us);
-        let current = self.plan.keeps(EVENTS).then(|| {
+        let current = (self.plan.keeps(EVENTS) && !self.plan.skips_late).then(|| {
             let mut events = self.states.view(&self.plan, id, EVENTS);
             let series = events.series;
             events.insert(time_us, series.columns.iter().map(|column| word(column.input)), upper_us)

@@ -92,7 +92,7 @@ impl<'a> Key<'a> {
 pub enum Applied {
     /// At or after every earlier row of its key.
     InOrder,
-    /// Behind one of them: inserted at its own time, its features computed for that time.
+    /// Behind one of them: inserted at its own time unless the group skips such, its features computed for that time.
     Late,
     /// It has no key: every feature is null, no state was touched.
     NoKey,

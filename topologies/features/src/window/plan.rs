@@ -34,6 +34,8 @@ pub(super) struct Plan {
     pub windowless: bool,
     /// Event columns the engine takes.
     pub columns: usize,
+    /// Whether a late event is put nowhere.
+    pub skips_late: bool,
     /// Limits on keys and bytes.
     pub limits: Option<Limits>,
     /// Cursors, sums and squares per key, over both series.
@@ -179,6 +181,7 @@ impl Plan {
             outputs: Vec::new(),
             windowless: false,
             columns: group.inputs().len(),
+            skips_late: group.skips_late(),
             limits: group.limits(),
             windows_us,
             series,

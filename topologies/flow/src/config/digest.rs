@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::types::{EventSource, Features, Limits};
+use super::types::{EventSource, Features, Late, Limits};
 
 /// SHA-256, in lower-case hex, of the canonical JSON of what decides a feature's value: expressions, keys, windows,
 /// the source's schema, and the columns with a role. The version number is a name and does not enter.
@@ -13,7 +13,11 @@ pub(super) fn features(features: &Features, events: &EventSource, target: Option
     let row = features.row.iter().map(|row| json!([row.output, row.expression.text]));
     let entities = features.entities.iter().map(|entity| {
         let windows: Vec<_> = entity.windows.iter().map(|window| json!([window.label, window.length_us])).collect();
-        let aggregates = entity.aggregates.iter().map(|aggregate| json!([aggregate.name, aggregate.expression.text]));
+        // What was not to be chosen once does not stand here unless it is chosen, so that older sets keep their digests.
+        let aggregates = entity.aggregates.iter().map(|aggregate| match aggregate.if_null {
+            None => json!([aggregate.name, aggregate.expression.text]),
+            Some(value) => json!([aggregate.name, aggregate.expression.text, value]),
+        });
         let mut all = json!({
             "name": entity.name,
             "key": entity.key,
@@ -24,6 +28,9 @@ pub(super) fn features(features: &Features, events: &EventSource, target: Option
         // What a limit pushes out changes features; without one the digest is what it was before there were any.
         if entity.limits != Limits::default() {
             all["limits"] = json!([entity.limits.keys, entity.limits.bytes]);
+        }
+        if entity.late == Late::Skip {
+            all["late"] = json!("skip");
         }
         all
     });

@@ -4,11 +4,15 @@ use super::derived::{self, derived};
 use super::digest;
 use super::duration::parse_duration;
 use super::expression::{Scope, WINDOWED, WINDOWLESS, compile};
-use super::node::{Entry, Node};
-use super::problem::{BAD_EXPRESSION, BAD_NAME, DUPLICATE, MISSING_KEY, OUT_OF_RANGE, Problems, listed, suggest};
-use super::section::{Section, Text, duration, integer, text};
+use super::node::{Entry, Node, Value};
+use super::problem::{
+    BAD_EXPRESSION, BAD_NAME, DUPLICATE, MISSING_KEY, OUT_OF_RANGE, Problems, WRONG_TYPE, listed, suggest,
+};
+use super::section::{Section, Text, duration, integer, number, text};
 use super::sources::check_column;
-use super::types::{Aggregate, ColumnKind, Entity, EventSource, Expression, Features, Limits, RowFeature, Window};
+use super::types::{
+    Aggregate, ColumnKind, Entity, EventSource, Expression, Features, Late, Limits, RowFeature, Window,
+};
 
 /// Names that logs and features already have.
 const RESERVED_ENTITIES: &[&str] = &["row", "derived", "features", "journal"];
@@ -79,6 +83,7 @@ fn entity(entry: &Entry, scope: Scope<'_>, problems: &mut Problems) -> Entity {
         aggregates: Vec::new(),
         label_derived: false,
         limits: Limits::default(),
+        late: Late::Apply,
     };
     if RESERVED_ENTITIES.contains(&entry.key.as_str()) {
         let message = format!("`{}` cannot be an entity", entry.key);
@@ -94,8 +99,10 @@ fn entity(entry: &Entry, scope: Scope<'_>, problems: &mut Problems) -> Entity {
     let declared = section.list("windows", problems);
     entity.windows = declared.map(|items| windows(items, problems)).unwrap_or_default();
     entity.limits = section.entry("limits").map(|entry| limits(entry, problems)).unwrap_or_default();
+    entity.late = section.choice("late", Late::Apply, &[("apply", Late::Apply), ("skip", Late::Skip)], problems);
+    let null = if_null(&mut section, None, problems);
     for aggregate_entry in section.named("aggregates", problems) {
-        entity.aggregates.extend(aggregate(&entity, aggregate_entry, scope, problems));
+        entity.aggregates.extend(aggregate(&entity, aggregate_entry, null, scope, problems));
     }
     entity.label_derived = entity.aggregates.iter().any(|aggregate| aggregate.label_derived);
     // Those that are not computed per window look back over the longest one.
@@ -142,8 +149,40 @@ fn windows(items: &[Node], problems: &mut Problems) -> Vec<Window> {
     windows
 }
 
-fn aggregate(entity: &Entity, entry: &Entry, scope: Scope<'_>, problems: &mut Problems) -> Option<Aggregate> {
-    let text = text(&entry.node, &entry.key, problems)?;
+/// `if_null: 0`, or `keep`.
+fn if_null(section: &mut Section<'_>, otherwise: Option<f64>, problems: &mut Problems) -> Option<f64> {
+    let Some(node) = section.get("if_null") else { return otherwise };
+    match &node.value {
+        Value::Text(word) if word == "keep" => None,
+        Value::Text(_) => {
+            let message = "`if_null` must be a number or `keep`".to_owned();
+            problems.add_help(WRONG_TYPE, node.span, message, "write `if_null: 0` or `if_null: keep`".to_owned());
+            None
+        }
+        _ => number(node, "if_null", problems),
+    }
+}
+
+/// An aggregate's text and what stands for null: `avg(amount)`, or `{ of: avg(amount), if_null: 0 }`.
+fn declared(entry: &Entry, null: Option<f64>, problems: &mut Problems) -> Option<(Text, Option<f64>)> {
+    let Value::Map(_) = &entry.node.value else {
+        return text(&entry.node, &entry.key, problems).map(|text| (text, null));
+    };
+    let mut section = Section::new(format!("aggregate `{}`", entry.key), entry.key_span, &entry.node, problems)?;
+    let text = section.required_text("of", problems);
+    let null = if_null(&mut section, null, problems);
+    section.finish(problems);
+    (!text.text.is_empty()).then_some((text, null))
+}
+
+fn aggregate(
+    entity: &Entity,
+    entry: &Entry,
+    null: Option<f64>,
+    scope: Scope<'_>,
+    problems: &mut Problems,
+) -> Option<Aggregate> {
+    let (text, if_null) = declared(entry, null, problems)?;
     let already = problems.len();
     let (expression, mentions) = compile(&text, scope, problems);
     let windowless = mentions.calls(WINDOWLESS);
@@ -158,7 +197,7 @@ fn aggregate(entity: &Entity, entry: &Entry, scope: Scope<'_>, problems: &mut Pr
     } else {
         vec![base]
     };
-    Some(Aggregate { name: entry.key.clone(), expression, windowed, label_derived, outputs })
+    Some(Aggregate { name: entry.key.clone(), expression, if_null, windowed, label_derived, outputs })
 }
 
 fn label_derived(expression: &Expression, scope: Scope<'_>) -> bool {

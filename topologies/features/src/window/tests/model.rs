@@ -42,8 +42,11 @@ impl Model {
         let (group, keep_us) = (self.group.clone(), self.keep_us);
         let state = self.state(key);
         let before = state.clone();
-        let at = state.events.partition_point(|(other_us, _)| *other_us <= time_us);
-        state.events.insert(at, (time_us, values.to_vec()));
+        let is_late = state.now_us.is_some_and(|now_us| time_us < now_us);
+        if !(is_late && group.skips_late()) {
+            let at = state.events.partition_point(|(other_us, _)| *other_us <= time_us);
+            state.events.insert(at, (time_us, values.to_vec()));
+        }
         let features = group
             .outputs()
             .iter()

@@ -183,10 +183,12 @@ proptest! {
     #[test]
     fn features_equal_a_recomputation_from_all_rows(
         group in groups(),
+        skips_late in prop::bool::weighted(0.2),
         retention_us in prop::sample::select(vec![0_i64, 7, 1_000]),
         in_memory in in_memory(),
         ops in prop::collection::vec(op(12), 1..120),
     ) {
+        let group = if skips_late { group.skipping_late() } else { group };
         let mut engine = limited(&group, retention_us, in_memory);
         let mut model = Model::new(&group, retention_us);
         let (mut newest_us, mut scale) = (1_000, 1.0_f64);

@@ -450,3 +450,16 @@ fn many_values_that_leave_give_their_memory_back() {
     let (used_now, all_now) = small(&engine);
     assert!(used_now < used + 10_000 && all_now < all + 10_000, "{used_now} and {all_now} bytes");
 }
+
+#[test]
+fn a_late_event_that_is_skipped_is_seen_by_none() {
+    let aggregates = [("s", "sum(a)"), ("n", "count()"), ("l", "last(a)")];
+    let group = group(&["10us"], "0s", &aggregates).skipping_late();
+    let mut engine = Engine::new(&group, 100);
+    let mut at = |time_us, value| event(&mut engine, 0, time_us, &[Some(value)]);
+    assert_eq!(at(0, 1.0), [Some(1.0), Some(1.0), None]);
+    assert_eq!(at(8, 2.0), [Some(3.0), Some(2.0), Some(1.0)]);
+    assert_eq!(at(5, 64.0), [Some(1.0), Some(1.0), Some(1.0)], "the features of its time without itself");
+    assert_eq!(at(8, 4.0), [Some(7.0), Some(3.0), Some(2.0)], "one at the newest time is not late");
+    assert_eq!(at(9, 8.0), [Some(15.0), Some(4.0), Some(4.0)]);
+}

@@ -229,6 +229,40 @@ fn two_features_cannot_have_one_name() {
 }
 
 #[test]
+fn policies_are_checked() {
+    check(
+        "key: buyer_id\n",
+        "key: buyer_id\n      late: ignore\n      if_null: nothing\n",
+        expect![[r#"
+            36 TM0008: `ignore` is no choice for `late`
+                late: ignore
+                      ^^^^^^
+                known: `apply`, `skip`
+            37 TM0004: `if_null` must be a number or `keep`
+                if_null: nothing
+                         ^^^^^^^
+                write `if_null: 0` or `if_null: keep`
+        "#]],
+    );
+    check(
+        "spent: sum(amount)",
+        "spent: { if_null: [], off: sum(amount) }",
+        expect![[r#"
+        39 TM0003: aggregate `spent` needs `of`
+            spent: { if_null: [], off: sum(amount) }
+            ^^^^^
+        39 TM0004: `if_null` must be a number, not a list
+            spent: { if_null: [], off: sum(amount) }
+                              ^
+        39 TM0002: aggregate `spent` has no setting `off`
+            spent: { if_null: [], off: sum(amount) }
+                                  ^^^
+            did you mean `of`?
+    "#]],
+    );
+}
+
+#[test]
 fn derived_features_are_checked() {
     check(
         "  entities:\n",

@@ -64,6 +64,25 @@ fn aggregates_of_one_value_have_no_window_in_their_name() {
 }
 
 #[test]
+fn policies_are_the_entitys_or_the_aggregates_own() {
+    use crate::config::Late;
+    let yaml = changed("key: buyer_id\n", "key: buyer_id\n      if_null: 0\n      late: skip\n");
+    let yaml = yaml.replace("spent: sum(amount)", "spent: { of: sum(amount), if_null: keep }");
+    let yaml = yaml.replace("gap: time_since_last()", "gap: { of: time_since_last(), if_null: -1.5 }");
+    let features = parse(&yaml, &resolve).unwrap().features;
+    let nulls = features.entities[0].aggregates.iter().map(|aggregate| aggregate.if_null);
+    assert_eq!(nulls.collect::<Vec<_>>(), [Some(0.0), None, Some(-1.5)]);
+    let late: Vec<Late> = features.entities.iter().map(|entity| entity.late).collect();
+    assert_eq!(late, [Late::Skip, Late::Apply]);
+    assert_eq!(features.names(), good().features.names());
+    let digest = |from: &str, to: &str| parse(&yaml.replace(from, to), &resolve).unwrap().features.digest;
+    assert_ne!(digest("late: skip", "late: apply"), features.digest);
+    assert_ne!(digest("if_null: -1.5", "if_null: -1"), features.digest);
+    let written_out = changed("key: buyer_id\n", "key: buyer_id\n      late: apply\n      if_null: keep\n");
+    assert_eq!(parse(&written_out, &resolve).unwrap().features.digest, good().features.digest);
+}
+
+#[test]
 fn derived_features_stand_behind_those_they_read() {
     let derived = "  derived:\n    late: derived_usual > 2 and row_abroad = 1\n    usual: amount / nullif(buyer_spent_7d, 0)\n  entities:\n";
     let yaml = changed("  entities:\n", derived).replace("inputs: [amount,", "inputs: [amount, derived.*,");

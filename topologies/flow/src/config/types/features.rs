@@ -99,6 +99,18 @@ pub struct Entity {
     pub label_derived: bool,
     /// Most that its state may be.
     pub limits: Limits,
+    /// What becomes of an event behind the newest one of its key.
+    pub late: Late,
+}
+
+/// What becomes of an event that comes when a later one of its key was applied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Late {
+    /// It is put where its time belongs.
+    #[default]
+    Apply,
+    /// It gets features, and no other event sees it.
+    Skip,
 }
 
 /// Most that the state of an entity may be, in all partitions together.
@@ -132,12 +144,14 @@ pub struct Window {
 }
 
 /// One aggregate of an entity.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Aggregate {
     /// Name in the file: `tx_count`.
     pub name: String,
     /// Its expression.
     pub expression: Expression,
+    /// What stands where it gives null, if something does.
+    pub if_null: Option<f64>,
     /// Whether it gives a feature per window (`avg(amount)`), or one alone (`last(amount)`, `ratio(count(), 1d, 30d)`).
     pub windowed: bool,
     /// Whether it reads the label.
