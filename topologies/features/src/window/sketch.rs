@@ -255,8 +255,8 @@ mod tests {
         // Magnitudes of some thirty decades, dense in between, of both signs.
         let value = |at: usize| {
             let mixed = (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-            let size = if at % 7 == 0 { 15 } else { 2 };
-            let sign = if at % 5 == 0 { -1.0 } else { 1.0 };
+            let size = if at.is_multiple_of(7) { 15 } else { 2 };
+            let sign = if at.is_multiple_of(5) { -1.0 } else { 1.0 };
             sign * 10_f64.powf(f64::from(size) * mixed as f64 / f64::from(1 << 23) - f64::from(size))
         };
         for live in [1, 9, 300, 2_000] {
