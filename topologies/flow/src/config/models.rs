@@ -7,7 +7,9 @@ use super::problem::{
     WRONG_COLUMN_KIND, WRONG_TYPE, suggest,
 };
 use super::section::{Section, Text, integer, number, text};
-use super::types::{Calibration, ClassWeight, EventSource, Features, LabelSource, Loss, Model, Network, Objective, Training};
+use super::types::{
+    Calibration, ClassWeight, EventSource, Features, LabelSource, Loss, Model, Network, Objective, Training,
+};
 
 const DAY_US: i64 = 86_400_000_000;
 
