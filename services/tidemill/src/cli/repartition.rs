@@ -7,7 +7,7 @@ use schemas::key::KEY_GROUPS;
 
 use super::duration;
 
-/// Bring the internal logs to another number of partitions, with all that is known by then.
+/// Bring the internal logs to another number of partitions, and keep state and results.
 ///
 /// On Kafka services make way by themselves, wait, and go on when it is done; on the embedded log stop them first.
 /// Producers go on. Everything that was validated goes through; then the logs go on as a new generation, whose services

@@ -17,8 +17,8 @@ mod readme;
 mod rules;
 mod s3;
 mod schema_registry;
-mod testing;
 mod shipped;
+mod testing;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

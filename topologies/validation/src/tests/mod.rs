@@ -8,7 +8,7 @@ mod declared;
 mod fixture;
 mod json_source;
 mod marks;
-mod repeatable;
 mod policies;
+mod repeatable;
 mod retries;
 mod walkthrough;
