@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use runtime::log::{Log, TopicPartition};
 use runtime::shell::Stats;
 use tracing::{debug, error, info, warn};
+use validator::Progress;
 
 use crate::environment::Environment;
 use crate::error::Error;
@@ -17,8 +18,8 @@ use crate::services::Job;
 
 /// Time between two looks at signals.
 const LOOK_MS: u64 = 200;
-/// How much longer than the idle timeout everything must be read and committed before the pipeline counts as drained:
-/// several commit intervals, so that a mark just written has reached the last log.
+/// How long everything must be read and committed before the pipeline counts as drained, once no source holds anything
+/// back: several commit intervals, so that a mark just written has reached the last log.
 const DRAINED_MS: u64 = 3_000;
 /// Longest that services may take to stop: to commit what they handled, and to save their state.
 const STOP_MS_MAX: u64 = 60_000;
@@ -41,7 +42,7 @@ pub fn run(environment: &Environment, jobs: Vec<Job>, drain: bool) -> Result<(),
     let mut names: Vec<Known> = jobs.iter().map(known).collect();
     let reads: Vec<_> = jobs.iter().flat_map(|job| job.reads.clone()).collect();
     let publishing = jobs.iter().filter(|job| job.finite).count();
-    let mut drained = drain.then(|| Drained::new(environment, &reads, publishing));
+    let mut drained = drain.then(|| Drained::new(environment, &reads, publishing)).transpose()?;
     let (sender, ended) = channel::<Ended>();
     let threads = start(environment, jobs, &sender)?;
     drop(sender);
@@ -140,20 +141,28 @@ fn start(environment: &Environment, jobs: Vec<Job>, ended: &Sender<Ended>) -> Re
     Ok(threads)
 }
 
-/// Tells when everything published has gone through: all commits stand at the ends of what is read, for longer than idle
-/// partitions hold anything back, and nothing publishes any more.
+/// Tells when everything published has gone through: all commits stand at the ends of what is read, no source holds
+/// anything back, and nothing publishes any more.
 pub struct Drained<'e> {
     log: &'e dyn Log,
     reads: Vec<(String, Vec<TopicPartition>)>,
     publishing: usize,
-    quiet: Duration,
+    /// What validators say of the sources, and these. Where no validator has said yet that all are quiet, none holds
+    /// anything back for longer than the idle timeout.
+    progress: Progress,
+    sources: Vec<TopicPartition>,
+    idle_timeout: Duration,
     last_ends: Vec<i64>,
     since: Instant,
 }
 
 impl<'e> Drained<'e> {
     /// Watches what is read, by consumer group, while so many jobs publish.
-    pub fn new(environment: &'e Environment, reads: &[(String, Vec<String>)], publishing: usize) -> Self {
+    pub fn new(
+        environment: &'e Environment,
+        reads: &[(String, Vec<String>)],
+        publishing: usize,
+    ) -> Result<Self, Error> {
         let plan = &environment.context.plan;
         let partitions = |topics: &[String]| -> Vec<TopicPartition> {
             let of = |topic: &String| {
@@ -163,14 +172,18 @@ impl<'e> Drained<'e> {
             };
             topics.iter().flat_map(of).collect()
         };
-        Drained {
+        let sources: Vec<String> =
+            std::iter::once(plan.names.events.clone()).chain(plan.names.labels.clone()).collect();
+        Ok(Drained {
             log: &*environment.context.log,
             reads: reads.iter().map(|(group, topics)| (group.clone(), partitions(topics))).collect(),
             publishing,
-            quiet: environment.idle_timeout + Duration::from_millis(DRAINED_MS),
+            progress: Progress::open(&environment.context)?,
+            sources: partitions(&sources),
+            idle_timeout: environment.idle_timeout,
             last_ends: Vec::new(),
             since: Instant::now(),
-        }
+        })
     }
 
     fn published(&mut self) {
@@ -198,6 +211,9 @@ impl<'e> Drained<'e> {
             self.last_ends = ends;
             self.since = Instant::now();
         }
-        Ok(self.since.elapsed() >= self.quiet)
+        self.progress.read()?;
+        let idle = self.sources.iter().all(|tp| self.progress.is_idle(tp));
+        let held = if idle { Duration::ZERO } else { self.idle_timeout };
+        Ok(self.since.elapsed() >= held + Duration::from_millis(DRAINED_MS))
     }
 }

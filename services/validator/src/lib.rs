@@ -30,7 +30,7 @@ use runtime::snapshot::Settings;
 use backlog::Watch;
 
 pub use backlog::{Limit as BacklogLimit, RECORDS_MAX as BACKLOG_RECORDS_MAX};
-pub use progress::Writer as ProgressWriter;
+pub use progress::{Progress, Writer as ProgressWriter};
 pub use published::Published;
 pub use repair::fresh;
 pub use service::ValidatorService;

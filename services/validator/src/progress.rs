@@ -60,17 +60,22 @@ impl Progress {
     }
 
     /// What was last reported of a partition.
-    pub fn of(&self, tp: &TopicPartition) -> Seen {
+    pub(crate) fn of(&self, tp: &TopicPartition) -> Seen {
         self.others.get(tp).copied().unwrap_or_default()
     }
 
+    /// Whether a partition was last reported to be quiet, and thus holds nothing back.
+    pub fn is_idle(&self, tp: &TopicPartition) -> bool {
+        self.of(tp).idle
+    }
+
     /// Where a partition ends if publishers wrote it to its end and are done.
-    pub fn done(&self, tp: &TopicPartition) -> Option<i64> {
+    pub(crate) fn done(&self, tp: &TopicPartition) -> Option<i64> {
         self.words.done(tp)
     }
 
     /// The record that reports a partition.
-    pub fn report(&mut self, tp: &TopicPartition, report: Report) -> Result<Publish, codec::Error> {
+    pub(crate) fn report(&mut self, tp: &TopicPartition, report: Report) -> Result<Publish, codec::Error> {
         self.writer.report(tp, report)
     }
 

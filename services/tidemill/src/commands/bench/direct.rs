@@ -34,7 +34,7 @@ pub struct Director<'d> {
 
 /// Directs a run from its first event to its last.
 pub fn direct(environment: &Environment, reads: &Reads, feed: &Feed, tell: Tell<'_>) -> Result<(), Error> {
-    let mut director = Director { environment, drained: Drained::new(environment, reads, 0), tell };
+    let mut director = Director { environment, drained: Drained::new(environment, reads, 0)?, tell };
     let watched = feed.live.map(|rate| live::publish(&mut director, feed, rate)).transpose()?;
     let through = director.through()?;
     let told = Instant::now();

@@ -115,7 +115,7 @@ fn measure(place: &Place, environment: Environment, keys: u64) -> Result<Recover
     thread::scope(|scope| {
         let running = scope.spawn(|| supervisor::run(&environment, jobs, false));
         let stop = || environment.signals.stop().store(true, Ordering::Relaxed);
-        let mut drained = Drained::new(&environment, &reads, 0);
+        let mut drained = Drained::new(&environment, &reads, 0)?;
         let mut first = None;
         let watched = loop {
             if running.is_finished() {
