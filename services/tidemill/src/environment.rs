@@ -1,7 +1,9 @@
 //! What commands work in: the pipeline, the log, the schema registry and the store that the global options name.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod places;
+mod workshop;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +12,11 @@ use flow::plan::{FIRST_GENERATION, Kind, Names, Plan, Service, plan_generation};
 use registry::decisions::Decisions;
 use registry::generations::{Generation, Generations, Tenure};
 use registry::models::Models;
-use registry::schemas::{ConfluentRegistry, FileRegistry};
 use registry::store::Store;
 use runtime::apply::Applied;
 use runtime::cold::Spill;
 use runtime::context::Context;
-use runtime::embedded::Embedded;
-use runtime::kafka::Kafka;
-use runtime::log::{self, Log};
-use schemas::registry::SchemaRegistry;
+use runtime::log::Log;
 use tempfile::TempDir;
 
 use crate::changes::Changes;
@@ -27,6 +25,10 @@ use crate::error::Error;
 use crate::loading;
 use crate::remote::Remote;
 use crate::signals::Signals;
+
+pub use places::open_store;
+use places::{Opened, has_log, open_embedded, open_log, open_schemas, open_shared};
+pub use workshop::Workshop;
 
 /// The embedded log's folder in the data directory.
 const LOG_DIR: &str = "log";
@@ -277,111 +279,6 @@ fn as_large_as(log: &dyn Log, mut pipeline: Pipeline) -> Result<Pipeline, Error>
         }
     }
     Ok(pipeline)
-}
-
-/// What needs no log: a pipeline, its plan, and the store.
-pub struct Workshop {
-    /// The pipeline.
-    pub pipeline: Pipeline,
-    /// The plan of its newest generation.
-    pub plan: Plan,
-    /// The store.
-    pub store: Store,
-}
-
-impl Workshop {
-    /// Opens what the options name.
-    pub fn open(global: &Global) -> Result<Self, Error> {
-        let pipeline = loading::load(global)?.checked(global)?;
-        let store = open_store(global)?;
-        let plan = planned(&pipeline, Generations::new(store.clone(), &pipeline.name).current()?);
-        Ok(Self { pipeline, plan, store })
-    }
-
-    /// The models.
-    pub fn models(&self) -> Models {
-        Models::new(self.store.clone())
-    }
-
-    /// The model of that name, or the only one.
-    pub fn model(&self, name: Option<&str>) -> Result<&flow::config::Model, Error> {
-        let pipeline = &self.pipeline;
-        match (name, &pipeline.models[..]) {
-            (Some(name), _) => Ok(trainer::declared(pipeline, name)?),
-            (None, [only]) => Ok(only),
-            (None, []) => Err(Error::Input(format!(
-                "pipeline {} declares no model; add one under `models` in its file",
-                pipeline.name
-            ))),
-            (None, several) => {
-                let names: Vec<&str> = several.iter().map(|model| model.name.as_str()).collect();
-                Err(Error::Input(format!("name one of the models with --model: {}", names.join(", "))))
-            }
-        }
-    }
-}
-
-/// Whether the options lead to a log, be it with brokers, with a gateway or in the data directory.
-fn has_log(global: &Global) -> bool {
-    global.brokers.is_some() || global.gateway.is_some() || global.data.join(LOG_DIR).is_dir()
-}
-
-/// The store alone, for commands that need no log.
-pub fn open_store(global: &Global) -> Result<Store, Error> {
-    Ok(match &global.store {
-        Some(place) => Store::open(place)?,
-        None => Store::local(&global.data.join(STORE_DIR))?,
-    })
-}
-
-fn open_log(global: &Global) -> Result<Arc<dyn Log>, Error> {
-    let Some(brokers) = &global.brokers else {
-        if !global.kafka.is_empty() {
-            return Err(Error::Input("--kafka sets the Kafka client, but no --brokers are named".to_owned()));
-        }
-        return open_embedded(&global.data.join(LOG_DIR));
-    };
-    let settings: BTreeMap<String, String> = global.kafka.iter().cloned().collect();
-    Ok(Arc::new(Kafka::connect(brokers, &settings)?))
-}
-
-/// A log, and the gateway it is reached through.
-type Opened = (Arc<dyn Log>, Option<Remote>);
-
-fn open_shared(global: &Global) -> Result<Opened, Error> {
-    let through = |remote: Remote| -> Opened { (Arc::new(remote.clone()), Some(remote)) };
-    if let Some(address) = &global.gateway {
-        return Ok(through(Remote::named(address)?));
-    }
-    match open_log(global) {
-        Ok(log) => Ok((log, None)),
-        Err(error @ Error::Outside(_)) => Remote::of(&global.data).map(through).ok_or(error),
-        Err(error) => Err(error),
-    }
-}
-
-fn open_embedded(dir: &Path) -> Result<Arc<dyn Log>, Error> {
-    match Embedded::open(dir) {
-        Ok(log) => Ok(Arc::new(log)),
-        Err(log::Error::Locked { path, pid }) => {
-            let holder = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
-            Err(Error::Outside(format!(
-                "the log in {} is open in another process{holder}, and only one at a time can have it; stop that one first (publish, tap, topics and model promote reach it through its gateway if it runs one)",
-                path.display()
-            )))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn open_schemas(global: &Global, store: &Store) -> Result<Arc<dyn SchemaRegistry>, Error> {
-    match &global.schema_registry {
-        None => Ok(Arc::new(FileRegistry::new(store.clone()))),
-        Some(url) => {
-            let client = ConfluentRegistry::new(url);
-            Ok(Arc::new(client.map_err(|error| Error::Input(format!("--schema-registry: {error}")))?))
-        }
-    }
 }
 
 /// The plan of a generation. Whoever reads the sources does it under a name of its own in each, so that a rebuild begins

@@ -13,7 +13,7 @@ use training::Loss;
 
 /// What decides between candidate and champion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Measure {
+pub(crate) struct Measure {
     name: &'static str,
     /// Whether less of it is better.
     is_error: bool,
@@ -21,7 +21,7 @@ struct Measure {
 
 impl Measure {
     /// What the candidate's loss asks for.
-    fn of(loss: Loss) -> Self {
+    pub fn of(loss: Loss) -> Self {
         let (name, is_error) = match loss {
             Loss::Logistic => ("average_precision", false),
             Loss::Squared => ("rmse", true),
@@ -32,7 +32,7 @@ impl Measure {
     }
 
     /// Whether a candidate's value is better than the champion's; never where one is no number.
-    fn is_better(self, new: f64, old: f64) -> bool {
+    pub fn is_better(self, new: f64, old: f64) -> bool {
         if self.is_error { new < old } else { new > old }
     }
 }
@@ -139,9 +139,4 @@ pub fn check_feature_set(model: &Model, wanted: &str) -> Result<(), Error> {
             wanted: wanted.to_owned(),
         }),
     }
-}
-
-#[cfg(test)]
-pub(crate) fn is_better(loss: Loss, new: f64, old: f64) -> bool {
-    Measure::of(loss).is_better(new, old)
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use crate::champion::Measure;
 use crate::{Windows, config, requested};
 use flow::config::{ClassWeight, Pipeline};
 use training::{Dataset, Kind, Loss};
@@ -73,7 +74,7 @@ fn a_model_of_a_number_is_trained_by_its_loss_and_alarms_only_where_declared() {
 
 #[test]
 fn the_loss_says_what_decides_between_candidate_and_champion() {
-    let better = |loss, new, old| crate::champion::is_better(loss, new, old);
+    let better = |loss, new, old| Measure::of(loss).is_better(new, old);
     assert!(better(Loss::Logistic, 0.7, 0.6) && !better(Loss::Logistic, 0.6, 0.6), "more precision is better");
     for loss in [Loss::Squared, Loss::Absolute, Loss::Huber(1.0), Loss::Quantile(0.9)] {
         assert!(better(loss, 60.0, 70.0) && !better(loss, 70.0, 60.0), "less of an error is better");

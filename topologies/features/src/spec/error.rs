@@ -103,9 +103,9 @@ pub enum Error {
         /// What was perhaps meant.
         help: String,
     },
-    /// A column without numbers.
-    #[error("{field}: column `{name}` at character {at} of `{text}` is neither a number nor a boolean")]
-    NotNumeric {
+    /// A column of a kind that the aggregate does not take.
+    #[error("{field}: column `{name}` at character {at} of `{text}` is {kind}")]
+    Kind {
         /// Where it stands.
         field: String,
         /// The expression.
@@ -114,6 +114,8 @@ pub enum Error {
         at: usize,
         /// The name.
         name: String,
+        /// What it is not.
+        kind: &'static str,
     },
 }
 
@@ -131,7 +133,7 @@ impl Error {
             | Error::Syntax { field, .. }
             | Error::UnknownFunction { field, .. }
             | Error::UnknownColumn { field, .. }
-            | Error::NotNumeric { field, .. } => field,
+            | Error::Kind { field, .. } => field,
         }
     }
 
@@ -141,7 +143,7 @@ impl Error {
             Error::Syntax { expected, found, .. } => (format!("expected {expected}, found {found}"), None),
             Error::UnknownFunction { name, help, .. } => (format!("`{name}` cannot stand here"), Some(help.clone())),
             Error::UnknownColumn { name, help, .. } => (format!("`{name}` is no column"), Some(help.clone())),
-            Error::NotNumeric { name, .. } => (format!("`{name}` is neither a number nor a boolean"), None),
+            Error::Kind { name, kind, .. } => (format!("`{name}` is {kind}"), None),
             other => (other.to_string(), None),
         }
     }
@@ -150,9 +152,9 @@ impl Error {
     pub fn characters(&self) -> usize {
         match self {
             Error::Syntax { found, .. } => found.strip_prefix('`').map_or(0, |found| found.chars().count() - 1),
-            Error::UnknownFunction { name, .. }
-            | Error::UnknownColumn { name, .. }
-            | Error::NotNumeric { name, .. } => name.chars().count(),
+            Error::UnknownFunction { name, .. } | Error::UnknownColumn { name, .. } | Error::Kind { name, .. } => {
+                name.chars().count()
+            }
             _ => 0,
         }
     }
@@ -163,7 +165,7 @@ impl Error {
             Error::Syntax { at, .. }
             | Error::UnknownFunction { at, .. }
             | Error::UnknownColumn { at, .. }
-            | Error::NotNumeric { at, .. } => Some(*at),
+            | Error::Kind { at, .. } => Some(*at),
             _ => None,
         }
     }

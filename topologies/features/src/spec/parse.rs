@@ -232,7 +232,9 @@ impl<'a> Parser<'a, '_> {
         }
         let (field, text) = (field.to_owned(), text.to_owned());
         if scope.texts.contains(&name) || scope.other.contains(&name) {
-            return Err(Error::NotNumeric { field, text, at, name: name.into() });
+            let kind =
+                if texts { "neither a number nor a boolean nor a text" } else { "neither a number nor a boolean" };
+            return Err(Error::Kind { field, text, at, name: name.into(), kind });
         }
         let more = if texts { scope.texts.as_slice() } else { &[] };
         let candidates = || scope.numeric.iter().chain(more).copied().chain(scope.target);

@@ -166,7 +166,7 @@ fn arguments_of_newer_aggregates_are_checked() {
             aggregates.q: expected a share from 0 to 1 with at most six decimals, such as `0.95` at character 18 of `quantile(amount, 95)`, found `95`
             aggregates.r: expected a share from 0 to 1 with at most six decimals, such as `0.95` at character 18 of `quantile(amount, 0.1234567)`, found `0.1234567`
             aggregates.s: column `currency` at character 10 of `quantile(currency, 0.5)` is neither a number nor a boolean
-            aggregates.t: column `seen_at` at character 10 of `distinct(seen_at)` is neither a number nor a boolean
+            aggregates.t: column `seen_at` at character 10 of `distinct(seen_at)` is neither a number nor a boolean nor a text
             aggregates.u: unknown column `curency` at character 10 of `distinct(curency)`; did you mean `currency`?
             aggregates.v: column `currency` at character 15 of `most_frequent(currency)` is neither a number nor a boolean
             aggregates.w: unknown aggregate `median` at character 1 of `median(amount)`; did you mean `quantile`?
