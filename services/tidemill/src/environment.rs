@@ -27,7 +27,7 @@ use crate::remote::Remote;
 use crate::signals::Signals;
 
 pub use places::open_store;
-use places::{Opened, has_log, open_embedded, open_log, open_schemas, open_shared};
+use places::{Opened, has_log, has_own_log, open_embedded, open_log, open_schemas, open_shared};
 pub use workshop::Workshop;
 
 /// The embedded log's folder in the data directory.
@@ -95,7 +95,7 @@ impl Environment {
         let pipeline = loading::load(global)?.checked(global)?;
         let unwritable = |error: std::io::Error| Error::Failed(format!("cannot make a temporary folder: {error}"));
         let empty = tempfile::tempdir().map_err(unwritable)?;
-        let log = match has_log(global) {
+        let log = match has_own_log(global) {
             true => open_log(global)?,
             false => open_embedded(empty.path())?,
         };

@@ -50,11 +50,12 @@ impl Ingest {
     /// A JSON object as it would be published, or everything that is wrong with it. `now_ms` stands for the append time.
     pub fn json(&mut self, object: &Value, now_ms: i64) -> Result<Ready, Vec<Reject>> {
         if let Format::Json(_) = self.format {
-            let mut bodies = self.writer.bodies(self.checks.unknown());
-            bodies.value(object)?;
-            let (body, value) = (bodies.finish(), object.to_string().into_bytes());
+            // The text that is published is read, not the object, as the validator will read it.
+            let value = object.to_string().into_bytes();
             fits(value.len())?;
-            let id = self.judge(&body, now_ms)?;
+            let mut bodies = self.writer.bodies(self.checks.unknown());
+            bodies.text(&value)?;
+            let id = self.judge(&bodies.finish(), now_ms)?;
             return Ok(Ready { id, value });
         }
         let value = self.writer.framed(self.id, object)?;

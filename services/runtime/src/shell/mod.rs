@@ -30,8 +30,7 @@ mod worker;
 
 pub use gate::Gate;
 pub use run::run;
-pub(crate) use slot::incoming;
-pub use slot::{Slot, outgoing, seal};
+pub use slot::{Slot, incoming, outgoing, seal};
 pub use stats::Stats;
 pub use telling::LEDGER_INTERVAL_MS;
 pub use worker::Worker;

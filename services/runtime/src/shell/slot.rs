@@ -204,7 +204,7 @@ fn handful(records: &[InRecord]) -> usize {
 }
 
 /// A record as tasks take it.
-pub(crate) fn incoming(record: Record) -> InRecord {
+pub fn incoming(record: Record) -> InRecord {
     let Record { offset, append_time_ms, key, value, headers } = record;
     let headers = headers.into_iter().map(|header| (header.name, header.value)).collect();
     InRecord { offset, append_time_ms, key, value, headers }

@@ -1,12 +1,14 @@
 //! `tidemill rules check`: what the rules would make of rows or records, without deciding anything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::Path;
 
 use flow::config::{OnFail, Pipeline};
 use flow::processor::InRecord;
 use runtime::log::{Record, TopicPartition};
+use runtime::shell::incoming;
+use schemas::reject::Code;
 use serde_json::{Value, json};
 use validator::rules::{DryRun, Failure, Verdict, now_ms};
 
@@ -19,15 +21,11 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::loading;
 use crate::output::{Output, table};
-use crate::publish::file::Source;
+use crate::publish::file::{Source, Text};
 use crate::publish::{self, Columns};
 
 /// Records that are judged together.
 const BATCH_RECORDS: usize = 4_096;
-/// Endings of files with a JSON object per line.
-const LINES: [&str; 3] = ["json", "jsonl", "ndjson"];
-/// What a row fails whose values do not become the schema's.
-const UNFIT: &str = "FIELD_TYPE";
 
 pub fn run(global: &Global, output: Output, command: &Rules) -> Result<(), Error> {
     let Rules::Check { what, from, to, examples, source } = command;
@@ -53,25 +51,22 @@ pub fn run(global: &Global, output: Output, command: &Rules) -> Result<(), Error
 }
 
 fn file(pipeline: &Pipeline, path: &Path, args: &SourceArgs, examples: usize) -> Result<Found, Error> {
-    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
     let mut found = Found::new(examples);
-    if LINES.contains(&ending.as_str()) {
-        lines(pipeline, path, &mut found)?;
-    } else {
-        rows(pipeline, path, args, &mut found)?;
+    match publish::file::lines(path)? {
+        Some(text) => lines(pipeline, path, text, &mut found)?,
+        None => rows(pipeline, path, args, &mut found)?,
     }
     Ok(found)
 }
 
 /// Lines of JSON are read as the validator reads records.
-fn lines(pipeline: &Pipeline, path: &Path, found: &mut Found) -> Result<(), Error> {
+fn lines(pipeline: &Pipeline, path: &Path, mut text: Text, found: &mut Found) -> Result<(), Error> {
     let unreadable = |error: std::io::Error| Error::Input(format!("cannot read {}: {error}", path.display()));
     let mut dry = DryRun::of_lines(pipeline)?;
-    let (mut file, mut number, mut chunk) =
-        (BufReader::new(std::fs::File::open(path).map_err(unreadable)?), 0, Chunk::default());
+    let (mut number, mut chunk) = (0, Chunk::default());
     loop {
         let mut line = Vec::new();
-        let read = file.read_until(b'\n', &mut line).map_err(unreadable)?;
+        let read = text.read_until(b'\n', &mut line).map_err(unreadable)?;
         number += 1;
         if !line.trim_ascii().is_empty() {
             let value = Some(line.trim_ascii().to_vec().into());
@@ -90,7 +85,7 @@ fn lines(pipeline: &Pipeline, path: &Path, found: &mut Found) -> Result<(), Erro
 /// Rows of tables become the schema's as `publish` makes them; one that cannot is told and left out.
 fn rows(pipeline: &Pipeline, path: &Path, args: &SourceArgs, found: &mut Found) -> Result<(), Error> {
     let options = options(args);
-    let source = Source::open(path)?;
+    let source = Source::open(path)?.computed(&options)?;
     let dry = DryRun::of_rows(pipeline)?;
     let schema = dry.schema();
     let columns = Columns::find(schema, &source.schema, &options.map, Some(&pipeline.events.event_time))?;
@@ -145,12 +140,6 @@ fn topic(
     })?;
     chunk.judge(&mut dry, &mut found)?;
     Ok(found)
-}
-
-fn incoming(record: Record) -> InRecord {
-    let Record { offset, append_time_ms, key, value, headers } = record;
-    let headers = headers.into_iter().map(|header| (header.name, header.value)).collect();
-    InRecord { offset, append_time_ms, key, value, headers }
 }
 
 /// Records that wait to be judged, and what to call them.
@@ -208,7 +197,7 @@ impl Found {
 
     fn unfit(&mut self, place: String, detail: String) {
         (self.records, self.rejected) = (self.records + 1, self.rejected + 1);
-        self.count(Verdict::Rejected, UNFIT.to_owned(), || (place, detail));
+        self.count(Verdict::Rejected, Code::FieldType.as_str().to_owned(), || (place, detail));
     }
 
     fn count(&mut self, verdict: Verdict, what: String, example: impl FnOnce() -> (String, String)) {

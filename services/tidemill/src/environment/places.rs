@@ -16,9 +16,14 @@ use crate::cli::Global;
 use crate::error::Error;
 use crate::remote::Remote;
 
-/// Whether the options lead to a log, be it with brokers, with a gateway or in the data directory.
+/// Whether the options lead to a log, be it through a gateway or directly.
 pub(super) fn has_log(global: &Global) -> bool {
-    global.brokers.is_some() || global.gateway.is_some() || global.data.join(LOG_DIR).is_dir()
+    global.gateway.is_some() || has_own_log(global)
+}
+
+/// Whether they lead to one with brokers or in the data directory.
+pub(super) fn has_own_log(global: &Global) -> bool {
+    global.brokers.is_some() || global.data.join(LOG_DIR).is_dir()
 }
 
 /// The store alone, for commands that need no log.

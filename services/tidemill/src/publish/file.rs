@@ -13,6 +13,8 @@ use super::Error;
 
 /// Rows per batch of text files.
 const BATCH_ROWS: usize = 4_096;
+/// Endings of files with a JSON object per line.
+const LINES: [&str; 3] = ["json", "jsonl", "ndjson"];
 /// Lines of a JSON file that are looked at to know its columns.
 const INFER_LINES_MAX: usize = 1_000;
 
@@ -31,12 +33,10 @@ pub struct Source {
 impl Source {
     /// Opens a file; its kind goes by the ending of its name.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let plain = if is_compressed(path) { path.with_extension("") } else { path.to_owned() };
-        let ending = plain.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
-        match ending.as_str() {
+        match ending(path).as_str() {
             "csv" => csv(path, b','),
             "tsv" => csv(path, b'\t'),
-            "json" | "jsonl" | "ndjson" => json(path),
+            ending if LINES.contains(&ending) => json(path),
             "parquet" | "pq" => parquet(path),
             _ if path.is_file() && !is_parquet(path) => Err(failed(
                 path,
@@ -45,6 +45,17 @@ impl Source {
             _ => parquet(path),
         }
     }
+}
+
+/// The text of a file with a JSON object per line; nothing if it is another kind of file.
+pub fn lines(path: &Path) -> Result<Option<Text>, Error> {
+    LINES.contains(&ending(path).as_str()).then(|| open(path)).transpose()
+}
+
+/// The ending of a file's name that says its kind.
+fn ending(path: &Path) -> String {
+    let plain = if is_compressed(path) { path.with_extension("") } else { path.to_owned() };
+    plain.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default()
 }
 
 /// Whether the file's name says that its text is compressed.
@@ -62,7 +73,7 @@ fn failed(path: &Path, detail: impl ToString) -> Error {
 }
 
 /// A file's text, decompressed as it is read.
-type Text = BufReader<Box<dyn Read + Send>>;
+pub type Text = BufReader<Box<dyn Read + Send>>;
 
 fn open(path: &Path) -> Result<Text, Error> {
     match File::open(path) {

@@ -87,7 +87,7 @@ fn fate(id: &str, case: &Case, outcome: &Outcome) -> String {
 
 fn is_close(actual: &Value, expected: &Value, tolerance: f64) -> bool {
     match (actual.as_f64(), expected.as_f64()) {
-        (Some(actual), Some(expected)) => (actual - expected).abs() <= tolerance * expected.abs().max(1.0),
+        (Some(actual), Some(expected)) => (actual - expected).abs() <= tolerance * expected.abs(),
         _ => actual == expected,
     }
 }

@@ -44,6 +44,11 @@ pub(super) fn loss(node: &Node, objective: Objective, problems: &mut Problems) -
             [one] if one.key == "quantile" => {
                 ("quantile", within(QUANTILE_MIN, 1.0 - QUANTILE_MIN, one, problems).map(Loss::Quantile))
             }
+            [one] if ["logistic", "squared", "absolute"].contains(&one.key.as_str()) => {
+                let message = format!("`{}` takes no number", one.key);
+                problems.add_help(WRONG_TYPE, one.key_span, message, HELP.to_owned());
+                return Loss::OfObjective;
+            }
             [one] => {
                 let help = suggest(&one.key, ["huber", "quantile"]);
                 problems.add_help(UNKNOWN_CHOICE, one.key_span, format!("`{}` is no loss", one.key), help);

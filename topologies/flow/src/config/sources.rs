@@ -118,9 +118,9 @@ fn event_source(
         schema,
     };
     section.finish(problems);
-    for name in [FAILED_RULES, IMPUTED_FIELDS] {
+    for (name, what) in [(FAILED_RULES, "names of failed rules"), (IMPUTED_FIELDS, "names of replaced fields")] {
         if source.is_flagged() && source.schema.column(name).is_some() {
-            let message = format!("`{name}` of `{}` is where the names of failed rules would go", source.schema.path);
+            let message = format!("`{name}` of `{}` is where the {what} would go", source.schema.path);
             problems.add_help(DUPLICATE, schema_text.span, message, "rename the field, or reject".to_owned());
         }
     }

@@ -73,7 +73,8 @@ fn a_target_that_does_not_vary_has_its_own_r2() {
 
 #[test]
 fn accuracy_counts_decisions() {
-    // At 0.5 seven of the twelve are decided as their label says, at 0.6 eight, and at 2 nobody is alarmed.
+    // At 0.5 seven of the twelve are decided as their label says, at 0.6 nine, and at 2, where
+    // nobody is alarmed, eight.
     near(accuracy(&SCORES, &LABEL, 0.5).value, 7.0 / 12.0, 1e-12);
     near(accuracy(&SCORES, &LABEL, 0.6).value, 9.0 / 12.0, 1e-12);
     near(accuracy(&SCORES, &LABEL, 2.0).value, 8.0 / 12.0, 1e-12);
