@@ -1,7 +1,7 @@
-//! What `docs/codes.md` says of a code.
+//! What `docs/reference/codes.md` says of a code.
 
 /// The page with a row per code.
-const PAGE: &str = include_str!("../../../../docs/codes.md");
+const PAGE: &str = include_str!("../../../../docs/reference/codes.md");
 
 /// A code of problems in pipeline files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! `docs/codes.md` and the codes agree, and each example has its code.
+//! `docs/reference/codes.md` and the codes agree, and each example has its code.
 
 use super::{changed, resolve};
 use crate::config::{CODES, explain, parse};
@@ -30,7 +30,7 @@ const PLACES: [(&str, &str); 20] = [
 #[test]
 fn every_code_has_a_row_with_its_title_and_every_row_a_code() {
     let documented: Vec<_> = explain::all().map(|row| (row.code, row.title)).collect();
-    assert_eq!(documented, CODES, "rows of docs/codes.md, and the codes in their order");
+    assert_eq!(documented, CODES, "rows of docs/reference/codes.md, and the codes in their order");
     for row in explain::all() {
         assert!(row.cause.len() > 20 && row.remedy.len() > 15, "say more of {}", row.code);
         assert_eq!(explain::of(&row.code.to_lowercase()), Some(row));
