@@ -7,7 +7,8 @@ use std::fmt::Write;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{
-    DataType, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
 };
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
@@ -54,6 +55,29 @@ pub fn is_key_type(data_type: &DataType) -> bool {
         DataType::Dictionary(key, value) => **key == DataType::Int32 && is_key_type(value),
         other => other.is_integer(),
     }
+}
+
+/// Appends the canonical text of the category at `row`: that of a key, and for a floating-point number its shortest
+/// decimal, so that 3 is one category whether a column holds whole numbers or doubles, and 0 and -0 are one.
+///
+/// `None`, with `text` as it was, for a null, a number that is not finite, and a type that cannot be a category;
+/// [`is_category_type`] tells the latter apart.
+pub fn category_text(array: &dyn Array, row: usize, text: &mut String) -> Option<()> {
+    let number = match array.data_type() {
+        DataType::Float64 => array.as_primitive::<Float64Type>().value(row),
+        DataType::Float32 => f64::from(array.as_primitive::<Float32Type>().value(row)),
+        _ => return key_text(array, row, text),
+    };
+    if array.is_null(row) || !number.is_finite() {
+        return None;
+    }
+    decimal(text, number + 0.0);
+    Some(())
+}
+
+/// True for the types whose values may be categories.
+pub fn is_category_type(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Float32 | DataType::Float64) || is_key_type(data_type)
 }
 
 fn decimal(text: &mut String, number: impl std::fmt::Display) {

@@ -23,6 +23,7 @@ pub fn of_amount(feature_set: &str, bias: f32, amounts: &[f32]) -> Artefact {
         feature_set: feature_set.into(),
         inputs: vec!["amount".into()],
         network,
+        vocabularies: Vec::new(),
         threshold: Some(Threshold { value: 0.9, rule: Rule::Fixed }),
         metrics: BTreeMap::new(),
         seed: 1,

@@ -258,7 +258,7 @@ fn archived_features_score_as_the_stream_did_and_a_dataset_comes_back() {
     let archive = Archive::new(surroundings.store.clone());
     for part in archive.read(&context.plan.names.features_log, &Selection::default()).unwrap() {
         let rows = part.unwrap().rows;
-        let scores = trainer::score(&model, &rows).unwrap();
+        let scores = trainer::score(&model, &rows).unwrap().scores;
         let ids = rows["id"].as_string::<i32>();
         for row in (0..rows.num_rows()).filter(|row| ids.is_valid(*row)) {
             if let Some((_, score)) = predictions.get(&ids.value(row).parse().unwrap()) {

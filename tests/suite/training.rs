@@ -81,6 +81,7 @@ fn week(path: &Path, card_of: &HashMap<i64, i64>) -> Dataset {
     let names = schema.fields().iter().map(|f| f.name().clone()).filter(|n| !others.contains(&n.as_str()));
     let columns = Columns {
         inputs: names.collect(),
+        categories: Vec::new(),
         label: "TX_FRAUD".into(),
         time: "TX_DATETIME".into(),
         id: "TRANSACTION_ID".into(),

@@ -86,3 +86,26 @@ fn public_partition_drops_the_sign() {
     assert_eq!(public_partition(b"21", 7), 1_173_551_340 % 7);
     assert_eq!(public_partition(b"abc", 1), 0);
 }
+
+#[test]
+fn a_category_is_the_same_text_in_every_type() {
+    let of = |array: &dyn Array| {
+        let text = |row| {
+            let mut text = String::new();
+            category_text(array, row, &mut text).map(|()| text)
+        };
+        (0..array.len()).map(text).collect::<Vec<_>>()
+    };
+    let texts = |texts: &[Option<&str>]| texts.iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>();
+    let three = texts(&[Some("3"), None, Some("-1")]);
+    assert_eq!(of(&Int32Array::from(vec![Some(3), None, Some(-1)])), three);
+    assert_eq!(of(&Float64Array::from(vec![Some(3.0), None, Some(-1.0)])), three);
+    assert_eq!(of(&StringArray::from(vec![Some("3"), None, Some("-1")])), three);
+    let odd = Float64Array::from(vec![-0.0, 0.1, 1e21, f64::NAN, f64::INFINITY]);
+    let expected = [Some("0"), Some("0.1"), Some("1000000000000000000000"), None, None];
+    assert_eq!(of(&odd), texts(&expected));
+    assert_eq!(of(&Float32Array::from(vec![0.5_f32])), texts(&[Some("0.5")]));
+    assert_eq!(of(&BooleanArray::from(vec![true])), texts(&[Some("true")]));
+    assert!(is_category_type(&DataType::Float32) && is_category_type(&DataType::Utf8));
+    assert!(!is_category_type(&DataType::Date32) && !is_category_type(&DataType::Binary));
+}

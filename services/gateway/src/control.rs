@@ -80,6 +80,7 @@ fn not_promoted(error: trainer::Error) -> Problem {
         Error::Models(models::Error::NotFound { .. }) => {
             Problem::missing(error, "GET /v1/models lists them; `tidemill train` makes one")
         }
+        Error::Threshold { .. } => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error, "leave the threshold out"),
         Error::Gate { .. } | Error::FeatureSet { .. } => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error, "train it again, or restore its files")
         }

@@ -1,5 +1,6 @@
 //! The metrics page: what the services of this process counted, what the gateway took, and how far each group is behind.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -27,6 +28,7 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(crate) struct Metrics {
     registry: Registry,
     records: Counter<u64>,
+    unknown: Counter<u64>,
     /// Instruments with callbacks live as long as their provider.
     _provider: SdkMeterProvider,
 }
@@ -49,7 +51,9 @@ impl Metrics {
         build_info(&meter, &context.pipeline.name);
         let records =
             meter.u64_counter("tidemill_gateway_records").with_description("Records sent to the gateway").build();
-        let metrics = Metrics { registry, records, _provider: provider };
+        let unknown = meter.u64_counter("tidemill_gateway_unknown_categories");
+        let unknown = unknown.with_description("Categories in requests that the model does not know, by input").build();
+        let metrics = Metrics { registry, records, unknown, _provider: provider };
         metrics.accepted(0);
         metrics.rejected(0);
         Ok(metrics)
@@ -63,6 +67,14 @@ impl Metrics {
     /// Counts records that were refused.
     pub fn rejected(&self, count: usize) {
         self.records.add(count as u64, &[KeyValue::new("outcome", "rejected")]);
+    }
+
+    /// Counts categories that a model does not know.
+    pub fn unknown(&self, model: &str, counts: &BTreeMap<String, u64>) {
+        for (input, count) in counts {
+            let labels = [KeyValue::new("model", model.to_owned()), KeyValue::new("input", input.clone())];
+            self.unknown.add(*count, &labels);
+        }
     }
 
     /// The page; asks the log for positions.

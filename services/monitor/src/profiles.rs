@@ -2,7 +2,7 @@
 
 use drift::Profiles;
 use flow::fence::ModelRef;
-use model::Profile;
+use model::{Profile, Vocabulary};
 use scoring::Models;
 use std::sync::Arc;
 
@@ -19,5 +19,9 @@ impl ModelProfiles {
 impl Profiles for ModelProfiles {
     fn profile(&self, model: &ModelRef) -> Result<Arc<Profile>, String> {
         Ok(Arc::new(self.0.open(model)?.profile().clone()))
+    }
+
+    fn vocabularies(&self, model: &ModelRef) -> Result<Vec<Arc<Vocabulary>>, String> {
+        Ok(self.0.open(model)?.vocabularies().to_vec())
     }
 }

@@ -102,8 +102,11 @@ pub struct FeatureColumns {
     pub time: String,
     /// Whom alerts are about, where there is somebody.
     pub entity: Option<String>,
-    /// Inputs of models, in order: numbers or booleans. They are named by their last part.
+    /// Inputs of models, in order: numbers or booleans, and categories. They are named by their last part.
     pub inputs: Vec<String>,
+    /// Those of them that are categories; they become texts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
 }
 
 /// Columns of the label rows.

@@ -30,8 +30,8 @@ use flow::state::TaskState;
 use registry::decisions::Decisions;
 use runtime::context::Context;
 use runtime::log::{Committed, Session, TopicPartition};
-use runtime::shell::{self, Opened, Service, Slot};
-use scoring::{Models, Settings};
+use runtime::shell::{self, Opened, Service, Slot, Stats};
+use scoring::{Models, Settings, Unknown};
 use std::sync::Arc;
 use watch::Surroundings;
 
@@ -39,6 +39,8 @@ use watch::Surroundings;
 pub const MONITOR: &str = "monitor.features";
 /// All readers of that log beside the scorer that go by its fences.
 const OTHER_READERS: [&str; 1] = [MONITOR];
+/// What metrics say of a record that was scored with a category unknown to the model.
+const UNKNOWN_CATEGORY: &str = "unknown_category";
 
 /// Makes scoring tasks, and speaks for them on the control topic.
 pub struct Scorer {
@@ -46,12 +48,19 @@ pub struct Scorer {
     decisions: Decisions,
     models: Arc<dyn Models>,
     answers: Option<Answers>,
+    unknown: Arc<Unknown>,
+    stats: Option<Arc<Stats>>,
 }
 
 impl Scorer {
     /// A scorer with models from the given place.
     pub fn new(context: Context, decisions: Decisions, models: Arc<dyn Models>) -> Self {
-        Scorer { context, decisions, models, answers: None }
+        Scorer { context, decisions, models, answers: None, unknown: Arc::default(), stats: None }
+    }
+
+    /// The same service, which tells these counters of unknown categories.
+    pub fn counting(self, stats: Arc<Stats>) -> Self {
+        Scorer { stats: Some(stats), ..self }
     }
 
     /// A task for those who only look: nobody speaks for it on the control topic.
@@ -61,6 +70,7 @@ impl Scorer {
         let fences = Arc::new(RegistryFences::new(self.decisions.clone(), context.stop.clone()));
         let (names, settings) = (context.names.clone(), self.settings(tp)?);
         let scorer = scoring::Scorer::new(own, names, settings, self.models.clone(), fences);
+        let scorer = scorer.counting(self.unknown.clone());
         let names = &context.plan.names;
         let sinks = sinks(context, &[&names.journal_log], &[&names.predictions])?;
         featurizer::open_task(context, tp, scorer, sinks)
@@ -99,6 +109,9 @@ impl Service for Scorer {
     }
 
     fn tick(&mut self, slots: &mut [Slot], session: &mut dyn Session) -> Result<(), shell::Error> {
+        for (input, records) in self.unknown.take() {
+            self.stats.iter().for_each(|stats| stats.failed((UNKNOWN_CATEGORY, input.as_str().into()), records));
+        }
         self.answers.as_mut().map_or(Ok(()), |answers| answers.tell(slots, session))
     }
 }

@@ -155,14 +155,14 @@ fn scorer(environment: &Environment) -> Result<Vec<Job>, Error> {
     let (group, log) = (scorer::group(&context), context.plan.names.features_log.clone());
     let options = options(environment, "scorer", &group, &log)?;
     let models = Arc::new(RegistryModels::new(environment.models()));
-    let decisions = environment.decisions.clone();
+    let (decisions, stats) = (environment.decisions.clone(), options.stats.clone());
     Ok(vec![Job {
         name: "scorer".to_owned(),
         stats: Some(options.stats.clone()),
         reads: vec![(group, vec![log])],
         finite: false,
         run: Box::new(move |stop| {
-            let mut service = Scorer::new(context.clone(), decisions, models);
+            let mut service = Scorer::new(context.clone(), decisions, models).counting(stats);
             Ok(shell::run(&*context.log, &options, &mut service, stop)?)
         }),
     }])

@@ -44,9 +44,9 @@ pub fn train(
     let mut trained = training::train(&config, &dataset.rows)?;
     // The manifest names rows, files and rule; the rows' own digest is in it.
     trained.dataset.digest.clone_from(&dataset.digest);
-    let metrics = match holdout.filter(|holdout| holdout.rows.validate(config.task()).is_ok()) {
+    let metrics = match holdout.filter(|holdout| holdout.rows.validate(config.loss.task()).is_ok()) {
         Some(holdout) => {
-            let scores = trained.score(&holdout.rows.rows);
+            let scores = trained.score(&holdout.rows.cells(&trained.vocabularies)?);
             measured(&scores, &holdout.rows, config.loss, trained.threshold.as_ref())?
         }
         None => Metrics::new(),
@@ -66,7 +66,7 @@ pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Metrics, Error> {
     check_feature_set(model, &dataset.manifest.recipe.feature_set)?;
     check_inputs(dataset, &model.manifest().inputs)?;
     let mut scores = vec![0.0; dataset.rows.len()];
-    model.network().score(&dataset.rows.rows, &mut scores);
+    model.network().score(&dataset.rows.cells(model.vocabularies())?, &mut scores);
     measured(&scores, &dataset.rows, loss(model), model.manifest().threshold.as_ref())
 }
 
@@ -78,7 +78,7 @@ fn measured(
     loss: Loss,
     threshold: Option<&Threshold>,
 ) -> Result<Metrics, Error> {
-    if loss.is_of_numbers() {
+    if loss.task() == Task::Regression {
         let quantile = if let Loss::Quantile(quantile) = loss { Some(quantile) } else { None };
         return Ok(training::evaluate_numbers(scores, rows, quantile)?);
     }
@@ -104,11 +104,6 @@ pub(crate) fn loss(model: &Model) -> Loss {
     }
 }
 
-/// What labels must be for a model.
-pub(crate) fn task(model: &Model) -> Task {
-    if loss(model).is_of_numbers() { Task::Regression } else { Task::Binary }
-}
-
 fn check_inputs(dataset: &Dataset, wanted: &[String]) -> Result<(), Error> {
     match dataset.rows.inputs == wanted {
         true => Ok(()),
@@ -116,9 +111,18 @@ fn check_inputs(dataset: &Dataset, wanted: &[String]) -> Result<(), Error> {
     }
 }
 
+/// Scores of rows, and how many of their categories the model does not know.
+#[derive(Debug, Clone)]
+pub struct Scored {
+    /// A score per row.
+    pub scores: Float64Array,
+    /// By input; nothing where all are known.
+    pub unknown: BTreeMap<String, u64>,
+}
+
 /// Scores of rows with the bits that streaming gives. Rows have the parts `event` and `features`, as archived logs do,
 /// or all columns beside each other.
-pub fn score(model: &Model, rows: &RecordBatch) -> Result<Float64Array, Error> {
+pub fn score(model: &Model, rows: &RecordBatch) -> Result<Scored, Error> {
     let part = |name: &str| match rows.column_by_name(name).map(|column| (column, column.data_type())) {
         Some((column, DataType::Struct(_))) => Some(column.as_struct().clone()),
         _ => None,
@@ -128,12 +132,15 @@ pub fn score(model: &Model, rows: &RecordBatch) -> Result<Float64Array, Error> {
         parts => parts,
     };
     let fields = |part: &Option<StructArray>| part.as_ref().map_or_else(Fields::empty, |part| part.fields().clone());
-    let inputs = Inputs::find(&model.manifest().inputs, &fields(&event), &fields(&features))?;
+    let inputs = Inputs::of(model, &fields(&event), &fields(&features))?;
     let all: Vec<usize> = (0..rows.num_rows()).collect();
     let matrix = inputs.rows(event.as_ref(), features.as_ref(), &all);
     let mut scores = vec![0.0_f32; rows.num_rows()];
     model.network().score(&matrix, &mut scores);
-    Ok(Float64Array::from_iter_values(scores.into_iter().map(f64::from)))
+    Ok(Scored {
+        scores: Float64Array::from_iter_values(scores.into_iter().map(f64::from)),
+        unknown: inputs.unknown(&matrix).map(|(input, count)| (input.to_owned(), count)).collect(),
+    })
 }
 
 /// Publishes a model's files; the same files again get the version they have.

@@ -1,7 +1,7 @@
 //! The model in force: which it is, whether a candidate beats it, and how another takes its place.
 
 use crate::announce::{Change, tell};
-use crate::candidate::{Candidate, evaluate, loss, task};
+use crate::candidate::{Candidate, evaluate, loss};
 use crate::{Dataset, Error, Surroundings, declared};
 use flow::fence::ModelRef;
 use model::{Artefact, Model};
@@ -73,14 +73,18 @@ pub fn compare(
     let Some(champion) = champion else { return Ok(wins("there is no champion")) };
     let (_, current) = open(&surroundings.models(), &champion.name, Version::Number(champion.version))?;
     let (theirs, ours) = (current.manifest(), candidate.model.manifest());
-    if theirs.feature_set != ours.feature_set || theirs.inputs != ours.inputs {
+    let categories = |manifest: &model::Manifest| -> Vec<String> {
+        manifest.network.categories.iter().map(|one| one.input.clone()).collect()
+    };
+    let same_inputs = theirs.inputs == ours.inputs && categories(theirs) == categories(ours);
+    if theirs.feature_set != ours.feature_set || !same_inputs {
         return Ok(wins("the champion was trained on another feature set"));
     }
     let (wanted, now) = (loss(&candidate.model), loss(&current));
     if wanted != now {
         return Ok(wins("the champion was trained by another loss"));
     }
-    if let Err(error) = holdout.rows.validate(task(&candidate.model)) {
+    if let Err(error) = holdout.rows.validate(wanted.task()) {
         return Ok(Judgement { better: false, detail: format!("the holdout cannot decide: {error}") });
     }
     let measure = Measure::of(wanted);
@@ -113,6 +117,7 @@ pub fn promote_version(
     declared(&context.pipeline, name)?;
     let (published, model) = open(models, name, version)?;
     check_feature_set(&model, &context.pipeline.features.digest)?;
+    check_threshold(&model, &published, terms.threshold)?;
     let before = champion(context, decisions)?;
     let Published { name, version, digest } = published.clone();
     let reference = ModelRef { name, version, digest };
@@ -126,6 +131,20 @@ pub fn promote_version(
     };
     tell(context, models, &change)?;
     Ok(promotion)
+}
+
+/// Refuses a threshold that would decide nothing: a model of a number decides only where its pipeline declares an `alert`.
+fn check_threshold(model: &Model, published: &Published, threshold: Option<f64>) -> Result<(), Error> {
+    let Some(threshold) = threshold else { return Ok(()) };
+    let problem = if model.manifest().threshold.is_none() {
+        "it decides nothing; declare an `alert` in the pipeline and train it again, or leave the threshold out"
+    } else if !threshold.is_finite() {
+        "no score can be compared with it; name a number"
+    } else {
+        return Ok(());
+    };
+    let model = format!("{}@{}", published.name, published.version);
+    Err(Error::Threshold { model, threshold, problem })
 }
 
 /// Refuses a model that was trained on other features than those at hand.

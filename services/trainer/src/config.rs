@@ -1,10 +1,19 @@
 //! What a pipeline says of training, in the words of training.
 
-use flow::config::{AlertRule, Calibration, ClassWeight, Model, Network, Objective};
-use training::{Calibrate, Config, Dataset, EarlyStopping, Kind, Loss, Method};
+use flow::config::{AlertRule, Calibration, Category, ClassWeight, Model, Network, Objective};
+use training::{Calibrate, CategoryConfig, Config, Dataset, EarlyStopping, Kind, Loss, Method};
 
 /// Alerts a day that a threshold leaves, where the pipeline says nothing.
 pub(crate) const ALERTS_PER_DAY: u32 = 100;
+
+fn category(category: &Category) -> CategoryConfig {
+    CategoryConfig {
+        input: category.input.clone(),
+        dimension: category.dimension.map(|dimension| dimension as usize),
+        words_max: category.words_max as usize,
+        min_count: category.min_count,
+    }
+}
 
 /// The configuration for a model; weights of classes may depend on the rows.
 pub fn config(model: &Model, rows: &Dataset) -> Config {
@@ -55,5 +64,6 @@ pub fn config(model: &Model, rows: &Dataset) -> Config {
         dropout: training.dropout,
         early_stopping,
         calibrate: method.map(|method| Calibrate { method, share: training.validation_share }),
+        categories: model.categories.iter().map(category).collect(),
     }
 }

@@ -56,6 +56,7 @@ impl Inputs {
                 time: "time".to_owned(),
                 entity: pipeline.features.entities.first().map(|entity| format!("event.{}", entity.key)),
                 inputs: model.inputs.iter().map(path).collect(),
+                categories: model.categories.iter().map(|one| path(&one.input)).collect(),
             },
             labels: source(&plan.names.outcomes),
             label_columns: LabelColumns {
@@ -78,6 +79,7 @@ impl Inputs {
                 time: time.clone(),
                 entity: pipeline.features.entities.first().map(|entity| entity.key.clone()),
                 inputs: model.inputs.clone(),
+                categories: model.categories.iter().map(|one| one.input.clone()).collect(),
             },
             labels: Source::File(path.to_owned()),
             label_columns: LabelColumns { id, target: model.target.clone(), known: Known::After { time, delay_us } },
@@ -135,6 +137,7 @@ fn cut(recipe: &Recipe, inputs: &Inputs) -> Result<Dataset, Error> {
     let last = |path: &String| path.rsplit('.').next().unwrap_or(path).to_owned();
     let columns = training::Columns {
         inputs: recipe.features.inputs.iter().map(last).collect(),
+        categories: recipe.features.categories.iter().map(last).collect(),
         label: LABEL.to_owned(),
         time: TIME.to_owned(),
         id: ID.to_owned(),

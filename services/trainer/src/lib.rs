@@ -23,7 +23,7 @@ mod tests;
 
 pub use announce::announce;
 pub use answer::{Answer, answer};
-pub use candidate::{Candidate, Metrics, evaluate, publish, score, train};
+pub use candidate::{Candidate, Metrics, Scored, evaluate, publish, score, train};
 pub use champion::{Judgement, Terms, champion, check_feature_set, compare, open, promote_version};
 pub use choice::{Choice, Chosen, choose};
 pub use config::config;
@@ -112,6 +112,16 @@ pub enum Error {
     /// A model cannot be fed with these columns.
     #[error(transparent)]
     Input(#[from] scoring::InputError),
+    /// A threshold for a model that decides nothing, or one that no score can be compared with.
+    #[error("model {model} cannot be promoted with threshold {threshold}: {problem}")]
+    Threshold {
+        /// Name and version.
+        model: String,
+        /// The threshold.
+        threshold: f64,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// A dataset has other inputs than a model.
     #[error("the dataset has inputs {found}, the model wants {wanted}; build the dataset for that model")]
     Inputs {

@@ -5,7 +5,7 @@
 use crate::champion::Measure;
 use crate::{Windows, config, requested};
 use flow::config::{ClassWeight, Pipeline};
-use training::{Dataset, Kind, Loss};
+use training::{CategoryConfig, Dataset, Kind, Loss};
 
 const DAY_US: i64 = 86_400_000_000;
 
@@ -70,6 +70,22 @@ fn a_model_of_a_number_is_trained_by_its_loss_and_alarms_only_where_declared() {
     model.training.loss = flow::config::Loss::Quantile(0.9);
     model.alert = Some(flow::config::AlertRule::TopPerDay(7));
     assert_eq!(told(&model), (Loss::Quantile(0.9), Some(7), None, 1.0));
+}
+
+#[test]
+fn categories_are_learnt_as_the_pipeline_says_within_the_same_limits() {
+    use ::model::network::{DIMENSION_MAX, EMBEDDINGS_MAX};
+    use ::model::vocabulary::WORDS_MAX;
+    use flow::config::{CATEGORIES_MAX, CATEGORY_DIMENSION_MAX, CATEGORY_WORDS_MAX, Category};
+    let mut model = pipeline().models[0].clone();
+    let rows = Dataset { label: vec![1.0, 0.0], ..Dataset::default() };
+    assert_eq!(config(&model, &rows).categories, []);
+    model.categories = vec![Category { input: "terminal".into(), dimension: Some(3), words_max: 200, min_count: 4 }];
+    let told = config(&model, &rows).categories;
+    let expected = CategoryConfig { input: "terminal".into(), dimension: Some(3), words_max: 200, min_count: 4 };
+    assert_eq!(told, [expected]);
+    let limits = (CATEGORIES_MAX, CATEGORY_DIMENSION_MAX as usize, CATEGORY_WORDS_MAX as usize);
+    assert_eq!(limits, (EMBEDDINGS_MAX, DIMENSION_MAX, WORDS_MAX));
 }
 
 #[test]

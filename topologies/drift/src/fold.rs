@@ -10,7 +10,7 @@ use flow::names::{Names, Place};
 use flow::processor::{Outbox, PublicRows, Stop};
 use flow::reader::Trigger;
 use flow::sequencer::{Position, Sequencer};
-use model::Profile;
+use model::{Profile, Vocabulary};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,6 +57,17 @@ pub(crate) fn profile(profiles: &dyn Profiles, model: &ModelRef, monitor: &Monit
     profiles.profile(model).map_err(refuse)
 }
 
+/// The words of a model; the error says which monitor wants them.
+pub(crate) fn vocabularies(
+    profiles: &dyn Profiles,
+    model: &ModelRef,
+    monitor: &Monitor,
+) -> Result<Vec<Arc<Vocabulary>>, String> {
+    let ModelRef { name, version, .. } = model;
+    let refuse = |reason| format!("vocabularies of model {name}@{version} for monitor {}: {reason}", monitor.name);
+    profiles.vocabularies(model).map_err(refuse)
+}
+
 /// A model's reference and which of its columns are counted.
 #[derive(Debug)]
 pub(crate) struct Reference {
@@ -66,12 +77,24 @@ pub(crate) struct Reference {
     pub(crate) profile: Arc<Profile>,
     /// Positions in the profile, in the order of [`Sketch::columns`].
     pub(crate) columns: Vec<usize>,
+    /// Words of those columns that are categories, in the same order.
+    pub(crate) words: Vec<Option<Arc<Vocabulary>>>,
 }
 
 impl Reference {
-    pub(crate) fn new(model: ModelRef, profile: Arc<Profile>, columns: Vec<usize>) -> Self {
+    pub(crate) fn new(
+        model: ModelRef,
+        profile: Arc<Profile>,
+        columns: Vec<usize>,
+        vocabularies: &[Arc<Vocabulary>],
+    ) -> Self {
         let label = format!("{}@{}", model.name, model.version);
-        Reference { model, label, profile, columns }
+        let words = |at: &usize| {
+            let name = &profile.columns[*at].name;
+            vocabularies.iter().find(|words| words.input() == name).cloned()
+        };
+        let words = columns.iter().map(words).collect();
+        Reference { model, label, profile, columns, words }
     }
 
     fn sketch(&self, start_us: i64) -> Sketch {

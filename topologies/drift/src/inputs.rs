@@ -1,6 +1,6 @@
 //! Step one over the features log: the inputs of the model in force, counted in the bins of its reference.
 
-use crate::fold::{Output, Reference, Setup, Windows, profile};
+use crate::fold::{Output, Reference, Setup, Windows, profile, vocabularies};
 use crate::reference::Profiles;
 use crate::saved::SavedWatch;
 use crate::sketch::{ColumnSketch, Source};
@@ -18,7 +18,8 @@ use flow::processor::{Outbox, Processor, Stop};
 use flow::sequencer::{Sequencer, Step};
 use flow::snapshot::{Error, State};
 use flow::state::TaskState;
-use model::Column;
+use model::{Column, Vocabulary};
+use schemas::key::category_text;
 use std::sync::Arc;
 
 /// The step-one task of one partition of the features log, for all monitors of a pipeline.
@@ -151,7 +152,8 @@ impl Watch {
         let watched = self.monitor.psi.features.iter().filter(|name| place(items, name).is_some());
         let columns = watched.filter_map(|name| profile.columns.iter().position(|column| column.name == *name));
         let columns = columns.collect();
-        self.references.push(Reference::new(model.clone(), profile, columns));
+        let vocabularies = vocabularies(profiles, model, &self.monitor)?;
+        self.references.push(Reference::new(model.clone(), profile, columns, &vocabularies));
         self.find(items);
         Ok(Some(self.references.len() - 1))
     }
@@ -198,15 +200,18 @@ impl Watch {
             if let Some(sketch) = self.windows.sketch(window_us, number, reference) {
                 sketch.events += rows.len() as u64;
                 counted[start..start + same].fill(true);
-                let columns = places.iter().zip(&reference.columns).zip(&mut sketch.columns);
-                for ((place, column), counts) in columns {
+                let watched = reference.columns.iter().zip(&reference.words);
+                for ((place, (column, words)), counts) in places.iter().zip(watched).zip(&mut sketch.columns) {
                     let Some((part, at)) = place else { continue };
                     let part = match part {
                         Part::Event => items.event(),
                         Part::Features => items.features(),
                     };
-                    if let Some(part) = part {
-                        count(part, part.column(*at).as_ref(), rows, &reference.profile.columns[*column], counts);
+                    let Some(part) = part else { continue };
+                    let (values, column) = (part.column(*at).as_ref(), &reference.profile.columns[*column]);
+                    match words {
+                        Some(words) => count_categories(part, values, rows, (column, words), counts),
+                        None => count(part, values, rows, column, counts),
                     }
                 }
             }
@@ -247,10 +252,57 @@ fn count(part: &StructArray, column: &dyn Array, rows: &[usize], reference: &Col
     }
 }
 
+/// Counts the slots of a category's values.
+fn count_categories(
+    part: &StructArray,
+    column: &dyn Array,
+    rows: &[usize],
+    (reference, words): (&Column, &Vocabulary),
+    counts: &mut ColumnSketch,
+) {
+    let mut text = String::new();
+    for row in rows {
+        text.clear();
+        let found = Some(*row).filter(|row| part.is_valid(*row) && column.is_valid(*row));
+        let found = found.and_then(|row| category_text(column, row, &mut text));
+        counts.add(reference, found.map(|()| f64::from(words.cell(Some(text.as_str())))));
+    }
+}
+
 fn numbers<T: ArrowPrimitiveType>(
     column: &dyn Array,
     number: impl Fn(T::Native) -> f64,
 ) -> impl Fn(usize) -> Option<f64> {
     let values = column.as_primitive::<T>().values();
     move |row| Some(number(values[row]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{ArrayRef, DictionaryArray, Float64Array, StringArray};
+    use arrow::buffer::NullBuffer;
+    use arrow::datatypes::{Field, Int32Type};
+
+    /// Whatever type holds them, texts are counted in the bins of their slots, unknown ones in the first.
+    #[test]
+    fn categories_are_counted_by_their_slots() {
+        let words = Vocabulary::new("c", vec!["7".into(), "9".into()]).expect("words");
+        let reference = Column::fit_category("c", [2.0, 2.0, 3.0], 2);
+        let texts = [Some("9"), None, Some("7"), Some("8"), Some("9")];
+        let numbers: Float64Array = texts.iter().map(|text| text.and_then(|text| text.parse().ok())).collect();
+        let columns: [ArrayRef; 3] = [
+            Arc::new(StringArray::from(texts.to_vec())),
+            Arc::new(texts.into_iter().collect::<DictionaryArray<Int32Type>>()),
+            Arc::new(numbers),
+        ];
+        for column in columns {
+            let fields = vec![Field::new("c", column.data_type().clone(), true)].into();
+            let present = NullBuffer::from(vec![true, true, true, true, false]);
+            let part = StructArray::new(fields, vec![column.clone()], Some(present));
+            let mut counts = ColumnSketch::new(&reference);
+            count_categories(&part, &column, &[0, 1, 2, 3, 4], (&reference, &words), &mut counts);
+            assert_eq!((counts.counts, counts.nulls), (vec![1, 1, 1], 2), "{}", column.data_type());
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The monitor's tasks in snapshots: they have no entries, all is in the blob. Open windows are few, and references come
 //! from their models again.
 
-use crate::fold::{Reference, SavedWindows, profile};
+use crate::fold::{Reference, SavedWindows, profile, vocabularies};
 use crate::incident::Incidents;
 use crate::inputs::Inputs;
 use crate::reference::Profiles;
@@ -67,7 +67,8 @@ impl Reference {
             found.ok_or_else(|| Error::Blob(format!("the reference of {} has no column {name}", model.name)))
         };
         let columns = names.iter().map(position).collect::<Result<_, _>>()?;
-        Ok(Reference::new(model, profile, columns))
+        let vocabularies = vocabularies(profiles, &model, monitor).map_err(Error::Blob)?;
+        Ok(Reference::new(model, profile, columns, &vocabularies))
     }
 }
 

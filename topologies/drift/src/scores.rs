@@ -200,7 +200,7 @@ impl Watch {
                 let model = ModelRef { name: name.to_owned(), version, digest: digest.to_owned() };
                 let profile = profile(profiles, &model, &self.monitor)?;
                 let columns = profile.columns.iter().position(|column| column.name == SCORE).into_iter().collect();
-                self.references.push(Reference::new(model, profile, columns));
+                self.references.push(Reference::new(model, profile, columns, &[]));
                 self.references.len() - 1
             }
         };

@@ -73,7 +73,7 @@ fn open(reference: &ModelRef, models: &dyn Models, settings: &Settings) -> Resul
             manifest.feature_set, settings.feature_set
         ));
     }
-    let inputs = Inputs::find(&manifest.inputs, &settings.event, &settings.features);
+    let inputs = Inputs::of(&model, &settings.event, &settings.features);
     let inputs = inputs.map_err(|error| format!("model {name}@{version}: {error}"))?;
     Ok((model, inputs))
 }

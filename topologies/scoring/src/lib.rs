@@ -10,11 +10,13 @@ mod rows;
 mod saved;
 mod scorer;
 mod settings;
+mod unknown;
 
 pub use champion::{Models, check};
 pub use inputs::{Error as InputError, Inputs};
 pub use scorer::Scorer;
 pub use settings::Settings;
+pub use unknown::Unknown;
 
 #[cfg(test)]
 mod tests;

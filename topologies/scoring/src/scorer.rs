@@ -3,6 +3,7 @@
 use crate::champion::{Champion, Models};
 use crate::rows::{Predictions, Scored};
 use crate::settings::Settings;
+use crate::unknown::Unknown;
 use flow::emit::Emitter;
 use flow::fence::{Control, Fences};
 use flow::items::{Items, LogBatch};
@@ -49,8 +50,15 @@ impl Scorer {
             suppressed: false,
             run: Vec::new(),
             entity: String::new(),
+            unknown: Arc::default(),
         };
         Scorer { sequencer, scoring }
+    }
+
+    /// The same scorer, which counts unknown categories here.
+    pub fn counting(mut self, unknown: Arc<Unknown>) -> Self {
+        self.scoring.unknown = unknown;
+        self
     }
 
     /// Name and version of the model that scores, `name@version`; none before the first champion.
@@ -127,6 +135,7 @@ pub(crate) struct Scoring {
     suppressed: bool,
     run: Vec<(Position, usize)>,
     entity: String,
+    unknown: Arc<Unknown>,
 }
 
 impl Scoring {
@@ -165,6 +174,7 @@ impl Scoring {
         } else {
             let rows: Vec<usize> = run.iter().map(|(_, row)| *row).collect();
             let matrix = champion.inputs.rows(items.event(), items.features(), &rows);
+            self.unknown.add(&champion.reference.name, champion.inputs.unknown(&matrix));
             let scores = champion.model.network().score_rows(&matrix);
             scores.map_err(|error| Stop::Other(format!("model {} cannot score: {error}", champion.name)))?
         };

@@ -5,12 +5,13 @@ mod fences;
 mod harness;
 
 use crate::inputs::{Error, Inputs};
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StructArray};
+use arrow::array::{ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int64Array, StringArray, StructArray};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Field, Fields};
+use arrow::datatypes::{DataType, Field, Fields, Int32Type};
 use expect_test::{Expect, expect};
 use flow::snapshot::Merged;
 use harness::{FEATURE_SET, Harness, Shelf};
+use model::Vocabulary;
 use std::sync::Arc;
 
 /// Runs the script in batches of 1, 7 and 4096 records, and again with a restart before every record.
@@ -149,11 +150,40 @@ fn inputs_read_columns_before_features_and_nulls_as_nan() {
     let present = NullBuffer::from(vec![true, true, false]);
     let features = StructArray::new(feature_fields.clone(), feature_columns, Some(present));
     let names = ["c", "a", "b"].map(str::to_owned);
-    let inputs = Inputs::find(&names, &event_fields, &feature_fields).unwrap();
+    let inputs = Inputs::find(&names, &[], &event_fields, &feature_fields).unwrap();
     let bits = |rows: &[f32]| rows.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     // 2^24 + 1 is not an f32 and rounds to even.
     let expected = [0.1, 16_777_216.0, 1.0, f32::NAN, 3.0, 1.0, 0.2, f32::NAN, 0.0];
     assert_eq!(bits(&inputs.rows(Some(&event), Some(&features), &[0, 2, 1])), bits(&expected));
-    let unknown = Inputs::find(&["d".to_owned()], &event_fields, &feature_fields);
+    let unknown = Inputs::find(&["d".to_owned()], &[], &event_fields, &feature_fields);
     assert_eq!(unknown, Err(Error::Unknown("d".into())));
+}
+
+/// A text, a whole number, a double and an enum symbol; null, and what is no word.
+#[test]
+fn categories_become_slots_whatever_type_holds_them() {
+    let field = |name: &str, data_type: &DataType| Field::new(name, data_type.clone(), true);
+    let symbols: DictionaryArray<Int32Type> = [Some("3"), Some("7"), None].into_iter().collect();
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from(vec![Some("3"), Some("7"), None])),
+        Arc::new(Int64Array::from(vec![Some(3), Some(7), None])),
+        Arc::new(Float64Array::from(vec![Some(3.0), Some(7.0), Some(f64::NAN)])),
+        Arc::new(symbols),
+        Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])),
+    ];
+    let names = ["text", "whole", "double", "symbol", "flag"].map(str::to_owned);
+    let fields: Fields = names.iter().zip(&columns).map(|(name, column)| field(name, column.data_type())).collect();
+    let event = StructArray::new(fields.clone(), columns, None);
+    let words = |name: &String| Arc::new(Vocabulary::new(name, vec!["7".to_owned(), "true".to_owned()]).unwrap());
+    let vocabularies: Vec<_> = names.iter().map(words).collect();
+    let inputs = Inputs::find(&names, &vocabularies, &fields, &Fields::empty()).unwrap();
+    let matrix = inputs.rows(Some(&event), None, &[2, 0, 1]);
+    assert!(matrix[..5].iter().all(|cell| cell.is_nan()), "{matrix:?}");
+    assert_eq!(matrix[5..], [1.0, 1.0, 1.0, 1.0, 3.0, 2.0, 2.0, 2.0, 2.0, 1.0]);
+    let unknown: Vec<_> = inputs.unknown(&matrix).collect();
+    assert_eq!(unknown, [("text", 1), ("whole", 1), ("double", 1), ("symbol", 1), ("flag", 1)]);
+    assert_eq!(inputs.unknown(&matrix[10..]).collect::<Vec<_>>(), [("flag", 1)]);
+    let of_time: Fields = vec![field("text", &DataType::Date32)].into();
+    let refused = Inputs::find(&names[..1], &vocabularies, &of_time, &Fields::empty()).unwrap_err();
+    assert!(refused.to_string().starts_with("input text is Date32, which cannot be a category"), "{refused}");
 }

@@ -12,7 +12,7 @@ pub mod random;
 mod threshold;
 mod trained;
 
-pub use dataset::{Columns, Dataset, Task};
-pub use fit::{Calibrate, Config, EarlyStopping, Kind, Loss, Method, train};
+pub use dataset::{Category, Columns, Dataset, Task};
+pub use fit::{Calibrate, CategoryConfig, Config, EarlyStopping, Kind, Loss, Method, train};
 pub use metrics::{evaluate, evaluate_numbers};
 pub use trained::{Epoch, Facts, Trained};

@@ -2,7 +2,7 @@
 
 use crate::fit::Config;
 use model::artefact::{DatasetFacts, Error};
-use model::{Artefact, Draft, InstructionSet, Metric, Network, Profile, Threshold};
+use model::{Artefact, Draft, InstructionSet, Metric, Network, Profile, Threshold, Vocabulary};
 use std::collections::BTreeMap;
 
 /// How an epoch went.
@@ -19,6 +19,8 @@ pub struct Epoch {
 pub struct Trained {
     /// The network.
     pub network: Network,
+    /// Words of its inputs that are categories.
+    pub vocabularies: Vec<Vocabulary>,
     /// Names of its inputs.
     pub inputs: Vec<String>,
     /// From which score on an event is an alert; none where nothing is decided.
@@ -49,7 +51,7 @@ pub struct Facts {
 }
 
 impl Trained {
-    /// Scores rows given one after the other.
+    /// Scores rows given one after the other, with slots for categories.
     #[must_use]
     pub fn score(&self, rows: &[f32]) -> Vec<f32> {
         let mut scores = vec![0.0; rows.len() / self.network.inputs()];
@@ -66,6 +68,7 @@ impl Trained {
             feature_set: facts.feature_set,
             inputs: self.inputs.clone(),
             network: self.network.clone(),
+            vocabularies: self.vocabularies.clone(),
             threshold: self.threshold.clone(),
             metrics: facts.metrics,
             seed: self.config.seed,

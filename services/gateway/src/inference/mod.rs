@@ -75,7 +75,10 @@ async fn described(State(state): Shared, asked: Asked) -> Answer<Json<Value>> {
         let versions = state.models.list(&asked.model).map_err(Problem::outside)?;
         let versions: Vec<String> = versions.iter().map(|one| one.version.to_string()).collect();
         let tensor = |name: &str, datatype: &str| json!({ "name": name, "datatype": datatype, "shape": [-1] });
-        let inputs: Vec<Value> = found.model.manifest().inputs.iter().map(|name| tensor(name, "FP64")).collect();
+        let is_category = |name: &str| found.model.vocabularies().iter().any(|words| words.input() == name);
+        let datatype = |name: &str| if is_category(name) { "BYTES" } else { "FP64" };
+        let inputs = &found.model.manifest().inputs;
+        let inputs: Vec<Value> = inputs.iter().map(|name| tensor(name, datatype(name))).collect();
         let mut outputs = vec![tensor(SCORE, "FP64")];
         outputs.extend(found.threshold.map(|_| tensor(DECISION, "BOOL")));
         Ok(Json(json!({
@@ -135,8 +138,9 @@ async fn inferred(State(state): Shared, asked: Asked, read: Result<Bytes, BytesR
         let found = state.opened.find(&state, &asked)?;
         let wrong = |error: String| Problem::bad(error, format!("send {SHAPE}"));
         let rows = columns(request.inputs, &found.model.manifest().inputs).map_err(wrong)?;
-        let scores = trainer::score(&found.model, &rows).map_err(|error| wrong(error.to_string()))?;
-        let scores = scores.values();
+        let scored = trainer::score(&found.model, &rows).map_err(|error| wrong(error.to_string()))?;
+        state.metrics.unknown(&asked.model, &scored.unknown);
+        let scores = scored.scores.values();
         let mut outputs = vec![output(SCORE, "FP64", scores.iter().map(|score| json!(score)).collect())];
         outputs.extend(found.threshold.map(|threshold| {
             output(DECISION, "BOOL", scores.iter().map(|score| json!(*score >= threshold)).collect())

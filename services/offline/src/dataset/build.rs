@@ -36,8 +36,36 @@ struct Event {
     time_us: i64,
     id: String,
     entity: String,
-    inputs: Vec<Option<f64>>,
+    inputs: Vec<Input>,
     label: f64,
+}
+
+/// A value of an input.
+enum Input {
+    Number(Option<f64>),
+    Text(Option<String>),
+}
+
+/// A column of an input.
+enum Column {
+    Numbers(Float64Array),
+    Texts(StringArray),
+}
+
+impl Column {
+    fn read(rows: &Rows<'_>, path: &String, categories: &[String]) -> Result<Self> {
+        match categories.contains(path) {
+            true => Ok(Column::Texts(rows.categories(path)?)),
+            false => Ok(Column::Numbers(rows.doubles(path)?)),
+        }
+    }
+
+    fn value(&self, row: usize) -> Input {
+        match self {
+            Column::Numbers(values) => Input::Number(values.is_valid(row).then(|| values.value(row))),
+            Column::Texts(values) => Input::Text(values.is_valid(row).then(|| values.value(row).to_owned())),
+        }
+    }
 }
 
 /// Events found so far.
@@ -79,7 +107,9 @@ pub fn build(recipe: &Recipe, features: &Source, labels: &Source) -> Result<Data
         content: content_digest(&columns, &found.events),
         columns,
     };
-    let rows = to_batch(&manifest.columns, &found.events);
+    let is_text: Vec<bool> =
+        recipe.features.inputs.iter().map(|path| recipe.features.categories.contains(path)).collect();
+    let rows = to_batch(&manifest.columns, &is_text, &found.events);
     Ok(Dataset { digest: manifest.digest(), manifest, rows })
 }
 
@@ -154,7 +184,8 @@ fn read_events(recipe: &Recipe, source: &Source, known: &HashMap<String, Label>)
         let rows = Rows { batch: &batch, place: &place };
         let (ids, times) = (rows.texts(&columns.id)?, rows.times_us(&columns.time)?);
         let entities = columns.entity.as_ref().map(|path| rows.texts(path)).transpose()?;
-        let inputs: Vec<Float64Array> = columns.inputs.iter().map(|path| rows.doubles(path)).collect::<Result<_>>()?;
+        let read = |path: &String| Column::read(&rows, path, &columns.categories);
+        let inputs: Vec<Column> = columns.inputs.iter().map(read).collect::<Result<_>>()?;
         let around: Vec<_> = columns.inputs.iter().map(|path| rows.around(path)).collect::<Result<_>>()?;
         for row in 0..batch.num_rows() {
             let absent = around.iter().flatten().any(|nulls| nulls.is_null(row));
@@ -165,7 +196,7 @@ fn read_events(recipe: &Recipe, source: &Source, known: &HashMap<String, Label>)
                 time_us: times.value(row),
                 id: ids.value(row).to_owned(),
                 entity: text_or_empty(entities.as_ref(), row),
-                inputs: inputs.iter().map(|input| input.is_valid(row).then(|| input.value(row))).collect(),
+                inputs: inputs.iter().map(|input| input.value(row)).collect(),
                 label: 0.0,
             };
             found.take(recipe, known, event);
@@ -201,7 +232,7 @@ fn text_or_empty(texts: Option<&StringArray>, row: usize) -> String {
     }
 }
 
-fn to_batch(columns: &[String], events: &[Event]) -> RecordBatch {
+fn to_batch(columns: &[String], is_text: &[bool], events: &[Event]) -> RecordBatch {
     let utc_us = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let times = TimestampMicrosecondArray::from_iter_values(events.iter().map(|event| event.time_us));
     let mut arrays: Vec<ArrayRef> = vec![
@@ -210,13 +241,22 @@ fn to_batch(columns: &[String], events: &[Event]) -> RecordBatch {
         Arc::new(StringArray::from_iter_values(events.iter().map(|event| &event.entity))),
     ];
     let inputs = columns.len() - 4;
-    for input in 0..inputs {
-        arrays.push(Arc::new(Float64Array::from_iter(events.iter().map(|event| event.inputs[input]))));
+    let number =
+        |event: &Event, input: usize| if let Input::Number(value) = event.inputs[input] { value } else { None };
+    fn text(event: &Event, input: usize) -> Option<&str> {
+        if let Input::Text(value) = &event.inputs[input] { value.as_deref() } else { None }
+    }
+    for (input, is_text) in is_text.iter().enumerate() {
+        arrays.push(match is_text {
+            true => Arc::new(events.iter().map(|event| text(event, input)).collect::<StringArray>()),
+            false => Arc::new(Float64Array::from_iter(events.iter().map(|event| number(event, input)))),
+        });
     }
     arrays.push(Arc::new(Float64Array::from_iter_values(events.iter().map(|event| event.label))));
     let kind = |at| match at {
         0 | 2 => DataType::Utf8,
         1 => utc_us.clone(),
+        at if at >= 3 && is_text.get(at - 3) == Some(&true) => DataType::Utf8,
         _ => DataType::Float64,
     };
     let is_input = |at| (3..3 + inputs).contains(&at);
@@ -240,10 +280,18 @@ fn content_digest(columns: &[String], events: &[Event]) -> String {
         hash.update(event.time_us.to_le_bytes());
         text(&mut hash, &event.entity);
         for input in &event.inputs {
-            hash.update([u8::from(input.is_some())]);
-            let value = input.unwrap_or(0.0);
-            let value = if value.is_nan() { f64::NAN } else { value };
-            hash.update(value.to_bits().to_le_bytes());
+            match input {
+                Input::Number(number) => {
+                    hash.update([u8::from(number.is_some())]);
+                    let value = number.unwrap_or(0.0);
+                    let value = if value.is_nan() { f64::NAN } else { value };
+                    hash.update(value.to_bits().to_le_bytes());
+                }
+                Input::Text(found) => {
+                    hash.update([u8::from(found.is_some())]);
+                    text(&mut hash, found.as_deref().unwrap_or_default());
+                }
+            }
         }
         hash.update(event.label.to_bits().to_le_bytes());
     }

@@ -1,9 +1,11 @@
 //! Takes columns of any fitting type, inside structs too, as the types a dataset has.
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, StringBuilder};
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+
+use schemas::key::{category_text, is_category_type};
 
 use super::{Error, Result};
 
@@ -76,6 +78,22 @@ impl Rows<'_> {
         let values = values.as_string::<i32>();
         let nulls = NullBuffer::union(values.nulls(), found.around.as_ref());
         Ok(StringArray::new(values.offsets().clone(), values.values().clone(), nulls))
+    }
+
+    /// Canonical texts of categories: those of [`Rows::texts`], and of numbers the shortest decimals.
+    pub(super) fn categories(&self, path: &str) -> Result<StringArray> {
+        let found = self.find(path)?;
+        if !is_category_type(found.values.data_type()) {
+            return Err(self.unfit(path, format!("it is {}, which cannot be a category", found.values.data_type())));
+        }
+        let (mut texts, mut text) = (StringBuilder::new(), String::new());
+        for row in 0..found.values.len() {
+            text.clear();
+            let around = found.around.as_ref().is_none_or(|around| around.is_valid(row));
+            let there = around && category_text(&found.values, row, &mut text).is_some();
+            texts.append_option(there.then_some(&text));
+        }
+        Ok(texts.finish())
     }
 
     /// Whether the structs around a column are there, row by row; `None` if they always are.

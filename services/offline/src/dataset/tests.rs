@@ -60,6 +60,7 @@ fn recipe(cutoff_day: i64) -> Recipe {
             time: "at".to_owned(),
             entity: Some("card".to_owned()),
             inputs: vec!["amount".to_owned(), "night".to_owned()],
+            categories: Vec::new(),
         },
         labels: LabelColumns {
             id: "event_id".to_owned(),
@@ -102,6 +103,29 @@ fn rows_carry_their_columns_in_order_of_time() {
     let manifest = &dataset.manifest;
     assert_eq!((manifest.rows, manifest.positives, manifest.repeated, manifest.unlabelled), (4, 2, 1, 0));
     assert_eq!((manifest.first_us, manifest.last_us), (Some(DAY_US), Some(4 * DAY_US)));
+}
+
+#[test]
+fn categories_are_texts_of_whatever_the_column_holds() {
+    let all = [("1", 0, 5), ("2", 1, 5), ("3", 0, 5), ("4", 1, 5)];
+    let mut with = recipe(9);
+    with.features.categories = with.features.inputs.clone();
+    let dataset = check(&with, &all, "1=0 2=1 3=0 4=1");
+    let texts = |name: &str| {
+        dataset.rows[name].as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let some = |texts: [Option<&str>; 4]| texts.map(|text| text.map(str::to_owned)).to_vec();
+    assert_eq!(texts("amount"), some([Some("1.5"), None, Some("3.5"), Some("4.5")]));
+    assert_eq!(texts("night"), some([Some("false"), Some("false"), Some("true"), Some("true")]));
+    let plain = check(&recipe(9), &all, "1=0 2=1 3=0 4=1");
+    assert_ne!(plain.manifest.content, dataset.manifest.content);
+    assert_eq!(check(&with, &all, "1=0 2=1 3=0 4=1").digest, dataset.digest, "the same rows again");
+    assert!(!plain.manifest.text().contains("categories"), "other datasets keep their digests");
+    with.features.inputs.push("at".to_owned());
+    with.features.categories.push("at".to_owned());
+    let dir = tempfile::tempdir().unwrap();
+    let error = build(&with, &features(dir.path()), &labels(dir.path(), &all)).unwrap_err().to_string();
+    assert!(error.contains("column `at`") && error.contains("cannot be a category"), "{error}");
 }
 
 #[test]
@@ -201,6 +225,7 @@ fn archive_recipe() -> Recipe {
         time: "time".to_owned(),
         entity: None,
         inputs: vec!["features.customer_tx_count_7d".to_owned()],
+        categories: Vec::new(),
     };
     recipe
 }

@@ -1,5 +1,6 @@
 //! `tidemill score`: scores of a file's rows, with the bits that streaming gives.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use offline::table::Table;
 use serde_json::json;
+use trainer::Scored;
 
 use crate::cli::Global;
 use crate::cli::models::Score;
@@ -30,11 +32,12 @@ pub fn run(global: &Global, output: Output, options: &Score) -> Result<(), Error
     let table = Table::open(&options.file)?;
     let events = &workshop.pipeline.events;
     let kept = kept(&table.schema(), &options.file, [&events.id, &events.event_time])?;
-    let (mut parts, mut alerts) = (Vec::new(), 0);
+    let (mut parts, mut alerts, mut unknown) = (Vec::new(), 0, BTreeMap::new());
     for rows in table.scan() {
-        let (part, positive) = scored(&model, &rows?, kept, threshold).map_err(|error| place(error, &options.file))?;
-        alerts += positive;
-        parts.push(part);
+        let part = scored(&model, &rows?, kept, threshold).map_err(|error| place(error, &options.file))?;
+        alerts += part.alerts;
+        part.unknown.into_iter().for_each(|(input, count)| *unknown.entry(input).or_insert(0_u64) += count);
+        parts.push(part.rows);
     }
     let schema = schema(&table.schema(), kept, threshold.is_some());
     offline::table::write(&options.out, schema, &parts)?;
@@ -43,7 +46,9 @@ pub fn run(global: &Global, output: Output, options: &Score) -> Result<(), Error
     output.show(
         || {
             let decided = threshold.map(|threshold| format!("; {alerts} are at or above {threshold}"));
-            format!("{rows} rows scored by {name}@{version} in {out}{}", decided.unwrap_or_default())
+            let unknown = unknown.iter().map(|(input, count)| format!("; {count} have an unknown {input}"));
+            let rest: String = decided.into_iter().chain(unknown).collect();
+            format!("{rows} rows scored by {name}@{version} in {out}{rest}")
         },
         || {
             json!({
@@ -54,6 +59,7 @@ pub fn run(global: &Global, output: Output, options: &Score) -> Result<(), Error
                 "rows": rows,
                 "alerts": threshold.map(|_| alerts),
                 "threshold": threshold,
+                "unknown_categories": unknown,
             })
         },
     )
@@ -83,26 +89,30 @@ fn schema(table: &Schema, kept: [usize; 2], decided: bool) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// Results of a batch, and how many decisions are positive; without a threshold nothing is decided. Rows of an archived log without an id are no events.
-fn scored(
-    model: &model::Model,
-    rows: &RecordBatch,
-    kept: [usize; 2],
-    threshold: Option<f64>,
-) -> Result<(RecordBatch, u64), Error> {
+/// What became of a batch.
+struct Part {
+    rows: RecordBatch,
+    /// Decisions that are positive.
+    alerts: u64,
+    /// Categories that the model does not know, by input.
+    unknown: BTreeMap<String, u64>,
+}
+
+/// Results of a batch; without a threshold nothing is decided. Rows of an archived log without an id are no events.
+fn scored(model: &model::Model, rows: &RecordBatch, kept: [usize; 2], threshold: Option<f64>) -> Result<Part, Error> {
     let failed = |error: arrow::error::ArrowError| Error::Failed(error.to_string());
     let ids = rows.column(kept[0]);
     let events = BooleanArray::from((0..ids.len()).map(|row| ids.is_valid(row)).collect::<Vec<_>>());
     let rows = if ids.null_count() == 0 { rows.clone() } else { filter_record_batch(rows, &events).map_err(failed)? };
-    let scores = trainer::score(model, &rows)?;
+    let Scored { scores, unknown } = trainer::score(model, &rows)?;
     let decide = |threshold: f64| scores.values().iter().map(|score| Some(*score >= threshold)).collect();
     let decisions: Option<BooleanArray> = threshold.map(decide);
-    let positive = decisions.as_ref().map_or(0, |decisions| decisions.true_count() as u64);
+    let alerts = decisions.as_ref().map_or(0, |decisions| decisions.true_count() as u64);
     let mut columns: Vec<ArrayRef> = kept.iter().map(|at| rows.column(*at).clone()).collect();
     columns.push(Arc::new(scores));
     let schema = schema(rows.schema_ref(), kept, decisions.is_some());
     columns.extend(decisions.map(|decisions| Arc::new(decisions) as ArrayRef));
-    Ok((RecordBatch::try_new(schema, columns).map_err(failed)?, positive))
+    Ok(Part { rows: RecordBatch::try_new(schema, columns).map_err(failed)?, alerts, unknown })
 }
 
 /// An input that is missing is missing in the file.

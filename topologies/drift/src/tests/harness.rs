@@ -14,7 +14,7 @@ use flow::processor::{InRecord, OutRecord, Processor, Task};
 use flow::snapshot::Merged;
 use flow::task::{LogTask, SchemaSource, Sink};
 use flow::wire::LogReader;
-use model::{Column, Profile};
+use model::{Column, Profile, Vocabulary};
 use schemas::codec::{Decoder, Encoder, arrow_schema};
 use schemas::contracts;
 use schemas::framing::split;
@@ -54,6 +54,10 @@ impl Profiles for Flat {
             counts: counts.to_vec(),
         };
         Ok(Arc::new(Profile { columns: vec![column("x", [50, 50]), column("score", [80, 20])] }))
+    }
+
+    fn vocabularies(&self, _: &ModelRef) -> Result<Vec<Arc<Vocabulary>>, String> {
+        Ok(Vec::new())
     }
 }
 

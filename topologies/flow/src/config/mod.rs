@@ -5,6 +5,7 @@
 
 mod breaker;
 mod bytes;
+mod categories;
 mod compatibility;
 mod derived;
 mod digest;

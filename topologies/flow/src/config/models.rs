@@ -1,5 +1,6 @@
 //! The `models` section: inputs, shape, training.
 
+use super::categories;
 use super::node::{Entry, Node, Value};
 use super::objective::{alert, calibration, loss};
 use super::problem::{
@@ -8,7 +9,7 @@ use super::problem::{
 };
 use super::section::{Section, Text, integer, number, text};
 use super::types::{
-    Calibration, ClassWeight, EventSource, Features, LabelSource, Loss, Model, Network, Objective, Training,
+    Calibration, ClassWeight, ColumnKind, EventSource, Features, LabelSource, Loss, Model, Network, Objective, Training,
 };
 
 const DAY_US: i64 = 86_400_000_000;
@@ -45,10 +46,17 @@ fn model(entry: &Entry, declared: Declared<'_>, problems: &mut Problems) -> Opti
     let objective = section.choice("objective", Objective::Binary, &objectives, problems);
     let training = training(&mut section, objective, problems);
     let alert = alert(&mut section, objective, problems);
-    section.finish(problems);
+    let is_linear = network == Some(Network::Linear);
     let network = network.unwrap_or(Network::Linear);
+    let categories = categories::read(&mut section, (&inputs, &network), declared, problems);
+    if is_linear && !categories.is_empty() && training.l2 == 0.0 {
+        let message = "the weights of a linear model's categories are unique only with `l2` above 0".to_owned();
+        let help = "add `training: { l2: 1.0 }`".to_owned();
+        problems.add_help(CONTRADICTION, categories::place(&mut section), message, help);
+    }
+    section.finish(problems);
     let (name, span) = (entry.key.clone(), entry.key_span);
-    Some(Model { name, target: target.text, objective, inputs, network, training, alert, span })
+    Some(Model { name, target: target.text, objective, inputs, categories, network, training, alert, span })
 }
 
 fn check_target(target: &Text, labels: Option<&LabelSource>, problems: &mut Problems) {
@@ -94,7 +102,7 @@ fn expand(pattern: &Text, declared: Declared<'_>, problems: &mut Problems) -> Ve
         return Vec::new();
     }
     if let Some(column) = events.schema.column(name) {
-        if !column.kind.is_numeric() {
+        if !column.kind.is_numeric() && column.kind != ColumnKind::Text {
             let message = format!("`{name}` is {} and cannot be an input", column.kind.words());
             let help = "make a number of it in a row feature".to_owned();
             problems.add_help(WRONG_COLUMN_KIND, pattern.span, message, help);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_aggregates;
+mod bad_categories;
 mod bad_features;
 mod bad_labels;
 mod bad_models;

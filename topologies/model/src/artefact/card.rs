@@ -90,8 +90,19 @@ fn metrics(card: &mut String, m: &Manifest) {
 fn inputs(card: &mut String, m: &Manifest) {
     let _ = writeln!(card, "## Inputs\n\n| input | mean | deviation | a null counts as |\n| --- | --- | --- | --- |");
     let s = &m.standardisation;
+    let is_category = |name: &String| m.network.categories.iter().any(|one| one.input == *name);
     for (((name, mean), std), fill) in m.inputs.iter().zip(&s.mean).zip(&s.std).zip(&s.fill) {
-        let _ = writeln!(card, "| {name} | {mean:.6} | {std:.6} | {fill:.6} |");
+        if !is_category(name) {
+            let _ = writeln!(card, "| {name} | {mean:.6} | {std:.6} | {fill:.6} |");
+        }
     }
     let _ = writeln!(card);
+    if m.network.categories.is_empty() {
+        return;
+    }
+    let _ = writeln!(card, "| category | words | dimensions |\n| --- | --- | --- |");
+    for one in &m.network.categories {
+        let _ = writeln!(card, "| {} | {} | {} |", one.input, one.words, one.dimension);
+    }
+    let _ = writeln!(card, "\nA null and a text that is no word have vectors of their own.\n");
 }

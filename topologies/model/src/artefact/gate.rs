@@ -5,17 +5,20 @@
 
 use super::manifest::{Manifest, hex, parse_hex};
 use super::{Artefact, BATCH_ROWS_CHECKED, CARD_FILE, DIGEST_FILE, Error, MANIFEST_FILE, PROFILE_FILE};
-use super::{SIGNATURE_FILE, TEXT_BYTES_MAX, WEIGHTS_BYTES_MAX, WEIGHTS_FILE, weights};
+use super::{SIGNATURE_FILE, TEXT_BYTES_MAX, VOCABULARIES_FILE, WEIGHTS_BYTES_MAX, WEIGHTS_FILE, weights};
 use crate::network::{InstructionSet, Network};
 use crate::profile::{Profile, SCORE};
 use crate::sha256_hex;
+use crate::vocabulary::{FIRST_WORD, Vocabulary, Words};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A model that passed the gate.
 #[derive(Debug, Clone)]
 pub struct Model {
     manifest: Manifest,
     network: Network,
+    vocabularies: Vec<Arc<Vocabulary>>,
     profile: Profile,
     digest: String,
 }
@@ -31,6 +34,12 @@ impl Model {
     #[must_use]
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// The words of its inputs that are categories, in the order of the inputs.
+    #[must_use]
+    pub fn vocabularies(&self) -> &[Arc<Vocabulary>] {
+        &self.vocabularies
     }
 
     /// The reference for drift.
@@ -64,21 +73,49 @@ impl Artefact {
         let digest = check_files(files, expected)?;
         let manifest = Manifest::from_bytes(file(files, MANIFEST_FILE)?)?;
         check_digests(files, &manifest)?;
-        let layers = weights::read(file(files, WEIGHTS_FILE)?, manifest.inputs.len(), &manifest.network.hidden)?;
+        let vocabularies = read_vocabularies(files, &manifest)?;
+        let (layers, embeddings) = weights::read(file(files, WEIGHTS_FILE)?, &shape(&manifest))?;
         if manifest.standardisation.mean.len() != manifest.inputs.len() {
             let value = format!("{} items", manifest.standardisation.mean.len());
             return Err(Error::Field { field: "standardisation", value, rule: "must have one value per input" });
         }
         let head = manifest.network.head.unwrap_or_default();
-        let mut network = Network::with_head(manifest.standardisation.clone(), layers, head)?;
+        let mut network = Network::with_embeddings(manifest.standardisation.clone(), embeddings, layers, head)?;
         if let Some(calibration) = &manifest.network.calibration {
             network = network.calibrated(calibration.clone())?;
         }
         let profile = read_profile(file(files, PROFILE_FILE)?, &manifest.inputs)?;
         check_golden(&network, &manifest)?;
         check_batches(&network)?;
-        Ok(Model { manifest, network, profile, digest })
+        Ok(Model { manifest, network, vocabularies, profile, digest })
     }
+}
+
+/// What the manifest says of the weights.
+fn shape(manifest: &Manifest) -> weights::Shape<'_> {
+    let inputs = manifest.category_inputs().unwrap_or_default();
+    let facts = inputs.into_iter().zip(&manifest.network.categories);
+    weights::Shape {
+        inputs: manifest.inputs.len(),
+        hidden: &manifest.network.hidden,
+        embeddings: facts.map(|(input, one)| (input, one.words + FIRST_WORD, one.dimension)).collect(),
+    }
+}
+
+/// The vocabularies, which must be those of the manifest's categories.
+fn read_vocabularies(files: &BTreeMap<String, Vec<u8>>, manifest: &Manifest) -> Result<Vec<Arc<Vocabulary>>, Error> {
+    let categories = &manifest.network.categories;
+    if categories.is_empty() {
+        return Ok(Vec::new());
+    }
+    let written: Vec<Words> = serde_json::from_slice(file(files, VOCABULARIES_FILE)?)
+        .map_err(|error| Error::Vocabularies(error.to_string()))?;
+    let told = written.iter().map(|one| (&one.input, one.words.len()));
+    if !told.eq(categories.iter().map(|one| (&one.input, one.words))) {
+        return Err(Error::Vocabularies("they are not those of the manifest's categories".to_owned()));
+    }
+    let made = written.into_iter().map(|Words { input, words }| Vocabulary::new(input, words).map(Arc::new));
+    made.collect::<Result<_, _>>().map_err(|error| Error::Vocabularies(error.to_string()))
 }
 
 fn file<'a>(files: &'a BTreeMap<String, Vec<u8>>, name: &str) -> Result<&'a [u8], Error> {
@@ -90,7 +127,7 @@ fn check_files(files: &BTreeMap<String, Vec<u8>>, expected: &str) -> Result<Stri
     for (name, bytes) in files {
         let max_bytes = match name.as_str() {
             WEIGHTS_FILE => WEIGHTS_BYTES_MAX,
-            MANIFEST_FILE | DIGEST_FILE | PROFILE_FILE | CARD_FILE => TEXT_BYTES_MAX,
+            MANIFEST_FILE | DIGEST_FILE | PROFILE_FILE | CARD_FILE | VOCABULARIES_FILE => TEXT_BYTES_MAX,
             SIGNATURE_FILE => return Err(Error::SignatureUnsupported),
             _ => return Err(Error::FileUnknown(name.clone())),
         };
@@ -110,9 +147,18 @@ fn check_files(files: &BTreeMap<String, Vec<u8>>, expected: &str) -> Result<Stri
 
 fn check_digests(files: &BTreeMap<String, Vec<u8>>, manifest: &Manifest) -> Result<(), Error> {
     let listed: Vec<&str> = manifest.files.keys().map(String::as_str).collect();
-    if listed != [CARD_FILE, PROFILE_FILE, WEIGHTS_FILE] {
-        let rule = "must be card.md, profile.json and weights.safetensors";
+    let has_words = !manifest.network.categories.is_empty();
+    let mut expected = vec![CARD_FILE, PROFILE_FILE, WEIGHTS_FILE];
+    if has_words {
+        expected.insert(2, VOCABULARIES_FILE);
+    }
+    if listed != expected {
+        let rule =
+            "must be card.md, profile.json and weights.safetensors, and vocabularies.json where there are categories";
         return Err(Error::Field { field: "files", value: format!("{listed:?}"), rule });
+    }
+    if !has_words && files.contains_key(VOCABULARIES_FILE) {
+        return Err(Error::FileUnknown(VOCABULARIES_FILE.to_owned()));
     }
     for (name, facts) in &manifest.files {
         let bytes = file(files, name)?;
@@ -181,7 +227,8 @@ fn differing(a: &[f32], b: &[f32]) -> Option<usize> {
     a.iter().zip(b).position(|(a, b)| a.to_bits() != b.to_bits())
 }
 
-/// Rows around the training mean, four deviations to either side, every eleventh value null.
+/// Rows around the training mean, four deviations to either side, every eleventh value null. A category takes all of its
+/// slots, and what is no slot.
 fn pseudo_rows(network: &Network) -> Vec<f32> {
     let s = network.standardisation();
     let mut state = 0u64;
@@ -192,9 +239,14 @@ fn pseudo_rows(network: &Network) -> Vec<f32> {
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     };
+    let slots = |input: usize| network.embeddings().iter().find(|one| one.input == input).map(|one| one.slots());
+    let slots: Vec<Option<usize>> = (0..network.inputs()).map(slots).collect();
     let values = (0..BATCH_ROWS_CHECKED * network.inputs()).map(|at| {
         let input = at % network.inputs();
         let bits = next();
+        if let Some(slots) = slots[input] {
+            return if bits % 11 == 0 { f32::NAN } else { ((bits >> 24) % (slots as u64 + 1)) as f32 };
+        }
         let deviations = (bits >> 40) as f64 / f64::from(1 << 21) - 4.0;
         if bits % 11 == 0 { f32::NAN } else { (s.mean[input] + deviations * s.std[input]) as f32 }
     });

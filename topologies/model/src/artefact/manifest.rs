@@ -5,7 +5,10 @@
 //! no version number, so the same training gives the same digest wherever and whenever it runs.
 
 use super::{Error, FORMAT, GOLDEN_MAX, GOLDEN_MIN};
-use crate::network::{Calibration, Head, INPUTS_MAX, LAYERS_MAX, NUMERICS, Standardisation, WIDTH_MAX};
+use crate::network::{
+    Calibration, DIMENSION_MAX, EMBEDDINGS_MAX, Head, INPUTS_MAX, LAYERS_MAX, NUMERICS, Standardisation, WIDTH_MAX,
+};
+use crate::vocabulary::WORDS_MAX;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,6 +78,21 @@ pub struct NetworkFacts {
     /// How its scores were calibrated; absent where they were not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// Inputs that are categories, in the order of the inputs; absent where all are numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<CategoryFacts>,
+}
+
+/// An input that is a category.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CategoryFacts {
+    /// Its name.
+    pub input: String,
+    /// Words of its vocabulary.
+    pub words: usize,
+    /// Numbers that stand for a word.
+    pub dimension: usize,
 }
 
 /// A decision rule.
@@ -152,7 +170,17 @@ impl Manifest {
 
     /// The lowest version of the layout that can say this.
     pub(super) fn lowest_format(network: &NetworkFacts, threshold: Option<&Threshold>) -> u32 {
+        if !network.categories.is_empty() {
+            return 3;
+        }
         if network.head.is_some() || network.calibration.is_some() || threshold.is_none() { 2 } else { 1 }
+    }
+
+    /// Positions of the inputs that are categories; none unless they rise.
+    pub(super) fn category_inputs(&self) -> Option<Vec<usize>> {
+        let position = |one: &CategoryFacts| self.inputs.iter().position(|input| *input == one.input);
+        let found: Vec<usize> = self.network.categories.iter().map(position).collect::<Option<_>>()?;
+        found.is_sorted_by(|a, b| a < b).then_some(found)
     }
 
     pub(super) fn validate(&self) -> Result<(), Error> {
@@ -167,7 +195,9 @@ impl Manifest {
         let lowest = Self::lowest_format(&self.network, self.threshold.as_ref());
         let finite = self.metrics.values().all(|m| [m.value, m.low, m.high].iter().all(|v| v.is_finite()));
         let golden_ok = self.golden.iter().all(|g| g.inputs.len() == self.inputs.len());
-        let rules: [(bool, &'static str, String, &'static str); 11] = [
+        let categories = &self.network.categories;
+        let category_ok = |one: &CategoryFacts| one.words <= WORDS_MAX && (1..=DIMENSION_MAX).contains(&one.dimension);
+        let rules: [(bool, &'static str, String, &'static str); 14] = [
             (self.format == lowest, "format", self.format.to_string(), "must be the lowest that can say what it says"),
             (
                 self.network.head != Some(Head::Probability),
@@ -184,6 +214,19 @@ impl Manifest {
                 "network.hidden",
                 format!("{hidden:?}"),
                 "allowed are widths 1 to 1024",
+            ),
+            (categories.len() <= EMBEDDINGS_MAX, "network.categories", count(categories), "allowed are up to 64"),
+            (
+                self.category_inputs().is_some(),
+                "network.categories",
+                format!("{:?}", categories.iter().map(|one| &one.input).collect::<Vec<_>>()),
+                "must be inputs, in their order",
+            ),
+            (
+                categories.iter().all(category_ok),
+                "network.categories",
+                format!("{categories:?}"),
+                "allowed are up to 10000 words and 1 to 64 dimensions",
             ),
             (value.is_finite(), "threshold.value", value.to_string(), "must be finite"),
             (finite, "metrics", format!("{:?}", self.metrics), "must be finite"),

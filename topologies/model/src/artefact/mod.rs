@@ -6,6 +6,7 @@
 //! | `manifest.sha256` | digest of the manifest, which is the model's digest |
 //! | `weights.safetensors` | weights and biases |
 //! | `profile.json` | reference for drift |
+//! | `vocabularies.json` | words of the inputs that are categories, where there are such |
 //! | `card.md` | the facts, for people |
 //!
 //! The manifest is the one thing to sign: whoever trusts its digest trusts the rest. A detached signature will be
@@ -20,7 +21,7 @@ mod tests;
 mod weights;
 
 pub use gate::Model;
-pub use manifest::{DatasetFacts, FileFacts, Golden, Manifest, Metric, NetworkFacts, Rule, Threshold};
+pub use manifest::{CategoryFacts, DatasetFacts, FileFacts, Golden, Manifest, Metric, NetworkFacts, Rule, Threshold};
 pub use pack::Draft;
 
 use crate::network;
@@ -36,15 +37,17 @@ pub const SIGNATURE_FILE: &str = "manifest.sig";
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
 /// The reference profile's file name.
 pub const PROFILE_FILE: &str = "profile.json";
+/// File with the words of categories; only a model that reads such has it.
+pub const VOCABULARIES_FILE: &str = "vocabularies.json";
 /// The model card's file name.
 pub const CARD_FILE: &str = "card.md";
 
 /// Newest version of the layout and of the manifest's fields. A manifest has the lowest version that can say what it
-/// says: 1 for a model that gives a probability and decides by a threshold, 2 for others.
-pub const FORMAT: u32 = 2;
+/// says: 1 for a model that gives a probability and decides by a threshold, 3 for one that reads categories, 2 for others.
+pub const FORMAT: u32 = 3;
 /// Most bytes of any file but the weights.
 pub const TEXT_BYTES_MAX: usize = 4 << 20;
-/// Most bytes of the weights file; the largest network allowed is a third of it.
+/// Most bytes of the weights file; the largest layers allowed are a third of it.
 pub const WEIGHTS_BYTES_MAX: usize = 64 << 20;
 /// Most bytes of the header within the weights file.
 pub const WEIGHTS_HEADER_BYTES_MAX: usize = 64 << 10;
@@ -101,6 +104,8 @@ pub enum Error {
     Network(#[from] network::Error),
     #[error("reference profile is unusable: {0}")]
     Profile(String),
+    #[error("vocabularies are unusable: {0}")]
+    Vocabularies(String),
     #[error(
         "golden vector {index} scores {actual}, the manifest says {expected} (bits of f32); the weights or the arithmetic are not those that were tested"
     )]

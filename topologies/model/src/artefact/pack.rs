@@ -1,11 +1,12 @@
 //! From a trained network and the facts about it to files.
 
-use super::manifest::{DatasetFacts, FileFacts, Golden, Manifest, Metric, NetworkFacts, Threshold, hex};
-use super::{Artefact, CARD_FILE, DIGEST_FILE, Error, MANIFEST_FILE, PROFILE_FILE, WEIGHTS_FILE};
+use super::manifest::{CategoryFacts, DatasetFacts, FileFacts, Golden, Manifest, Metric, NetworkFacts, Threshold, hex};
+use super::{Artefact, CARD_FILE, DIGEST_FILE, Error, MANIFEST_FILE, PROFILE_FILE, VOCABULARIES_FILE, WEIGHTS_FILE};
 use super::{card, weights};
 use crate::network::{Head, NUMERICS, Network};
 use crate::profile::Profile;
 use crate::sha256_hex;
+use crate::vocabulary::Vocabulary;
 use std::collections::BTreeMap;
 
 /// Everything that goes into an artefact; the fields are explained at [`Manifest`].
@@ -18,6 +19,8 @@ pub struct Draft {
     pub feature_set: String,
     pub inputs: Vec<String>,
     pub network: Network,
+    /// Of the inputs that are categories, in the order of the network's embeddings.
+    pub vocabularies: Vec<Vocabulary>,
     pub threshold: Option<Threshold>,
     pub metrics: BTreeMap<String, Metric>,
     pub seed: u64,
@@ -32,9 +35,12 @@ impl Artefact {
     /// Writes the files, and passes them through the load gate, so what comes out can be opened.
     pub fn pack(draft: Draft) -> Result<Self, Error> {
         let mut files = BTreeMap::new();
-        files.insert(WEIGHTS_FILE.to_owned(), weights::write(draft.network.dense())?);
+        files.insert(WEIGHTS_FILE.to_owned(), weights::write(draft.network.dense(), draft.network.embeddings())?);
         files.insert(PROFILE_FILE.to_owned(), profile_bytes(&draft.profile)?);
-        let mut manifest = manifest(draft);
+        if !draft.vocabularies.is_empty() {
+            files.insert(VOCABULARIES_FILE.to_owned(), vocabularies_bytes(&draft.vocabularies)?);
+        }
+        let mut manifest = manifest(draft)?;
         manifest.validate()?;
         files.insert(CARD_FILE.to_owned(), card::render(&manifest).into_bytes());
         for (name, bytes) in &files {
@@ -56,7 +62,28 @@ fn profile_bytes(profile: &Profile) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-fn manifest(draft: Draft) -> Manifest {
+fn vocabularies_bytes(vocabularies: &[Vocabulary]) -> Result<Vec<u8>, Error> {
+    let written: Vec<_> = vocabularies.iter().map(Vocabulary::as_written).collect();
+    let mut bytes = serde_json::to_vec_pretty(&written).map_err(|e| Error::Vocabularies(e.to_string()))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn categories(draft: &Draft) -> Result<Vec<CategoryFacts>, Error> {
+    let (embeddings, vocabularies) = (draft.network.embeddings(), &draft.vocabularies);
+    if embeddings.len() != vocabularies.len() {
+        let (embeddings, vocabularies) = (embeddings.len(), vocabularies.len());
+        return Err(Error::Vocabularies(format!("there are {vocabularies} for {embeddings} embeddings")));
+    }
+    let facts = |(words, embedding): (&Vocabulary, &crate::Embedding)| CategoryFacts {
+        input: words.input().to_owned(),
+        words: words.words().len(),
+        dimension: embedding.dimension,
+    };
+    Ok(vocabularies.iter().zip(embeddings).map(facts).collect())
+}
+
+fn manifest(draft: Draft) -> Result<Manifest, Error> {
     let width = draft.network.inputs();
     let mut scores = vec![0.0; draft.golden_rows.len() / width];
     draft.network.score(&draft.golden_rows[..scores.len() * width], &mut scores);
@@ -65,8 +92,10 @@ fn manifest(draft: Draft) -> Manifest {
         golden.map(|(row, &score)| Golden { inputs: row.iter().map(|&v| hex(v)).collect(), score: hex(score) });
     let head = Some(draft.network.head()).filter(|head| *head != Head::Probability);
     let calibration = draft.network.calibration().cloned();
-    let network = NetworkFacts { hidden: draft.network.hidden(), numerics: NUMERICS.into(), head, calibration };
-    Manifest {
+    let categories = categories(&draft)?;
+    let (hidden, numerics) = (draft.network.hidden(), NUMERICS.into());
+    let network = NetworkFacts { hidden, numerics, head, calibration, categories };
+    Ok(Manifest {
         format: Manifest::lowest_format(&network, draft.threshold.as_ref()),
         name: draft.name,
         parent: draft.parent,
@@ -82,5 +111,5 @@ fn manifest(draft: Draft) -> Manifest {
         environment: draft.environment,
         golden: golden.collect(),
         files: BTreeMap::new(),
-    }
+    })
 }

@@ -1,6 +1,8 @@
 //! The load gate: what it lets through, and that nothing damaged passes.
 #![allow(clippy::unwrap_used)]
 
+mod categories;
+
 use super::*;
 use crate::network::{Dense, Head, Network, Standardisation};
 use crate::profile::{Column, Profile, SCORE};
@@ -23,6 +25,7 @@ fn draft() -> Draft {
         feature_set: "f".repeat(64),
         inputs: vec!["amount".into(), "risk".into()],
         network,
+        vocabularies: Vec::new(),
         threshold: Some(Threshold { value: 0.1, rule: Rule::TopPerDay(100) }),
         metrics: [("roc_auc".into(), Metric { value: 0.9, low: 0.85, high: 0.95 })].into(),
         seed: 1,
@@ -143,6 +146,9 @@ fn a_manifest_of_the_first_format_keeps_its_bytes() {
     let artefact = Artefact::pack(draft()).unwrap();
     let manifest = String::from_utf8(artefact.files()[MANIFEST_FILE].clone()).unwrap();
     assert!(manifest.contains("\"format\": 1,") && !manifest.contains("head"), "{manifest}");
+    assert!(!manifest.contains("categories") && !manifest.contains("vocabularies"), "{manifest}");
+    // What this draft had before there were categories: a model's digest is for good.
+    assert_eq!(artefact.digest(), "524f9b92ba5db1ac8619a3bfe5e4ac1ee97fb1e3e8f0f62fdd37fed4b503a256");
 }
 
 #[test]
@@ -213,7 +219,8 @@ fn another_model_than_asked_for_is_refused() {
 
 #[test]
 fn manifest_that_does_not_fit_is_refused() {
-    refused_manifest(|m| m.format = 3, "artefact format 3 is not known");
+    refused_manifest(|m| m.format = 4, "artefact format 4 is not known");
+    refused_manifest(|m| m.format = 3, "manifest field format is 3, must be the lowest");
     refused_manifest(|m| m.format = 2, "manifest field format is 2, must be the lowest");
     refused_manifest(|m| m.threshold = None, "manifest field format is 1, must be the lowest");
     refused_manifest(|m| m.network.head = Some(Head::Number { mean: 0.0, std: 1.0 }), "manifest field format is 1");

@@ -4,7 +4,7 @@
 //! read here first, against the exact list of tensors that the manifest's network must have.
 
 use super::{Error, WEIGHTS_HEADER_BYTES_MAX};
-use crate::network::Dense;
+use crate::network::{Dense, Embedding};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use std::collections::BTreeMap;
@@ -13,11 +13,21 @@ use std::fmt;
 /// Bytes before the header that hold its length.
 const LENGTH_BYTES: usize = 8;
 
-/// Writes the layers; equal layers give equal bytes.
-pub(super) fn write(layers: &[Dense]) -> Result<Vec<u8>, Error> {
+/// What the weights of a network are, as its manifest has it.
+pub(super) struct Shape<'a> {
+    /// Inputs.
+    pub inputs: usize,
+    /// Widths of hidden layers.
+    pub hidden: &'a [usize],
+    /// Input, slots and dimension of each embedding.
+    pub embeddings: Vec<(usize, usize, usize)>,
+}
+
+/// Writes layers and embeddings; equal ones give equal bytes.
+pub(super) fn write(layers: &[Dense], embeddings: &[Embedding]) -> Result<Vec<u8>, Error> {
     let damaged = |e: safetensors::SafeTensorError| Error::WeightsSyntax(e.to_string());
     let bytes = |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|v| v.to_le_bytes()).collect() };
-    let data: Vec<(String, Vec<usize>, Vec<u8>)> = layers
+    let mut data: Vec<(String, Vec<usize>, Vec<u8>)> = layers
         .iter()
         .enumerate()
         .flat_map(|(at, l)| {
@@ -25,6 +35,8 @@ pub(super) fn write(layers: &[Dense]) -> Result<Vec<u8>, Error> {
             [(weight, vec![l.outputs, l.inputs], bytes(&l.weight)), (bias, vec![l.outputs], bytes(&l.bias))]
         })
         .collect();
+    let table = |(at, one): (usize, &Embedding)| (table(at), vec![one.slots(), one.dimension], bytes(&one.table));
+    data.extend(embeddings.iter().enumerate().map(table));
     let mut views = BTreeMap::new();
     for (name, shape, bytes) in &data {
         views.insert(name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(damaged)?);
@@ -32,14 +44,19 @@ pub(super) fn write(layers: &[Dense]) -> Result<Vec<u8>, Error> {
     safetensors::serialize(views, None).map_err(damaged)
 }
 
-/// Reads the layers of a network with these widths.
-pub(super) fn read(bytes: &[u8], inputs: usize, hidden: &[usize]) -> Result<Vec<Dense>, Error> {
-    let widths: Vec<usize> = std::iter::once(inputs).chain(hidden.iter().copied()).chain([1]).collect();
+/// Reads the layers and embeddings of a network of this shape.
+pub(super) fn read(bytes: &[u8], shape: &Shape<'_>) -> Result<(Vec<Dense>, Vec<Embedding>), Error> {
+    let vectors: usize = shape.embeddings.iter().map(|(_, _, dimension)| dimension).sum();
+    let inputs = shape.inputs - shape.embeddings.len() + vectors;
+    let widths: Vec<usize> = std::iter::once(inputs).chain(shape.hidden.iter().copied()).chain([1]).collect();
     let mut expected = BTreeMap::new();
     for (at, pair) in widths.windows(2).enumerate() {
         let [weight, bias] = names(at);
         expected.insert(weight, vec![pair[1], pair[0]]);
         expected.insert(bias, vec![pair[1]]);
+    }
+    for (at, (_, slots, dimension)) in shape.embeddings.iter().enumerate() {
+        expected.insert(table(at), vec![*slots, *dimension]);
     }
     check_names(header(bytes)?, &expected)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(|e| Error::WeightsSyntax(e.to_string()))?;
@@ -52,7 +69,15 @@ pub(super) fn read(bytes: &[u8], inputs: usize, hidden: &[usize]) -> Result<Vec<
         let [weight, bias] = names(at);
         Ok(Dense { inputs: pair[0], outputs: pair[1], weight: values(&weight)?, bias: values(&bias)? })
     };
-    widths.windows(2).enumerate().map(layer).collect()
+    let embedding = |(at, (input, _, dimension)): (usize, &(usize, usize, usize))| {
+        Ok(Embedding { input: *input, dimension: *dimension, table: values(&table(at))? })
+    };
+    let layers = widths.windows(2).enumerate().map(layer).collect::<Result<_, Error>>()?;
+    Ok((layers, shape.embeddings.iter().enumerate().map(embedding).collect::<Result<_, Error>>()?))
+}
+
+fn table(embedding: usize) -> String {
+    format!("embeddings.{embedding}.table")
 }
 
 fn names(layer: usize) -> [String; 2] {

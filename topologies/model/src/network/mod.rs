@@ -1,10 +1,12 @@
 //! A dense network for tabular rows, with one definition of its forward pass.
 //!
 //! A row of inputs is standardised, goes through layers with rectified outputs, and ends in one sigmoid, or for a number
-//! in the target's units. What makes it fit for replay is that every number is *defined*, not left to whichever matrix routine happens to run:
+//! in the target's units. What makes it fit for replay is that every number is *defined*, not left to whichever matrix
+//! routine happens to run:
 //!
 //! - an input that is not finite is null and becomes the stored fill; any other becomes
 //!   `fma(x, scale, shift)` limited to ±[`STANDARDISED_MAX`];
+//! - an input that is a category is the number of a slot, and the vector of that slot takes its place as it is;
 //! - an output of a layer starts from its bias and takes one fused multiply-add per input, in ascending order;
 //! - a hidden output that is not above zero becomes `+0`;
 //! - the sigmoid is our own polynomial (see [`sigmoid`]);
@@ -15,6 +17,7 @@
 //! inputs, weights, width and depth together keep every sum below the largest `f32`: a score is always a number.
 
 mod calibration;
+mod embedding;
 mod head;
 mod kernel;
 mod lanes;
@@ -24,18 +27,20 @@ mod sigmoid;
 mod tests;
 
 pub use calibration::{Calibration, POINTS_MAX};
+pub use embedding::{DIMENSION_MAX, EMBEDDINGS_MAX, Embedding, Place, places};
 pub use head::Head;
 pub use lanes::InstructionSet;
-pub use op::Stock;
+pub use op::{Stock, widened};
 pub use sigmoid::sigmoid;
 
+use embedding::Embeddings;
 use head::Finish;
 use kernel::{Layer, Scaler};
 use serde::{Deserialize, Serialize};
 
 /// Name of the arithmetic above. A change of any rule is a new name, and the load gate refuses the old one.
 pub const NUMERICS: &str = "dense-fma-f32-v1";
-/// Most inputs of a network.
+/// Most inputs of a network, and most numbers that enter its first layer.
 pub const INPUTS_MAX: usize = 1024;
 /// Most outputs of a hidden layer.
 pub const WIDTH_MAX: usize = 1024;
@@ -45,6 +50,8 @@ pub const LAYERS_MAX: usize = 5;
 pub const WEIGHT_ABS_MAX: f32 = 1_000.0;
 /// Largest magnitude of a standardised input, in standard deviations.
 pub const STANDARDISED_MAX: f32 = 1_000_000.0;
+/// Rows with categories that are laid out at once.
+const WIDENED_ROWS: usize = 256;
 
 /// Why a network cannot be made from the given parts.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -99,6 +106,20 @@ pub enum Error {
         /// What replaces a null.
         fill: f64,
     },
+    /// Too many inputs are categories.
+    #[error("network has {0} inputs that are categories, allowed are {EMBEDDINGS_MAX}")]
+    Categories(usize),
+    /// The vectors of categories cannot be used.
+    #[error("the embedding of input {input} is unusable: {problem}")]
+    Embedding {
+        /// Position of the input.
+        input: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The vectors of categories and the other inputs are too many numbers.
+    #[error("{0} numbers enter the first layer, allowed are {INPUTS_MAX}; give categories fewer dimensions")]
+    Places(usize),
     /// A calibration cannot be used.
     #[error("the calibration is unusable: {0}")]
     Calibration(&'static str),
@@ -158,6 +179,7 @@ pub struct Dense {
 #[derive(Debug, Clone)]
 pub struct Network {
     standardisation: Standardisation,
+    embeddings: Embeddings,
     dense: Vec<Dense>,
     head: Head,
     calibration: Option<Calibration>,
@@ -173,8 +195,19 @@ impl Network {
         Self::with_head(standardisation, dense, Head::Probability)
     }
 
-    /// Checks the parts against each other and the limits, and lays the weights out for the forward pass.
+    /// A network whose inputs are all numbers.
     pub fn with_head(standardisation: Standardisation, dense: Vec<Dense>, head: Head) -> Result<Self, Error> {
+        Self::with_embeddings(standardisation, Vec::new(), dense, head)
+    }
+
+    /// Checks the parts against each other and the limits, and lays the weights out for the forward pass. Embeddings come
+    /// in the order of their inputs.
+    pub fn with_embeddings(
+        standardisation: Standardisation,
+        embeddings: Vec<Embedding>,
+        dense: Vec<Dense>,
+        head: Head,
+    ) -> Result<Self, Error> {
         let finish = head.finish()?;
         let inputs = standardisation.mean.len();
         if !(1..=INPUTS_MAX).contains(&inputs) {
@@ -184,7 +217,8 @@ impl Network {
             return Err(Error::Depth(dense.len()));
         }
         check_standardisation(&standardisation)?;
-        let mut width = inputs;
+        let embeddings = Embeddings::new(embeddings, &standardisation)?;
+        let mut width = embeddings.width(inputs);
         for (at, layer) in dense.iter().enumerate() {
             let last = at + 1 == dense.len();
             check_layer(at, layer, width, last)?;
@@ -192,9 +226,10 @@ impl Network {
         }
         let count = dense.len();
         let layers = dense.iter().enumerate().map(|(at, l)| Layer::new(l, at + 1 < count)).collect();
-        let scaler = Scaler::new(&standardisation);
+        let scaler = Scaler::new(&embeddings.widened(&standardisation));
         Ok(Self {
             standardisation,
+            embeddings,
             dense,
             head,
             calibration: None,
@@ -217,6 +252,12 @@ impl Network {
         self.dense[..self.dense.len() - 1].iter().map(|l| l.outputs).collect()
     }
 
+    /// The vectors of the inputs that are categories, in the order of these.
+    #[must_use]
+    pub fn embeddings(&self) -> &[Embedding] {
+        &self.embeddings.all
+    }
+
     /// The layers as trained.
     #[must_use]
     pub fn dense(&self) -> &[Dense] {
@@ -227,6 +268,11 @@ impl Network {
     #[must_use]
     pub fn head(&self) -> Head {
         self.head
+    }
+
+    /// The same network with another head, and not calibrated.
+    pub fn headed(&self, head: Head) -> Result<Self, Error> {
+        Self::with_embeddings(self.standardisation.clone(), self.embeddings.all.clone(), self.dense.clone(), head)
     }
 
     /// The same network with calibrated scores, which only probabilities can be.
@@ -249,7 +295,7 @@ impl Network {
         &self.standardisation
     }
 
-    /// Scores `out.len()` rows, given one after the other in `rows` with NaN for a null.
+    /// Scores `out.len()` rows, given one after the other in `rows` with NaN for a null and slots for categories.
     ///
     /// # Panics
     /// If `rows` does not hold exactly one value per row and input.
@@ -262,12 +308,18 @@ impl Network {
     /// # Panics
     /// If this machine lacks the instruction set, or `rows` has the wrong length.
     pub fn score_with(&self, set: InstructionSet, rows: &[f32], out: &mut [f32]) {
-        kernel::forward(
-            set,
-            &kernel::Parts { scaler: &self.scaler, layers: &self.layers, finish: &self.finish },
-            rows,
-            out,
-        );
+        let parts = kernel::Parts { scaler: &self.scaler, layers: &self.layers, finish: &self.finish };
+        if self.embeddings.all.is_empty() {
+            return kernel::forward(set, &parts, rows, out);
+        }
+        let inputs = self.inputs();
+        assert_eq!(rows.len(), out.len() * inputs, "rows must hold one value per row and input");
+        let mut wide = Vec::with_capacity(out.len().min(WIDENED_ROWS) * self.embeddings.width(inputs));
+        for (rows, out) in rows.chunks(WIDENED_ROWS * inputs).zip(out.chunks_mut(WIDENED_ROWS)) {
+            wide.clear();
+            rows.chunks_exact(inputs).for_each(|row| self.embeddings.widen(row, &mut wide));
+            kernel::forward(set, &parts, &wide, out);
+        }
     }
 }
 
@@ -303,10 +355,13 @@ fn check_layer(at: usize, layer: &Dense, inputs: usize, last: bool) -> Result<()
             return Err(Error::Length { what: format!("layer {at} {part}"), got, expected });
         }
     }
-    for (part, values) in [("weight", &layer.weight), ("bias", &layer.bias)] {
-        if let Some(i) = values.iter().position(|v| !v.is_finite() || v.abs() > WEIGHT_ABS_MAX) {
-            return Err(Error::Weight { what: format!("layer {at} {part}"), at: i, value: values[i] });
-        }
+    check_weights(&format!("layer {at} weight"), &layer.weight)?;
+    check_weights(&format!("layer {at} bias"), &layer.bias)
+}
+
+fn check_weights(what: &str, values: &[f32]) -> Result<(), Error> {
+    match values.iter().position(|v| !v.is_finite() || v.abs() > WEIGHT_ABS_MAX) {
+        Some(at) => Err(Error::Weight { what: what.to_owned(), at, value: values[at] }),
+        None => Ok(()),
     }
-    Ok(())
 }

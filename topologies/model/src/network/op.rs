@@ -1,6 +1,6 @@
 //! The network as one candle operation, and as candle's own layers.
 
-use super::{Calibration, Head, Network};
+use super::{Calibration, Head, Network, Place};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use candle_nn::{Linear, Module};
 
@@ -72,7 +72,10 @@ impl Network {
             let weight = Tensor::from_slice(&l.weight, (l.outputs, l.inputs), device)?;
             Ok(Linear::new(weight, Some(Tensor::from_slice(&l.bias, l.outputs, device)?)))
         });
+        let table = |one: &super::Embedding| Tensor::from_slice(&one.table, (one.slots(), one.dimension), device);
         Ok(Stock {
+            tables: self.embeddings().iter().map(table).collect::<Result<_>>()?,
+            places: self.embeddings.places.clone(),
             mean: row(&|i| s.mean[i])?,
             scale: row(&|i| 1.0 / s.std[i])?,
             fill: row(&|i| s.fill[i])?,
@@ -93,6 +96,9 @@ pub struct Stock {
     mean: Tensor,
     scale: Tensor,
     fill: Tensor,
+    /// Vectors of the categories.
+    tables: Vec<Tensor>,
+    places: Vec<Place>,
     layers: Vec<Linear>,
     head: Head,
     /// Slope and offset before the sigmoid.
@@ -100,7 +106,7 @@ pub struct Stock {
 }
 
 impl Stock {
-    /// Scores a tensor of shape `[rows, inputs]` with NaN for nulls; the result has shape `[rows]`.
+    /// Scores a tensor of shape `[rows, inputs]` with NaN for nulls and a category's slots in range; the result has shape `[rows]`.
     pub fn score(&self, rows: &Tensor) -> Result<Tensor> {
         // A NaN is the one value that does not equal itself.
         let present = rows.eq(rows)?;
@@ -110,7 +116,8 @@ impl Stock {
 
     /// [`Stock::score`] for rows without nulls.
     pub fn score_present(&self, rows: &Tensor) -> Result<Tensor> {
-        let mut x = rows.broadcast_sub(&self.mean)?.broadcast_mul(&self.scale)?;
+        let standardised = rows.broadcast_sub(&self.mean)?.broadcast_mul(&self.scale)?;
+        let mut x = widened(&standardised, &self.places, &self.tables)?;
         for (at, layer) in self.layers.iter().enumerate() {
             x = layer.forward(&x)?;
             if at + 1 < self.layers.len() {
@@ -122,4 +129,19 @@ impl Stock {
             Head::Number { mean, std } => x.affine(std, mean)?.squeeze(1),
         }
     }
+}
+
+/// Standardised rows with vectors in the places of categories, as candle's operations have it.
+pub fn widened(rows: &Tensor, places: &[Place], tables: &[Tensor]) -> Result<Tensor> {
+    if tables.is_empty() {
+        return Ok(rows.clone());
+    }
+    let part = |place: &Place| match place {
+        Place::Numbers(range) => rows.narrow(1, range.start, range.len())?.contiguous(),
+        Place::Vector { embedding, input } => {
+            let slots = rows.narrow(1, *input, 1)?.squeeze(1)?.contiguous()?.to_dtype(DType::U32)?;
+            tables[*embedding].index_select(&slots, 0)
+        }
+    };
+    Tensor::cat(&places.iter().map(part).collect::<Result<Vec<_>>>()?, 1)
 }

@@ -7,12 +7,15 @@
 #[cfg(test)]
 mod tests;
 
+use crate::vocabulary::UNKNOWN;
 use serde::{Deserialize, Serialize};
 
 /// Number of quantile bins asked for; columns with few distinct values get fewer.
 pub const BINS: usize = 10;
 /// Most bins a stored column may have, which bounds what a profile can make a reader do.
 pub const BINS_MAX: usize = 64;
+/// Words of a category that have a bin of their own, the most frequent ones; all others share one.
+pub const WORD_BINS: usize = 30;
 /// The least share a bin counts with in [`Column::psi`], so that an empty bin gives a large number, not an infinite one.
 pub const PSI_SHARE_MIN: f64 = 1e-4;
 /// Name of the profile's column for the score.
@@ -67,6 +70,25 @@ impl Column {
         for value in sorted {
             let bin = column.bin(f64::from(value));
             column.counts[bin] += 1;
+        }
+        column
+    }
+
+    /// Bins the cells of an input that is a category (see [`crate::vocabulary`]): what is unknown, then each of the
+    /// [`WORD_BINS`] most frequent of its `words`, then all others.
+    #[must_use]
+    pub fn fit_category(name: &str, cells: impl IntoIterator<Item = f32>, words: usize) -> Self {
+        let last = UNKNOWN + words.saturating_sub(1).min(WORD_BINS);
+        let edges: Vec<f64> = (UNKNOWN..=last).map(|slot| slot as f64).collect();
+        let mut column = Self { name: name.into(), nulls: 0, counts: vec![0; edges.len() + 1], edges };
+        for cell in cells {
+            match cell.is_finite() {
+                true => {
+                    let bin = column.bin(f64::from(cell));
+                    column.counts[bin] += 1;
+                }
+                false => column.nulls += 1,
+            }
         }
         column
     }

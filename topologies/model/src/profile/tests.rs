@@ -50,3 +50,23 @@ fn stability_index_equals_the_hand_computed_sum() {
     let expected = (0.5 - 1e-4) * (0.5_f64 / 1e-4).ln() + 0.5 * 2.0_f64.ln();
     assert!((column.psi(&[25, 25], 50) - expected).abs() < 1e-12);
 }
+
+#[test]
+fn categories_have_bins_of_their_own_and_the_unknown_one() {
+    let column = Column::fit_category("c", [f32::NAN, 2.0, 2.0, 3.0, 4.0, 2.0], 3);
+    assert_eq!(
+        (column.edges.as_slice(), column.counts.as_slice(), column.nulls),
+        (&[1., 2., 3.][..], &[0, 3, 1, 1][..], 1)
+    );
+    assert!(column.is_sound());
+    // Half of the events have become something that training never saw: (1/2 - 1e-4) ln(1/2 / 1e-4), and what the
+    // others lost.
+    let expected = (0.5 - 1e-4) * (0.5f64 / 1e-4).ln() + 0.25 * 2f64.ln() + 3.0 * (1.0 / 12.0) * 2f64.ln();
+    let counts = [6, 3, 1, 1];
+    assert!((column.psi(&counts, 1) - expected).abs() < 1e-9, "{}", column.psi(&counts, 1));
+    let many = Column::fit_category("c", (2..102).map(|slot| slot as f32), 100);
+    assert_eq!((many.counts.len(), many.counts[31], many.is_sound()), (32, 70, true));
+    assert_eq!([1.0, 2.0, 31.0, 32.0, 101.0].map(|slot| many.bin(slot)), [0, 1, 30, 31, 31]);
+    let none = Column::fit_category("c", [f32::NAN, 1.0], 0);
+    assert_eq!((none.counts.as_slice(), none.nulls, none.is_sound()), (&[1, 0][..], 1, true));
+}

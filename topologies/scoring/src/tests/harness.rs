@@ -64,6 +64,7 @@ pub(crate) fn model(version: u64, inputs: &[&str], feature_set: &str) -> Model {
         feature_set: feature_set.into(),
         inputs: names.clone(),
         network: Network::new(standardisation, vec![dense]).unwrap(),
+        vocabularies: Vec::new(),
         threshold: Some(Threshold { value: 0.5, rule: Rule::Fixed }),
         metrics: BTreeMap::new(),
         seed: version,

@@ -1,12 +1,17 @@
 //! Rows to train on or to evaluate.
 
+mod category;
 #[cfg(test)]
 mod tests;
+
+pub use category::Category;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use model::Vocabulary;
 use sha2::{Digest, Sha256};
+use std::borrow::{Borrow, Cow};
 
 /// Microseconds of a day, which is what "a day" means for capacities: a day of UTC.
 pub const DAY_US: i64 = 86_400_000_000;
@@ -48,6 +53,14 @@ pub enum Error {
         /// Its label.
         value: f32,
     },
+    /// Other inputs are categories than those that a model or a configuration names.
+    #[error("the categories of the dataset are {found}, expected {wanted}; build it again")]
+    Categories {
+        /// Of the dataset.
+        found: String,
+        /// Of the model.
+        wanted: String,
+    },
     /// Too few rows to learn a number from.
     #[error("dataset has {0} rows, at least 2 are needed")]
     TooFew(usize),
@@ -78,8 +91,10 @@ pub enum Task {
 pub struct Dataset {
     /// Names of the inputs.
     pub inputs: Vec<String>,
-    /// Inputs, row after row; NaN is null.
+    /// Inputs, row after row; NaN is null. Cells of categories are NaN until [`Dataset::cells`] fills them.
     pub rows: Vec<f32>,
+    /// The inputs that are categories, in the order of the inputs.
+    pub categories: Vec<Category>,
     /// 1 for what is to be found, else 0; or the number to be predicted.
     pub label: Vec<f32>,
     /// Event time.
@@ -95,6 +110,8 @@ pub struct Dataset {
 pub struct Columns {
     /// Inputs of the model, in order.
     pub inputs: Vec<String>,
+    /// Those of them that are categories.
+    pub categories: Vec<String>,
     /// The label.
     pub label: String,
     /// Event time, a timestamp or microseconds.
@@ -136,11 +153,31 @@ impl Dataset {
         Self {
             inputs: self.inputs.clone(),
             rows: at.iter().flat_map(|&r| self.row(r)).copied().collect(),
+            categories: self.categories.iter().map(|one| one.select(at)).collect(),
             label: at.iter().map(|&r| self.label[r]).collect(),
             time_us: at.iter().map(|&r| self.time_us[r]).collect(),
             id: at.iter().map(|&r| self.id[r].clone()).collect(),
             entity: at.iter().map(|&r| self.entity[r].clone()).collect(),
         }
+    }
+
+    /// The rows with categories as the slots that these vocabularies give them; they must be those of the dataset's
+    /// categories.
+    pub fn cells<V: Borrow<Vocabulary>>(&self, vocabularies: &[V]) -> Result<Cow<'_, [f32]>, Error> {
+        let words = || vocabularies.iter().map(<V as Borrow<Vocabulary>>::borrow);
+        let inputs = |one: &Category| self.inputs[one.input].as_str();
+        if !words().map(Vocabulary::input).eq(self.categories.iter().map(inputs)) {
+            let (found, wanted) = (self.categories.iter().map(inputs), words().map(Vocabulary::input));
+            return Err(Error::categories(found, wanted));
+        }
+        if vocabularies.is_empty() {
+            return Ok(Cow::Borrowed(&self.rows));
+        }
+        let (mut rows, width) = (self.rows.clone(), self.inputs.len());
+        for (one, words) in self.categories.iter().zip(words()) {
+            one.fill(words, rows[one.input..].iter_mut().step_by(width));
+        }
+        Ok(Cow::Owned(rows))
     }
 
     /// Checks lengths and labels, and that there is something to learn from.
@@ -171,6 +208,8 @@ impl Dataset {
             ("id", self.id.len(), expected),
             ("entity", self.entity.len(), expected),
         ];
+        let categories = self.categories.iter().map(|one| ("category", one.len(), expected));
+        let lengths = lengths.into_iter().chain(categories);
         for (column, got, expected) in lengths {
             if got != expected {
                 return Err(Error::Length { column, got, expected });
@@ -181,25 +220,25 @@ impl Dataset {
 
     /// Digest of the content, the order of rows included: training depends on it.
     ///
-    /// Text goes in with its length before it, numbers as little-endian bits, every NaN as the same one.
+    /// Text goes in with its length before it, numbers as little-endian bits, every NaN as the same one, categories last.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
-        let text = |hash: &mut Sha256, value: &str| {
-            hash.update((value.len() as u64).to_le_bytes());
-            hash.update(value);
-        };
-        text(&mut hash, "tidemill dataset 1");
+        text_into(&mut hash, "tidemill dataset 1");
         hash.update((self.inputs.len() as u64).to_le_bytes());
-        self.inputs.iter().for_each(|name| text(&mut hash, name));
+        self.inputs.iter().for_each(|name| text_into(&mut hash, name));
         for row in 0..self.len() {
-            text(&mut hash, &self.id[row]);
-            text(&mut hash, &self.entity[row]);
+            text_into(&mut hash, &self.id[row]);
+            text_into(&mut hash, &self.entity[row]);
             hash.update(self.time_us[row].to_le_bytes());
             hash.update(self.label[row].to_bits().to_le_bytes());
             for &value in self.row(row) {
                 let bits = if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() };
                 hash.update(bits.to_le_bytes());
+            }
+            for text in self.categories.iter().map(|one| one.text(row)) {
+                hash.update([u8::from(text.is_some())]);
+                text.into_iter().for_each(|value| text_into(&mut hash, value));
             }
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -207,10 +246,19 @@ impl Dataset {
 
     /// Takes rows from tables; numbers of any type become `f32`, and a null input NaN.
     pub fn from_batches(batches: &[RecordBatch], columns: &Columns) -> Result<Self, Error> {
-        let mut dataset = Self { inputs: columns.inputs.clone(), ..Self::default() };
+        let categories = category::empty(&columns.inputs, &columns.categories)?;
+        let mut dataset = Self { inputs: columns.inputs.clone(), categories, ..Self::default() };
         for batch in batches {
-            let inputs: Vec<Vec<f32>> =
-                columns.inputs.iter().map(|name| input(batch, name)).collect::<Result<_, _>>()?;
+            for one in &mut dataset.categories {
+                let name = &columns.inputs[one.input];
+                one.extend(column(batch, name)?).map_err(|problem| Error::Column { column: name.clone(), problem })?;
+            }
+            let is_category = |name: &String| columns.categories.contains(name);
+            let input = |name: &String| match is_category(name) {
+                true => Ok(vec![f32::NAN; batch.num_rows()]),
+                false => input(batch, name),
+            };
+            let inputs: Vec<Vec<f32>> = columns.inputs.iter().map(input).collect::<Result<_, _>>()?;
             for row in 0..batch.num_rows() {
                 dataset.rows.extend(inputs.iter().map(|column| column[row]));
             }
@@ -221,6 +269,19 @@ impl Dataset {
         }
         Ok(dataset)
     }
+}
+
+impl Error {
+    /// The categories are others than expected.
+    pub(crate) fn categories<'a>(found: impl Iterator<Item = &'a str>, wanted: impl Iterator<Item = &'a str>) -> Self {
+        let named = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Error::Categories { found: named(found.collect()), wanted: named(wanted.collect()) }
+    }
+}
+
+fn text_into(hash: &mut Sha256, value: &str) {
+    hash.update((value.len() as u64).to_le_bytes());
+    hash.update(value);
 }
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, Error> {

@@ -1,5 +1,6 @@
 //! Calibration: a curve from outputs to probabilities, fitted on rows that training did not see.
 
+use super::Loss;
 use crate::dataset::Dataset;
 use model::network::{Calibration, sigmoid};
 use serde::{Deserialize, Serialize};
@@ -49,17 +50,14 @@ pub(super) fn fit(method: Method, outputs: &[f32], rows: &Dataset) -> Calibratio
 
 /// Slope and offset of the greatest likelihood, by Newton's method with halved steps.
 fn logistic(outputs: &[f32], labels: &[f64], with_offset: bool) -> Calibration {
-    let rows = || outputs.iter().map(|z| f64::from(*z)).zip(labels);
-    let loss = |a: f64, b: f64| -> f64 {
-        rows().map(|(z, y)| (a * z + b, y)).map(|(z, y)| z.max(0.0) - z * y + (-z.abs()).exp().ln_1p()).sum()
-    };
+    let rows = || outputs.iter().map(|z| f64::from(*z)).zip(labels.iter().copied());
+    let loss = |a: f64, b: f64| -> f64 { rows().map(|(z, y)| Loss::Logistic.value(a * z + b, y)).sum() };
     let (mut a, mut b) = (1.0, 0.0);
     for _ in 0..STEPS_MAX {
         // A little curvature is added, so that classes that a threshold parts perfectly end somewhere.
         let (mut ga, mut gb, mut haa, mut hab, mut hbb) = (0.0, 0.0, 1e-9, 0.0, 1e-9);
         for (z, y) in rows() {
-            let p = 1.0 / (1.0 + (-(a * z + b)).exp());
-            let (slope, curve) = (p - y, p * (1.0 - p));
+            let (slope, curve) = Loss::Logistic.derivatives(a * z + b, y, 1.0);
             ga += slope * z;
             gb += slope;
             haa += curve * z * z;

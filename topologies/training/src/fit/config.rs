@@ -1,6 +1,6 @@
 //! What a training may be told.
 
-use super::{Calibrate, Error, Loss};
+use super::{Calibrate, CategoryConfig, Error, Loss, category};
 use crate::dataset::Task;
 use model::network::{LAYERS_MAX, WIDTH_MAX};
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,9 @@ pub struct Config {
     /// How scores are calibrated, if they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibrate: Option<Calibrate>,
+    /// The inputs that are categories.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<CategoryConfig>,
 }
 
 impl Config {
@@ -97,6 +100,7 @@ impl Config {
             dropout: 0.2,
             early_stopping: None,
             calibrate: None,
+            categories: Vec::new(),
         }
     }
 
@@ -105,12 +109,6 @@ impl Config {
         let value = serde_json::to_value(self).unwrap_or_default();
         let fields = value.as_object().into_iter().flatten().filter(|(key, _)| *key != "seed");
         fields.map(|(key, value)| (key.clone(), value.to_string())).collect()
-    }
-
-    /// What labels are.
-    #[must_use]
-    pub fn task(&self) -> Task {
-        if self.loss.is_of_numbers() { Task::Regression } else { Task::Binary }
     }
 
     fn shape_ok(&self) -> bool {
@@ -137,7 +135,7 @@ impl Config {
         let early = self.early_stopping;
         let rules: [(bool, &'static str, String, &'static str); 11] = [
             (
-                self.calibrate.is_none_or(|c| within(c.share, 0.01, 0.9) && !self.loss.is_of_numbers()),
+                self.calibrate.is_none_or(|c| within(c.share, 0.01, 0.9) && self.loss.task() == Task::Binary),
                 "calibrate",
                 format!("{:?}", self.calibrate),
                 "allowed are a share of 0.01 to 0.9, and only for classes",
@@ -188,8 +186,11 @@ impl Config {
                 "allowed are a share of 0.01 to 0.9 and a patience of at least 1",
             ),
         ];
-        match rules.into_iter().find(|rule| !rule.0) {
-            Some((_, setting, value, rule)) => Err(Error::Setting { setting, value, rule }),
+        if let Some((_, setting, value, rule)) = rules.into_iter().find(|rule| !rule.0) {
+            return Err(Error::Setting { setting, value, rule });
+        }
+        match category::problem(&self.categories, self.network == Kind::Linear, self.l2) {
+            Some((value, rule)) => Err(Error::Setting { setting: "categories", value, rule }),
             None => Ok(()),
         }
     }

@@ -10,6 +10,7 @@
 //! | huber d | r² / 2 up to an absolute error of d, d (abs r - d / 2) beyond |
 //! | quantile q | q r for r above 0, (q - 1) r below |
 
+use crate::dataset::Task;
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -34,10 +35,13 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// Whether labels are numbers.
+    /// What labels must be.
     #[must_use]
-    pub fn is_of_numbers(self) -> bool {
-        self != Loss::Logistic
+    pub fn task(self) -> Task {
+        match self {
+            Loss::Logistic => Task::Binary,
+            Loss::Squared | Loss::Absolute | Loss::Huber(_) | Loss::Quantile(_) => Task::Regression,
+        }
     }
 
     /// Whether this is the loss of two classes, which manifests leave out.

@@ -1,13 +1,17 @@
 //! Networks with hidden layers, by candle's layers, gradients and Adam.
 
-use super::{Config, Error, Fitted};
+#[cfg(test)]
+mod tests;
+
+use super::{Config, Error, Fitted, category};
 use crate::dataset::Dataset;
 use crate::random::{Purpose, Random};
 use crate::trained::Epoch;
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 use candle_nn::{Linear, Module};
-use model::{Dense, Standardisation};
+use model::network::{Place, places, widened};
+use model::{Dense, Embedding, Standardisation};
 
 /// Rows scored at once for the validation loss.
 const VALIDATION_ROWS: usize = 4096;
@@ -18,14 +22,15 @@ pub(super) fn fit(
     fitted: &Dataset,
     held: Option<&Dataset>,
     s: &Standardisation,
+    embeddings: &mut [Embedding],
 ) -> std::result::Result<Fitted, Error> {
     let width = fitted.inputs.len();
-    let net = Net::new(width, hidden, config.seed)?;
+    let net = Net::new(width, hidden, embeddings, config.seed)?;
     let examples = Examples { rows: s.apply(&fitted.rows), label: &fitted.label, width };
     let held = held.map(|h| Examples { rows: s.apply(&h.rows), label: &h.label, width });
     let mut fit = Fit::new(config, &net, examples.label.len())?;
     let mut history = Vec::new();
-    let mut best: Option<(f64, usize, Vec<Dense>)> = None;
+    let mut best: Option<(f64, usize, Learnt)> = None;
     for epoch in 0..config.epochs {
         let training_loss = fit.epoch(&net, &examples)?;
         let validation_loss = held.as_ref().map(|h| fit.validation_loss(&net, h)).transpose()?;
@@ -34,17 +39,24 @@ pub(super) fn fit(
             continue;
         };
         if best.as_ref().is_none_or(|b| loss < b.0) {
-            best = Some((loss, epoch, net.dense()?));
+            best = Some((loss, epoch, net.learnt()?));
         } else if best.as_ref().is_some_and(|b| epoch - b.1 >= early.patience) {
             break;
         }
     }
-    let layers = match best {
-        Some((_, _, layers)) => layers,
-        None => net.dense()?,
+    let (layers, tables) = match best {
+        Some((_, _, learnt)) => learnt,
+        None => net.learnt()?,
     };
+    for (embedding, table) in embeddings.iter_mut().zip(tables) {
+        embedding.table = table;
+        category::fill_unseen(embedding, fitted.rows.iter().skip(embedding.input).step_by(width).copied());
+    }
     Ok((layers, history))
 }
+
+/// Layers, and tables of the embeddings.
+type Learnt = (Vec<Dense>, Vec<Vec<f32>>);
 
 /// Standardised inputs and labels.
 struct Examples<'a> {
@@ -64,17 +76,31 @@ impl Examples<'_> {
 
 /// The network while it learns.
 struct Net {
+    places: Vec<Place>,
+    /// Vectors of the categories; a slot of an input that is one chooses among them.
+    tables: Vec<Tensor>,
     layers: Vec<Linear>,
     weights: Vec<Var>,
     biases: Vec<Var>,
+    /// The tables as what is learnt.
+    vectors: Vec<Var>,
 }
 
 impl Net {
-    /// First weights after He, uniform within ±√(6 / inputs), ±√(1 / inputs) in the last layer and for biases.
-    fn new(width: usize, hidden: &[usize], seed: u64) -> Result<Self> {
+    /// First weights after He, uniform within ±√(6 / inputs), ±√(1 / inputs) in the last layer and for biases. Vectors are
+    /// drawn last.
+    fn new(width: usize, hidden: &[usize], embeddings: &[Embedding], seed: u64) -> Result<Self> {
         let mut random = Random::new(seed, Purpose::Weights);
-        let mut net = Self { layers: Vec::new(), weights: Vec::new(), biases: Vec::new() };
-        let mut inputs = width;
+        let categories: Vec<usize> = embeddings.iter().map(|one| one.input).collect();
+        let mut net = Self {
+            places: places(width, &categories),
+            tables: Vec::new(),
+            layers: Vec::new(),
+            weights: Vec::new(),
+            biases: Vec::new(),
+            vectors: Vec::new(),
+        };
+        let mut inputs = width - embeddings.len() + embeddings.iter().map(|one| one.dimension).sum::<usize>();
         for (at, &outputs) in hidden.iter().chain(&[1]).enumerate() {
             let small = (1.0 / inputs as f32).sqrt();
             let limit = if at == hidden.len() { small } else { (6.0 / inputs as f32).sqrt() };
@@ -86,12 +112,18 @@ impl Net {
             net.biases.push(bias);
             inputs = outputs;
         }
+        for embedding in embeddings {
+            let shape = (embedding.slots(), embedding.dimension);
+            let vectors = Var::from_vec(category::draw(embedding, &mut random), shape, &Device::Cpu)?;
+            net.tables.push(vectors.as_tensor().clone());
+            net.vectors.push(vectors);
+        }
         Ok(net)
     }
 
     /// Logits of shape [rows, 1]; `drop` scales the hidden values of a layer.
     fn forward(&self, rows: &Tensor, mut drop: impl FnMut(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-        let mut x = rows.clone();
+        let mut x = widened(rows, &self.places, &self.tables)?;
         for (at, layer) in self.layers.iter().enumerate() {
             x = layer.forward(&x)?;
             if at + 1 < self.layers.len() {
@@ -101,19 +133,21 @@ impl Net {
         Ok(x)
     }
 
-    fn dense(&self) -> Result<Vec<Dense>> {
+    fn learnt(&self) -> Result<Learnt> {
         let layer = |(weight, bias): (&Var, &Var)| {
             let (outputs, inputs) = weight.dims2()?;
             Ok(Dense { inputs, outputs, weight: weight.flatten_all()?.to_vec1()?, bias: bias.to_vec1()? })
         };
-        self.weights.iter().zip(&self.biases).map(layer).collect()
+        let layers = self.weights.iter().zip(&self.biases).map(layer).collect::<Result<_>>()?;
+        let table = |vectors: &Var| vectors.flatten_all()?.to_vec1();
+        Ok((layers, self.vectors.iter().map(table).collect::<Result<_>>()?))
     }
 }
 
 /// What lives as long as the training does.
 struct Fit<'a> {
     config: &'a Config,
-    /// Two optimisers, because only weights decay.
+    /// Two optimisers, because only weights and vectors decay.
     optimisers: [AdamW; 2],
     order: Vec<usize>,
     order_random: Random,
@@ -128,7 +162,7 @@ impl<'a> Fit<'a> {
         Ok(Self {
             config,
             optimisers: [
-                AdamW::new(net.weights.clone(), params(config.weight_decay))?,
+                AdamW::new([&net.weights[..], &net.vectors].concat(), params(config.weight_decay))?,
                 AdamW::new(net.biases.clone(), params(0.0))?,
             ],
             order: (0..rows).collect(),

@@ -1,6 +1,7 @@
 //! Training itself: configuration, what both kinds of model share, and the two kinds.
 
 mod calibrate;
+mod category;
 mod config;
 mod linear;
 mod loss;
@@ -9,6 +10,7 @@ mod mlp;
 mod tests;
 
 pub use calibrate::{Calibrate, Method};
+pub use category::CategoryConfig;
 pub use config::{Config, EarlyStopping, Kind};
 pub use loss::Loss;
 
@@ -16,8 +18,9 @@ use crate::dataset::{self, Dataset, Task};
 use crate::threshold::threshold;
 use crate::trained::{Epoch, Trained};
 use model::artefact::DatasetFacts;
+use model::network::INPUTS_MAX;
 use model::profile::SCORE;
-use model::{Column, Dense, Head, Network, Profile, Standardisation};
+use model::{Column, Dense, Head, Network, Profile, Standardisation, Vocabulary};
 use std::borrow::Cow;
 
 /// Rows of the training data that become golden vectors, spread over its length.
@@ -48,6 +51,22 @@ pub enum Error {
     /// The weights are not usable.
     #[error("training did not converge to a usable network, lower the learning rate: {0}")]
     Network(#[from] model::network::Error),
+    /// The words of the rows are no vocabulary.
+    #[error(transparent)]
+    Vocabulary(#[from] model::vocabulary::Error),
+    /// Vectors and other inputs are too many numbers.
+    #[error("{0} numbers would enter the first layer, allowed are {INPUTS_MAX}; give categories fewer dimensions")]
+    TooWide(usize),
+    /// More weights than the linear solver takes.
+    #[error(
+        "the linear model would have {weights} weights, one per word of its categories, allowed are {weights_max}; lower words_max, raise min_count, or train an mlp"
+    )]
+    TooManyWeights {
+        /// Its weights.
+        weights: usize,
+        /// The limit.
+        weights_max: usize,
+    },
     /// The linear solver met a matrix that it cannot solve.
     #[error("the linear fit has no unique solution, raise l2 above {0}")]
     Singular(f64),
@@ -58,18 +77,28 @@ pub enum Error {
 /// Rows kept for early stopping set the threshold when there are any, otherwise the training rows do.
 pub fn train(config: &Config, dataset: &Dataset) -> Result<Trained, Error> {
     config.validate()?;
-    let task = config.task();
+    let task = config.loss.task();
     dataset.validate(task)?;
-    let (fitted, held) = split(config, dataset);
+    let (mut fitted, mut held) = split(config, dataset);
     fitted.validate(task)?;
+    // What is kept aside may have words that the rows to fit do not know, as a model's later events will.
+    let vocabularies = category::vocabularies(&config.categories, &fitted)?;
+    for rows in std::iter::once(&mut fitted).chain(&mut held).filter(|_| !vocabularies.is_empty()) {
+        rows.rows = rows.cells(&vocabularies)?.into_owned();
+    }
     let standardisation = standardisation(&fitted);
     let head = head(task, &fitted);
     let learnt = (learnt(&fitted, head), held.as_ref().map(|held| learnt(held, head)));
+    let linear = config.network == Kind::Linear;
+    let mut embeddings = category::embeddings(&config.categories, &fitted, &vocabularies, linear)?;
     let (layers, history) = match &config.network {
-        Kind::Linear => (vec![linear::fit(config, &learnt.0, &standardisation)?], Vec::new()),
-        Kind::Mlp(hidden) => mlp::fit(config, hidden, &learnt.0, learnt.1.as_deref(), &standardisation)?,
+        Kind::Linear => (vec![linear::fit(config, &learnt.0, &standardisation, &mut embeddings)?], Vec::new()),
+        Kind::Mlp(hidden) => {
+            mlp::fit(config, hidden, &learnt.0, learnt.1.as_deref(), &standardisation, &mut embeddings)?
+        }
     };
-    let network = calibrated(config, Network::with_head(standardisation, layers, head)?, held.as_ref())?;
+    let network = Network::with_embeddings(standardisation, embeddings, layers, head)?;
+    let network = calibrated(config, network, held.as_ref())?;
     let scores = score(&network, &fitted);
     let threshold = match &held {
         Some(held) => threshold(config, &score(&network, held), &held.time_us),
@@ -78,11 +107,12 @@ pub fn train(config: &Config, dataset: &Dataset) -> Result<Trained, Error> {
     Ok(Trained {
         inputs: dataset.inputs.clone(),
         threshold,
-        profile: profile(&fitted, &scores),
+        profile: profile(&fitted, &vocabularies, &scores),
         history,
         dataset: facts(dataset, task),
         config: config.clone(),
         golden_rows: golden_rows(&fitted),
+        vocabularies,
         network,
     })
 }
@@ -123,8 +153,7 @@ fn calibrated(config: &Config, network: Network, held: Option<&Dataset>) -> Resu
     let (Some(calibrate), Some(held)) = (config.calibrate, held) else { return Ok(network) };
     held.validate(Task::Binary).map_err(Error::Calibration)?;
     // The outputs themselves are what a head that changes no number gives.
-    let bare = Head::Number { mean: 0.0, std: 1.0 };
-    let bare = Network::with_head(network.standardisation().clone(), network.dense().to_vec(), bare)?;
+    let bare = network.headed(Head::Number { mean: 0.0, std: 1.0 })?;
     let calibration = calibrate::fit(calibrate.method, &score(&bare, held), held);
     Ok(network.calibrated(calibration)?)
 }
@@ -139,11 +168,11 @@ fn mean_and_deviation(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     (mean, if varies { variance.sqrt() } else { 1.0 })
 }
 
-/// Mean and deviation per input over the values that are there; nulls become the mean.
+/// Mean and deviation per input over the values that are there; nulls become the mean. Categories stay what they are.
 fn standardisation(dataset: &Dataset) -> Standardisation {
     let width = dataset.inputs.len();
     let mut s = Standardisation { mean: vec![0.0; width], std: vec![1.0; width], fill: vec![0.0; width] };
-    for input in 0..width {
+    for input in (0..width).filter(|input| dataset.categories.iter().all(|one| one.input != *input)) {
         let column = dataset.rows.iter().skip(input).step_by(width).filter(|v| v.is_finite());
         let values: Vec<f64> = column.map(|&v| f64::from(v)).collect();
         if values.is_empty() {
@@ -161,9 +190,15 @@ fn score(network: &Network, dataset: &Dataset) -> Vec<f32> {
     scores
 }
 
-fn profile(dataset: &Dataset, scores: &[f32]) -> Profile {
+fn profile(dataset: &Dataset, vocabularies: &[Vocabulary], scores: &[f32]) -> Profile {
     let width = dataset.inputs.len();
-    let column = |(at, name): (usize, &String)| Column::fit(name, dataset.rows.iter().skip(at).step_by(width).copied());
+    let column = |(at, name): (usize, &String)| {
+        let cells = dataset.rows.iter().skip(at).step_by(width).copied();
+        match vocabularies.iter().find(|words| words.input() == name) {
+            Some(words) => Column::fit_category(name, cells, words.words().len()),
+            None => Column::fit(name, cells),
+        }
+    };
     let mut columns: Vec<Column> = dataset.inputs.iter().enumerate().map(column).collect();
     columns.push(Column::fit(SCORE, scores.iter().copied()));
     Profile { columns }

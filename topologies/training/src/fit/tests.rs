@@ -1,6 +1,8 @@
 //! Training: optima with witnesses, reproducibility, early stopping, refusals.
 #![allow(clippy::unwrap_used)]
 
+mod categories;
+
 use super::*;
 use crate::dataset::DAY_US;
 use crate::random::{Purpose, Random};
@@ -37,7 +39,8 @@ fn check_linear(positive_weight: f64, weight: [f64; 2], bias: f64) {
     let label = vec![0., 0., 1., 0., 1., 0., 1., 1.];
     let text: Vec<String> = (0..8).map(|i| i.to_string()).collect();
     let inputs = vec!["a".into(), "b".into()];
-    let data = Dataset { inputs, rows, label, time_us: vec![0; 8], id: text.clone(), entity: text };
+    let data =
+        Dataset { inputs, rows, label, time_us: vec![0; 8], id: text.clone(), entity: text, ..Dataset::default() };
     let config = Config { positive_weight, ..Config::recommended(Kind::Linear, 1, 2) };
     let layer = train(&config, &data).unwrap().network.dense()[0].clone();
     for (actual, expected) in layer.weight.iter().chain(&layer.bias).zip(weight.iter().chain(&[bias])) {
@@ -57,7 +60,8 @@ fn linear_of(loss: Loss, l2: f64) -> (Trained, Vec<f64>) {
     let label = vec![11., 12., 9.5, 27., 25., 18., 4., 50.];
     let text: Vec<String> = (0..8).map(|i| i.to_string()).collect();
     let inputs = vec!["a".into(), "b".into()];
-    let data = Dataset { inputs, rows, label, time_us: vec![0; 8], id: text.clone(), entity: text };
+    let data =
+        Dataset { inputs, rows, label, time_us: vec![0; 8], id: text.clone(), entity: text, ..Dataset::default() };
     let config = Config { loss, l2, top_per_day: None, ..Config::recommended(Kind::Linear, 1, 2) };
     let trained = train(&config, &data).unwrap();
     let layer = &trained.network.dense()[0];

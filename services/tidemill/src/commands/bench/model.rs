@@ -4,14 +4,18 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, Float64Type, Schema};
-use flow::config::{Model, Network as Shape, Pipeline};
+use flow::config::{Category, Model, Network as Shape, Pipeline};
 use flow::fence::ModelRef;
 use model::artefact::DatasetFacts;
 use model::profile::SCORE;
-use model::{Artefact, Column, Dense, Draft, Network, Profile, Rule, Standardisation, Threshold, sha256_hex};
+use model::{
+    Artefact, Column, Dense, Draft, Embedding, Head, Network, Profile, Rule, Standardisation, Threshold, Vocabulary,
+    sha256_hex,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use registry::models::Published;
+use schemas::key::category_text;
 
 use super::args::Feed;
 use super::prepare;
@@ -26,6 +30,8 @@ const EVENTS_MAX: usize = 50_000;
 const ALERT_SHARE: f64 = 0.01;
 /// Rows whose scores the load gate repeats.
 const GOLDEN_ROWS: usize = 16;
+/// Numbers of a category's vector where the pipeline says nothing.
+const DIMENSION: u32 = 8;
 /// Seed of the weights.
 const SEED: u64 = 1;
 
@@ -36,8 +42,8 @@ pub fn champion(environment: &Environment, feed: &Feed) -> Result<(), Error> {
         let name = &context.pipeline.name;
         return Err(Error::Input(format!("pipeline {name} declares no model, so nothing would be scored")));
     };
-    let rows = rows(&context.pipeline, declared, feed)?;
-    let artefact = drawn(&context.pipeline, declared, &rows)?;
+    let (rows, vocabularies) = rows(&context.pipeline, declared, feed)?;
+    let artefact = drawn(&context.pipeline, declared, &rows, vocabularies)?;
     let Published { name, version, digest } = environment.models().publish(&declared.name, artefact.files())?;
     let model = ModelRef { name, version, digest };
     // The scorer is started later.
@@ -45,8 +51,8 @@ pub fn champion(environment: &Environment, feed: &Feed) -> Result<(), Error> {
     Ok(())
 }
 
-/// Inputs of the model for the first events, row after row; NaN is null.
-fn rows(pipeline: &Pipeline, model: &Model, feed: &Feed) -> Result<Vec<f32>, Error> {
+/// Inputs of the model for the first events, row after row, NaN is null; and the words of those that are categories.
+fn rows(pipeline: &Pipeline, model: &Model, feed: &Feed) -> Result<(Vec<f32>, Vec<Vocabulary>), Error> {
     let (schema, batches) = prepare::open(feed)?;
     let (mut taken, mut left) = (Vec::new(), EVENTS_MAX);
     for batch in batches {
@@ -60,19 +66,43 @@ fn rows(pipeline: &Pipeline, model: &Model, feed: &Feed) -> Result<Vec<f32>, Err
     let computed = compute(pipeline, &schema, &taken, &prepare::options(feed))?.table;
     let events = event_inputs(pipeline, model, &schema, &taken, feed)?;
     let column = |name: &String| computed.column_by_name(name).or_else(|| events.column_by_name(name));
+    let mut vocabularies = Vec::new();
     let columns = model.inputs.iter().map(|name| {
         let found = column(name).ok_or_else(|| Error::Failed(format!("nothing gives the model's input {name}")))?;
-        let doubles = cast(found, &DataType::Float64).map_err(failed)?;
-        Ok(doubles.as_primitive::<Float64Type>().clone())
+        match model.categories.iter().find(|category| category.input == *name) {
+            None => numbers(found),
+            Some(category) => {
+                let (words, cells) = slots(category, found)?;
+                vocabularies.push(words);
+                Ok(cells)
+            }
+        }
     });
     let columns = columns.collect::<Result<Vec<_>, Error>>()?;
     // Of repeated events only the first have features.
     let count = computed.num_rows().min(events.num_rows());
-    let value = |column: &arrow::array::Float64Array, row: usize| match column.is_valid(row) {
-        true => column.value(row) as f32,
-        false => f32::NAN,
+    let rows = (0..count).flat_map(|row| columns.iter().map(move |column| column[row])).collect();
+    Ok((rows, vocabularies))
+}
+
+fn numbers(column: &dyn Array) -> Result<Vec<f32>, Error> {
+    let doubles = cast(column, &DataType::Float64).map_err(failed)?;
+    let doubles = doubles.as_primitive::<Float64Type>();
+    Ok(doubles.iter().map(|value| value.map_or(f32::NAN, |value| value as f32)).collect())
+}
+
+/// The words of a column, and the slots of its rows.
+fn slots(category: &Category, column: &dyn Array) -> Result<(Vocabulary, Vec<f32>), Error> {
+    let text = |row: usize| {
+        let mut text = String::new();
+        category_text(column, row, &mut text).map(|()| text)
     };
-    Ok((0..count).flat_map(|row| columns.iter().map(move |column| value(column, row))).collect())
+    let texts: Vec<Option<String>> = (0..column.len()).map(text).collect();
+    let limits = (category.words_max as usize, category.min_count);
+    let words = Vocabulary::learnt(&category.input, texts.iter().flatten().map(String::as_str), limits);
+    let words = words.map_err(|error| Error::Failed(error.to_string()))?;
+    let cells = texts.iter().map(|text| words.cell(text.as_deref())).collect();
+    Ok((words, cells))
 }
 
 /// The inputs that events bring along; the time too, so that there is always a column.
@@ -103,16 +133,27 @@ fn event_inputs(
 }
 
 /// A network of the declared shape with drawn weights.
-fn drawn(pipeline: &Pipeline, model: &Model, rows: &[f32]) -> Result<Artefact, Error> {
+fn drawn(pipeline: &Pipeline, model: &Model, rows: &[f32], vocabularies: Vec<Vocabulary>) -> Result<Artefact, Error> {
     let width = model.inputs.len();
     let column = |input: usize| rows.iter().skip(input).step_by(width).copied();
-    let standardisation = standardisation((0..width).map(|input| column(input).collect()));
+    let words = |name: &String| vocabularies.iter().find(|words| words.input() == name);
+    // Slots of a category are not standardised, as if there were none.
+    let scale =
+        |(input, name): (usize, &String)| if words(name).is_some() { Vec::new() } else { column(input).collect() };
+    let standardisation = standardisation(model.inputs.iter().enumerate().map(scale));
+    let embeddings = embeddings(model, &vocabularies);
+    let entering = width - embeddings.len() + embeddings.iter().map(|one| one.dimension).sum::<usize>();
     let unusable = |error: &dyn std::fmt::Display| Error::Failed(format!("no model for the benchmark: {error}"));
-    let network = Network::new(standardisation, layers(width, &model.network)).map_err(|error| unusable(&error))?;
+    let layers = layers(entering, &model.network);
+    let network = Network::with_embeddings(standardisation, embeddings, layers, Head::Probability);
+    let network = network.map_err(|error| unusable(&error))?;
     let mut scores = vec![0.0; rows.len() / width];
     network.score(&rows[..scores.len() * width], &mut scores);
-    let mut columns: Vec<Column> =
-        model.inputs.iter().enumerate().map(|(input, name)| Column::fit(name, column(input))).collect();
+    let reference = |(input, name): (usize, &String)| match words(name) {
+        Some(words) => Column::fit_category(name, column(input), words.words().len()),
+        None => Column::fit(name, column(input)),
+    };
+    let mut columns: Vec<Column> = model.inputs.iter().enumerate().map(reference).collect();
     columns.push(Column::fit(SCORE, scores.iter().copied()));
     let bytes: Vec<u8> = rows.iter().flat_map(|value| value.to_le_bytes()).collect();
     let mut golden_rows = rows[..width * GOLDEN_ROWS.min(scores.len())].to_vec();
@@ -131,6 +172,7 @@ fn drawn(pipeline: &Pipeline, model: &Model, rows: &[f32]) -> Result<Artefact, E
         inputs: model.inputs.clone(),
         threshold: Some(Threshold { value: threshold(scores), rule: Rule::Fixed }),
         network,
+        vocabularies,
         metrics: Default::default(),
         seed: SEED,
         config: [("weights".to_owned(), "drawn".to_owned())].into(),
@@ -154,6 +196,21 @@ fn standardisation(columns: impl Iterator<Item = Vec<f32>>) -> Standardisation {
         found.std.push(if std > 1e-9 * mean.abs() && std.is_normal() { std } else { 1.0 });
     }
     found
+}
+
+/// Drawn vectors of the categories, whose dimension is told or the usual.
+fn embeddings(model: &Model, vocabularies: &[Vocabulary]) -> Vec<Embedding> {
+    let mut random = ChaCha8Rng::seed_from_u64(SEED);
+    let of = |(category, words): (&Category, &Vocabulary)| {
+        let dimension = match (&model.network, category.dimension) {
+            (Shape::Linear, _) => 1,
+            (Shape::Mlp(_), dimension) => dimension.unwrap_or(DIMENSION) as usize,
+        };
+        let input = model.inputs.iter().position(|name| *name == category.input).unwrap_or_default();
+        let table = (0..words.slots() * dimension).map(|_| random.random_range(-1.0..1.0)).collect();
+        Embedding { input, dimension, table }
+    };
+    model.categories.iter().zip(vocabularies).map(of).collect()
 }
 
 fn layers(inputs: usize, shape: &Shape) -> Vec<Dense> {

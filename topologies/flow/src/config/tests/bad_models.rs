@@ -120,11 +120,11 @@ fn an_input_must_match_something() {
     );
     check(
         "row.*, ",
-        "country, ",
+        "time, ",
         expect![[r#"
-        50 TM0012: `country` is a text and cannot be an input
-            inputs: [amount, country, buyer.*, seller_returns_30d]
-                             ^^^^^^^
+        50 TM0012: `time` is a time and cannot be an input
+            inputs: [amount, time, buyer.*, seller_returns_30d]
+                             ^^^^
             make a number of it in a row feature
     "#]],
     );

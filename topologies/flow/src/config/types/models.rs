@@ -13,6 +13,8 @@ pub struct Model {
     pub objective: Objective,
     /// Its inputs in order, patterns expanded: columns and feature names.
     pub inputs: Vec<String>,
+    /// Those of them that are categories, in the same order.
+    pub categories: Vec<Category>,
     /// Its shape.
     pub network: Network,
     /// How it is trained.
@@ -21,6 +23,33 @@ pub struct Model {
     pub alert: Option<AlertRule>,
     /// Where its name stands.
     pub span: Span,
+}
+
+/// Most inputs of a model that are categories.
+pub const CATEGORIES_MAX: usize = 64;
+/// Most words of a category.
+pub const CATEGORY_WORDS_MAX: u32 = 10_000;
+/// Most numbers that stand for a word.
+pub const CATEGORY_DIMENSION_MAX: u32 = 64;
+
+/// An input whose values are categories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Category {
+    /// The input.
+    pub input: String,
+    /// Numbers that stand for a word; `None` leaves it to the number of words.
+    pub dimension: Option<u32>,
+    /// Most words; the most frequent ones stay.
+    pub words_max: u32,
+    /// How often a word must occur in the training rows.
+    pub min_count: u64,
+}
+
+impl Category {
+    /// One of which nothing else is said.
+    pub(crate) fn new(input: &str, words_max: u32) -> Self {
+        Self { input: input.to_owned(), dimension: None, words_max, min_count: 1 }
+    }
 }
 
 /// What a model predicts.
