@@ -37,10 +37,13 @@ fn model(entry: &Entry, declared: Declared<'_>, problems: &mut Problems) -> Opti
     let mut section = Section::new(format!("model `{}`", entry.key), entry.key_span, &entry.node, problems)?;
     let target = section.required_text("target", problems);
     check_target(&target, declared.labels, problems);
+    let before = problems.len();
     let inputs = match section.require("inputs", problems).and_then(|_| section.list("inputs", problems)) {
         Some(items) => inputs(items, &section, declared, problems),
         None => Vec::new(),
     };
+    // Of an input that is wrong already nothing more is said.
+    let complete = declared.features_complete && problems.len() == before;
     let network = section.require("network", problems).map(|node| network(node, problems));
     let objectives = [("binary", Objective::Binary), ("regression", Objective::Regression)];
     let objective = section.choice("objective", Objective::Binary, &objectives, problems);
@@ -48,6 +51,7 @@ fn model(entry: &Entry, declared: Declared<'_>, problems: &mut Problems) -> Opti
     let alert = alert(&mut section, objective, problems);
     let is_linear = network == Some(Network::Linear);
     let network = network.unwrap_or(Network::Linear);
+    let declared = Declared { features_complete: complete, ..declared };
     let categories = categories::read(&mut section, (&inputs, &network), declared, problems);
     if is_linear && !categories.is_empty() && training.l2 == 0.0 {
         let message = "the weights of a linear model's categories are unique only with `l2` above 0".to_owned();

@@ -29,16 +29,70 @@ fn texts_are_categories_by_themselves_and_numbers_where_they_are_named() {
 
 #[test]
 fn settings_of_categories_must_fit() {
-    check(INPUTS, &with("{ contry: {} }"), expect![[""]]);
-    check(INPUTS, &with("{ country: { dimension: 0 } }"), expect![[""]]);
-    check(INPUTS, &with("{ country: { words_max: 10001 } }"), expect![[""]]);
-    check(INPUTS, &with("{ country: { min_count: 0, size: 3 } }"), expect![[""]]);
-    check(INPUTS, &with("[country]"), expect![[""]]);
+    check(
+        INPUTS,
+        &with("{ contry: {} }"),
+        expect![[r#"
+        51 TM0015: `contry` is no input of the model
+            categories: { contry: {} }
+                          ^^^^^^
+            did you mean `country`?
+    "#]],
+    );
+    check(
+        INPUTS,
+        &with("{ country: { dimension: 0 } }"),
+        expect![[r#"
+        51 TM0006: `dimension` must be from 1 to 64, not 0
+            categories: { country: { dimension: 0 } }
+                                                ^
+    "#]],
+    );
+    check(
+        INPUTS,
+        &with("{ country: { words_max: 10001 } }"),
+        expect![[r#"
+        51 TM0006: `words_max` must be from 1 to 10000, not 10001
+            categories: { country: { words_max: 10001 } }
+                                                ^^^^^
+    "#]],
+    );
+    check(
+        INPUTS,
+        &with("{ country: { min_count: 0, size: 3 } }"),
+        expect![[r#"
+        51 TM0006: `min_count` must be at least 1, not 0
+            categories: { country: { min_count: 0, size: 3 } }
+                                                ^
+        51 TM0002: category `country` has no setting `size`
+            categories: { country: { min_count: 0, size: 3 } }
+                                                   ^^^^
+            known: `dimension`, `words_max`, `min_count`
+    "#]],
+    );
+    check(
+        INPUTS,
+        &with("[country]"),
+        expect![[r#"
+        51 TM0004: `categories` must be a map of inputs, not a list
+            categories: [country]
+                        ^
+            write `categories: { weather: {}, city: { dimension: 4 } }`
+    "#]],
+    );
 }
 
 #[test]
 fn a_category_that_is_no_column_is_no_input() {
-    check(INPUTS, "inputs: [amount, city]\n    categories: { city: { dimension: 4 } }", expect![[""]]);
+    check(
+        INPUTS,
+        "inputs: [amount, city]\n    categories: { city: { dimension: 4 } }",
+        expect![[r#"
+        50 TM0015: `city` is no column, feature or group of features
+            inputs: [amount, city]
+                             ^^^^
+    "#]],
+    );
 }
 
 #[test]
@@ -47,8 +101,36 @@ fn a_linear_model_has_one_weight_per_word_and_a_penalty() {
         let categories = with("{ country: { dimension: 3 } }");
         changed(INPUTS, &categories).replace("{ mlp: [16, 8] }", "linear").replace("l2: 0.001, ", training)
     };
-    check_file(&linear(""), expect![[""]]);
-    check_file(&linear("l2: 1.0, "), expect![[""]]);
+    check_file(
+        &linear(""),
+        expect![[r#"
+        51 TM0016: the weights of a linear model's categories are unique only with `l2` above 0
+            categories: { country: { dimension: 3 } }
+                        ^
+            add `training: { l2: 1.0 }`
+        51 TM0016: a linear model has one weight per word, so `dimension` is 1
+            categories: { country: { dimension: 3 } }
+                                                ^
+            take it out
+    "#]],
+    );
+    check_file(
+        &linear("l2: 1.0, "),
+        expect![[r#"
+        51 TM0016: a linear model has one weight per word, so `dimension` is 1
+            categories: { country: { dimension: 3 } }
+                                                ^
+            take it out
+    "#]],
+    );
     let texts = changed(INPUTS, "inputs: [amount, country]").replace("{ mlp: [16, 8] }", "linear");
-    check_file(&texts.replace("l2: 0.001, ", ""), expect![[""]]);
+    check_file(
+        &texts.replace("l2: 0.001, ", ""),
+        expect![[r#"
+        50 TM0016: the weights of a linear model's categories are unique only with `l2` above 0
+            inputs: [amount, country]
+                    ^
+            add `training: { l2: 1.0 }`
+    "#]],
+    );
 }
