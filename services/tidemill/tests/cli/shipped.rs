@@ -240,7 +240,7 @@ fn a_sample_of_readings_is_tested_before_it_is_trained_on() {
 }
 
 /// Compared with: the count of the same hour a week before (RMSE 118 over these two months, by pandas on the file). On much
-/// the same features scikit-learn's Ridge has 75 and its MLPRegressor 45.
+/// the same features scikit-learn's Ridge has 75 and its MLPRegressor 45; without categories ours has 47.
 #[test]
 #[allow(clippy::print_stderr)]
 fn real_hours_become_numbers_that_beat_the_week_before() {
@@ -252,7 +252,7 @@ fn real_hours_become_numbers_that_beat_the_week_before() {
     let (error, naive) = rides(dir.path(), &text, first, 0);
     eprintln!("bikes: RMSE {error:.1}, same hour a week before {naive:.1}");
     assert!((naive - 118.0).abs() < 2.0, "the baseline is that of the file: {naive}");
-    assert!(error < 75.0, "{error}");
+    assert!(error < 45.0, "{error}");
 }
 
 /// Compared with: the majority's 57.5 %, and the no-change guess, which is right in 85.4 % of the tested half hours and
