@@ -15,12 +15,12 @@ use serde::de::DeserializeSeed;
 use serde_json::Value;
 
 use crate::codec::{self, parse_schema};
-use crate::framing;
+use crate::framing::{self, Framed};
 use crate::reject::{Code, Reject};
 use faults::Faults;
 use plan::{Named, Node};
 use read::{At, Reading};
-pub(crate) use rows::rows;
+pub(crate) use rows::{described, rows};
 use scalar::Forms;
 pub use shape::json_schema;
 
@@ -94,6 +94,26 @@ impl JsonWriter {
         bodies.reading.out.extend_from_slice(&framing::prefix(id));
         bodies.value(object)?;
         Ok(bodies.reading.out)
+    }
+
+    /// Writes bodies of many texts into `room`, and frames them under this schema id. `read` appends the body of one, or
+    /// says what is wrong with it and appends nothing.
+    pub fn frames<'r, T, E>(
+        &self,
+        (id, unknown): (u32, Unknown),
+        texts: impl IntoIterator<Item = T>,
+        room: &'r mut Vec<u8>,
+        mut read: impl FnMut(&mut Bodies<'_>, T) -> Result<(), E>,
+    ) -> Vec<Result<Framed<'r>, E>> {
+        let mut bodies = self.bodies(unknown).into_room(std::mem::take(room));
+        let mut ranges = Vec::new();
+        for text in texts {
+            let start = bodies.len();
+            ranges.push(read(&mut bodies, text).map(|()| start..bodies.len()));
+        }
+        *room = bodies.finish();
+        let room: &'r [u8] = room;
+        ranges.into_iter().map(|range| range.map(|range| Framed { id, body: &room[range] })).collect()
     }
 
     /// Writes many bodies, one behind the other.

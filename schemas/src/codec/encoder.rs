@@ -9,7 +9,7 @@ use arrow_avro::writer::{EncodedRows, Encoder as ArrowEncoder, WriterBuilder};
 
 use super::reshape::conform;
 use super::{AVRO_SCHEMA_KEY, Error};
-use crate::json::rows;
+use crate::json::{described, rows};
 
 /// Buffer that a new encoder starts with.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -22,7 +22,8 @@ pub struct Encoder {
 
 enum Inner {
     Avro(Box<ArrowEncoder>),
-    Json,
+    /// With the schema whose fields say what their types do not: which bytes are a UUID.
+    Json(SchemaRef),
 }
 
 impl Encoder {
@@ -42,7 +43,7 @@ impl Encoder {
 
     /// An encoder of JSON objects with no frame around them.
     pub fn json(schema: &SchemaRef) -> Self {
-        Encoder { schema: schema.clone(), inner: Inner::Json }
+        Encoder { schema: schema.clone(), inner: Inner::Json(described(schema)) }
     }
 
     /// The schema that batches must have; metadata of their fields may differ.
@@ -69,7 +70,7 @@ impl Inner {
                 let rows = inner.flush();
                 done.map(|()| rows).map_err(ArrowError::from)
             }
-            Inner::Json => rows(batch),
+            Inner::Json(described) => rows(&conform(batch, described)?),
         }
     }
 }

@@ -18,6 +18,8 @@ pub(super) enum Node {
     Text,
     Bytes,
     Fixed(usize),
+    /// Sixteen bytes, as text with hyphens.
+    Uuid,
     Enum(Vec<String>),
     /// Days since 1970, in 32 bits.
     Date,
@@ -94,7 +96,8 @@ fn node(schema: &Schema) -> Node {
         Schema::Float => Node::Float,
         Schema::Double => Node::Double,
         Schema::String | Schema::Uuid(UuidSchema::String) => Node::Text,
-        Schema::Bytes => Node::Bytes,
+        Schema::Bytes | Schema::Uuid(UuidSchema::Bytes) => Node::Bytes,
+        Schema::Uuid(UuidSchema::Fixed(_)) => Node::Uuid,
         Schema::Fixed(fixed) => Node::Fixed(fixed.size),
         Schema::Enum(symbols) => Node::Enum(symbols.symbols.clone()),
         Schema::Date => Node::Date,
@@ -139,6 +142,7 @@ impl Node {
             Node::Float | Node::Double => "a number",
             Node::Text => "a string",
             Node::Bytes | Node::Fixed(_) => "a string of code points up to 255",
+            Node::Uuid => "a UUID such as f47ac10b-58cc-4372-a567-0e02b2c3d479",
             Node::Enum(_) => "a symbol's name",
             Node::Date => "a date such as 2018-04-01, or days since 1970",
             Node::Instant(_) => "a time such as 2018-04-01T00:00:31Z, or an integer",

@@ -189,17 +189,17 @@ impl<'w> Reading<'w> {
             Node::Map(item) => self.map(item, entries),
             Node::Union(union) => {
                 let is_object = |branch| matches!(self.resolve(branch), Node::Record(_) | Node::Map(_));
-                let objects: Vec<&(i64, Node)> = union.others.iter().filter(|(_, branch)| is_object(branch)).collect();
-                match (&objects[..], &union.others[..]) {
-                    ([(at, branch)], _) | ([], [(at, branch)]) => {
+                let mut objects = union.others.iter().filter(|(_, branch)| is_object(branch));
+                match (objects.next(), objects.next(), &union.others[..]) {
+                    (Some((at, branch)), None, _) | (None, _, [(at, branch)]) => {
                         long(&mut self.out, *at);
                         self.object(branch, entries)
                     }
-                    ([], _) => self.refuse_object(node, entries),
-                    (several, _) => {
+                    (None, ..) => self.refuse_object(node, entries),
+                    (Some(_), Some(_), _) => {
                         // Which one it is shows only in the end, so it must be read more than once.
                         let value = Value::deserialize(MapAccessDeserializer::new(entries))?;
-                        self.first_fit(several, &value);
+                        self.first_fit(union, &value);
                         Ok(())
                     }
                 }
@@ -214,9 +214,12 @@ impl<'w> Reading<'w> {
         Ok(())
     }
 
-    fn first_fit(&mut self, branches: &[&'w (i64, Node)], value: &Value) {
+    fn first_fit(&mut self, union: &'w Union, value: &Value) {
         let (start, before) = (self.out.len(), self.faults.len());
-        for (at, branch) in branches {
+        for (at, branch) in &union.others {
+            if !matches!(self.resolve(branch), Node::Record(_) | Node::Map(_)) {
+                continue;
+            }
             long(&mut self.out, *at);
             // Reading a value that is there cannot fail; what is wrong with it is a fault.
             let _ = At { reading: self, node: branch }.deserialize(value);
@@ -299,13 +302,16 @@ impl<'w> Reading<'w> {
     fn map<'de, A: MapAccess<'de>>(&mut self, item: &'w Node, mut entries: A) -> Result<(), A::Error> {
         let (start, mut keys) = (self.open_block(), BTreeSet::new());
         while let Some(key) = entries.next_key::<String>()? {
-            self.faults.path.push(Step::Key(keys.len(), key.clone()));
             scalar::bytes(&mut self.out, key.as_bytes());
+            let is_repeated = keys.contains(&key);
+            self.faults.path.push(Step::Key(keys.len(), key));
             entries.next_value_seed(At { reading: self, node: item })?;
-            if !keys.insert(key) {
+            if is_repeated {
                 self.faults.add(Code::JsonDuplicateKey, "the object has this key twice");
             }
-            self.faults.path.pop();
+            if let Some(Step::Key(_, key)) = self.faults.path.pop() {
+                keys.insert(key);
+            }
         }
         self.close_block(start, keys.len());
         Ok(())
@@ -321,9 +327,12 @@ impl<'w> Reading<'w> {
         if count == 0 {
             return;
         }
-        let mut counted = Vec::new();
-        long(&mut counted, count as i64);
-        self.out.splice(start..=start, counted);
+        // The count goes to the end, and from there into its place.
+        let end = self.out.len();
+        long(&mut self.out, count as i64);
+        self.out[start] = self.out.remove(end);
+        let more = self.out.len() - end;
+        self.out[start + 1..].rotate_right(more);
         self.out.push(0);
     }
 

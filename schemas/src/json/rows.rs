@@ -1,17 +1,33 @@
 //! Rows as JSON objects that [`JsonWriter`](super::JsonWriter) reads back as they were.
 
+use std::collections::HashMap;
+use std::fmt::{self, Display};
+use std::io::Write as _;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Decimal128Type, Decimal256Type, DecimalType, FieldRef, Schema, SchemaRef,
+    Time32MillisecondType, Time64MicrosecondType, TimeUnit,
+};
 use arrow::error::ArrowError;
 use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, LineDelimited, NullableEncoder, WriterBuilder};
 use arrow::record_batch::RecordBatch;
 use arrow_avro::writer::EncodedRows;
 
+use super::plan::{self, Named, Node};
+use crate::codec::{AVRO_SCHEMA_KEY, parse_schema};
+
+/// Key of the note at a field that says what its type does not.
+const NOTE: &str = "logicalType";
+/// The note of a UUID.
+const UUID: &str = "uuid";
+/// Characters of a UUID as text.
+const UUID_CHARS: usize = 36;
+
 /// The rows of a batch, nulls written out: a missing field would take its default.
 pub(crate) fn rows(batch: &RecordBatch) -> Result<EncodedRows, ArrowError> {
-    let builder = WriterBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(CodePoints));
+    let builder = WriterBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(Forms));
     let mut writer = builder.build::<_, LineDelimited>(Vec::new());
     writer.write(batch)?;
     writer.finish()?;
@@ -26,34 +42,123 @@ pub(crate) fn rows(batch: &RecordBatch) -> Result<EncodedRows, ArrowError> {
     Ok(EncodedRows::new(bytes.into(), offsets))
 }
 
-/// Bytes as text of code points up to 255, as Avro writes them in JSON.
+/// Values that Arrow would write otherwise than Avro's JSON has them: bytes as text of code points up to 255, UUIDs with
+/// hyphens, decimals as text with all their digits, times of day as numbers.
 #[derive(Debug)]
-struct CodePoints;
+struct Forms;
 
-impl EncoderFactory for CodePoints {
+impl EncoderFactory for Forms {
     fn make_default_encoder<'a>(
         &self,
-        _: &'a FieldRef,
+        field: &'a FieldRef,
         array: &'a dyn Array,
         _: &'a EncoderOptions,
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
-        let bytes: Bytes<'a> = match array.data_type() {
-            DataType::Binary => Box::new(|at| array.as_binary::<i32>().value(at)),
-            DataType::FixedSizeBinary(_) => Box::new(|at| array.as_fixed_size_binary().value(at)),
+        let form: Form<'a> = match array.data_type() {
+            DataType::Binary => code_points(|at| array.as_binary::<i32>().value(at)),
+            DataType::FixedSizeBinary(_) if is_uuid(field) => {
+                Box::new(|at, out| text(&uuid(array.as_fixed_size_binary().value(at)), out))
+            }
+            DataType::FixedSizeBinary(_) => code_points(|at| array.as_fixed_size_binary().value(at)),
+            DataType::Decimal128(..) => decimal::<Decimal128Type>(array),
+            DataType::Decimal256(..) => decimal::<Decimal256Type>(array),
+            DataType::Time32(TimeUnit::Millisecond) => number::<Time32MillisecondType>(array),
+            DataType::Time64(TimeUnit::Microsecond) => number::<Time64MicrosecondType>(array),
             _ => return Ok(None),
         };
-        Ok(Some(NullableEncoder::new(Box::new(Text(bytes)), array.nulls().cloned())))
+        Ok(Some(NullableEncoder::new(Box::new(Written(form)), array.nulls().cloned())))
     }
 }
 
-type Bytes<'a> = Box<dyn Fn(usize) -> &'a [u8] + 'a>;
+/// Appends the value at a row.
+type Form<'a> = Box<dyn Fn(usize, &mut Vec<u8>) + 'a>;
 
-struct Text<'a>(Bytes<'a>);
+struct Written<'a>(Form<'a>);
 
-impl Encoder for Text<'_> {
+impl Encoder for Written<'_> {
     fn encode(&mut self, at: usize, out: &mut Vec<u8>) {
-        let text: String = (self.0)(at).iter().copied().map(char::from).collect();
-        // A text always has a JSON form, and memory takes it.
-        let _ = serde_json::to_writer(out, &text);
+        (self.0)(at, out);
     }
+}
+
+fn text(text: &str, out: &mut Vec<u8>) {
+    // A text always has a JSON form, and memory takes it.
+    let _ = serde_json::to_writer(out, text);
+}
+
+fn code_points<'a>(bytes: impl Fn(usize) -> &'a [u8] + 'a) -> Form<'a> {
+    Box::new(move |at, out| text(&bytes(at).iter().copied().map(char::from).collect::<String>(), out))
+}
+
+fn decimal<T: DecimalType>(array: &dyn Array) -> Form<'_> {
+    let array = array.as_primitive::<T>();
+    Box::new(|at, out| text(&array.value_as_string(at), out))
+}
+
+fn number<T: ArrowPrimitiveType<Native: Display>>(array: &dyn Array) -> Form<'_> {
+    let array = array.as_primitive::<T>();
+    // Writing to memory does not fail.
+    Box::new(|at, out| drop(write!(out, "{}", array.value(at))))
+}
+
+/// The schema with notes at the fields whose sixteen bytes are a UUID: their type alone does not say so.
+pub(crate) fn described(schema: &SchemaRef) -> SchemaRef {
+    let parsed = schema.metadata().get(AVRO_SCHEMA_KEY).and_then(|avro| parse_schema(avro).ok());
+    let Some((Node::Record(fields), named)) = parsed.map(|parsed| plan::compile(&parsed.avro)) else {
+        return schema.clone();
+    };
+    let noted = fields.iter().zip(schema.fields()).map(|(of, field)| noted(&of.node, &named, field));
+    Arc::new(Schema::new_with_metadata(noted.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+fn noted(node: &Node, named: &Named, field: &FieldRef) -> FieldRef {
+    let plain = field.as_ref().clone();
+    Arc::new(match (node, field.data_type()) {
+        (Node::Named(name), _) => {
+            return named.get(name).map_or_else(|| field.clone(), |node| noted(node, named, field));
+        }
+        (Node::Union(union), _) => match &union.others[..] {
+            [(_, only)] => return noted(only, named, field),
+            _ => plain,
+        },
+        (Node::Text | Node::Uuid, DataType::FixedSizeBinary(_)) => {
+            plain.with_metadata(HashMap::from([(NOTE.to_owned(), UUID.to_owned())]))
+        }
+        (Node::Record(of), DataType::Struct(fields)) => {
+            let fields = of.iter().zip(fields).map(|(of, field)| noted(&of.node, named, field));
+            plain.with_data_type(DataType::Struct(fields.collect()))
+        }
+        // Arrow asks for the form of a list's or map's values with the field of the list or map.
+        (Node::Array(of), DataType::List(item)) => {
+            let item = noted(of, named, item);
+            plain.with_metadata(item.metadata().clone()).with_data_type(DataType::List(item))
+        }
+        (Node::Map(of), DataType::Map(entries, sorted)) => {
+            let DataType::Struct(pair) = entries.data_type() else { return field.clone() };
+            let [key, value] = &pair[..] else { return field.clone() };
+            let value = noted(of, named, value);
+            let notes = value.metadata().clone();
+            let pair = DataType::Struct([key.clone(), value].into_iter().collect());
+            let entries = entries.as_ref().clone().with_data_type(pair);
+            plain.with_metadata(notes).with_data_type(DataType::Map(Arc::new(entries), *sorted))
+        }
+        _ => plain,
+    })
+}
+
+fn is_uuid(field: &FieldRef) -> bool {
+    field.metadata().get(NOTE).is_some_and(|noted| noted == UUID)
+}
+
+/// Sixteen bytes as five groups of hexadecimal digits.
+fn uuid(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(UUID_CHARS);
+    for (at, byte) in bytes.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        // Writing to a string does not fail.
+        let _ = fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
+    }
+    text
 }

@@ -11,6 +11,8 @@ use super::TimeUnit;
 use super::plan::{Decimal, Node};
 use crate::reject::Code;
 
+/// Bytes of a UUID.
+const UUID_BYTES: usize = 16;
 /// Longest piece of an offending value that is repeated in a fault.
 const SHOWN_CHARS_MAX: usize = 60;
 
@@ -79,6 +81,17 @@ pub(super) fn write(node: &Node, value: Scalar<'_>, forms: Forms, out: &mut Vec<
             }
             out.extend_from_slice(&read);
         }
+        (Node::Uuid, Scalar::Text(text)) if forms.default => {
+            let read = code_points(text)?;
+            match read.len() {
+                UUID_BYTES => out.extend_from_slice(&read),
+                bytes => return Err((Code::FieldRange, format!("{bytes} bytes instead of {UUID_BYTES}"))),
+            }
+        }
+        (Node::Uuid, Scalar::Text(text)) => match uuid(text) {
+            Some(read) => out.extend_from_slice(&read.to_be_bytes()),
+            None => return wrong(),
+        },
         (Node::Enum(symbols), Scalar::Text(text)) => match symbols.iter().position(|symbol| symbol == text) {
             Some(at) => long(out, at as i64),
             None => return Err((Code::FieldEnum, format!("{value} is none of {}", symbols.join(", ")))),
@@ -173,6 +186,14 @@ fn instant(node: &Node, per_second: i64, value: Scalar<'_>, forms: Forms) -> Res
             }
         }
     }
+}
+
+/// The number that the digits of a UUID's five groups are.
+fn uuid(text: &str) -> Option<u128> {
+    let groups = text.split('-').map(str::len);
+    let is_digits = text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+    let number = || u128::from_str_radix(&text.replace('-', ""), 16).ok();
+    (is_digits && groups.eq([8, 4, 4, 4, 12])).then(number).flatten()
 }
 
 fn code_points(text: &str) -> Result<Vec<u8>, Fault> {

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+/// Decimals as text.
+const DECIMAL: &str = r"^-?[0-9]+(\.[0-9]*)?$";
+
 /// The JSON Schema of the objects that an Avro schema takes; `{}` where a part of it is unknown.
 pub fn json_schema(avro: &Value) -> Value {
     Shapes::default().shape(avro)
@@ -34,8 +37,8 @@ impl Shapes {
         let part = |name: &str| avro.get(name).cloned().unwrap_or_default();
         let kind = part("type");
         let logical = part("logicalType");
-        if let Some(shape) = logical.as_str().and_then(time) {
-            return shape;
+        if let Some(shape) = logical.as_str().and_then(logical_shape) {
+            return self.named(avro, shape);
         }
         match kind.as_str().unwrap_or_default() {
             "record" => {
@@ -99,15 +102,19 @@ fn primitive(name: &str) -> Option<Value> {
     })
 }
 
-/// Points in time are read as text or as numbers in the schema's unit.
-fn time(logical: &str) -> Option<Value> {
-    let unit = match logical {
-        "timestamp-millis" | "local-timestamp-millis" => "milliseconds",
-        "timestamp-micros" | "local-timestamp-micros" => "microseconds",
+/// What a logical type takes, where that is something else than its bare type does.
+fn logical_shape(logical: &str) -> Option<Value> {
+    let since = |unit: &str| json!({ "type": "integer", "description": format!("{unit} since 1970") });
+    let or_text = |format: &str, number: Value| json!({ "anyOf": [{ "type": "string", "format": format }, number] });
+    Some(match logical {
+        "timestamp-millis" | "local-timestamp-millis" => or_text("date-time", since("milliseconds")),
+        "timestamp-micros" | "local-timestamp-micros" => or_text("date-time", since("microseconds")),
+        "timestamp-nanos" | "local-timestamp-nanos" => or_text("date-time", since("nanoseconds")),
+        "date" => or_text("date", since("days")),
+        "decimal" => json!({ "anyOf": [{ "type": "number" }, { "type": "string", "pattern": DECIMAL }] }),
+        "uuid" => json!({ "type": "string", "format": "uuid" }),
         _ => return None,
-    };
-    let number = json!({ "type": "integer", "description": format!("{unit} since 1970") });
-    Some(json!({ "anyOf": [{ "type": "string", "format": "date-time" }, number] }))
+    })
 }
 
 #[cfg(test)]
@@ -133,5 +140,27 @@ mod tests {
         let before = json!({ "anyOf": [{ "type": "null" }, kind], "default": null });
         assert_eq!(shape["properties"]["before"], before);
         assert_eq!(shape["properties"]["tags"]["items"], json!({ "type": "string" }));
+    }
+    #[test]
+    fn logical_types_have_the_forms_that_are_read() {
+        let logical = |kind: Value, logical: &str| json!({ "type": kind, "logicalType": logical });
+        let fee = json!({ "type": "fixed", "name": "Fee", "size": 3, "logicalType": "decimal", "precision": 6 });
+        let avro = json!({ "type": "record", "name": "Event", "fields": [
+            { "name": "day", "type": logical(json!("int"), "date") },
+            { "name": "at", "type": logical(json!("long"), "timestamp-nanos") },
+            { "name": "clock", "type": logical(json!("int"), "time-millis") },
+            { "name": "who", "type": logical(json!("string"), "uuid") },
+            { "name": "fee", "type": fee },
+            { "name": "tip", "type": "Fee" },
+        ]});
+        let shape = json_schema(&avro);
+        let of = |name: &str| &shape["properties"][name];
+        assert_eq!(of("day")["anyOf"][0], json!({ "type": "string", "format": "date" }));
+        assert_eq!(of("day")["anyOf"][1]["description"], "days since 1970");
+        assert_eq!(of("at")["anyOf"][1]["description"], "nanoseconds since 1970");
+        assert_eq!(of("clock")["type"], "integer");
+        assert_eq!(of("who"), &json!({ "type": "string", "format": "uuid" }));
+        assert_eq!(of("fee")["anyOf"][0], json!({ "type": "number" }));
+        assert_eq!(of("tip"), of("fee"), "a fixed is known by its name, whatever it stands for");
     }
 }

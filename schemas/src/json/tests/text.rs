@@ -198,3 +198,66 @@ fn rows_that_are_written_as_json_come_back_to_the_bit() {
     rows.iter().for_each(|row| ends.extend_from_slice(&row[5..]));
     assert_eq!(again, ends);
 }
+
+/// Types whose JSON Arrow would write otherwise.
+const LEDGER: &str = r#"{"type":"record","name":"Entry","fields":[
+    {"name":"sum","type":{"type":"bytes","logicalType":"decimal","precision":38,"scale":10}},
+    {"name":"part","type":["null",{"type":"fixed","name":"Part","size":16,"logicalType":"decimal","precision":38,"scale":2}],"default":null},
+    {"name":"clock","type":{"type":"int","logicalType":"time-millis"}},
+    {"name":"fine","type":["null",{"type":"long","logicalType":"time-micros"}],"default":null},
+    {"name":"who","type":{"type":"string","logicalType":"uuid"}},
+    {"name":"seen","type":{"type":"array","items":{"type":"string","logicalType":"uuid"}},"default":[]},
+    {"name":"by","type":{"type":"map","values":["null",{"type":"string","logicalType":"uuid"}]},"default":{}},
+    {"name":"key","type":{"type":"fixed","name":"Key","size":16,"logicalType":"uuid"}},
+    {"name":"at","type":{"type":"long","logicalType":"timestamp-nanos"}},
+    {"name":"raw","type":{"type":"fixed","name":"Raw","size":16}}]}"#;
+
+#[test]
+fn decimals_times_of_day_and_uuids_come_back_to_the_bit() {
+    let rows = [
+        json!({"sum": "-9999999999999999999999999999.9999999999", "part": "0.01", "clock": 86_399_999,
+            "fine": 86_399_999_999_i64, "who": "f47ac10b-58cc-4372-a567-0e02b2c3d479",
+            "seen": ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"],
+            "by": {"a": null, "b": "00000000-0000-4000-8000-00000000000b"}, "key": "0a0b0c0d-0000-4000-8000-0000000000ff",
+            "at": i64::MIN + 1_000_000_000, "raw": "\0\u{1}\"\n\u{7f}\u{80}\u{ff}abcdefghi"}),
+        json!({"sum": "0.0000000001", "part": "-999999999999999999999999999999999999.99", "clock": 0, "fine": null,
+            "who": "f47ac10b-58cc-4372-a567-0e02b2c3d479", "seen": [], "key": "F47AC10B-58CC-4372-A567-0E02B2C3D479", "at": 1, "raw": "0123456789abcdef"}),
+        json!({"sum": "12345678901234567890", "part": null, "clock": 1, "fine": 0,
+            "who": "00000000-0000-4000-8000-000000000001", "key": "00000000-0000-4000-8000-000000000001", "at": -1, "raw": "----------------"}),
+    ];
+    let writer = JsonWriter::new(LEDGER).unwrap();
+    let bodies: Vec<Vec<u8>> = rows.iter().map(|row| writer.body(row).unwrap()).collect();
+    let mut decoder = Decoder::new(LEDGER).unwrap();
+    decoder.add_writer(1, LEDGER).unwrap();
+    let framed: Vec<Framed<'_>> = bodies.iter().map(|body| Framed { id: 1, body }).collect();
+    let decoded = decoder.decode(&framed);
+    assert!(decoded.rejected.is_empty(), "{:?}", decoded.rejected);
+    let written = Encoder::json(decoder.schema()).encode(&decoded.batch).unwrap();
+    let first: Value = serde_json::from_slice(&written.iter().next().unwrap()).unwrap();
+    for name in ["sum", "part", "clock", "fine", "who", "seen", "by", "key", "raw"] {
+        assert_eq!(first[name], rows[0][name], "{name} is as it was");
+    }
+    let mut again = writer.bodies(Unknown::Reject);
+    written.iter().for_each(|row| again.text(&row).unwrap_or_else(|reasons| panic!("{reasons:?}: {row:?}")));
+    assert_eq!(again.finish(), bodies.concat());
+}
+
+#[test]
+fn uuids_are_refused_that_are_none() {
+    let writer = JsonWriter::new(LEDGER).unwrap();
+    let good = "f47ac10b-58cc-4372-a567-0e02b2c3d479";
+    let of = |key: &str| {
+        writer.body(&json!({"sum": 1, "clock": 1, "who": good, "key": key, "at": 1, "raw": "0123456789abcdef"}))
+    };
+    assert!(of(good).is_ok());
+    for bad in [
+        "",
+        "f47ac10b58cc4372a5670e02b2c3d479",
+        "f47ac10b-58cc-4372-a567-0e02b2c3d47",
+        "+47ac10b-58cc-4372-a567-0e02b2c3d479",
+    ] {
+        let reasons = of(bad).unwrap_err();
+        assert_eq!(reasons[0].code, Code::FieldType, "{reasons:?}");
+        assert!(reasons[0].detail.starts_with("key: expected a UUID such as"), "{reasons:?}");
+    }
+}
