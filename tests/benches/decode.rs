@@ -11,7 +11,7 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use schemas::codec::{Decoder, Encoder};
 use schemas::framing::{self, Framed};
-use schemas::json::{JsonWriter, Unknown};
+use schemas::json::{Bodies, JsonWriter, Unknown};
 use serde_json::{Value, json};
 
 /// A card payment as payment processors describe it: 15 fields, about 140 bytes.
@@ -72,16 +72,9 @@ fn json_in_batches(decoder: &mut Decoder, texts: &[String], batch_records: usize
     let writer = JsonWriter::new(SCHEMA).unwrap();
     let mut room = Vec::new();
     for chunk in texts.chunks(batch_records) {
-        let mut bodies = writer.bodies(Unknown::Ignore).into_room(room);
-        let mut ends = Vec::with_capacity(chunk.len());
-        for text in chunk {
-            bodies.text(text.as_bytes()).unwrap();
-            ends.push(bodies.len());
-        }
-        room = bodies.finish();
-        let starts = [0].into_iter().chain(ends.iter().copied());
-        let framed: Vec<Framed<'_>> =
-            starts.zip(&ends).map(|(start, end)| Framed { id: 1, body: &room[start..*end] }).collect();
+        let read = |bodies: &mut Bodies<'_>, text: &String| bodies.text(text.as_bytes());
+        let framed = writer.frames((1, Unknown::Ignore), chunk, &mut room, read);
+        let framed: Vec<Framed<'_>> = framed.into_iter().map(Result::unwrap).collect();
         black_box(decoder.decode(&framed).batch);
     }
 }

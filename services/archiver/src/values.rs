@@ -22,7 +22,7 @@ use runtime::context::Context;
 use runtime::log::{Record, TopicPartition};
 use schemas::codec::Decoder;
 use schemas::framing::{self, Framed};
-use schemas::json::{JsonWriter, Unknown};
+use schemas::json::{Bodies, JsonWriter, Unknown};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -203,21 +203,9 @@ fn split(record: &Record) -> Option<Framed<'_>> {
 /// The bodies of objects in JSON, as if they had been written with this schema. One that has fields besides those of the
 /// schema is kept as bytes, like one that cannot be read: the columns would not have all of it.
 fn of_json<'a>(json: &JsonWriter, id: u32, records: &[Record], room: &'a mut Vec<u8>) -> Vec<Option<Framed<'a>>> {
-    let mut bodies = json.bodies(Unknown::Reject);
-    let ends = records.iter().map(|record| {
-        let read = bodies.text(record.value.as_deref().unwrap_or_default());
-        read.ok().map(|()| bodies.len())
-    });
-    let ends: Vec<Option<usize>> = ends.collect();
-    *room = bodies.finish();
-    let mut start = 0;
-    let framed = |end: Option<usize>| {
-        let end = end?;
-        let body = &room[start..end];
-        start = end;
-        Some(Framed { id, body })
-    };
-    ends.into_iter().map(framed).collect()
+    let read = |bodies: &mut Bodies<'_>, record: &Record| bodies.text(record.value.as_deref().unwrap_or_default());
+    let framed = json.frames((id, Unknown::Reject), records, room, read);
+    framed.into_iter().map(Result::ok).collect()
 }
 
 impl Shape {

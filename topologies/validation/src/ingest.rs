@@ -4,16 +4,18 @@
 use flow::config::Format;
 use schemas::codec::{Decoder, Framed};
 use schemas::json::JsonWriter;
-use schemas::reject::{Code, Reject};
+use schemas::reject::Reject;
 use serde_json::Value;
 
 use crate::checks::Checks;
-use crate::intake::RECORD_BYTES_MAX;
+use crate::intake::{RECORD_BYTES_MAX, fits};
 use crate::rules::RuleSet;
 use crate::source::{Error, Source};
 
 /// Bytes kept free for key and headers.
 const HEADER_BYTES: usize = 8 * 1024;
+/// Most bytes of a value.
+const BYTES_MAX: usize = RECORD_BYTES_MAX - HEADER_BYTES;
 
 /// A record that may be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +54,7 @@ impl Ingest {
         if let Format::Json(_) = self.format {
             // The text that is published is read, not the object, as the validator will read it.
             let value = object.to_string().into_bytes();
-            fits(value.len())?;
+            fits(value.len(), BYTES_MAX).map_err(|reject| vec![reject])?;
             let mut bodies = self.writer.bodies(self.checks.unknown());
             bodies.text(&value)?;
             let id = self.judge(&bodies.finish(), now_ms)?;
@@ -65,7 +67,7 @@ impl Ingest {
     }
 
     fn judge(&mut self, body: &[u8], now_ms: i64) -> Result<String, Vec<Reject>> {
-        fits(body.len())?;
+        fits(body.len(), BYTES_MAX).map_err(|reject| vec![reject])?;
         let decoded = self.decoder.decode(&[Framed { id: self.id, body }]);
         if !decoded.rejected.is_empty() {
             return Err(decoded.rejected.into_iter().map(|(_, reject)| reject).collect());
@@ -76,13 +78,4 @@ impl Ingest {
         }
         Ok(judged.ids.value(0).to_owned())
     }
-}
-
-fn fits(bytes: usize) -> Result<(), Vec<Reject>> {
-    let bytes_max = RECORD_BYTES_MAX - HEADER_BYTES;
-    if bytes <= bytes_max {
-        return Ok(());
-    }
-    let detail = format!("the record has {bytes} bytes; at most {bytes_max} are allowed");
-    Err(vec![Reject::new(Code::RecordTooLarge, detail)])
 }

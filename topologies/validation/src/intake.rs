@@ -211,17 +211,17 @@ impl<'a> Split<'a> {
     }
 }
 
-/// Refuses what would not fit into a log.
-fn fits(bytes: usize) -> Result<(), Reject> {
-    if bytes <= RECORD_BYTES_MAX {
+/// Refuses what is larger than it may be.
+pub(crate) fn fits(bytes: usize, bytes_max: usize) -> Result<(), Reject> {
+    if bytes <= bytes_max {
         return Ok(());
     }
-    let detail = format!("the record has {bytes} bytes; at most {RECORD_BYTES_MAX} are allowed");
+    let detail = format!("the record has {bytes} bytes; at most {bytes_max} are allowed");
     Err(Reject::new(Code::RecordTooLarge, detail))
 }
 
 fn split(record: &InRecord) -> Result<Framed<'_>, Reject> {
-    fits(size_bytes(record))?;
+    fits(size_bytes(record), RECORD_BYTES_MAX)?;
     let headers = record.headers.iter().map(|(name, value)| (&**name, value.as_deref()));
     framing::split(record.value.as_deref(), headers)
 }

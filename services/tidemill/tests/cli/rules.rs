@@ -25,11 +25,16 @@ fn rules_are_tried_on_a_file_and_on_a_topic_and_change_nothing() {
     with(path, rules, "");
     let csv = transactions(path);
     let csv = csv.to_str().expect("a path");
-    let said = ["RULE_FAILED small", "10", "odd", "20", "row 31: rule `small` is false", "40 records, 10 of them"];
+    let said = ["RULE_FAILED small", "10", "odd", "15", "row 31: rule `small` is false", "40 records, 10 of them"];
     check(path, &["rules", "check", csv], 2, &said);
     let json = lines(&check(path, &["rules", "check", csv, "--examples", "1", "--output", "json"], 2, &[]));
     assert_eq!((&json[0]["records"], &json[0]["rejected"]), (&40.into(), &10.into()));
     assert_eq!(json[0]["found"][0]["examples"].as_array().map(Vec::len), Some(1));
+    // Twice the amount, which a column of the file becomes by SQL.
+    let doubled = ["rules", "check", csv, "--map", r#"amount=cast("TX_AMOUNT" as double) * 2"#];
+    check(path, &doubled, 2, &["row 16: rule `small` is false", "40 records, 25 of them"]);
+    let slip = ["rules", "check", csv, "--map", r#"amount=cast("TX_AMUONT" as double) * 2"#];
+    check(path, &slip, 2, &["TX_AMUONT"]);
     assert!(!path.join(".tidemill").exists(), "a file is tried without a log");
     let text = path.join("events.jsonl");
     let event = r#"{"transaction_id": 1, "event_time": "2024-05-01T00:00:00Z", "customer_id": 1, "terminal_id": 0, "amount": 5}"#;

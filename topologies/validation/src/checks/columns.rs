@@ -10,7 +10,7 @@ use schemas::key::key_text;
 use schemas::reject::Code;
 
 use super::impute::Imputing;
-use super::work::Work;
+use super::work::{Failing, Work};
 use crate::columns::doubles;
 use crate::faults::Faults;
 use crate::rules::Bound;
@@ -82,48 +82,41 @@ impl Limits {
                 work.faults.push_rule(row, Code::FieldNull, &self.rule, format!("{} is null", self.name));
             });
         }
-        let mut found = Faults::default();
+        let mut found = Failing::new(self.on_fail);
         if self.min > f64::NEG_INFINITY || self.max < f64::INFINITY {
             self.check_range(&array, &mut found);
         }
         if let Some(allowed) = &self.allowed {
             self.check_allowed(&array, allowed, &mut found);
         }
-        if found.is_empty() {
-            return;
-        }
-        if self.on_fail == OnFail::Reject {
-            return work.faults.append(found);
-        }
-        let rows = found.rows();
-        work.findings.failed.extend(rows.iter().map(|row| (*row, self.rule.clone())));
+        let rows = found.end(&self.rule, work);
         if let (OnFail::Impute, Some(impute)) = (self.on_fail, &self.impute) {
             impute.apply(&rows, work);
         }
     }
 
-    fn check_range(&self, array: &dyn Array, faults: &mut Faults) {
+    fn check_range(&self, array: &dyn Array, found: &mut Failing) {
         let Some(values) = doubles(array) else { return };
         // NaN compares as neither; it has its own check.
         for (row, value) in values.iter().enumerate() {
-            if *value < self.min && array.is_valid(row) {
-                let detail = format!("{} is {value}, below the minimum {}", self.name, self.min);
-                faults.push_rule(row, Code::FieldRange, &self.rule, detail);
-            } else if *value > self.max && array.is_valid(row) {
-                let detail = format!("{} is {value}, above the maximum {}", self.name, self.max);
-                faults.push_rule(row, Code::FieldRange, &self.rule, detail);
+            let is_below = *value < self.min;
+            if (is_below || *value > self.max) && array.is_valid(row) {
+                found.push(row, Code::FieldRange, &self.rule, || match is_below {
+                    true => format!("{} is {value}, below the minimum {}", self.name, self.min),
+                    false => format!("{} is {value}, above the maximum {}", self.name, self.max),
+                });
             }
         }
     }
 
-    fn check_allowed(&self, array: &dyn Array, allowed: &BTreeSet<String>, faults: &mut Faults) {
+    fn check_allowed(&self, array: &dyn Array, allowed: &BTreeSet<String>, found: &mut Failing) {
         let mut text = String::new();
         for row in 0..array.len() {
             text.clear();
             if key_text(array, row, &mut text).is_some() && !allowed.contains(&text) {
-                let detail =
-                    format!("{} is {text:?}, which is not among the {} allowed values", self.name, allowed.len());
-                faults.push_rule(row, Code::FieldEnum, &self.rule, detail);
+                found.push(row, Code::FieldEnum, &self.rule, || {
+                    format!("{} is {text:?}, which is not among the {} allowed values", self.name, allowed.len())
+                });
             }
         }
     }

@@ -52,7 +52,7 @@ pub struct Judged {
     pub faults: Faults,
     /// The rows with values put in place of others.
     pub batch: RecordBatch,
-    /// What was found in rows without faults.
+    /// What was found in rows without faults, each name once in a row.
     pub findings: Findings,
 }
 
@@ -114,7 +114,8 @@ impl Checks {
             Kind::Labels { target, .. } => (None, Some(check_labels(batch, *target, faults))),
         };
         self.conditions.iter().for_each(|rule| rule.check(&mut work));
-        let Work { batch, faults, findings } = work;
+        let Work { batch, faults, mut findings } = work;
+        findings.settle(&faults);
         Judged { ids, times_us, keys, labels, faults, batch, findings }
     }
 

@@ -9,8 +9,7 @@ use flow::sql::Expression;
 use schemas::reject::Code;
 
 use super::impute::Imputing;
-use super::work::Work;
-use crate::faults::Faults;
+use super::work::{Failing, Work};
 use crate::rules::Condition;
 use crate::source::{Error, Source};
 
@@ -46,7 +45,7 @@ impl Rule {
     /// Checks all rows at once, and one by one if the batch as a whole cannot be evaluated: a row's verdict never depends
     /// on its neighbours.
     pub fn check(&self, work: &mut Work) {
-        let mut found = Faults::default();
+        let mut found = Failing::new(self.on_fail);
         match self.check.evaluate(&work.batch) {
             Ok(values) => {
                 let values = values.as_boolean();
@@ -57,17 +56,13 @@ impl Rule {
             }
             Err(_) => self.check_alone(work, &mut found),
         }
-        if self.on_fail == OnFail::Reject {
-            return work.faults.append(found);
-        }
-        let rows = found.rows();
-        work.findings.failed.extend(rows.iter().map(|row| (*row, self.name.clone())));
+        let rows = found.end(&self.name, work);
         if self.on_fail == OnFail::Impute {
             self.imputes.iter().for_each(|impute| impute.apply(&rows, work));
         }
     }
 
-    fn check_alone(&self, work: &mut Work, found: &mut Faults) {
+    fn check_alone(&self, work: &mut Work, found: &mut Failing) {
         for row in 0..work.batch.num_rows() {
             match self.check.evaluate(&work.batch.slice(row, 1)) {
                 Ok(values) => self.verdict(row, (values.as_boolean(), 0), found),
@@ -79,13 +74,13 @@ impl Rule {
         }
     }
 
-    fn verdict(&self, row: usize, (values, at): (&BooleanArray, usize), found: &mut Faults) {
+    fn verdict(&self, row: usize, (values, at): (&BooleanArray, usize), found: &mut Failing) {
         if values.is_null(at) {
             if !self.null_passes {
-                found.push_rule(row, Code::RuleFailed, &self.name, format!("rule `{}` is null", self.name));
+                found.push(row, Code::RuleFailed, &self.name, || format!("rule `{}` is null", self.name));
             }
         } else if !values.value(at) {
-            found.push_rule(row, Code::RuleFailed, &self.name, format!("rule `{}` is false", self.name));
+            found.push(row, Code::RuleFailed, &self.name, || format!("rule `{}` is false", self.name));
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Rows while they are judged: their values so far, and what was found.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use flow::config::OnFail;
+use schemas::reject::Code;
 
 use crate::faults::Faults;
 
@@ -39,15 +42,65 @@ impl Findings {
         self.failed.is_empty() && self.imputed.is_empty()
     }
 
+    /// Keeps what was found in rows without faults, each name once: a column may be replaced by one rule after the other.
+    pub fn settle(&mut self, faults: &Faults) {
+        if self.is_empty() {
+            return;
+        }
+        let rejected = faults.rows();
+        for found in [&mut self.failed, &mut self.imputed] {
+            let mut seen = BTreeSet::new();
+            found.retain(|one| rejected.binary_search(&one.0).is_err() && seen.insert(one.clone()));
+        }
+    }
+
     /// Names row by row: those of row 0, of row 1, and so on.
     pub fn by_row(found: &[(usize, Arc<str>)], rows: usize) -> Vec<Vec<&str>> {
         let mut names = vec![Vec::new(); rows];
-        for (row, name) in found {
-            // A column may be replaced twice, by one rule after the other.
-            if !names[*row].contains(&&**name) {
-                names[*row].push(&**name);
+        found.iter().for_each(|(row, name)| names[*row].push(&**name));
+        names
+    }
+}
+
+/// Rows that fail one rule.
+#[derive(Debug)]
+pub enum Failing {
+    /// They are rejected, so what is wrong with each is said.
+    Rejected(Faults),
+    /// They go on.
+    Passed(Vec<usize>),
+}
+
+impl Failing {
+    /// None yet, of a rule that does this with them.
+    pub fn new(on_fail: OnFail) -> Self {
+        match on_fail {
+            OnFail::Reject => Failing::Rejected(Faults::default()),
+            OnFail::Flag | OnFail::Impute => Failing::Passed(Vec::new()),
+        }
+    }
+
+    /// Notes a row; words are made where somebody reads them.
+    pub fn push(&mut self, row: usize, code: Code, rule: &Arc<str>, detail: impl FnOnce() -> String) {
+        match self {
+            Failing::Rejected(faults) => faults.push_rule(row, code, rule, detail()),
+            Failing::Passed(rows) => rows.push(row),
+        }
+    }
+
+    /// Notes them all with what was found, and gives those that go on, rising.
+    pub fn end(self, rule: &Arc<str>, work: &mut Work) -> Vec<usize> {
+        match self {
+            Failing::Rejected(faults) => {
+                work.faults.append(faults);
+                Vec::new()
+            }
+            Failing::Passed(mut rows) => {
+                rows.sort_unstable();
+                rows.dedup();
+                work.findings.failed.extend(rows.iter().map(|row| (*row, rule.clone())));
+                rows
             }
         }
-        names
     }
 }

@@ -2,11 +2,10 @@
 //! as such. So the columns to judge and the bytes in the logs are the same ones, whatever the format.
 
 use flow::processor::InRecord;
-use schemas::framing::Framed;
 use schemas::json::{Bodies, JsonWriter, Unknown};
 use schemas::reject::{Code, Reject};
 
-use super::{Split, fits, size_bytes};
+use super::{RECORD_BYTES_MAX, Split, fits, size_bytes};
 use crate::faults::joined;
 
 /// Stands for the source's own schema in its decoder; a registry is never asked.
@@ -20,28 +19,17 @@ pub(crate) fn split<'a>(
     bytes: &'a mut Vec<u8>,
 ) -> Split<'a> {
     let mut found = Split::with_records(records.len());
-    let mut bodies = writer.bodies(unknown).into_room(std::mem::take(bytes));
-    let mut ends = Vec::with_capacity(records.len());
-    for (index, record) in records.iter().enumerate() {
-        match body(&mut bodies, record) {
-            Ok(()) => {
-                ends.push(bodies.len());
-                found.indices.push(index);
-            }
+    for (index, read) in writer.frames((WRITER, unknown), records, bytes, body).into_iter().enumerate() {
+        match read {
+            Ok(framed) => found.accept(index, framed),
             Err(reject) => found.rejected.push((index, reject)),
         }
-    }
-    *bytes = bodies.finish();
-    let mut start = 0;
-    for end in ends {
-        found.framed.push(Framed { id: WRITER, body: &bytes[start..end] });
-        start = end;
     }
     found
 }
 
 fn body(bodies: &mut Bodies<'_>, record: &InRecord) -> Result<(), Reject> {
-    fits(size_bytes(record))?;
+    fits(size_bytes(record), RECORD_BYTES_MAX)?;
     let text = match record.value.as_deref() {
         None => return Err(Reject::new(Code::NullValue, "the value is null")),
         Some([]) => return Err(Reject::new(Code::NullValue, "the value is empty")),
@@ -50,5 +38,5 @@ fn body(bodies: &mut Bodies<'_>, record: &InRecord) -> Result<(), Reject> {
     let start = bodies.len();
     bodies.text(text).map_err(joined)?;
     // Numbers may be longer in Avro than in JSON.
-    fits(bodies.len() - start).inspect_err(|_| bodies.truncate(start))
+    fits(bodies.len() - start, RECORD_BYTES_MAX).inspect_err(|_| bodies.truncate(start))
 }

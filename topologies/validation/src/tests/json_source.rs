@@ -181,3 +181,17 @@ fn what_the_front_door_lets_in_the_validator_accepts() {
     };
     assert_eq!(codes(json!({"id": 1})), [Code::FieldType, Code::FieldNull, Code::FieldNull]);
 }
+
+#[test]
+fn the_front_door_refuses_deep_nesting_also_in_a_field_that_nobody_reads() {
+    let world = World::of(in_json("    unknown_fields: ignore\n"));
+    let source = Source::events(&world.pipeline).unwrap();
+    let mut door = Ingest::new(&source, &RuleSet::of_events(&world.pipeline), EVENT_ID).unwrap();
+    let mut at_depth = |levels: usize| {
+        let mut object = event("a", Some("7"), 0);
+        object["more"] = (0..levels).fold(Value::Null, |inner, _| json!([inner]));
+        door.json(&object, TEN_MS).map_err(|reasons| reasons.iter().map(|reason| reason.code).collect::<Vec<_>>())
+    };
+    assert_eq!(at_depth(100).unwrap_err(), [Code::JsonDepth]);
+    assert!(at_depth(60).is_ok());
+}

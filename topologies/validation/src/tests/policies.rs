@@ -2,9 +2,12 @@
 
 use flow::config::Pipeline;
 use flow::processor::InRecord;
+use schemas::codec::Decoder;
+use schemas::framing::split;
 use serde_json::{Value, json};
 
 use super::fixture::*;
+use crate::checks::Checks;
 use crate::tallies::Verdict;
 use crate::{RuleSet, Rulebook, Source};
 
@@ -203,4 +206,27 @@ fn policies_are_part_of_the_rule_version_and_survive_as_text() {
     wrong.conditions[0].imputes[0].0 = "customer".to_owned();
     let error = Rulebook::new(source, &wrong).unwrap_err().to_string();
     assert!(error.contains("`customer` cannot be the imputed field"), "{error}");
+}
+
+#[test]
+fn findings_are_of_rows_that_go_on_and_name_a_field_once() {
+    let pipeline = rules(concat!(
+        "      sane: { check: amount < 1000, on_fail: impute, impute: { amount: 500 } }\n",
+        "      small: { check: amount < 100, on_fail: impute, impute: { amount: 50 } }\n",
+        "      near: { check: terminal < 5 }\n",
+    ));
+    let checks = Checks::compile(&Source::events(&pipeline).unwrap(), &RuleSet::of_events(&pipeline)).unwrap();
+    let events = [(5_000.0, 1), (5_000.0, 9), (5.0, 1), (300.0, 9), (300.0, 2)];
+    let events = events
+        .map(|(amount, terminal)| framed(EVENT, EVENT_ID, &with(json!({"amount": amount, "terminal": terminal}))));
+    let mut decoder = Decoder::new(EVENT).unwrap();
+    decoder.add_writer(EVENT_ID, EVENT).unwrap();
+    let bodies: Vec<_> = events.iter().map(|event| split(Some(event), []).unwrap()).collect();
+    let judged = checks.judge(&decoder.decode(&bodies).batch, &[TEN_MS; 5]);
+    let names = |found: &[(usize, std::sync::Arc<str>)]| -> Vec<String> {
+        found.iter().map(|(row, name)| format!("{row} {name}")).collect()
+    };
+    assert_eq!(judged.faults.rows(), [1, 3]);
+    assert_eq!(names(&judged.findings.failed), ["0 sane", "0 small", "4 small"]);
+    assert_eq!(names(&judged.findings.imputed), ["0 amount", "4 amount"]);
 }
