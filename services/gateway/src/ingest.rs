@@ -15,7 +15,7 @@ use validation::ingest::Ready;
 
 use crate::answer::{self, Answer, Problem, blocking};
 use crate::sources::Checked;
-use crate::state::{self, Shared, now_ms};
+use crate::state::{self, Shared};
 
 /// Most records in one request; each faulty one is answered on its own.
 pub(crate) const OBJECTS_MAX: usize = 10_000;
@@ -127,7 +127,7 @@ pub(crate) fn objects(body: &[u8], lines: bool) -> Answer<Vec<Value>> {
 fn check(checked: &Arc<Checked>, objects: Vec<Value>) -> (Vec<Ready>, Vec<Rejected>) {
     // A panic inside leaves nothing half done: the checks keep no state from one record to the next.
     let mut ingest = checked.ingest.lock().unwrap_or_else(PoisonError::into_inner);
-    let now_ms = now_ms();
+    let now_ms = runtime::clock::now_ms();
     let (mut ready, mut rejected) = (Vec::new(), Vec::new());
     for (index, object) in objects.iter().enumerate() {
         match ingest.json(object, now_ms) {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::StatusCode;
 use registry::decisions::Decisions;
@@ -64,9 +63,4 @@ impl State {
     pub fn stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
-}
-
-/// The time of day.
-pub(crate) fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

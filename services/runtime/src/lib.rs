@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod changes;
+pub mod clock;
 pub mod cold;
 pub mod conformance;
 pub mod context;

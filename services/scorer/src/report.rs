@@ -13,7 +13,6 @@ use schemas::json::JsonWriter;
 use schemas::{contracts, framing};
 use serde_json::json;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::warn;
 
 /// Partition of a report that is about all of them.
@@ -83,7 +82,7 @@ impl Reporter {
 
     /// The record that says so.
     pub fn record(&self, (partition, number): (i32, u64), said: Said, detail: &str) -> Result<Publish, Error> {
-        let time_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);
+        let time_us = runtime::clock::now_us();
         let value = json!({
             "log": self.log,
             "partition": partition,

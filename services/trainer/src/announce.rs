@@ -12,7 +12,6 @@ use runtime::log::{Header, Publish, SessionOptions};
 use schemas::contracts;
 use schemas::json::JsonWriter;
 use serde_json::{Value, json};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A change of standings.
 pub struct Change<'a> {
@@ -56,14 +55,9 @@ impl Change<'_> {
             "metrics": metrics(&manifest.metrics),
             "control_number": self.control_number,
             "request": self.request,
-            "announced_time": now_us(),
+            "announced_time": runtime::clock::now_us(),
         })
     }
-}
-
-/// The clock of announcements, which no computation reads.
-fn now_us() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }
 
 /// Publishes announcements outside of the service's session.

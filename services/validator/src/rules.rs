@@ -1,7 +1,6 @@
 //! The rules of a pipeline without a log: whether they can be used, and what they would say.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -65,14 +64,8 @@ impl DryRun {
 
     /// What rows would fail, if they were appended now.
     pub fn rows(&self, rows: &RecordBatch) -> Vec<Failure> {
-        self.0.rows(rows, now_ms())
+        self.0.rows(rows, runtime::clock::now_ms())
     }
-}
-
-/// Milliseconds since 1970.
-pub fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Knows no schema; lines and rows need none.

@@ -29,7 +29,6 @@ mod writer;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use self::frame::{CommitEntry, TopicEntry};
 use self::group::Group;
@@ -64,7 +63,7 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The computer's clock.
 pub fn system_clock() -> Clock {
-    Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64))
+    Arc::new(crate::clock::now_ms)
 }
 
 /// Limits of an embedded log.

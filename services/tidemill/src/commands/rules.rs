@@ -6,11 +6,12 @@ use std::path::Path;
 
 use flow::config::{OnFail, Pipeline};
 use flow::processor::InRecord;
+use runtime::clock::now_ms;
 use runtime::log::{Record, TopicPartition};
 use runtime::shell::incoming;
 use schemas::reject::Code;
 use serde_json::{Value, json};
-use validator::rules::{DryRun, Failure, Verdict, now_ms};
+use validator::rules::{DryRun, Failure, Verdict};
 
 use super::dlq::read::read;
 use super::publish::options;

@@ -1,7 +1,6 @@
 //! Records of the progress topic, written by validators and by publishers.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{
     ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -73,7 +72,7 @@ impl Writer {
                     "idle" => Arc::new(BooleanArray::from(vec![report.seen.idle])),
                     "published_from" => Arc::new(Int64Array::from(vec![word.map(|word| word.from)])),
                     "published_records" => Arc::new(Int64Array::from(vec![word.map(|word| word.records)])),
-                    _ => time(Some(now_us())),
+                    _ => time(Some(runtime::clock::now_us())),
                 }
             })
             .collect();
@@ -81,8 +80,4 @@ impl Writer {
         let value = self.encoder.encode(&batch)?.iter().next().unwrap_or_default();
         Ok(Publish::keyed(self.topic.clone(), Bytes::from(key), value))
     }
-}
-
-fn now_us() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }

@@ -2,7 +2,7 @@
 //! that name and are deleted at the end.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use flow::config::Pipeline;
 use runtime::kafka::Kafka;
@@ -35,7 +35,7 @@ impl Place {
         let declared = loading::load(global)?.checked(global)?.name;
         let folder = tempfile::Builder::new().prefix("tidemill-bench-").tempdir();
         let folder = folder.map_err(|error| Error::Failed(format!("no folder for the benchmark: {error}")))?;
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let now_ms = runtime::clock::now_ms();
         let name = format!("{declared}-bench-{:x}-{:x}", std::process::id(), now_ms);
         let global = Global {
             data: folder.path().to_owned(),
