@@ -24,6 +24,8 @@ pub const SKETCHES: &str = "tidemill/Sketches.avsc";
 pub const CONTROL_REPORT: &str = "tidemill/ControlReport.avsc";
 /// Path of the schema of validators' progress.
 pub const PROGRESS: &str = "tidemill/Progress.avsc";
+/// Path of the schema of labels that came to nothing.
+pub const LABEL_REFUSAL: &str = "tidemill/LabelRefusal.avsc";
 /// Path of the schema of ledger rows.
 pub const LEDGER_ROW: &str = "tidemill/LedgerRow.avsc";
 

@@ -91,6 +91,12 @@ codes! {
     RuleError => "RULE_ERROR",
     /// The label is null, not a number, or outside the target's values.
     LabelInvalid => "LABEL_INVALID",
+    /// The event has another label, and the first one counts.
+    LabelConflict => "LABEL_CONFLICT",
+    /// The event has another label that became known later, and the last one counts.
+    LabelSuperseded => "LABEL_SUPERSEDED",
+    /// Nobody heard of the label's event within the horizon.
+    LabelUnknownEvent => "LABEL_UNKNOWN_EVENT",
     /// A record in a topic of retries does not say which dead letter it was.
     RetryInvalid => "RETRY_INVALID",
     /// What the record became is larger than the target topic accepts.

@@ -50,7 +50,7 @@ fn every_schema_is_usable_and_documented() {
 #[test]
 fn named_schemas_are_embedded() {
     let results = [DRIFT_REPORT, ALERT, RETRAINING_REQUEST, MODEL_ANNOUNCEMENT];
-    for path in results.into_iter().chain([SKETCHES, CONTROL_REPORT, PROGRESS, LEDGER_ROW]) {
+    for path in results.into_iter().chain([SKETCHES, CONTROL_REPORT, PROGRESS, LEDGER_ROW, LABEL_REFUSAL]) {
         assert!(avro(path).is_some(), "{path}");
     }
     assert_eq!(avro("tidemill/Nothing.avsc"), None);

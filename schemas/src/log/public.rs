@@ -27,17 +27,25 @@ pub fn prediction_schema(name: &str, namespace: &str, decision: Decision) -> Val
     top(&format!("{name}Prediction"), namespace, "The prediction for one event.", fields)
 }
 
-/// The schema of `<pipeline>.outcomes.v1`: record `<name>Outcome`, one per label that found its event.
+/// The schema of `<pipeline>.outcomes.v1`: record `<name>Outcome`, one per label that counts for its event.
 pub fn outcome_schema(name: &str, namespace: &str, decision: Decision) -> Value {
     let mut fields = event_fields();
     fields.extend([
         field("label", json!("double"), "The target's value."),
         field("known_time", micros(), "When the label became known."),
         field("repeated", json!("boolean"), "True when the event already had a label."),
+        revision(),
     ]);
     let prediction = record("OutcomePrediction", "The prediction that the label answers.", score_fields(decision));
     fields.push(optional("prediction", prediction, "Null when the event was not scored, or not before its label."));
     top(&format!("{name}Outcome"), namespace, "An event, its label, and what was predicted.", fields)
+}
+
+fn revision() -> Value {
+    let doc = "How often the event's label was corrected before: the outcome with the highest one counts.";
+    let mut revision = field("revision", json!("int"), doc);
+    revision["default"] = json!(0);
+    revision
 }
 
 fn event_fields() -> Vec<Value> {

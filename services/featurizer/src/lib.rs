@@ -15,6 +15,7 @@ use runtime::cold::Spill;
 use runtime::context::Context;
 use runtime::log::{Committed, Session, TopicPartition};
 use runtime::shell::{self, Opened, Restore, Service, Slot, Stats};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The service of one featurizer task.
@@ -83,7 +84,10 @@ impl Featurizer {
         self.spill.iter().for_each(|spill| journal.spill(Box::new(spill.table())));
         let labelled = context.plan.stages.iter().filter(|stage| stage.label_derived).map(|stage| &stage.reads);
         let labelled: Vec<_> = labelled.collect();
-        open_task(context, tp, journal, sinks(context, &labelled, &[&context.plan.names.outcomes])?)
+        let names = &context.plan.names;
+        let refusals = context.pipeline.labels.as_ref().map(|_| &names.refusals);
+        let public: Vec<_> = [&names.outcomes].into_iter().chain(refusals).collect();
+        open_task(context, tp, journal, sinks(context, &labelled, &public)?)
     }
 }
 
@@ -128,13 +132,26 @@ impl Service for Featurizer {
     }
 
     fn tick(&mut self, slots: &mut [Slot], _: &mut dyn Session) -> Result<(), shell::Error> {
-        let Featurizer { context, role: Role::Stage(at), stats, evictions, .. } = self else { return Ok(()) };
+        let Featurizer { context, role, stats, evictions, .. } = self;
+        let Role::Stage(at) = role else {
+            stats.iter().for_each(|stats| stats.labelled(labels(slots)));
+            return Ok(());
+        };
         let entity = &context.pipeline.features.entities[*at];
         if entity.is_limited() {
             evictions.tell(&entity.name, slots, stats.as_ref());
         }
         Ok(())
     }
+}
+
+/// What became of the labels of all tasks.
+fn labels(slots: &[Slot]) -> BTreeMap<&'static str, u64> {
+    let mut sum = BTreeMap::new();
+    for (outcome, labels) in slots.iter().flat_map(|slot| slot.task.labels()) {
+        *sum.entry(outcome).or_default() += labels;
+    }
+    sum
 }
 
 fn stop(error: impl std::fmt::Display) -> Stop {

@@ -46,6 +46,7 @@ impl Metrics {
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
         let meter = provider.meter("tidemill");
         services(&meter, &stats);
+        labels(&meter, stats.clone());
         failures(&meter, stats);
         lag(&meter, context.clone());
         build_info(&meter, &context.pipeline.name);
@@ -110,6 +111,18 @@ fn services(meter: &Meter, stats: &[Arc<Stats>]) {
                 .build();
         }
     }
+}
+
+/// What became of labels. Tasks keep their counts in their state, and take them along when they move to another process.
+fn labels(meter: &Meter, stats: Vec<Arc<Stats>>) {
+    let gauge = meter.u64_observable_gauge("tidemill_labels");
+    let gauge = gauge.with_description("Labels by what became of them, since the journal's log began");
+    let observe = move |seen: &dyn opentelemetry::metrics::AsyncInstrument<u64>| {
+        for (outcome, labels) in stats.iter().flat_map(|stats| stats.labels()) {
+            seen.observe(labels, &[KeyValue::new("outcome", outcome)]);
+        }
+    };
+    gauge.with_callback(observe).build();
 }
 
 /// What the validator rejected by code, let pass by rule, and imputed by field.

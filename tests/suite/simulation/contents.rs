@@ -39,7 +39,8 @@ pub fn written(cluster: &Cluster, readers: &mut Readers) -> Result<Contents, Str
     let names = &context.plan.names;
     let logs = names.entity_logs.iter().chain([&names.features_log, &names.journal_log]);
     let mut contents = Contents::new();
-    for tp in logs.chain([&names.outcomes, &names.predictions, &names.alerts]).flat_map(|topic| partitions(topic)) {
+    let public = [&names.outcomes, &names.refusals, &names.predictions, &names.alerts];
+    for tp in logs.chain(public).flat_map(|topic| partitions(topic)) {
         collect(context, &tp, &records(cluster, &tp)?, readers, &mut contents)?;
     }
     Ok(contents)
@@ -119,7 +120,8 @@ fn collect(
     into: &mut Contents,
 ) -> Result<(), String> {
     let names = &context.plan.names;
-    if [&names.outcomes, &names.predictions, &names.alerts].iter().any(|topic| **topic == *tp.topic) {
+    let public = [&names.outcomes, &names.refusals, &names.predictions, &names.alerts];
+    if public.iter().any(|topic| **topic == *tp.topic) {
         return public_entries(tp, records, into);
     }
     let reader = match readers.entry(tp.topic.clone()) {

@@ -204,6 +204,11 @@ pub trait Processor: Send {
         Asides::default()
     }
 
+    /// Labels by what became of them; empty for whoever takes none.
+    fn labels(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
     /// Number of the fence in force; none before the first, and for processors that go by no fence.
     fn fence(&self) -> Option<i64> {
         None
@@ -254,6 +259,11 @@ pub trait Task: Send {
     /// poll.
     fn asides(&self) -> Asides {
         Asides::default()
+    }
+
+    /// Labels by what became of them; empty for whoever takes none.
+    fn labels(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
     }
 
     /// Number of the fence in force, cheap enough to ask after every poll; none before the first, and for tasks that go

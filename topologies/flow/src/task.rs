@@ -127,6 +127,10 @@ impl<P: Processor> Task for LogTask<P> {
         self.processor.asides()
     }
 
+    fn labels(&self) -> Vec<(&'static str, u64)> {
+        self.processor.labels()
+    }
+
     fn fence(&self) -> Option<i64> {
         self.processor.fence()
     }

@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! entry      := kind:u8 time_us:i64 rest
-//! rest       := fingerprint:u64 spot keys prediction?    an event that waits
-//!             | value:f64 origin prediction?             a label that waits
+//! rest       := event prediction?                        an event that waits
+//!             | label text prediction?                   a label that waits, and the id that it names
 //!             | prediction                               a prediction alone
-//!             | fingerprint:u64                          event and label were there
-//! keys       := length:u16 bytes
+//!             | fingerprint:u64 value:f64                event and label were there
+//!             | event known_us:i64 label revision:i32 prediction?    the same, where labels may correct it
+//! event      := fingerprint:u64 spot text
+//! label      := confirmed_us:i64 value:f64 origin
+//! text       := length:u16 bytes
 //! origin     := topic:u16 partition:u16 offset:i64
 //! prediction := time_us:i64 score:f64 threshold:f64 decision:u8 route:u32 spot
 //! spot       := parent:u16 topic:u16 partition:u16 bucket:u32
@@ -27,7 +30,8 @@ const EVENT: u8 = 1;
 const LABEL: u8 = 2;
 const PREDICTION: u8 = 3;
 const DONE: u8 = 4;
-/// Added to the kind of an event or label that has its prediction.
+const OUTCOME: u8 = 5;
+/// Added to the kind of an event, a label or an outcome that has its prediction.
 const SCORED: u8 = 16;
 
 /// An entry's value, or that there is none. Its buffer is used again.
@@ -55,25 +59,27 @@ impl Packed {
             Known::Label(..) => LABEL,
             Known::Prediction(_) => PREDICTION,
             Known::Done { .. } => DONE,
+            Known::Outcome(..) => OUTCOME,
         };
         out.push(if kind != PREDICTION && scored.is_some() { kind + SCORED } else { kind });
         out.extend_from_slice(&known.time_us().to_le_bytes());
         match known {
-            Known::Event(event, _) => {
-                out.extend_from_slice(&event.fingerprint.to_le_bytes());
-                pack_spot(event.spot, out);
-                let keys = event.keys.bytes();
-                out.extend_from_slice(&(keys.len() as u16).to_le_bytes());
-                out.extend_from_slice(keys);
-            }
-            Known::Label(label, _) => {
-                out.extend_from_slice(&label.value.to_bits().to_le_bytes());
-                out.extend_from_slice(&label.origin.place.topic.to_le_bytes());
-                out.extend_from_slice(&label.origin.place.partition.to_le_bytes());
-                out.extend_from_slice(&label.origin.offset.to_le_bytes());
+            Known::Event(event, _) => pack_event(event, out),
+            Known::Label(label, id, _) => {
+                pack_label(label, out);
+                pack_text(id.as_bytes(), out);
             }
             Known::Prediction(_) => {}
-            Known::Done { fingerprint, .. } => out.extend_from_slice(&fingerprint.to_le_bytes()),
+            Known::Done { fingerprint, value, .. } => {
+                out.extend_from_slice(&fingerprint.to_le_bytes());
+                out.extend_from_slice(&value.to_bits().to_le_bytes());
+            }
+            Known::Outcome(event, label, _, revision) => {
+                pack_event(event, out);
+                out.extend_from_slice(&label.known_us.to_le_bytes());
+                pack_label(label, out);
+                out.extend_from_slice(&revision.to_le_bytes());
+            }
         }
         if let Some(prediction) = scored {
             out.extend_from_slice(&prediction.time_us.to_le_bytes());
@@ -84,6 +90,27 @@ impl Packed {
             pack_spot(prediction.spot, out);
         }
     }
+}
+
+fn pack_event(event: &Event, out: &mut Vec<u8>) {
+    out.extend_from_slice(&event.fingerprint.to_le_bytes());
+    pack_spot(event.spot, out);
+    pack_text(event.keys.bytes(), out);
+}
+
+/// A label but for when it became known.
+fn pack_label(label: &Label, out: &mut Vec<u8>) {
+    out.extend_from_slice(&label.confirmed_us.to_le_bytes());
+    out.extend_from_slice(&label.value.to_bits().to_le_bytes());
+    out.extend_from_slice(&label.origin.place.topic.to_le_bytes());
+    out.extend_from_slice(&label.origin.place.partition.to_le_bytes());
+    out.extend_from_slice(&label.origin.offset.to_le_bytes());
+}
+
+/// Keys of an event, or an id: `schemas::key::KEY_BYTES_MAX` says how long each may be.
+fn pack_text(text: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(text.len() as u16).to_le_bytes());
+    out.extend_from_slice(text);
 }
 
 fn pack_spot(Spot { parent, source, bucket }: Spot, out: &mut Vec<u8>) {
@@ -99,21 +126,20 @@ pub(crate) fn unpack(value: &[u8]) -> Option<Known> {
     let [kind] = reader.take()?;
     let time_us = reader.i64()?;
     let known = match kind {
-        DONE => Known::Done { time_us, fingerprint: reader.u64()? },
+        DONE => Known::Done { time_us, fingerprint: reader.u64()?, value: f64::from_bits(reader.u64()?) },
         PREDICTION => Known::Prediction(reader.prediction()?),
-        _ if kind % SCORED == EVENT => {
-            let (fingerprint, spot) = (reader.u64()?, reader.spot()?);
-            let length = usize::from(reader.u16()?);
-            let (keys, rest) = reader.0.split_at_checked(length)?;
-            reader.0 = rest;
-            let event = Event { time_us, fingerprint, keys: Keys::from_bytes(keys)?, spot };
-            Known::Event(event, reader.scored(kind)?)
-        }
+        _ if kind % SCORED == EVENT => Known::Event(reader.event(time_us)?, reader.scored(kind)?),
         _ if kind % SCORED == LABEL => {
-            let value = f64::from_bits(reader.u64()?);
-            let place = Place { topic: reader.u16()?, partition: reader.u16()? };
-            let label = Label { known_us: time_us, value, origin: Origin { place, offset: reader.i64()? } };
-            Known::Label(label, reader.scored(kind)?)
+            let label = reader.label(time_us)?;
+            let id = std::str::from_utf8(reader.text()?).ok()?.into();
+            Known::Label(label, id, reader.scored(kind)?)
+        }
+        _ if kind % SCORED == OUTCOME => {
+            let event = reader.event(time_us)?;
+            let known_us = reader.i64()?;
+            let label = reader.label(known_us)?;
+            let revision = reader.take().map(i32::from_le_bytes)?;
+            Known::Outcome(event, label, reader.scored(kind)?, revision)
         }
         _ => return None,
     };
@@ -122,7 +148,7 @@ pub(crate) fn unpack(value: &[u8]) -> Option<Known> {
 
 struct Reader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
@@ -139,6 +165,24 @@ impl Reader<'_> {
 
     fn i64(&mut self) -> Option<i64> {
         self.take().map(i64::from_le_bytes)
+    }
+
+    fn text(&mut self) -> Option<&'a [u8]> {
+        let length = usize::from(self.u16()?);
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(text)
+    }
+
+    fn event(&mut self, time_us: i64) -> Option<Event> {
+        let (fingerprint, spot) = (self.u64()?, self.spot()?);
+        Some(Event { time_us, fingerprint, keys: Keys::from_bytes(self.text()?)?, spot })
+    }
+
+    fn label(&mut self, known_us: i64) -> Option<Label> {
+        let (confirmed_us, value) = (self.i64()?, f64::from_bits(self.u64()?));
+        let place = Place { topic: self.u16()?, partition: self.u16()? };
+        Some(Label { known_us, confirmed_us, value, origin: Origin { place, offset: self.i64()? } })
     }
 
     fn prediction(&mut self) -> Option<Prediction> {
@@ -187,13 +231,15 @@ mod tests {
         let origin = Origin { place: Place { topic: 3, partition: 1 }, offset: 77 << 16 };
         let spot = Spot::of(8, origin);
         let event = Event { time_us: -5, fingerprint: 9, keys, spot };
-        let label = Label { known_us: 12, value: 0.5, origin };
+        let label = Label { known_us: 12, confirmed_us: 15, value: 0.5, origin };
         let prediction = Prediction { time_us: 4, score: 0.25, threshold: 0.5, decision: true, route: 2, spot };
         check(&Known::Event(event.clone(), None));
-        check(&Known::Event(event, Some(prediction)));
-        check(&Known::Label(label, None));
-        check(&Known::Label(label, Some(prediction)));
+        check(&Known::Event(event.clone(), Some(prediction)));
+        check(&Known::Label(label, "é1".into(), None));
+        check(&Known::Label(label, "a".into(), Some(prediction)));
         check(&Known::Prediction(prediction));
-        check(&Known::Done { time_us: 3, fingerprint: 1 });
+        check(&Known::Done { time_us: 3, fingerprint: 1, value: -0.5 });
+        check(&Known::Outcome(event.clone(), label, None, 0));
+        check(&Known::Outcome(event, label, Some(prediction), 3));
     }
 }

@@ -18,6 +18,7 @@ pub fn hand_over(old: &[Old<'_>], to: &Handover<'_>) -> Result<Vec<New>, Error> 
     let mut routes: Vec<Route> = Vec::new();
     let mut split = Split::new(to);
     let mut waiting = vec![0; to.begins.len()];
+    let mut labels_waiting = vec![0; to.begins.len()];
     let mut packed = Packed::default();
     for (old, own) in old.iter().zip(&own) {
         let numbers: Vec<u32> = own.routes.iter().map(|route| number(&mut routes, route)).collect();
@@ -35,6 +36,7 @@ pub fn hand_over(old: &[Old<'_>], to: &Handover<'_>) -> Result<Vec<New>, Error> 
             }
             packed.pack(&known);
             let partition = split.give(group_of_id(id), &Entry { value: packed.bytes(), ..entry });
+            labels_waiting[partition] += u64::from(known.is_label());
             for spot in known.waiting() {
                 waiting[partition] += 1;
                 split.wait(partition, spot);
@@ -44,7 +46,8 @@ pub fn hand_over(old: &[Old<'_>], to: &Handover<'_>) -> Result<Vec<New>, Error> 
     let mark = least(own.iter().map(|own| own.mark));
     split.finish(&headers, |partition| {
         let counts = if partition == 0 { sum(&own) } else { Counts::default() };
-        Own { counts: Counts { waiting: waiting[partition], ..counts }, mark, routes: routes.clone() }
+        let (waiting, labels_waiting) = (waiting[partition], labels_waiting[partition]);
+        Own { counts: Counts { waiting, labels_waiting, ..counts }, mark, routes: routes.clone() }
     })
 }
 
@@ -59,7 +62,8 @@ fn number(routes: &mut Vec<Route>, route: &Route) -> u32 {
 
 fn route(known: &mut Known) -> Option<&mut u32> {
     match known {
-        Known::Event(_, prediction) | Known::Label(_, prediction) => prediction.as_mut(),
+        Known::Event(_, prediction) | Known::Label(_, _, prediction) => prediction.as_mut(),
+        Known::Outcome(_, _, prediction, _) => prediction.as_mut(),
         Known::Prediction(prediction) => Some(prediction),
         Known::Done { .. } => None,
     }
@@ -70,7 +74,11 @@ fn sum(all: &[Own]) -> Counts {
     all.iter().fold(Counts::default(), |sum, Own { counts, .. }| Counts {
         outcomes: sum.outcomes + counts.outcomes,
         scored: sum.scored + counts.scored,
-        second_labels: sum.second_labels + counts.second_labels,
+        corrected: sum.corrected + counts.corrected,
+        same_labels: sum.same_labels + counts.same_labels,
+        conflicting: sum.conflicting + counts.conflicting,
+        superseded: sum.superseded + counts.superseded,
+        unknown_events: sum.unknown_events + counts.unknown_events,
         predictions_after: sum.predictions_after + counts.predictions_after,
         forgotten: sum.forgotten + counts.forgotten,
         ..sum

@@ -1,9 +1,12 @@
 //! The journal's processor: items in, outcomes, labelled events and marks out.
 
+mod ends;
+
 use crate::layout::{Layout, Scratch};
 use crate::outcomes::Outcomes;
-use crate::pairing::{Event, Label, Met, Prediction, meet};
+use crate::pairing::{Known, Met, meet};
 use crate::predictions::Routes;
+use crate::refusals::Refusals;
 use crate::settings::Settings;
 use crate::table::Table;
 use arrow::array::{ArrayRef, Float64Array, StructArray, TimestampMicrosecondArray};
@@ -19,13 +22,10 @@ use flow::sequencer::{Position, Sequencer, Step};
 use flow::snapshot::State;
 use flow::state::TaskState;
 use flow::wire::{Draft, Rows};
-use schemas::key::{grouped_id, key_group, key_hash, log_partition};
+use schemas::key::{grouped_id, key_group, key_hash};
 use serde::{Deserialize, Serialize};
 use std::iter::once;
 use std::sync::Arc;
-
-/// About how many bytes a label takes in a record.
-const LABEL_BYTES: usize = 24;
 
 /// What happened, for metrics; a finer view of the ledger.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,12 +34,22 @@ pub struct Counts {
     pub waiting: u64,
     /// Ids remembered.
     pub ids: u64,
-    /// Outcomes written.
+    /// Labels among them.
+    pub labels_waiting: u64,
+    /// Outcomes written, corrected ones included.
     pub outcomes: u64,
-    /// Outcomes with a prediction.
+    /// Outcomes that correct another.
+    pub corrected: u64,
+    /// Pairs with a prediction.
     pub scored: u64,
-    /// Labels for an event that had one.
-    pub second_labels: u64,
+    /// Labels that said what the event's label says.
+    pub same_labels: u64,
+    /// Labels that came to nothing, as the event had another one.
+    pub conflicting: u64,
+    /// Labels that came to nothing, as another one became known later.
+    pub superseded: u64,
+    /// Labels that the horizon passed while nobody heard of their event.
+    pub unknown_events: u64,
     /// Predictions that came after the outcome.
     pub predictions_after: u64,
     /// Items that the horizon passed unpaired.
@@ -104,6 +114,20 @@ impl Processor for Journal {
     fn edges(&mut self) -> Option<&mut Edges> {
         Some(self.sequencer.edges())
     }
+
+    fn labels(&self) -> Vec<(&'static str, u64)> {
+        let Counts { outcomes, corrected, same_labels, conflicting, superseded, .. } = self.pairing.counts;
+        let Counts { unknown_events, labels_waiting, .. } = self.pairing.counts;
+        vec![
+            ("paired", outcomes - corrected),
+            ("corrected", corrected),
+            ("duplicate", same_labels),
+            ("conflict", conflicting),
+            ("superseded", superseded),
+            ("unknown_event", unknown_events),
+            ("waiting", labels_waiting),
+        ]
+    }
 }
 
 /// Everything behind the sequencer.
@@ -115,6 +139,7 @@ pub(crate) struct Pairing {
     pub(crate) routes: Routes,
     pub(crate) emitter: Emitter<LabelParts>,
     outcomes: Outcomes,
+    refusals: Refusals,
     /// The greatest mark forwarded so far.
     pub(crate) forwarded_us: Option<i64>,
     /// A mark that is still to be written.
@@ -134,6 +159,7 @@ impl Pairing {
             routes: Routes::default(),
             emitter: Emitter::new(own),
             outcomes: Outcomes::default(),
+            refusals: Refusals::default(),
             forwarded_us: None,
             mark_us: None,
             conflicts: 0,
@@ -147,9 +173,7 @@ impl Pairing {
             Step::Item(items, row) => self.item(position, (items, row), edges)?,
             Step::Mark(watermark_us) => {
                 self.mark(watermark_us);
-                let forgotten = self.table.forget(watermark_us, |spot| edges.ended(once((spot, End::Filtered))));
-                self.counts.waiting -= forgotten;
-                self.counts.forgotten += forgotten;
+                self.forget(position, watermark_us, edges);
             }
             // The journal's control state is its parents, which the sequencer has taken.
             Step::Offer(..) | Step::Fence(_) => {}
@@ -174,16 +198,25 @@ impl Pairing {
         };
         let input = layout.read(items, row, &mut self.routes, &mut self.scratch);
         let id = items.ids().value(row);
-        match self.table.update(grouped_id(id, key_group(key_hash(id))), |known| meet(known, input)) {
+        let (was, is) = (self.counts.labels_waiting, &mut self.counts.labels_waiting);
+        let policy = self.settings.policy;
+        let met = self.table.update(grouped_id(id, key_group(key_hash(id))), |known| {
+            let before = u64::from(known.as_ref().is_some_and(Known::is_label));
+            let (known, met) = meet(known, input, (id, policy));
+            *is = was + u64::from(known.is_label()) - before;
+            (known, met)
+        });
+        match met {
             Met::Waits => self.counts.waiting += 1,
             Met::Copy { conflict } => {
                 self.conflicts += u64::from(conflict);
                 edges.ended(once((items.spot(row), End::Duplicate)));
             }
-            Met::SecondLabel => {
-                self.counts.second_labels += 1;
+            Met::SameLabel => {
+                self.counts.same_labels += 1;
                 edges.ended(once((items.spot(row), End::Duplicate)));
             }
+            Met::Refused(refused) => self.refuse((position, id), refused, edges),
             Met::AfterOutcome => {
                 self.counts.predictions_after += 1;
                 edges.ended(once((items.spot(row), End::Filtered)));
@@ -192,38 +225,20 @@ impl Pairing {
             Met::Pair(event, label, prediction) => {
                 let spots: [Option<Spot>; 3] = [Some(event.spot), Some(label.spot()), prediction.map(|one| one.spot)];
                 edges.ended(spots.into_iter().flatten().map(|spot| (spot, End::Emitted)));
-                self.pair((position, id), (&event, &label, prediction), edges);
+                let waited = u64::from(prediction.is_some());
+                self.counts.waiting -= 1 + waited;
+                self.counts.scored += waited;
+                self.outcome((position, id), (&event, &label, prediction), 0, edges);
+                self.labelled((position, id), &event, &label, edges);
+            }
+            Met::Corrected(event, label, prediction, revision) => {
+                self.counts.corrected += 1;
+                edges.ended(once((label.spot(), End::Emitted)));
+                // Entities have counted the event with its label, and do not do so twice.
+                self.outcome((position, id), (&event, &label, prediction), revision, edges);
             }
         }
         Ok(())
-    }
-
-    /// Writes the outcome, then the labelled event to each entity that wants it and whose key it has.
-    fn pair(
-        &mut self,
-        (position, id): (Position, &str),
-        (event, label, prediction): (&Event, &Label, Option<Prediction>),
-        edges: &mut Edges,
-    ) {
-        let waited = u64::from(prediction.is_some());
-        self.counts.waiting -= 1 + waited;
-        self.counts.outcomes += 1;
-        self.counts.scored += waited;
-        let trigger = self.emitter.trigger(position);
-        self.outcomes.push(trigger, id, (event, label, prediction));
-        edges.wrote(&[self.settings.outcomes], once(label.origin));
-        let known_us = label.known_us;
-        let time_us = if made(Flaw::LabelTimeAlone) { known_us } else { known_us.max(event.time_us) };
-        for target in &self.settings.targets {
-            let Some(key) = event.keys.iter().nth(target.key).flatten() else { continue };
-            let partition = log_partition(key, u32::from(target.partitions)) as u16;
-            let place = Place { topic: target.log, partition };
-            let trigger = self.emitter.trigger(position);
-            edges.wrote(&[target.log], once(label.origin));
-            let parts = self.emitter.item(place, trigger, label.origin, (time_us, id, key), LABEL_BYTES);
-            parts.values.push(label.value);
-            parts.event_time_us.push(event.time_us);
-        }
     }
 
     /// Hands over what the batch brought. The mark goes last into every partition: a record's mark applies after its
@@ -233,6 +248,7 @@ impl Pairing {
         let label_type = self.layout.as_ref().and_then(|layout| layout.label_type.clone());
         let chunks = self.emitter.take();
         let outcomes = std::mem::take(&mut self.outcomes);
+        let refusals = std::mem::take(&mut self.refusals);
         let mark_us = self.mark_us.take();
         if out.suppressed {
             return Ok(());
@@ -258,6 +274,9 @@ impl Pairing {
         if !outcomes.is_empty() {
             let rows = outcomes.rows(self.settings.outcomes, &self.settings.outcome_schema, &self.routes)?;
             out.public.push(rows);
+        }
+        if let Some((topic, schema)) = self.settings.refusals.as_ref().filter(|_| !refusals.is_empty()) {
+            out.public.push(refusals.rows(*topic, schema)?);
         }
         Ok(())
     }

@@ -68,7 +68,7 @@ impl Layout {
         }
         if let Some(label) = self.label.map(|at| columns.column(at)).filter(|label| label.is_valid(row)) {
             let value = label.as_struct().column(0).as_primitive::<Float64Type>().value(row);
-            return Input::Label(Label { known_us: time_us, value, origin: items.origin(row) });
+            return Input::Label(Label { known_us: time_us, confirmed_us: time_us, value, origin: items.origin(row) });
         }
         Input::Event(self.event(items, row, time_us, scratch))
     }

@@ -24,15 +24,16 @@ pub(crate) struct Outcomes {
     known_us: Vec<i64>,
     values: Vec<f64>,
     predictions: Vec<Option<Prediction>>,
+    revisions: Vec<i32>,
 }
 
 impl Outcomes {
-    /// Appends an outcome.
+    /// Appends an outcome, of which there were so many before.
     pub(crate) fn push(
         &mut self,
-        trigger: Trigger,
-        id: &str,
+        (trigger, id): (Trigger, &str),
         (event, label, prediction): (&Event, &Label, Option<Prediction>),
+        revision: i32,
     ) {
         self.ids.push(id.to_owned());
         self.triggers.push(trigger);
@@ -42,6 +43,7 @@ impl Outcomes {
         self.known_us.push(label.known_us);
         self.values.push(label.value);
         self.predictions.push(prediction);
+        self.revisions.push(revision);
     }
 
     /// Whether there is none.
@@ -67,8 +69,8 @@ impl Outcomes {
             "known_time" => times(&self.known_us),
             "key" => Arc::new(self.keys.finish()),
             "label" => Arc::new(Float64Array::from(std::mem::take(&mut self.values))),
-            // The first label counts, so no outcome is ever a second one.
-            "repeated" => Arc::new(BooleanArray::from(vec![false; self.ids.len()])),
+            "repeated" => Arc::new(BooleanArray::from_iter(self.revisions.iter().map(|revision| Some(*revision > 0)))),
+            "revision" => Arc::new(Int32Array::from(self.revisions.clone())),
             "prediction" => self.prediction(field, routes)?,
             _ => new_null_array(field.data_type(), self.ids.len()),
         })

@@ -1,8 +1,10 @@
 //! How events, labels and predictions of one id meet, in whatever order they come.
 
 use crate::keys::Keys;
+use flow::config::LabelPolicy;
 use flow::ledger::Spot;
 use flow::wire::Origin;
+use schemas::reject::Code;
 
 /// An event as far as the journal needs it.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,13 +24,39 @@ pub(crate) struct Event {
 pub(crate) struct Label {
     /// When it became known.
     pub(crate) known_us: i64,
+    /// When the last label that said the same became known.
+    pub(crate) confirmed_us: i64,
     /// Its value.
     pub(crate) value: f64,
     /// Where it came from.
     pub(crate) origin: Origin,
 }
 
+/// What a further label does to the one that stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Contest {
+    /// It says the same.
+    Same(Label),
+    /// It takes its place.
+    Wins,
+    /// It does not count.
+    Loses(Reason),
+}
+
 impl Label {
+    /// Lets a further label of the same event contest this one. With [`LabelPolicy::Last`] the one that became known last
+    /// stands in the end, in whatever order they came; of those known at once, the one that came last.
+    fn contest(self, label: &Label, policy: LabelPolicy) -> Contest {
+        if self.value == label.value {
+            return Contest::Same(Label { confirmed_us: self.confirmed_us.max(label.known_us), ..self });
+        }
+        match policy {
+            LabelPolicy::First => Contest::Loses(Reason::Conflict),
+            LabelPolicy::Last if label.known_us < self.confirmed_us => Contest::Loses(Reason::Superseded),
+            LabelPolicy::Last => Contest::Wins,
+        }
+    }
+
     /// Where the ledger counts it: its parent is the validator of the partition that it came from.
     pub(crate) fn spot(&self) -> Spot {
         Spot::of(self.origin.place.topic, self.origin)
@@ -57,25 +85,29 @@ pub(crate) struct Prediction {
 pub(crate) enum Known {
     /// An event that waits for its label, perhaps already scored.
     Event(Event, Option<Prediction>),
-    /// A label whose event was not seen, and perhaps a prediction.
-    Label(Label, Option<Prediction>),
+    /// A label whose event was not seen, the id that it names, and perhaps a prediction.
+    Label(Label, Box<str>, Option<Prediction>),
     /// A prediction alone.
     Prediction(Prediction),
-    /// Event and label were there. Copies and further labels are still recognised.
+    /// Event and label were there, and that is final. Copies and further labels are still recognised.
     Done {
         /// The time it is remembered by.
         time_us: i64,
         /// Hash of what copies must agree on.
         fingerprint: u64,
+        /// The label's value.
+        value: f64,
     },
+    /// Event and label were there, and another label may correct the outcome, which has been so many times.
+    Outcome(Event, Label, Option<Prediction>, i32),
 }
 
 impl Known {
     /// The time from which the horizon counts.
     pub(crate) fn time_us(&self) -> i64 {
         match self {
-            Known::Event(event, _) => event.time_us,
-            Known::Label(label, _) => label.known_us,
+            Known::Event(event, _) | Known::Outcome(event, ..) => event.time_us,
+            Known::Label(label, ..) => label.known_us,
             Known::Prediction(prediction) => prediction.time_us,
             Known::Done { time_us, .. } => *time_us,
         }
@@ -83,17 +115,19 @@ impl Known {
 
     /// Memory that it takes.
     pub(crate) fn bytes(&self) -> usize {
-        let keys = match self {
-            Known::Event(event, _) => event.keys.heap_bytes(),
+        let texts = match self {
+            Known::Event(event, _) | Known::Outcome(event, ..) => event.keys.heap_bytes(),
+            Known::Label(_, id, _) => id.len(),
             _ => 0,
         };
-        size_of::<Known>() + keys
+        size_of::<Known>() + texts
     }
 
     /// The prediction in it.
     pub(crate) fn prediction(&self) -> Option<&Prediction> {
         match self {
-            Known::Event(_, prediction) | Known::Label(_, prediction) => prediction.as_ref(),
+            Known::Event(_, prediction) | Known::Label(_, _, prediction) => prediction.as_ref(),
+            Known::Outcome(_, _, prediction, _) => prediction.as_ref(),
             Known::Prediction(prediction) => Some(prediction),
             Known::Done { .. } => None,
         }
@@ -103,10 +137,16 @@ impl Known {
     pub(crate) fn waiting(&self) -> impl Iterator<Item = Spot> + use<> {
         let first = match self {
             Known::Event(event, _) => Some(event.spot),
-            Known::Label(label, _) => Some(label.spot()),
-            Known::Prediction(_) | Known::Done { .. } => None,
+            Known::Label(label, ..) => Some(label.spot()),
+            Known::Prediction(_) | Known::Done { .. } | Known::Outcome(..) => None,
         };
-        first.into_iter().chain(self.prediction().map(|prediction| prediction.spot))
+        let prediction = self.prediction().filter(|_| !matches!(self, Known::Outcome(..)));
+        first.into_iter().chain(prediction.map(|prediction| prediction.spot))
+    }
+
+    /// Whether a label waits in it.
+    pub(crate) fn is_label(&self) -> bool {
+        matches!(self, Known::Label(..))
     }
 }
 
@@ -121,6 +161,39 @@ pub(crate) enum Input {
     Prediction(Prediction),
 }
 
+/// Why a label came to nothing. The text is part of the wire contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The event has another label, and the first one counts.
+    Conflict,
+    /// The event has another label that became known later, and the last one counts.
+    Superseded,
+    /// Within the horizon nobody heard of the event.
+    UnknownEvent,
+}
+
+impl Reason {
+    /// The code in `schemas/rejects.md`.
+    pub(crate) fn code(self) -> Code {
+        match self {
+            Reason::Conflict => Code::LabelConflict,
+            Reason::Superseded => Code::LabelSuperseded,
+            Reason::UnknownEvent => Code::LabelUnknownEvent,
+        }
+    }
+}
+
+/// A label that came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Refused {
+    /// The label.
+    pub(crate) label: Label,
+    /// Why.
+    pub(crate) reason: Reason,
+    /// The value that counts instead, if the event has one.
+    pub(crate) standing: Option<f64>,
+}
+
 /// What came of an item.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Met {
@@ -131,53 +204,85 @@ pub(crate) enum Met {
         /// Whether keys or event time differ.
         conflict: bool,
     },
-    /// The event has a label already, and the first one counts.
-    SecondLabel,
+    /// The event has a label already, and it says the same.
+    SameLabel,
+    /// The event has a label already, and this one, which may be the one that came first, comes to nothing.
+    Refused(Refused),
     /// The outcome was written without this prediction.
     AfterOutcome,
     /// Event and label are both there now.
     Pair(Event, Label, Option<Prediction>),
+    /// The outcome has another label now, which is so many labels after the first.
+    Corrected(Event, Label, Option<Prediction>, i32),
 }
 
 /// Lets an item meet what is known of its id. A pair never waits for a prediction: in live operation that comes long
 /// before any label, and before there is a model it never comes.
-pub(crate) fn meet(known: Option<Known>, input: Input) -> (Known, Met) {
+pub(crate) fn meet(known: Option<Known>, input: Input, (id, policy): (&str, LabelPolicy)) -> (Known, Met) {
     match (known, input) {
         (None, Input::Event(event)) => (Known::Event(event, None), Met::Waits),
-        (None, Input::Label(label)) => (Known::Label(label, None), Met::Waits),
+        (None, Input::Label(label)) => (Known::Label(label, id.into(), None), Met::Waits),
         (None, Input::Prediction(prediction)) => (Known::Prediction(prediction), Met::Waits),
-
-        (Some(Known::Prediction(prediction)), Input::Event(event)) => {
-            (Known::Event(event, Some(prediction)), Met::Waits)
-        }
-        (Some(Known::Prediction(prediction)), Input::Label(label)) => {
-            (Known::Label(label, Some(prediction)), Met::Waits)
-        }
-        (Some(Known::Event(event, None)), Input::Prediction(prediction)) => {
-            (Known::Event(event, Some(prediction)), Met::Waits)
-        }
-        (Some(Known::Label(label, None)), Input::Prediction(prediction)) => {
-            (Known::Label(label, Some(prediction)), Met::Waits)
-        }
-
-        (Some(Known::Event(event, prediction)), Input::Label(label)) => {
-            let done = Known::Done { time_us: event.time_us, fingerprint: event.fingerprint };
-            (done, Met::Pair(event, label, prediction))
-        }
-        (Some(Known::Label(label, prediction)), Input::Event(event)) => {
-            let done = Known::Done { time_us: event.time_us, fingerprint: event.fingerprint };
-            (done, Met::Pair(event, label, prediction))
-        }
-
-        (Some(known @ Known::Event(..)), Input::Event(copy)) => {
-            let conflict = matches!(&known, Known::Event(first, _) if first.fingerprint != copy.fingerprint);
-            (known, Met::Copy { conflict })
-        }
-        (Some(known @ Known::Done { fingerprint, .. }), Input::Event(copy)) => {
-            (known, Met::Copy { conflict: fingerprint != copy.fingerprint })
-        }
-        (Some(known @ (Known::Label(..) | Known::Done { .. })), Input::Label(_)) => (known, Met::SecondLabel),
-        (Some(known @ Known::Done { .. }), Input::Prediction(_)) => (known, Met::AfterOutcome),
-        (Some(known), Input::Prediction(_)) => (known, Met::Copy { conflict: false }),
+        (Some(known), Input::Event(event)) => meet_event(known, event, policy),
+        (Some(known), Input::Label(label)) => meet_label(known, label, (id, policy)),
+        (Some(known), Input::Prediction(prediction)) => meet_prediction(known, prediction),
     }
+}
+
+fn meet_event(known: Known, event: Event, policy: LabelPolicy) -> (Known, Met) {
+    let fingerprint = event.fingerprint;
+    match known {
+        Known::Prediction(prediction) => (Known::Event(event, Some(prediction)), Met::Waits),
+        Known::Label(label, _, prediction) => pair(event, label, prediction, policy),
+        Known::Event(Event { fingerprint: first, .. }, _)
+        | Known::Outcome(Event { fingerprint: first, .. }, ..)
+        | Known::Done { fingerprint: first, .. } => (known, Met::Copy { conflict: first != fingerprint }),
+    }
+}
+
+fn meet_label(known: Known, label: Label, (id, policy): (&str, LabelPolicy)) -> (Known, Met) {
+    let refused = |label, reason, standing| Met::Refused(Refused { label, reason, standing: Some(standing) });
+    match known {
+        Known::Prediction(prediction) => (Known::Label(label, id.into(), Some(prediction)), Met::Waits),
+        Known::Event(event, prediction) => pair(event, label, prediction, policy),
+        Known::Done { value, .. } if value == label.value => (known, Met::SameLabel),
+        Known::Done { value, .. } => (known, refused(label, Reason::Conflict, value)),
+        Known::Label(standing, id, prediction) => match standing.contest(&label, policy) {
+            Contest::Same(standing) => (Known::Label(standing, id, prediction), Met::SameLabel),
+            Contest::Wins => (Known::Label(label, id, prediction), refused(standing, Reason::Superseded, label.value)),
+            Contest::Loses(reason) => (Known::Label(standing, id, prediction), refused(label, reason, standing.value)),
+        },
+        Known::Outcome(event, standing, prediction, revision) => match standing.contest(&label, policy) {
+            Contest::Same(standing) => (Known::Outcome(event, standing, prediction, revision), Met::SameLabel),
+            Contest::Wins => {
+                let revision = revision.saturating_add(1);
+                let corrected = Met::Corrected(event.clone(), label, prediction, revision);
+                (Known::Outcome(event, label, prediction, revision), corrected)
+            }
+            Contest::Loses(reason) => {
+                let lost = refused(label, reason, standing.value);
+                (Known::Outcome(event, standing, prediction, revision), lost)
+            }
+        },
+    }
+}
+
+fn meet_prediction(known: Known, prediction: Prediction) -> (Known, Met) {
+    match known {
+        Known::Event(event, None) => (Known::Event(event, Some(prediction)), Met::Waits),
+        Known::Label(label, id, None) => (Known::Label(label, id, Some(prediction)), Met::Waits),
+        known @ (Known::Done { .. } | Known::Outcome(..)) => (known, Met::AfterOutcome),
+        known => (known, Met::Copy { conflict: false }),
+    }
+}
+
+/// Event and label found each other. What is kept is what further labels need.
+fn pair(event: Event, label: Label, prediction: Option<Prediction>, policy: LabelPolicy) -> (Known, Met) {
+    let known = match policy {
+        LabelPolicy::First => {
+            Known::Done { time_us: event.time_us, fingerprint: event.fingerprint, value: label.value }
+        }
+        LabelPolicy::Last => Known::Outcome(event.clone(), label, prediction, 0),
+    };
+    (known, Met::Pair(event, label, prediction))
 }

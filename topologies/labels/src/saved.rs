@@ -9,7 +9,7 @@ use flow::snapshot::{Blob, Changes, Entry, Error, State};
 use serde::{Deserialize, Serialize};
 
 /// Version of the entries and of the blob.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// The blob's own part.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,7 +26,8 @@ impl State for Journal {
         let settings = &self.pairing.settings;
         let keys = settings.keys.join(",");
         let (horizon_us, order) = (settings.horizon_us, self.sequencer.layout());
-        format!("journal:{VERSION}:{}:{horizon_us}:{}:{keys}:{order}", settings.digest, settings.mark_step_us)
+        let (digest, step_us, policy) = (&settings.digest, settings.mark_step_us, settings.policy);
+        format!("journal:{VERSION}:{digest}:{horizon_us}:{step_us}:{keys}:{order}:{policy:?}")
     }
 
     fn track(&mut self) {

@@ -1,7 +1,7 @@
 //! What the journal needs to know of its pipeline.
 
 use arrow::datatypes::{DataType, SchemaRef};
-use flow::config::{Ordering, Pipeline};
+use flow::config::{LabelPolicy, Ordering, Pipeline};
 use flow::names::Names;
 pub use flow::plan::Error;
 use flow::plan::{Plan, number};
@@ -39,6 +39,10 @@ pub struct Settings {
     pub outcomes: u16,
     /// Columns of an outcome.
     pub outcome_schema: SchemaRef,
+    /// Which of several labels for one event counts.
+    pub policy: LabelPolicy,
+    /// Topic of labels that come to nothing, by name number, and its columns; none where there are no labels.
+    pub refusals: Option<(u16, SchemaRef)>,
 }
 
 impl Settings {
@@ -61,6 +65,7 @@ impl Settings {
             }
         }
         let topic = &plan.names.outcomes;
+        let refused = pipeline.labels.as_ref().map(|_| &plan.names.refusals);
         let holds = pipeline.ordering == Ordering::EventTime;
         Ok(Settings {
             digest: pipeline.features.digest.clone(),
@@ -72,6 +77,10 @@ impl Settings {
             targets,
             outcomes: number(names, topic)?,
             outcome_schema: outcome_schema(plan, topic)?,
+            policy: pipeline.labels.as_ref().map_or(LabelPolicy::First, |labels| labels.policy),
+            refusals: refused
+                .map(|topic| Ok::<_, Error>((number(names, topic)?, plan.arrow_schema(topic)?)))
+                .transpose()?,
         })
     }
 }

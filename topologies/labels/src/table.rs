@@ -1,7 +1,8 @@
 //! What the journal remembers of each event id, and when it forgets.
 //!
-//! Most ids are done: event and label were there, and only copies are still to be recognised. So an id takes 40 bytes
-//! and a place in the hash table, and what waits for its counterpart lies apart and gives its place back.
+//! Most ids are done: event and label were there, and only copies are still to be recognised. So an id takes 48 bytes
+//! and a place in the hash table, and what waits for its counterpart or for a correction lies apart and gives its place
+//! back.
 //!
 //! An id is forgotten with the step of the time that it is remembered by, which says all about it: so a table put together
 //! from its entries forgets like the one that they came from. Where memory has a limit, the oldest ids go to disk as the
@@ -11,7 +12,6 @@ use crate::entry::{PART, Packed};
 use crate::pairing::Known;
 use crate::slab::Slab;
 use flow::cold::{Cold, Fault, Steps};
-use flow::ledger::Spot;
 use flow::snapshot::{Entry as Saved, Error, Notes, entry_hash};
 use hashbrown::HashTable;
 use std::collections::{BTreeMap, VecDeque};
@@ -21,7 +21,7 @@ const STEPS_PER_HORIZON: i64 = 1_024;
 /// Place of an entry that waits for nothing.
 const DONE: u32 = u32::MAX;
 /// What an id takes beside what waits: its entry, its places in the hash table (which has free ones) and in its step.
-const ENTRY_BYTES: usize = size_of::<Entry>() + 2 * size_of::<Slot>() + 2 * size_of::<u32>();
+pub(crate) const ENTRY_BYTES: usize = size_of::<Entry>() + 2 * size_of::<Slot>() + 2 * size_of::<u32>();
 
 /// An id.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,8 @@ struct Entry {
     id: [u64; 2],
     time_us: i64,
     fingerprint: u64,
+    /// The label's value, where nothing waits.
+    value: f64,
     /// Where the parts lie that wait, or [`DONE`].
     waiting: u32,
 }
@@ -176,7 +178,7 @@ impl Table {
 
     fn add(&mut self, id: [u64; 2]) -> u32 {
         let hash = id[0] as u32;
-        let at = self.entries.insert(Entry { id, time_us: 0, fingerprint: 0, waiting: DONE });
+        let at = self.entries.insert(Entry { id, time_us: 0, fingerprint: 0, value: 0.0, waiting: DONE });
         self.index.insert_unique(spread(hash), Slot { hash, entry: at }, |slot| slot.hash());
         at
     }
@@ -203,8 +205,8 @@ impl Table {
 
     /// What is known of an entry; whatever of it waited has given up its place.
     fn take(&mut self, at: u32) -> Known {
-        let Entry { time_us, fingerprint, waiting, .. } = self.entries[at];
-        let done = Known::Done { time_us, fingerprint };
+        let Entry { time_us, fingerprint, value, waiting, .. } = self.entries[at];
+        let done = Known::Done { time_us, fingerprint, value };
         if waiting == DONE {
             return done;
         }
@@ -218,8 +220,8 @@ impl Table {
         let entry = &mut self.entries[at];
         entry.time_us = known.time_us();
         entry.waiting = match known {
-            Known::Done { fingerprint, .. } => {
-                entry.fingerprint = fingerprint;
+            Known::Done { fingerprint, value, .. } => {
+                (entry.fingerprint, entry.value) = (fingerprint, value);
                 DONE
             }
             waits => {
@@ -229,15 +231,9 @@ impl Table {
         };
     }
 
-    /// Forgets what lies a horizon behind the watermark; tells each input item that waited in vain, and gives their number.
-    pub(crate) fn forget(&mut self, watermark_us: i64, mut each: impl FnMut(Spot)) -> u64 {
-        let mut vain = 0;
-        let mut tell = |known: &Known| {
-            known.waiting().for_each(|spot| {
-                vain += 1;
-                each(spot);
-            });
-        };
+    /// Forgets what lies a horizon behind the watermark, and tells of each id what was known. Their order says nothing: it
+    /// depends on what is in memory.
+    pub(crate) fn forget(&mut self, watermark_us: i64, mut tell: impl FnMut(&Known)) {
         while let Some(step) = self.first_step() {
             let end_us = step.saturating_add(1).saturating_mul(self.step_us);
             if end_us.saturating_add(self.horizon_us) > watermark_us {
@@ -267,7 +263,6 @@ impl Table {
                 }
             });
         }
-        vain
     }
 
     /// The first step that something may be in.
@@ -330,9 +325,9 @@ impl Table {
     pub(crate) fn hash(&self) -> u128 {
         let (mut packed, mut sum) = (Packed::default(), 0_u128);
         for slot in &self.index {
-            let Entry { id, time_us, fingerprint, waiting } = self.entries[slot.entry];
+            let Entry { id, time_us, fingerprint, value, waiting } = self.entries[slot.entry];
             if waiting == DONE {
-                packed.pack(&Known::Done { time_us, fingerprint });
+                packed.pack(&Known::Done { time_us, fingerprint, value });
             } else {
                 packed.pack(&self.waiting[waiting]);
             }

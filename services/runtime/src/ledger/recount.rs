@@ -20,7 +20,7 @@ use std::time::Duration;
 /// Longest wait for records that are there.
 const POLL_MS: u64 = 200;
 
-/// Counts sources, logs, predictions, outcomes, dead letters and late records, up to where they end now. `sample` says
+/// Counts sources, logs, predictions, outcomes, refusals, dead letters and late records, up to where they end now. `sample` says
 /// how far readers are.
 pub fn recount(context: &Context, sample: &Sample) -> Result<Recount, Error> {
     let mut recount = Recount::new(context.names.clone());
@@ -48,7 +48,7 @@ pub fn recount(context: &Context, sample: &Sample) -> Result<Recount, Error> {
                         Ok::<_, Error>(())
                     })?;
                 }
-                Kind::Predictions | Kind::Outcomes | Kind::Dlq | Kind::Late => {
+                Kind::Predictions | Kind::Outcomes | Kind::Refusals | Kind::Dlq | Kind::Late => {
                     read(context, &tp, (start, end), |records| {
                         records.iter().try_for_each(|record| marked(context, &tp, (topic.kind, record), &mut recount))
                     })?;

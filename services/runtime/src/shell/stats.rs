@@ -19,6 +19,7 @@ pub struct Stats {
     evicted_keys: AtomicU64,
     evicted_entries: AtomicU64,
     failed: Mutex<BTreeMap<Failed, u64>>,
+    labels: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// What became of records that failed something, and the name of what they failed.
@@ -56,6 +57,16 @@ impl Stats {
     pub fn evicted(&self, keys: u64, entries: u64) {
         self.evicted_keys.store(keys, Ordering::Relaxed);
         self.evicted_entries.store(entries, Ordering::Relaxed);
+    }
+
+    /// Labels by what became of them, in all tasks that the shell has now.
+    pub fn labelled(&self, labels: BTreeMap<&'static str, u64>) {
+        *self.labels.lock().unwrap_or_else(PoisonError::into_inner) = labels;
+    }
+
+    /// The same, as it was told last.
+    pub fn labels(&self) -> BTreeMap<&'static str, u64> {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Counts records that failed something.

@@ -6,8 +6,8 @@ use clap::{ArgGroup, Args};
 
 use super::pair;
 
-/// Publish labels: those of a file, or one by hand. A label for an event that has one, or that nobody knows, is counted and
-/// changes nothing.
+/// Publish labels: those of a file, or one by hand. A label for an event that has another corrects its outcome where the
+/// source says `policy: last`. What came to nothing, and why, shows `tidemill tap refusals`.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").args(["file", "event"]).required(true))]
 pub struct Label {

@@ -56,7 +56,7 @@ pub fn run(global: &Global, output: Output, options: &Label) -> Result<(), Error
     session.close()?;
     let what = if published == 1 { "label" } else { "labels" };
     output.show(
-        || format!("published {published} {what} to {topic}"),
+        || format!("published {published} {what} to {topic}; what came to nothing shows `tidemill tap refusals`"),
         || json!({ "labels": published, "topic": &*topic }),
     )
 }

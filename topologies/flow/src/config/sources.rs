@@ -23,6 +23,9 @@ const MAX_FUTURE_DEFAULT_US: i64 = HOUR_US;
 const DEDUPE_HORIZON_DEFAULT_US: i64 = HOUR_US;
 const LABEL_HORIZON_DEFAULT_US: i64 = 90 * 24 * HOUR_US;
 
+/// The words for policies.
+const POLICIES: [(&str, LabelPolicy); 2] = [("first", LabelPolicy::First), ("last", LabelPolicy::Last)];
+
 /// Upper bound of `partitions` of a source; numbers are kept per source partition in every commit.
 const SOURCE_PARTITIONS_MAX: u32 = 1_024;
 
@@ -165,7 +168,7 @@ fn label_source(entry: &Entry, settings: &Settings, resolve: Resolve<'_>, proble
         target: target.text,
         known_time: known_time.map(|text| text.text),
         horizon_us: section.span_of_time("horizon", LABEL_HORIZON_DEFAULT_US, problems),
-        policy: section.choice("policy", LabelPolicy::First, &[("first", LabelPolicy::First)], problems),
+        policy: section.choice("policy", LabelPolicy::First, &POLICIES, problems),
         schema,
     };
     section.finish(problems);

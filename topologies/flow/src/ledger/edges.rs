@@ -195,6 +195,7 @@ impl Edges {
             End::Emitted => counts.emitted += many,
             End::Filtered => counts.filtered += many,
             End::Duplicate => counts.duplicate += many,
+            End::Dead => counts.dead += many,
         }
     }
 

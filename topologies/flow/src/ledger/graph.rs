@@ -15,8 +15,19 @@ pub struct Edge {
     pub readers: Vec<String>,
     /// Source topic of all that goes over it.
     pub source: String,
-    /// Whether the writer emits each of its items once over this edge, or not at all.
-    pub whole: bool,
+    /// Which of its items the writer writes to it.
+    pub whole: Whole,
+}
+
+/// Which of its items a task writes to a topic, each once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whole {
+    /// Some; only the task knows which.
+    Some,
+    /// All that it emits.
+    Emitted,
+    /// All that it refuses.
+    Dead,
 }
 
 /// All edges of a plan.
@@ -44,7 +55,7 @@ pub fn edges(plan: &Plan) -> Vec<Edge> {
                 let goes = match kind(to) {
                     Some(Kind::Log) => task.service != Service::Validator || of_events,
                     Some(Kind::Dlq | Kind::Late) => beside(to),
-                    Some(Kind::Predictions | Kind::Outcomes) => true,
+                    Some(Kind::Predictions | Kind::Outcomes | Kind::Refusals) => true,
                     _ => false,
                 };
                 let Some(source) = source.filter(|_| goes) else { continue };
@@ -57,8 +68,10 @@ pub fn edges(plan: &Plan) -> Vec<Edge> {
                     readers: readers.collect(),
                     source,
                     whole: match kind(to) {
-                        Some(Kind::Dlq | Kind::Late) => false,
-                        to => !journal || to == Some(Kind::Outcomes),
+                        Some(Kind::Dlq | Kind::Late) => Whole::Some,
+                        Some(Kind::Refusals) => Whole::Dead,
+                        to if !journal || to == Some(Kind::Outcomes) => Whole::Emitted,
+                        _ => Whole::Some,
                     },
                 });
             }

@@ -11,7 +11,7 @@
 
 use super::row::Side;
 use super::sample::{Bucket, Sample, Summed};
-use super::{BUCKET_OFFSETS, Counts, Edge};
+use super::{BUCKET_OFFSETS, Counts, Edge, Whole};
 use crate::plan::Names;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -124,7 +124,7 @@ impl Judge {
             if done {
                 ended.insert((at, bucket.clone()));
             }
-            if edge.whole || edge.readers.is_empty() {
+            if edge.whole != Whole::Some || edge.readers.is_empty() {
                 standings.extend(self.whole(at, bucket, sums, (closed, done)));
             }
         }
@@ -194,7 +194,7 @@ impl Judge {
         }
     }
 
-    /// What a task emitted against what it wrote over this edge: it counts and tells both at once.
+    /// What a task emitted or refused against what it wrote over this edge: it counts and tells both at once.
     fn whole(&self, at: usize, bucket: &Bucket, sums: &Summed, (closed, settled): (bool, bool)) -> Option<Standing> {
         let edge = &self.edges[at];
         let written = written(sums, edge, bucket);
@@ -203,13 +203,14 @@ impl Judge {
         });
         let mut read = Counts::default();
         own.for_each(|(_, counts)| read.add(counts));
-        if !edge.whole {
+        if edge.whole == Whole::Some {
             read = written;
         }
-        if written.total() + read.emitted == 0 {
+        let ended = if edge.whole == Whole::Dead { read.dead } else { read.emitted };
+        if written.total() + ended == 0 {
             return None;
         }
-        let state = if written.total() == read.emitted { State::Agrees } else { State::Differs };
+        let state = if written.total() == ended { State::Agrees } else { State::Differs };
         Some(Standing { edge: at, reader: None, bucket: bucket.clone(), closed, settled, written, read, state })
     }
 }

@@ -16,7 +16,7 @@ mod sample;
 pub use buckets::{Buckets, Fate, SavedSums, Sums};
 pub use edges::{Edges, PART, Saved};
 pub(crate) use edges::{Handed, Waits};
-pub use graph::{Edge, edges};
+pub use graph::{Edge, Whole, edges};
 pub use judge::{Judge, Standing, State};
 pub use recount::{Item, Oddity, Recount, named};
 pub use row::{Entry, OUTSIDE, Row, Side, Writer, decode};
@@ -83,6 +83,8 @@ pub enum End {
     Filtered,
     /// Its id had been taken before.
     Duplicate,
+    /// It was refused, and is told of in a topic.
+    Dead,
 }
 
 /// Counts of one side of an edge, for one bucket.
@@ -96,7 +98,7 @@ pub struct Counts {
     pub duplicate: u64,
     /// Late.
     pub late: u64,
-    /// Dead-lettered.
+    /// Dead-lettered, or told of in a topic of refusals.
     pub dead: u64,
     /// Without an end yet.
     pub waiting: u64,

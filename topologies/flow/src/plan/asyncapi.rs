@@ -130,7 +130,7 @@ fn key(key: &Key) -> String {
 /// Headers of a topic's records as far as they mean something.
 fn headers_of(kind: Kind) -> Option<Value> {
     let found: Vec<&str> = match kind {
-        Kind::Predictions | Kind::Outcomes => {
+        Kind::Predictions | Kind::Outcomes | Kind::Refusals => {
             vec!["ce_id", "ce_type", "ce_source", EMISSION_HEADER, ORIGIN_HEADER]
         }
         Kind::Dlq | Kind::Retry => names::ALL.to_vec(),
@@ -180,6 +180,7 @@ impl Kind {
             Self::Sketches => "Counts that monitors judge.",
             Self::Predictions => "Predictions, one per event.",
             Self::Outcomes => "Predictions with their labels.",
+            Self::Refusals => "Labels that came to nothing, with the reason.",
             Self::Drift => "Drift reports.",
             Self::Alerts => "Incidents; the newest record of a key is its standing.",
             Self::Models => "Models that were published, with their standing.",

@@ -8,7 +8,9 @@ impl Topic {
     /// so a repeated old one could take the place of a newer one. Keys of the ledger name the process that wrote them.
     pub fn transactional(&self, delivery: Delivery) -> bool {
         match self.kind {
-            Kind::Predictions | Kind::Outcomes | Kind::Drift | Kind::Retraining => delivery == Delivery::ExactlyOnce,
+            Kind::Predictions | Kind::Outcomes | Kind::Refusals | Kind::Drift | Kind::Retraining => {
+                delivery == Delivery::ExactlyOnce
+            }
             Kind::Alerts | Kind::Models => true,
             // Internal ones have numbers, dead letters identities; reports and progress decide nothing by themselves.
             Kind::Source | Kind::Log | Kind::Sketches | Kind::Dlq | Kind::Retry | Kind::Late => false,

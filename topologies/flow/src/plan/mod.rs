@@ -97,6 +97,8 @@ pub enum Kind {
     Predictions,
     /// Predictions with their labels.
     Outcomes,
+    /// Labels that came to nothing.
+    Refusals,
     /// Drift reports.
     Drift,
     /// Incidents.
@@ -128,6 +130,7 @@ impl Kind {
             Self::Sketches => "sketches",
             Self::Predictions => "predictions",
             Self::Outcomes => "outcomes",
+            Self::Refusals => "refusals",
             Self::Drift => "drift",
             Self::Alerts => "alerts",
             Self::Models => "models",

@@ -22,6 +22,8 @@ pub struct Names {
     pub predictions: String,
     /// Predictions with their labels.
     pub outcomes: String,
+    /// Labels that came to nothing.
+    pub refusals: String,
     /// Drift reports.
     pub drift: String,
     /// Incidents.
@@ -54,6 +56,7 @@ impl Names {
             sketches: featured("sketches"),
             predictions: public("predictions"),
             outcomes: public("outcomes"),
+            refusals: public("refusals"),
             drift: public("drift"),
             alerts: pipeline.alerts_topic.clone(),
             retraining: public("retraining"),
@@ -82,6 +85,7 @@ impl Names {
             &self.sketches,
             &self.predictions,
             &self.outcomes,
+            &self.refusals,
             &self.drift,
             &self.alerts,
             &self.retraining,

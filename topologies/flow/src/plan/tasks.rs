@@ -21,7 +21,9 @@ pub(super) fn tasks(pipeline: &Pipeline, names: &Names, stages: &[Stage]) -> Vec
         task(pipeline, Service::Featurizer, Some(&stage.entity), vec![stage.reads.clone()], writes)
     }));
     let labelled = stages.iter().filter(|stage| stage.label_derived).map(|stage| stage.reads.clone());
-    let writes = [names.outcomes.clone()].into_iter().chain(labelled).chain([names.ledger.clone()]).collect();
+    let refusals = pipeline.labels.as_ref().map(|_| names.refusals.clone());
+    let written = [names.outcomes.clone()].into_iter().chain(refusals).chain(labelled);
+    let writes = written.chain([names.ledger.clone()]).collect();
     tasks.push(task(pipeline, Service::Featurizer, Some("journal"), vec![names.journal_log.clone()], writes));
     if !pipeline.models.is_empty() {
         tasks.push(scorer(pipeline, names));

@@ -94,6 +94,7 @@ fn topics_of_the_fraud_pipeline() {
         fraud.progress.v1 x1 internal compacted, field topic/partition, Progress
         fraud.transactions.events.v1.validator.retry x4 internal whole, as source, -
         fraud.labels.events.v1.validator.retry x4 internal whole, as source, -
+        fraud.refusals.v1 x4 public whole, field event_id, LabelRefusal
     "#]]
     .assert_eq(&text);
 }
@@ -133,6 +134,7 @@ fn tasks_of_the_fraud_pipeline() {
         fraud.featurizer.journal
           reads fraud.journal.log.g1
           writes fraud.outcomes.v1
+          writes fraud.refusals.v1
           writes fraud.terminal.log.f1.g1
           writes fraud.ledger.v1
         fraud.scorer
@@ -175,7 +177,7 @@ fn delivery_says_which_results_wait_for_their_offsets() {
     let compacted = ["fraud.monitor.judge: fraud.alerts.v1", "fraud.trainer: fraud.models.v1"];
     assert_eq!(transactional(Delivery::LowLatency), compacted);
     let all = [
-        "fraud.featurizer.journal: fraud.outcomes.v1",
+        "fraud.featurizer.journal: fraud.outcomes.v1 fraud.refusals.v1",
         "fraud.scorer: fraud.predictions.v1",
         "fraud.monitor.judge: fraud.drift.v1 fraud.alerts.v1 fraud.retraining.v1",
         "fraud.trainer: fraud.models.v1 fraud.retraining.v1",
@@ -312,7 +314,7 @@ fn without_models_nothing_is_predicted_and_nobody_watches() {
     let kinds: BTreeSet<&str> = plan.topics.iter().map(|topic| topic.kind.word()).collect();
     assert_eq!(
         kinds.into_iter().collect::<Vec<_>>(),
-        ["control", "dlq", "events", "late", "ledger", "log", "outcomes", "progress", "retry"]
+        ["control", "dlq", "events", "late", "ledger", "log", "outcomes", "progress", "refusals", "retry"]
     );
     assert!(
         plan.tasks

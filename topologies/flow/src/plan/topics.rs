@@ -17,14 +17,21 @@ pub(super) fn topics(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
     topics.extend(results(pipeline, names));
     topics.extend(bookkeeping(names));
     topics.extend(retries(pipeline));
+    topics.extend(pipeline.labels.iter().map(|_| refusals(pipeline, names)));
     topics.extend(told(pipeline, names));
     topics
 }
 
-/// Alerts of a pipeline without models, for the limits of its entities; also last, since pipelines had none before.
+/// Alerts of a pipeline without models, for the limits of its entities; last of all, as state never names them.
 fn told(pipeline: &Pipeline, names: &Names) -> Option<Topic> {
     let is_told = pipeline.models.is_empty() && pipeline.features.entities.iter().any(Entity::is_limited);
     is_told.then(|| alerts(names))
+}
+
+/// Labels that came to nothing; last for the same reason.
+fn refusals(pipeline: &Pipeline, names: &Names) -> Topic {
+    let topic = shared(&names.refusals, Kind::Refusals, "event_id", contracts::LABEL_REFUSAL);
+    Topic { partitions: pipeline.partitions, ..topic }
 }
 
 fn alerts(names: &Names) -> Topic {

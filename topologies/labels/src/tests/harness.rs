@@ -11,6 +11,7 @@
 use crate::{Counts, Journal, Settings, Target};
 use arrow::array::RecordBatch;
 use flow::cold::{Memory, Shelf};
+use flow::config::LabelPolicy;
 use flow::fence::{Control, ParentLog};
 use flow::ledger::{Counts as Ended, Side};
 use flow::names::{Names, Place};
@@ -20,6 +21,7 @@ use flow::state::TaskState;
 use flow::task::{LogTask, SchemaSource, Sink};
 use flow::wire::{LogReader, LogWriter};
 use schemas::codec::{Decoder, Encoder, arrow_schema};
+use schemas::contracts;
 use schemas::framing::split;
 use schemas::json::JsonWriter;
 use schemas::log::{Decision, log_schema, outcome_schema};
@@ -28,10 +30,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 const SECOND_US: i64 = 1_000_000;
-const TOPICS: [(&str, i32); 6] =
-    [("events", 0), ("labels", 0), ("features", 1), ("journal", 1), ("terminal", 1), ("outcomes", 0)];
+const TOPICS: [(&str, i32); 7] =
+    [("events", 0), ("labels", 0), ("features", 1), ("journal", 1), ("terminal", 1), ("outcomes", 0), ("refusals", 0)];
 const SCHEMA_ID: u32 = 7;
 const TERMINAL_PARTITIONS: u16 = 2;
+
+/// What a journal is like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Like {
+    /// Whether it holds items until the watermark.
+    pub(crate) holds: bool,
+    /// How long it remembers an id.
+    pub(crate) horizon_s: i64,
+    /// Which label counts.
+    pub(crate) policy: LabelPolicy,
+    /// How many ids are in memory; all of them if there is no limit.
+    pub(crate) in_memory: Option<usize>,
+}
 
 pub(crate) struct Harness {
     task: LogTask<Journal>,
@@ -61,22 +76,24 @@ fn place(topic: u16, partition: u16) -> Place {
 }
 
 impl Harness {
-    /// A journal that has its parents, and so many ids in memory if there is a limit.
-    pub(crate) fn new(holds: bool, horizon_s: i64, in_memory: Option<usize>) -> Self {
-        let mut harness = Self::empty(holds, horizon_s, in_memory);
+    /// A journal that has its parents.
+    pub(crate) fn new(like: Like) -> Self {
+        let mut harness = Self::empty(like);
         let fence = harness.fence();
         harness.task.handle(&[fence], false, &mut Vec::new()).unwrap();
         harness
     }
 
     /// A journal at its log's start.
-    pub(crate) fn empty(holds: bool, horizon_s: i64, in_memory: Option<usize>) -> Self {
+    pub(crate) fn empty(Like { holds, horizon_s, policy, in_memory }: Like) -> Self {
         let names = Arc::new(Names::new(TOPICS));
         let event = event_schema();
         let journal = log_schema("Journal", "shop.log", Some(&event), &[], true, Some(Decision::Always)).to_string();
         let terminal = log_schema("Terminal", "shop.log", Some(&event), &[], true, None).to_string();
         let outcomes = outcome_schema("Shop", "shop", Decision::Always).to_string();
         let outcome_schema = arrow_schema(&outcomes).unwrap();
+        let refusals = contracts::avro(contracts::LABEL_REFUSAL).unwrap().to_owned();
+        let refusal_schema = arrow_schema(&refusals).unwrap();
         let settings = Settings {
             digest: "d".into(),
             holds,
@@ -86,6 +103,8 @@ impl Harness {
             targets: vec![Target { log: 4, partitions: TERMINAL_PARTITIONS, key: 1 }],
             outcomes: 5,
             outcome_schema: outcome_schema.clone(),
+            policy,
+            refusals: Some((6, refusal_schema.clone())),
         };
         let reader = LogReader::new(&journal, names.clone()).unwrap();
         let mut processor = Journal::new(place(3, 0), names.clone(), settings);
@@ -96,9 +115,10 @@ impl Harness {
         let source = Arc::new(One(journal.as_str().into()));
         let task = LogTask::new(place(3, 0), reader, source, processor, "shop".into())
             .sink(4, Sink::Log(writer))
-            .sink(5, Sink::Public(Encoder::new(&outcome_schema, SCHEMA_ID).unwrap()));
+            .sink(5, Sink::Public(Encoder::new(&outcome_schema, SCHEMA_ID).unwrap()))
+            .sink(6, Sink::Public(Encoder::new(&refusal_schema, SCHEMA_ID).unwrap()));
         let input = JsonWriter::new(&journal).unwrap();
-        let output = HashMap::from([("terminal", terminal), ("outcomes", outcomes)]);
+        let output = HashMap::from([("terminal", terminal), ("outcomes", outcomes), ("refusals", refusals)]);
         Harness { task, input, output, next: HashMap::new(), offset: 0 }
     }
 
@@ -173,9 +193,16 @@ impl Harness {
         let mut marks: Vec<String> = vec![String::new(); usize::from(TERMINAL_PARTITIONS)];
         for record in out {
             let value = decode(&self.output[&*record.topic], record);
-            if &*record.topic == "outcomes" {
-                lines.push(outcome(record, &value));
-                continue;
+            match &*record.topic {
+                "outcomes" => {
+                    lines.push(outcome(record, &value));
+                    continue;
+                }
+                "refusals" => {
+                    lines.push(refusal(record, &value));
+                    continue;
+                }
+                _ => {}
             }
             let partition = record.partition.unwrap();
             let mut number = value["parents"][0]["first"].as_i64();
@@ -197,7 +224,6 @@ impl Harness {
         lines
     }
 
-    /// The state as snapshots have it.
     /// How all items ended that were taken, as the ledger is told for the first time.
     pub(crate) fn ended(&mut self) -> Ended {
         let mut sum = Ended::default();
@@ -205,6 +231,12 @@ impl Harness {
         sum
     }
 
+    /// Labels by what became of them, as an operator sees it.
+    pub(crate) fn labels(&self) -> Vec<(&'static str, u64)> {
+        self.task.labels()
+    }
+
+    /// The state as snapshots have it.
     pub(crate) fn saved(&mut self) -> &mut dyn State {
         self.task.state().unwrap()
     }
@@ -262,19 +294,42 @@ fn seconds(time: &Value) -> i64 {
     clock.split(':').fold(0, |sum, part| sum * 60 + part.split('.').next().unwrap().parse::<i64>().unwrap())
 }
 
-fn outcome(record: &OutRecord, row: &Value) -> String {
+/// A header of a public record about an event.
+fn header<'a>(record: &'a OutRecord, row: &Value) -> impl Fn(&str) -> String + use<'a> {
     let header = |name: &str| {
         let (_, value) = record.headers.iter().find(|(header, _)| &**header == name).unwrap();
         String::from_utf8(value.clone().unwrap().to_vec()).unwrap()
     };
     assert_eq!(row["event_id"], String::from_utf8(record.key.clone().unwrap().to_vec()).unwrap());
     assert_eq!(row["event_id"], header("ce_id"));
+    header
+}
+
+fn refusal(record: &OutRecord, row: &Value) -> String {
+    let header = header(record, row);
+    format!(
+        "refused {} known={} label={} {} standing={} {} {}",
+        row["event_id"].as_str().unwrap(),
+        seconds(&row["known_time"]),
+        row["label"],
+        row["reason"].as_str().unwrap(),
+        row["standing"],
+        header("tidemill.origin"),
+        header("tidemill.emission").split('@').nth(1).unwrap(),
+    )
+}
+
+fn outcome(record: &OutRecord, row: &Value) -> String {
+    let header = header(record, row);
     let prediction = match &row["prediction"] {
         Value::Null => "unscored".to_owned(),
         scored => format!("{} {} {}", scored["score"], scored["decision"], scored["model"].as_str().unwrap()),
     };
+    let revision = row["revision"].as_i64().unwrap();
+    assert_eq!(row["repeated"], revision > 0);
+    let revision = if revision > 0 { format!(" revision {revision}") } else { String::new() };
     format!(
-        "outcome {} t={} known={} key={} label={} {prediction} {} {}",
+        "outcome {} t={} known={} key={} label={}{revision} {prediction} {} {}",
         row["event_id"].as_str().unwrap(),
         seconds(&row["event_time"]),
         seconds(&row["known_time"]),

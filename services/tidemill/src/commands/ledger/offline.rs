@@ -68,7 +68,14 @@ impl<'a> Offline<'a> {
             let Some(number) = self.names.number(&topic.name) else { continue };
             if !matches!(
                 topic.kind,
-                Kind::Source | Kind::Retry | Kind::Log | Kind::Predictions | Kind::Outcomes | Kind::Dlq | Kind::Late
+                Kind::Source
+                    | Kind::Retry
+                    | Kind::Log
+                    | Kind::Predictions
+                    | Kind::Outcomes
+                    | Kind::Refusals
+                    | Kind::Dlq
+                    | Kind::Late
             ) {
                 continue;
             }

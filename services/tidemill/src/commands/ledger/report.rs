@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flow::ledger::{BUCKET_OFFSETS, Counts, Oddity, OriginHash, Recount, Standing, State, named};
+use flow::ledger::{BUCKET_OFFSETS, Counts, Oddity, OriginHash, Recount, Standing, State, Whole, named};
 use flow::plan::Names;
 use runtime::ledger::{Difference, Verified, differences};
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ impl Report {
             }
             let writer = if is_retried { format!("{} (retries)", edge.writer) } else { edge.writer.clone() };
             let readers = edge.readers.iter().map(|reader| Some(reader.as_str()));
-            let own = (edge.whole || edge.readers.is_empty()).then_some(None);
+            let own = (edge.whole != Whole::Some || edge.readers.is_empty()).then_some(None);
             for reader in own.into_iter().chain(readers) {
                 let of = |state: State| {
                     let same = |standing: &&Standing| standing.edge == at && standing.reader.as_deref() == reader;
@@ -140,6 +140,7 @@ impl Report {
         let hash = OriginHash::new(topic, *partition);
         let what = match standing.reader {
             Some(_) => format!("{who} has read {} of {} items", read.total(), written.total()),
+            None if edge.whole == Whole::Dead => format!("{who} refused {} and wrote {}", read.dead, written.total()),
             None => format!("{who} emitted {} and wrote {}", read.emitted, written.total()),
         };
         let named = standing.reader.as_ref().and_then(|_| named(read, written, hash, *bucket));

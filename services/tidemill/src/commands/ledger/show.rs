@@ -110,7 +110,8 @@ impl Wanted {
 /// Everything there is of the event, in the order in which an event meets topics.
 fn find(environment: &Environment, wanted: &Wanted) -> Result<Vec<Step>, Error> {
     let first = [Kind::Source, Kind::Dlq, Kind::Late, Kind::Retry];
-    let shown = first.into_iter().chain([Kind::Log, Kind::Predictions, Kind::Outcomes]).collect::<Vec<_>>();
+    let shown =
+        first.into_iter().chain([Kind::Log, Kind::Predictions, Kind::Outcomes, Kind::Refusals]).collect::<Vec<_>>();
     let topics = environment.context.plan.topics.iter().filter(|topic| shown.contains(&topic.kind));
     let mut topics: Vec<&Topic> = topics.collect();
     topics.sort_by_key(|topic| !first.contains(&topic.kind));
@@ -194,11 +195,19 @@ fn step(
         Kind::Outcomes => {
             let scored = part("value").and_then(|value| value.get("prediction")).filter(|one| !one.is_null());
             let label = part("value").map(|value| field(value, "label")).unwrap_or_default();
+            let revision = part("value").and_then(|value| value.get("revision")).and_then(Value::as_i64);
+            let corrected =
+                revision.filter(|revision| *revision > 0).map(|revision| format!(", correction {revision}"));
+            let corrected = corrected.unwrap_or_default();
             match scored {
-                Some(prediction) => format!("label {label}, score was {}", field(prediction, "score")),
-                None => format!("label {label}, no score"),
+                Some(prediction) => format!("label {label}, score was {}{corrected}", field(prediction, "score")),
+                None => format!("label {label}, no score{corrected}"),
             }
         }
+        Kind::Refusals => part("value").map_or_else(String::new, |value| {
+            let reason = value.get("reason").and_then(Value::as_str).unwrap_or_default();
+            format!("{reason}: label {}", field(value, "label"))
+        }),
         _ => part("value").map_or_else(String::new, |value| {
             let model = value.get("model").and_then(Value::as_str).unwrap_or_default();
             format!("score {}, decision {}, by {model}", field(value, "score"), field(value, "decision"))

@@ -53,12 +53,12 @@ fn a_label_that_events_already_carry_is_refused() {
 fn unknown_policies_are_refused() {
     check(
         "policy: first",
-        "policy: last",
+        "policy: reject",
         expect![[r#"
-        28 TM0008: `last` is no choice for `policy`
-            policy: last
-                    ^^^^
-            known: `first`
+        28 TM0008: `reject` is no choice for `policy`
+            policy: reject
+                    ^^^^^^
+            known: `first`, `last`
     "#]],
     );
     check(

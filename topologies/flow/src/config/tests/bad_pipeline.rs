@@ -308,10 +308,10 @@ fn modes_are_for_topics_whose_schemas_others_see() {
         "partitions: 4",
         "compatibility: { shop.journal.log.g1: FULL }",
         expect![[r#"
-        6 TM0009: the schema of `shop.journal.log.g1` follows from those of other topics
-            compatibility: { shop.journal.log.g1: FULL }
-                             ^^^^^^^^^^^^^^^^^^^
-            known: `shop.orders.events.v1`, `shop.returns.events.v1`, `shop.predictions.v1`, `shop.outcomes.v1`, `shop.drift.v1`, `shop.alerts.v1`, `shop.retraining.v1`, `shop.models.v1`, `shop.control.v1`, `shop.ledger.v1`
-    "#]],
+            6 TM0009: the schema of `shop.journal.log.g1` follows from those of other topics
+                compatibility: { shop.journal.log.g1: FULL }
+                                 ^^^^^^^^^^^^^^^^^^^
+                known: `shop.orders.events.v1`, `shop.returns.events.v1`, `shop.predictions.v1`, `shop.outcomes.v1`, `shop.drift.v1`, `shop.alerts.v1`, `shop.retraining.v1`, `shop.models.v1`, `shop.control.v1`, `shop.ledger.v1`, `shop.refusals.v1`
+        "#]],
     );
 }

@@ -293,6 +293,8 @@ pub struct LabelSource {
 /// Which of several labels for one event counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LabelPolicy {
-    /// The first; later ones are counted and change nothing.
+    /// The first in the log; later ones that say something else come to nothing.
     First,
+    /// The one that became known last: it corrects the outcome.
+    Last,
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 /// Part of the entries in snapshots; tasks' own parts are lower.
 pub const PART: u8 = u8::MAX;
-/// Bytes of an entry's key and of its value.
+/// Bytes of an entry's key and, where nothing was refused, of its value.
 const KEY_BYTES: usize = 11;
 pub(super) const VALUE_BYTES: usize = 48;
 
@@ -49,31 +49,36 @@ impl Key {
 }
 
 impl Cell {
-    fn value(&self) -> [u8; VALUE_BYTES] {
+    fn value(&self) -> Vec<u8> {
         value(&self.counts)
     }
 }
 
-/// The counts that a task has, as an entry's value.
-pub(super) fn value(counts: &Counts) -> [u8; VALUE_BYTES] {
-    let Counts { emitted, filtered, duplicate, waiting, digest, .. } = *counts;
-    let mut value = [0; VALUE_BYTES];
-    let (numbers, sum) = value.split_at_mut(VALUE_BYTES - size_of::<u128>());
-    for (into, number) in numbers.chunks_exact_mut(size_of::<u64>()).zip([emitted, filtered, duplicate, waiting]) {
-        into.copy_from_slice(&number.to_le_bytes());
+/// The counts that a task has, as an entry's value. What few tasks refuse stands at the end where there is any, so that
+/// entries of older releases are read, too.
+pub(super) fn value(counts: &Counts) -> Vec<u8> {
+    let Counts { emitted, filtered, duplicate, waiting, digest, dead, .. } = *counts;
+    let mut value = Vec::with_capacity(VALUE_BYTES + size_of::<u64>());
+    [emitted, filtered, duplicate, waiting].iter().for_each(|number| value.extend_from_slice(&number.to_le_bytes()));
+    value.extend_from_slice(&digest.to_le_bytes());
+    if dead > 0 {
+        value.extend_from_slice(&dead.to_le_bytes());
     }
-    sum.copy_from_slice(&digest.to_le_bytes());
     value
 }
 
 /// Reads such a value.
 pub(super) fn counts(value: &[u8]) -> Option<Counts> {
-    let value = <&[u8; VALUE_BYTES]>::try_from(value).ok()?;
+    let (value, dead) = value.split_first_chunk::<VALUE_BYTES>()?;
+    let dead = match dead {
+        [] => 0,
+        dead => u64::from_le_bytes(dead.try_into().ok()?),
+    };
     let (numbers, sum) = value.split_at(VALUE_BYTES - size_of::<u128>());
     let number = |at: usize| numbers[8 * at..8 * at + 8].try_into().map(u64::from_le_bytes).unwrap_or_default();
     let [emitted, filtered, duplicate, waiting] = std::array::from_fn(number);
     let digest = u128::from_le_bytes(sum.try_into().ok()?);
-    Some(Counts { emitted, filtered, duplicate, waiting, digest, ..Counts::default() })
+    Some(Counts { emitted, filtered, duplicate, waiting, digest, dead, ..Counts::default() })
 }
 
 impl Edges {

@@ -14,7 +14,7 @@ fn edges() -> Vec<Edge> {
         writer: writer.to_owned(),
         readers: vec![reader.to_owned()],
         source: SOURCE.to_owned(),
-        whole: true,
+        whole: Whole::Emitted,
     };
     vec![edge(SOURCE, FIRST, "validator", "stage"), edge(FIRST, LAST, "stage", "end")]
 }
@@ -228,7 +228,7 @@ struct Retried {
 
 impl Retried {
     fn new() -> Self {
-        let retry = Edge { from: Names::retries(SOURCE), whole: true, ..edges().remove(0) };
+        let retry = Edge { from: Names::retries(SOURCE), whole: Whole::Emitted, ..edges().remove(0) };
         let mut retried = Retried { world: World::default(), judge: Judge::new([edges(), vec![retry]].concat()) };
         let all = counts(1..BUCKET_OFFSETS, false);
         let far = BUCKET_OFFSETS + 10;
