@@ -49,6 +49,14 @@ impl SmallDisk {
         while ballast.write_all(&[1; STEP_BYTES]).is_ok() {}
     }
 
+    /// Fills what has become free since.
+    pub fn refill(&self) {
+        let path = self.folder.join(BALLAST);
+        let options = File::options().append(true).open(&path);
+        let mut ballast = options.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        while ballast.write_all(&[1; STEP_BYTES]).is_ok() {}
+    }
+
     /// Makes room for so many bytes on a disk that was filled.
     pub fn leave(&self, bytes: u64) {
         let path = self.folder.join(BALLAST);

@@ -9,6 +9,7 @@
 //!
 //! Compacted topics are archived from themselves: states that compaction removed before they were read are missing.
 
+mod compacting;
 mod control;
 mod cuts;
 mod items;
@@ -75,9 +76,7 @@ impl Error {
             Error::Log(error) | Error::Context(runtime::context::Error::Log(error)) => {
                 error.is_retriable() || error.is_fenced()
             }
-            Error::Archive(offline::archive::Error::Store(error)) => {
-                matches!(error, registry::store::Error::Unavailable { .. })
-            }
+            Error::Archive(offline::archive::Error::Store(error)) => error.is_of_the_place(),
             _ => false,
         }
     }

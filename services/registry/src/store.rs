@@ -61,6 +61,20 @@ pub enum Error {
         /// What came back.
         detail: String,
     },
+    /// The place has no room left. What was written before is there.
+    #[error(
+        "cannot {action} `{key}` in {place}: {detail}; free some room there and start again: everything acknowledged is kept"
+    )]
+    Full {
+        /// What was tried.
+        action: &'static str,
+        /// The key.
+        key: String,
+        /// The store.
+        place: String,
+        /// What came back.
+        detail: String,
+    },
     /// The URL of a store cannot be used.
     #[error(
         "`{url}` cannot be used as a store: {detail}; write s3://BUCKET/PREFIX, and give key, region and endpoint by the AWS_… variables"
@@ -79,6 +93,13 @@ pub enum Error {
         /// What came back.
         detail: String,
     },
+}
+
+impl Error {
+    /// Whether the same call may succeed later: the place does not answer, or has no room.
+    pub fn is_of_the_place(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Full { .. })
+    }
 }
 
 /// Key, region and endpoint of an S3 store, by the names of AWS's variables.

@@ -202,6 +202,7 @@ impl Context {
             compacted: topic.compacted,
             public: !topic.internal,
             retention_ms: None,
+            retention_bytes: None,
         };
         self.plan.topics.iter().map(spec).collect()
     }

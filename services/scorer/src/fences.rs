@@ -5,7 +5,6 @@ use flow::fence::{Fences, Outcome};
 use flow::flaw::{Flaw, made};
 use flow::processor::Stop;
 use registry::decisions::{self, Decisions, FenceOutcome};
-use registry::store;
 use runtime::patience::{Patience, Stopped};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -45,7 +44,7 @@ impl RegistryFences {
     fn ask<T>(&self, question: impl Fn() -> decisions::Result<T>) -> Result<T, Stop> {
         let patient = || match question() {
             Ok(answer) => Ok(Ok(answer)),
-            Err(decisions::Error::Store(error @ store::Error::Unavailable { .. })) => Err(error),
+            Err(decisions::Error::Store(error)) if error.is_of_the_place() => Err(error),
             Err(error) => Ok(Err(Stop::Other(error.to_string()))),
         };
         let answer = self.patience.until("the registry of decisions", patient);

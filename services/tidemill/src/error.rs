@@ -59,6 +59,9 @@ pub enum Error {
     /// The trainer.
     #[error(transparent)]
     Trainer(#[from] trainer::Error),
+    /// The archive.
+    #[error(transparent)]
+    Archive(#[from] offline::archive::Error),
     /// The archiver.
     #[error(transparent)]
     Archiver(#[from] archiver::Error),
@@ -133,7 +136,9 @@ impl Error {
                 _ => Exit::Input,
             },
             Self::Trainer(error) => of_trainer(error),
+            Self::Archive(error) => of_archive(error),
             Self::Archiver(error) => match error {
+                archiver::Error::Archive(error) => of_archive(error),
                 archiver::Error::Log(error) => of_log(error),
                 archiver::Error::Context(error) => of_context(error),
                 archiver::Error::Stop(_) => Exit::Stopped,
@@ -220,8 +225,16 @@ fn of_promote(error: &scorer::PromoteError) -> Exit {
     }
 }
 
+fn of_archive(error: &offline::archive::Error) -> Exit {
+    match error {
+        offline::archive::Error::Store(error) => of_store(error),
+        _ => Exit::Failed,
+    }
+}
+
 fn of_log(error: &log::Error) -> Exit {
     match error {
+        log::Error::Full { .. } => Exit::Full,
         log::Error::Locked { .. } | log::Error::Occupied { .. } => Exit::Unavailable,
         error if error.is_retriable() => Exit::Unavailable,
         log::Error::MissingTopic { .. }
@@ -298,6 +311,7 @@ fn of_validator(error: &validator::Error) -> Exit {
 
 fn of_store(error: &registry::store::Error) -> Exit {
     match error {
+        registry::store::Error::Full { .. } => Exit::Full,
         registry::store::Error::Unavailable { .. } => Exit::Unavailable,
         registry::store::Error::NotFound { .. }
         | registry::store::Error::Directory { .. }

@@ -21,6 +21,8 @@ pub enum Exit {
     Differs,
     /// `plan --detailed-exitcode` found something that `apply` would change.
     Pending,
+    /// A disk has no room left, under the embedded log or the store. Free some, and the same call goes on.
+    Full,
     /// Ended by Ctrl-C, cleanly.
     Interrupted,
 }
@@ -36,6 +38,7 @@ impl Exit {
             Self::Stopped => 4,
             Self::Differs => 5,
             Self::Pending => 6,
+            Self::Full => 7,
             Self::Interrupted => 130,
         }
     }
@@ -50,6 +53,7 @@ impl Exit {
             Self::Stopped => "stopped",
             Self::Differs => "differs",
             Self::Pending => "pending",
+            Self::Full => "full",
             Self::Interrupted => "interrupted",
         }
     }
@@ -65,4 +69,4 @@ impl From<Exit> for ExitCode {
 pub const HELP: &str = "\
 Exit codes: 0 done, 1 failed, 2 unusable input or configuration, 3 the outside world is unavailable (no broker, log in \
 use), 4 a service stopped itself (gap, divergence, too many dead letters), 5 `ledger verify` found a difference, 6 \
-`plan --detailed-exitcode` found something to apply, 130 Ctrl-C.";
+`plan --detailed-exitcode` found something to apply, 7 a disk is full, 130 Ctrl-C.";

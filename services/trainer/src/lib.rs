@@ -266,7 +266,6 @@ impl Error {
 
     /// Whether starting over may help.
     fn is_retriable(&self) -> bool {
-        use registry::store::Error::Unavailable;
         match self {
             Error::Log(error) | Error::Context(runtime::context::Error::Log(error)) => {
                 error.is_retriable() || error.is_fenced()
@@ -277,7 +276,7 @@ impl Error {
             | Error::Dataset(
                 offline::dataset::Error::Store(error)
                 | offline::dataset::Error::Archive(offline::archive::Error::Store(error)),
-            ) => matches!(error, Unavailable { .. }),
+            ) => error.is_of_the_place(),
             _ => false,
         }
     }

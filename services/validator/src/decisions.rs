@@ -4,7 +4,7 @@ use flow::flaw::{Flaw, made};
 use flow::ledger::BUCKET_OFFSETS;
 use flow::processor::Stop;
 use registry::decisions::{self, Decisions};
-use registry::store::{self, escape};
+use registry::store::escape;
 use runtime::patience::{Patience, Stopped};
 use schemas::reject::{Code, Reject};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Recorded {
     fn ask<T>(&self, mut question: impl FnMut() -> decisions::Result<T>) -> Result<T, Stop> {
         let patient = || match question() {
             Ok(answer) => Ok(Ok(answer)),
-            Err(decisions::Error::Store(error @ store::Error::Unavailable { .. })) => Err(error),
+            Err(decisions::Error::Store(error)) if error.is_of_the_place() => Err(error),
             Err(error) => Ok(Err(Stop::Other(error.to_string()))),
         };
         match self.patience.until("the registry of decisions", patient) {

@@ -240,7 +240,13 @@ impl Local {
     }
 
     fn unavailable(&self, action: &'static str, key: &str, e: &io::Error) -> Error {
-        Error::Unavailable { action, key: key.to_owned(), place: self.place(), detail: e.to_string() }
+        let (key, place, detail) = (key.to_owned(), self.place(), e.to_string());
+        match e.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Error::Full { action, key, place, detail }
+            }
+            _ => Error::Unavailable { action, key, place, detail },
+        }
     }
 }
 

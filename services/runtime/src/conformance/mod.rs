@@ -3,6 +3,7 @@
 //! A case is a function that panics when the log under test does not keep its word. It gets a prefix that is its own,
 //! so that cases can share one cluster and run side by side.
 
+mod deletions;
 mod groups;
 mod limits;
 mod positions;
@@ -30,6 +31,9 @@ pub const SUITE: &[(&str, Case)] = &[
     ("append_time_does_not_fall", records::append_time_does_not_fall),
     ("a_publish_goes_out_without_a_flush", records::a_publish_goes_out_without_a_flush),
     ("seek_goes_to_an_offset", positions::seek_goes_to_an_offset),
+    ("deleted_records_are_out_of_range", deletions::deleted_records_are_out_of_range),
+    ("a_commit_below_the_start_is_told", deletions::a_commit_below_the_start_is_told),
+    ("a_reader_that_is_overtaken_is_told", deletions::a_reader_that_is_overtaken_is_told),
     ("time_leads_to_an_offset", positions::time_leads_to_an_offset),
     ("pause_holds_records_back", positions::pause_holds_records_back),
     ("a_poll_keeps_its_limits", positions::a_poll_keeps_its_limits),

@@ -43,6 +43,17 @@ pub(super) struct CommitEntry {
     pub metadata: String,
 }
 
+/// Where a partition begins from then on: records before are deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StartEntry {
+    pub topic: u32,
+    pub partition: i32,
+    /// The first offset that is kept.
+    pub start: i64,
+    /// In the first frame of a segment that was written anew: the offset of the first run that is still there.
+    pub next: i64,
+}
+
 /// The table of contents of a frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Meta {
@@ -50,6 +61,10 @@ pub(super) struct Meta {
     pub topics: Vec<TopicEntry>,
     pub runs: Vec<RunEntry>,
     pub commits: Vec<CommitEntry>,
+    pub starts: Vec<StartEntry>,
+    /// Whether it is the first frame of a segment that stands for all before it: it names every topic, every commit, and
+    /// where every partition begins and goes on.
+    pub base: bool,
 }
 
 /// What a header announces.
@@ -131,6 +146,17 @@ impl Meta {
             out.extend_from_slice(&commit.offset.to_le_bytes());
             put_text(&mut out, &commit.metadata);
         }
+        // Frames without deletions end here, as they did before there were any.
+        if self.base || !self.starts.is_empty() {
+            out.push(u8::from(self.base));
+            put_len(&mut out, self.starts.len());
+            for entry in &self.starts {
+                out.extend_from_slice(&entry.topic.to_le_bytes());
+                out.extend_from_slice(&entry.partition.to_le_bytes());
+                out.extend_from_slice(&entry.start.to_le_bytes());
+                out.extend_from_slice(&entry.next.to_le_bytes());
+            }
+        }
         let meta_bytes = (out.len() - HEADER_BYTES) as u32;
         let crc = checksum(meta_bytes, bodies_bytes, &out[HEADER_BYTES..]);
         out[..4].copy_from_slice(&MAGIC);
@@ -165,6 +191,18 @@ impl Meta {
             let partition = rest.try_get_i32_le().ok()?;
             let offset = rest.try_get_i64_le().ok()?;
             meta.commits.push(CommitEntry { group, topic, partition, offset, metadata: text(&mut rest)? });
+        }
+        if rest.is_empty() {
+            return Some(meta);
+        }
+        meta.base = rest.try_get_u8().ok()? == 1;
+        for _ in 0..rest.try_get_u32_le().ok()? {
+            meta.starts.push(StartEntry {
+                topic: rest.try_get_u32_le().ok()?,
+                partition: rest.try_get_i32_le().ok()?,
+                start: rest.try_get_i64_le().ok()?,
+                next: rest.try_get_i64_le().ok()?,
+            });
         }
         rest.is_empty().then_some(meta)
     }

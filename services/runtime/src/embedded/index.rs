@@ -21,14 +21,15 @@ pub(super) type SegmentIndex = HashMap<Slot, Vec<Run>>;
 /// The indexes of old segments that were used last.
 #[derive(Default)]
 pub(super) struct OldIndexes {
-    remembered: Mutex<VecDeque<(u32, Arc<SegmentIndex>)>>,
+    /// By file and not by number, as another file may take a segment's place.
+    remembered: Mutex<VecDeque<(Arc<Segment>, Arc<SegmentIndex>)>>,
 }
 
 impl OldIndexes {
     /// The index of an old segment. Who needs the same one waits for the first to read it.
-    pub fn get(&self, number: u32, segment: &Segment) -> Result<Arc<SegmentIndex>> {
+    pub fn get(&self, number: u32, segment: &Arc<Segment>) -> Result<Arc<SegmentIndex>> {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = remembered.iter().position(|(other, _)| *other == number)
+        if let Some(at) = remembered.iter().position(|(other, _)| Arc::ptr_eq(other, segment))
             && let Some(used) = remembered.remove(at)
         {
             let index = used.1.clone();
@@ -36,15 +37,21 @@ impl OldIndexes {
             return Ok(index);
         }
         let index = Arc::new(read(number, segment)?);
-        remembered.push_back((number, index.clone()));
+        remembered.push_back((segment.clone(), index.clone()));
         if remembered.len() > REMEMBERED_MAX {
             remembered.pop_front();
         }
         Ok(index)
     }
+
+    /// Forgets all of them, and with them files that may be deleted.
+    pub fn clear(&self) {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
-fn read(number: u32, segment: &Segment) -> Result<SegmentIndex> {
+/// Where the runs of a segment lie.
+pub(super) fn read(number: u32, segment: &Segment) -> Result<SegmentIndex> {
     let mut index = SegmentIndex::new();
     scan(segment, false, |bodies_at, meta| {
         let mut position = bodies_at;

@@ -6,17 +6,21 @@
 //! was appended, since the kernel has it; against a loss of power, what a [durable](SessionOptions::durable) session
 //! flushed and what readers of a public topic saw is on disk.
 //!
-//! The files are `NUMBER.wal` and `lock` in the log's directory. Nothing is deleted or compacted, whatever a topic's
-//! retention says: whoever owns the directory removes it. Each segment file stays open.
+//! The files are `NUMBER.wal` and `lock` in the log's directory. Each segment file stays open. What is deleted, by time,
+//! by size, or up to an offset, says [`retention`]; how files become smaller by it, [`rebase`]. No topic is compacted by
+//! key.
 
 mod body;
 mod buffer;
+mod failure;
 mod frame;
 mod group;
 mod index;
 mod lock;
 mod pool;
 mod read;
+mod rebase;
+mod retention;
 mod segment;
 mod session;
 mod signal;
@@ -41,7 +45,8 @@ use self::state::{Chapter, Run, State};
 use self::sync::{SyncState, Syncer};
 use self::writer::{Append, Shared, Tail};
 use crate::log::{
-    Commit, Committed, Error, Log, METADATA_BYTES_MAX, Result, Session, SessionOptions, TopicPartition, TopicSpec,
+    Commit, Committed, Error, Log, METADATA_BYTES_MAX, Needed, Result, Session, SessionOptions, TopicPartition,
+    TopicSpec,
 };
 
 /// Where a log lies when nobody says otherwise.
@@ -112,9 +117,12 @@ impl Embedded {
         let dir = dir.as_ref().to_path_buf();
         fs::create_dir_all(&dir).map_err(io_error("creating", &dir))?;
         let lock = Lock::take(&dir)?;
+        rebase::sweep(&dir)?;
         let mut state = State::default();
         let mut found = open_all(&dir, |segment, bodies_at, meta| state.replay(segment, bodies_at, meta))?;
-        state.forget_index(found.len().saturating_sub(INDEXED_SEGMENTS) as u32);
+        let first = found.first().map_or(0, |found| found.number);
+        state.first_segment = first as u32;
+        state.forget_index((first + found.len()).saturating_sub(INDEXED_SEGMENTS) as u32);
         state.segments = found.iter().map(|found| found.segment.clone()).collect();
         let (segment, bytes) = match found.pop() {
             Some(last) => {
@@ -128,7 +136,7 @@ impl Embedded {
                 (first, 0)
             }
         };
-        let tail = Tail { number: state.segments.len() - 1, segment, bytes, written: 0 };
+        let tail = Tail { number: first + state.segments.len() - 1, segment, bytes, written: 0 };
         let shared = Arc::new(Shared {
             dir,
             options,
@@ -137,6 +145,7 @@ impl Embedded {
             tail: Mutex::new(tail),
             pool: Pool::default(),
             old: OldIndexes::default(),
+            rebasing: Mutex::new(()),
             sync: Mutex::new(SyncState::default()),
             sync_changed: Condvar::new(),
         });
@@ -251,7 +260,16 @@ impl Log for Embedded {
 
     fn watermarks(&self, tp: &TopicPartition) -> Result<(i64, i64)> {
         let state = self.inner.shared.state();
-        Ok((0, state.partition(state.slot(tp)?).visible))
+        let partition = state.partition(state.slot(tp)?);
+        Ok((partition.start, partition.visible))
+    }
+
+    fn delete_records(&self, tp: &TopicPartition, before: i64) -> Result<()> {
+        retention::delete(&self.inner.shared, tp, before)
+    }
+
+    fn retain(&self, specs: &[TopicSpec], needed: Needed<'_>) -> Result<u64> {
+        retention::retain(self, specs, needed)
     }
 
     fn offset_at(&self, tp: &TopicPartition, time_ms: i64) -> Result<Option<i64>> {
@@ -259,7 +277,7 @@ impl Log for Embedded {
         let state = shared.state();
         let slot = state.slot(tp)?;
         let partition = state.partition(slot);
-        let visible = partition.visible;
+        let (start, visible) = (partition.start, partition.visible);
         let later = partition.chapters.partition_point(|chapter| chapter.append_time_ms < time_ms);
         let later_base = partition.chapters.get(later).map(|chapter| chapter.base);
         let first_in =
@@ -268,12 +286,12 @@ impl Log for Embedded {
             None => None,
             Some(Chapter { runs: Some(runs), .. }) => first_in(runs),
             Some(Chapter { segment: number, runs: None, .. }) => {
-                let (number, segment) = (*number, state.segments[*number as usize].clone());
+                let (number, segment) = (*number, state.segment(*number).clone());
                 drop(state);
                 shared.old.get(number, &segment)?.get(&slot).and_then(|runs| first_in(runs))
             }
         };
-        Ok(found.or(later_base).filter(|base| *base < visible))
+        Ok(found.or(later_base).map(|base| base.max(start)).filter(|base| *base < visible))
     }
 
     fn committed(&self, group: &str, tps: &[TopicPartition]) -> Result<Vec<Option<Committed>>> {

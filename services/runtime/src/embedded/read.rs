@@ -94,7 +94,7 @@ pub(super) fn plan(
     }
     let from = after;
     for chapter in &partition.chapters[partition.chapter_at(from)..] {
-        let segment = &state.segments[chapter.segment as usize];
+        let segment = state.segment(chapter.segment);
         match &chapter.runs {
             Some(runs) if job.pick(runs, segment) => {}
             None if job.runs.is_empty() => {

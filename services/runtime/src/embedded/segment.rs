@@ -1,7 +1,7 @@
 //! The segment files: their names, reading them again after a start, and cutting what a crash left half-written.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,13 +25,19 @@ pub(super) struct Segment {
 
 /// A segment as it was found on opening.
 pub(super) struct Found {
+    pub number: usize,
     pub segment: Arc<Segment>,
     pub bytes: u64,
 }
 
 pub(super) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_path_buf();
-    move |source| Error::Io { doing, path, source }
+    move |source| match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            Error::Full { doing, path, detail: source.to_string() }
+        }
+        _ => Error::Io { doing, path, source },
+    }
 }
 
 impl Segment {
@@ -45,6 +51,13 @@ impl Segment {
             .open(&path)
             .map_err(io_error("creating", &path))?;
         sync_dir(dir)?;
+        Ok(Self { path, file })
+    }
+
+    /// Opens segment `number` of the log's directory.
+    fn open(dir: &Path, number: usize) -> Result<Self> {
+        let path = dir.join(format!("{number:020}.{EXTENSION}"));
+        let file = OpenOptions::new().read(true).append(true).open(&path).map_err(io_error("opening", &path))?;
         Ok(Self { path, file })
     }
 
@@ -78,19 +91,46 @@ pub(super) fn open_all(
     mut frame: impl FnMut(usize, u64, Meta) -> std::result::Result<(), String>,
 ) -> Result<Vec<Found>> {
     let numbers = numbers(dir)?;
-    let mut found = Vec::with_capacity(numbers.len());
-    for (index, number) in numbers.iter().enumerate() {
-        let path = dir.join(format!("{number:020}.{EXTENSION}"));
-        if *number != index {
-            return Err(Error::Corrupt { path, position: 0, detail: format!("segment {index} before it is missing") });
+    let mut segments = numbers.iter().map(|number| Segment::open(dir, *number)).collect::<Result<Vec<_>>>()?;
+    // The newest segment that stands for those before it is where the log begins.
+    let mut begins = 0;
+    for at in (1..segments.len()).rev() {
+        if first_meta(&segments[at])?.is_some_and(|meta| meta.base) {
+            begins = at;
+            break;
         }
-        let last = index + 1 == numbers.len();
-        let file = OpenOptions::new().read(true).append(true).open(&path).map_err(io_error("opening", &path))?;
-        let segment = Arc::new(Segment { path, file });
-        let bytes = scan(&segment, last, |position, meta| frame(index, position, meta))?;
-        found.push(Found { segment, bytes });
+    }
+    let expected = numbers.get(begins).copied().unwrap_or(0);
+    let is_base = match segments.get(begins) {
+        Some(first) => expected == 0 || first_meta(first)?.is_some_and(|meta| meta.base),
+        None => true,
+    };
+    for old in segments.drain(..begins) {
+        fs::remove_file(&old.path).map_err(io_error("deleting", &old.path))?;
+    }
+    let mut found = Vec::with_capacity(segments.len());
+    let count = segments.len();
+    for (index, (segment, number)) in segments.into_iter().zip(&numbers[begins..]).enumerate() {
+        let missing = match index {
+            0 if is_base => None,
+            0 => Some(0),
+            _ => Some(expected + index).filter(|expected| expected != number),
+        };
+        if let Some(missing) = missing {
+            return Err(segment.corrupt(0, format!("segment {missing} before it is missing")));
+        }
+        let segment = Arc::new(segment);
+        let bytes = scan(&segment, index + 1 == count, |position, meta| frame(*number, position, meta))?;
+        found.push(Found { number: *number, segment, bytes });
     }
     Ok(found)
+}
+
+/// What the first frame of a segment says, if there is a whole one.
+fn first_meta(segment: &Segment) -> Result<Option<Meta>> {
+    let end = segment.file.metadata().map_err(io_error("reading", &segment.path))?.len();
+    let mut window = Window { segment, bytes: Vec::new(), at: 0, end };
+    Ok(read_frame(&mut window, 0, false)?.map(|(meta, _)| meta))
 }
 
 fn numbers(dir: &Path) -> Result<Vec<usize>> {

@@ -175,11 +175,18 @@ impl EmbeddedSession {
         self.revoking = revoking;
         for slot in free {
             let committed = state.committed(&name, slot);
-            let end = state.partition(slot).visible;
-            self.start(state, slot, committed.as_ref().map_or(0, |committed| committed.offset));
-            poll.assigned.push(Assigned { tp: state.tp(slot), committed, start: 0, end });
+            let (start, end) = (state.partition(slot).start, state.partition(slot).visible);
+            self.start(state, slot, committed.as_ref().map_or(start, |committed| committed.offset));
+            poll.assigned.push(Assigned { tp: state.tp(slot), committed, start, end });
         }
         (poll, recheck)
+    }
+
+    /// What was deleted before it was read is not passed over in silence.
+    fn check_kept(&self, state: &State) -> Result<()> {
+        let reading = self.positions.iter().filter(|position| !position.paused);
+        let mut deleted = reading.filter(|position| position.next < state.partition(position.slot).start);
+        deleted.next().map_or(Ok(()), |position| check_range(state, &position.tp, position.slot, position.next))
     }
 
     /// What there is to read, shared out evenly among the partitions that have something.
@@ -233,6 +240,7 @@ impl EmbeddedSession {
             if !changed.is_empty() {
                 return Ok(changed);
             }
+            self.check_kept(&state)?;
             let jobs = self.jobs(&state);
             drop(state);
             if !jobs.is_empty() {
@@ -290,11 +298,11 @@ impl EmbeddedSession {
 }
 
 fn check_range(state: &State, tp: &TopicPartition, slot: Slot, offset: i64) -> Result<()> {
-    let end = state.partition(slot).visible;
-    if (0..=end).contains(&offset) {
+    let (start, end) = (state.partition(slot).start, state.partition(slot).visible);
+    if (start..=end).contains(&offset) {
         return Ok(());
     }
-    Err(Error::OutOfRange { tp: tp.clone(), offset, start: 0, end })
+    Err(Error::OutOfRange { tp: tp.clone(), offset, start, end })
 }
 
 impl Session for EmbeddedSession {
@@ -370,7 +378,8 @@ impl Session for EmbeddedSession {
 
     fn watermarks(&mut self, tp: &TopicPartition) -> Result<(i64, i64)> {
         let state = self.shared().state();
-        Ok((0, state.partition(state.slot(tp)?).visible))
+        let partition = state.partition(state.slot(tp)?);
+        Ok((partition.start, partition.visible))
     }
 
     fn close(mut self: Box<Self>) -> Result<()> {

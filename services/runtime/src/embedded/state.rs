@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::failure::Failure;
 use super::frame::{CommitEntry, Meta, RunEntry, TopicEntry};
 use super::group::Group;
+use super::index::SegmentIndex;
 use super::segment::Segment;
 use super::signal::Signal;
 use crate::log::{Committed, Error, Result, TopicPartition};
@@ -41,6 +43,10 @@ pub(super) struct Chapter {
     /// The offset and the append time of its first record.
     pub base: i64,
     pub append_time_ms: i64,
+    /// The offset after its last record.
+    pub end: i64,
+    /// Bytes of its runs.
+    pub bytes: u64,
     /// Where its runs lie; `None` once the segment is old, see [`super::index`].
     pub runs: Option<Vec<Run>>,
 }
@@ -49,6 +55,8 @@ pub(super) struct Chapter {
 #[derive(Debug, Default)]
 pub(super) struct Partition {
     pub chapters: Vec<Chapter>,
+    /// The oldest offset that is kept.
+    pub start: i64,
     /// The next record's offset.
     pub end: i64,
     /// The end that readers see: behind `end` while a public topic's records are on their way to disk.
@@ -72,12 +80,16 @@ impl Partition {
     fn add(&mut self, run: Run) -> (usize, usize) {
         if self.chapters.last().is_none_or(|last| last.segment != run.segment) {
             let Run { segment, base, append_time_ms, .. } = run;
-            self.chapters.push(Chapter { segment, base, append_time_ms, runs: Some(Vec::new()) });
+            let (end, bytes, runs) = (base, 0, Some(Vec::new()));
+            self.chapters.push(Chapter { segment, base, append_time_ms, end, bytes, runs });
         }
-        let chapter = self.chapters.len() - 1;
-        let runs = self.chapters[chapter].runs.get_or_insert_default();
+        let number = self.chapters.len() - 1;
+        let chapter = &mut self.chapters[number];
+        chapter.end = run.end();
+        chapter.bytes += u64::from(run.len);
+        let runs = chapter.runs.get_or_insert_default();
         runs.push(run);
-        (chapter, runs.len() - 1)
+        (number, runs.len() - 1)
     }
 
     /// Shows records up to `end` to readers.
@@ -94,6 +106,7 @@ impl Partition {
 pub(super) struct Topic {
     pub name: Arc<str>,
     pub public: bool,
+    pub compacted: bool,
     pub partitions: Vec<Partition>,
 }
 
@@ -111,16 +124,23 @@ pub(super) struct State {
     pub topics: Vec<Topic>,
     pub by_name: HashMap<Arc<str>, u32>,
     pub segments: Vec<Arc<Segment>>,
+    /// The number of the first of them: those before it are deleted.
+    pub first_segment: u32,
     pub commits: HashMap<String, HashMap<Slot, Committed>>,
     pub groups: BTreeMap<String, Group>,
     pub last_time_ms: i64,
     /// Set when a write failed: nothing is accepted any more.
-    pub stopped: Option<String>,
+    pub stopped: Option<Failure>,
     cached: VecDeque<Cached>,
     cached_bytes: usize,
 }
 
 impl State {
+    /// A segment by its number.
+    pub fn segment(&self, number: u32) -> &Arc<Segment> {
+        &self.segments[(number - self.first_segment) as usize]
+    }
+
     /// The number of a topic.
     pub fn topic(&self, name: &str) -> Result<u32> {
         self.by_name.get(name).copied().ok_or_else(|| Error::MissingTopic { topic: name.to_owned() })
@@ -158,20 +178,23 @@ impl State {
 
     /// An error when the log stopped.
     pub fn check_running(&self) -> Result<()> {
-        self.stopped.as_ref().map_or(Ok(()), |detail| Err(Error::Stopped { detail: detail.clone() }))
+        self.stopped.as_ref().map_or(Ok(()), |failure| Err(failure.error()))
     }
 
     /// Takes in a frame that was found on disk.
     pub fn replay(&mut self, segment: usize, bodies_at: u64, meta: Meta) -> std::result::Result<(), String> {
         self.last_time_ms = self.last_time_ms.max(meta.append_time_ms);
         meta.topics.into_iter().for_each(|topic| self.add_topic(topic));
+        for entry in &meta.starts {
+            let partition = self.known((entry.topic, entry.partition))?;
+            partition.start = partition.start.max(entry.start);
+            if meta.base {
+                (partition.end, partition.visible) = (entry.next, entry.next);
+            }
+        }
         let mut position = bodies_at;
         for run in meta.runs {
-            let partition = self
-                .topics
-                .get_mut(run.topic as usize)
-                .and_then(|topic| topic.partitions.get_mut(run.partition as usize))
-                .ok_or_else(|| format!("it writes to topic {} that was never created", run.topic))?;
+            let partition = self.known((run.topic, run.partition))?;
             if run.base != partition.end {
                 return Err(format!("it continues a partition at {} that ends at {}", run.base, partition.end));
             }
@@ -182,6 +205,13 @@ impl State {
         }
         meta.commits.into_iter().for_each(|commit| self.add_commit(commit));
         Ok(())
+    }
+
+    /// A partition that a frame on disk names.
+    fn known(&mut self, (topic, partition): Slot) -> std::result::Result<&mut Partition, String> {
+        let found = self.topics.get_mut(topic as usize);
+        let found = found.and_then(|topic| topic.partitions.get_mut(partition as usize));
+        found.ok_or_else(|| format!("it writes to topic {topic} that was never created"))
     }
 
     /// Adds a topic with empty partitions, or partitions to one that has fewer.
@@ -195,7 +225,7 @@ impl State {
         }
         self.by_name.insert(name.clone(), self.topics.len() as u32);
         let partitions = (0..entry.partitions).map(|_| Partition::default()).collect();
-        self.topics.push(Topic { name, public: entry.public, partitions });
+        self.topics.push(Topic { name, public: entry.public, compacted: entry.compacted, partitions });
     }
 
     /// Notes a commit.
@@ -230,6 +260,29 @@ impl State {
         forgotten
     }
 
+    /// Puts one segment in the place of all up to it: `base` holds what is left of them, where `index` says.
+    pub fn rebase(&mut self, number: u32, base: Arc<Segment>, mut index: SegmentIndex) {
+        let mut shifts: HashMap<Slot, (usize, usize)> = HashMap::new();
+        for (slot, partition) in slots(&mut self.topics) {
+            let gone = partition.chapters.partition_point(|chapter| chapter.segment <= number);
+            let left = index.remove(&slot).and_then(|runs| Chapter::of(number, &runs));
+            shifts.insert(slot, (gone, usize::from(left.is_some())));
+            partition.chapters.splice(..gone, left);
+        }
+        // Bodies of what moved are read from the file again.
+        self.cached.retain_mut(|cached| {
+            let (gone, left) = shifts.get(&cached.slot).copied().unwrap_or_default();
+            if cached.chapter < gone {
+                self.cached_bytes -= cached.bytes;
+                return false;
+            }
+            cached.chapter = cached.chapter - gone + left;
+            true
+        });
+        self.segments.splice(..=(number - self.first_segment) as usize, [base]);
+        self.first_segment = number;
+    }
+
     /// Forgets where the runs of segments before `segment` lie.
     pub fn forget_index(&mut self, segment: u32) {
         for partition in self.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
@@ -241,6 +294,24 @@ impl State {
             }
         }
     }
+}
+
+impl Chapter {
+    /// What is left of a partition in a segment that was written anew; its runs are looked up in the file.
+    fn of(segment: u32, runs: &[Run]) -> Option<Self> {
+        let (first, last) = (runs.first()?, runs.last()?);
+        let bytes = runs.iter().map(|run| u64::from(run.len)).sum();
+        let (base, append_time_ms, end) = (first.base, first.append_time_ms, last.end());
+        Some(Chapter { segment, base, append_time_ms, end, bytes, runs: None })
+    }
+}
+
+/// All partitions with their slots.
+pub(super) fn slots(topics: &mut [Topic]) -> impl Iterator<Item = (Slot, &mut Partition)> {
+    topics.iter_mut().enumerate().flat_map(|(topic, entry)| {
+        let partitions = entry.partitions.iter_mut().enumerate();
+        partitions.map(move |(number, partition)| ((topic as u32, number as i32), partition))
+    })
 }
 
 /// A run at its place.

@@ -5,10 +5,11 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::failure::Failure;
 use super::segment::io_error;
 use super::state::Slot;
 use super::writer::Shared;
-use crate::log::{Error, Result};
+use crate::log::Result;
 
 /// Least time between the beginnings of two syncs that somebody waits for, so that a disk that is fast does not keep a
 /// core busy.
@@ -23,7 +24,7 @@ pub(super) struct SyncState {
     wanted: u64,
     /// Records of public topics that wait to be shown: log length, partition, end.
     public: VecDeque<(u64, Slot, i64)>,
-    failed: Option<String>,
+    failed: Option<Failure>,
     closing: bool,
 }
 
@@ -54,8 +55,8 @@ impl Shared {
             self.sync_changed.notify_all();
         }
         while sync.synced < lsn {
-            if let Some(detail) = &sync.failed {
-                return Err(Error::Stopped { detail: detail.clone() });
+            if let Some(failure) = &sync.failed {
+                return Err(failure.error());
             }
             sync = self.sync_changed.wait(sync).unwrap_or_else(PoisonError::into_inner);
         }
@@ -142,7 +143,7 @@ fn run(shared: &Shared) {
             tracing::error!(%error, "the log cannot be synced and stops");
             shared.stop(&error);
             let mut sync = shared.sync_state();
-            sync.failed = Some(error.to_string());
+            sync.failed = Some(Failure::of(&error));
             shared.sync_changed.notify_all();
             return;
         }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::frame::{CommitEntry, Meta, RunEntry, TopicEntry};
+use super::failure::Failure;
+use super::frame::{CommitEntry, Meta, RunEntry, StartEntry, TopicEntry};
 use super::index::{INDEXED_SEGMENTS, OldIndexes};
 use super::pool::Pool;
 use super::segment::{Segment, io_error};
@@ -29,6 +30,7 @@ pub(super) struct Append {
     pub topics: Vec<TopicEntry>,
     pub runs: Vec<NewRun>,
     pub commits: Vec<CommitEntry>,
+    pub starts: Vec<StartEntry>,
 }
 
 /// The newest segment, and where it ends.
@@ -50,6 +52,8 @@ pub(super) struct Shared {
     pub tail: Mutex<Tail>,
     pub pool: Pool,
     pub old: OldIndexes,
+    /// Held by whoever writes old segments anew.
+    pub rebasing: Mutex<()>,
     pub sync: Mutex<SyncState>,
     pub sync_changed: Condvar,
 }
@@ -60,7 +64,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tail(&self) -> MutexGuard<'_, Tail> {
+    /// The newest segment, which nobody appends to meanwhile.
+    pub fn tail(&self) -> MutexGuard<'_, Tail> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -81,7 +86,7 @@ impl Shared {
         let written =
             self.roll_if_full(&mut tail, frame_bytes).and_then(|()| write_all(&tail.segment, &header, &bodies));
         if let Err(error) = written {
-            self.state().stopped = Some(error.to_string());
+            self.stop(&error);
             return Err(error);
         }
         let mut position = tail.bytes + header.len() as u64;
@@ -101,6 +106,10 @@ impl Shared {
             state.add_run(slot, run);
         }
         meta.commits.into_iter().for_each(|commit| state.add_commit(commit));
+        for entry in &meta.starts {
+            let partition = state.partition_mut((entry.topic, entry.partition));
+            partition.start = partition.start.max(entry.start);
+        }
         let forgotten = state.forget(self.options.memory_bytes_max);
         drop(state);
         forgotten.into_iter().for_each(|body| self.pool.put(body));
@@ -139,9 +148,9 @@ impl Shared {
         }
     }
 
-    /// Stops the log for good after a failed sync: what is on disk is unknown from then on.
+    /// Stops the log for good after a failed write: what is on disk is unknown from then on.
     pub fn stop(&self, error: &Error) {
-        self.state().stopped = Some(error.to_string());
+        self.state().stopped = Some(Failure::of(error));
     }
 
     /// How long the syncer may leave data of internal topics unsynced.
@@ -167,7 +176,14 @@ fn stamp(state: &mut State, clock: &Clock, append: &Append, crcs: &[u32]) -> Met
         });
         partition.end += i64::from(run.count);
     }
-    Meta { append_time_ms: state.last_time_ms, topics: append.topics.clone(), runs, commits: append.commits.clone() }
+    Meta {
+        append_time_ms: state.last_time_ms,
+        topics: append.topics.clone(),
+        runs,
+        commits: append.commits.clone(),
+        starts: append.starts.clone(),
+        base: false,
+    }
 }
 
 /// Writes a frame with as few calls and no copy of the bodies. A failure half-way leaves a torn tail, and the log stops.

@@ -60,8 +60,7 @@ impl Kafka {
         Ok(())
     }
 
-    /// Deletes the records of a partition before an offset, as retention would.
-    pub fn delete_records(&self, tp: &TopicPartition, before: i64) -> Result<()> {
+    pub(super) fn delete_before(&self, tp: &TopicPartition, before: i64) -> Result<()> {
         let (admin, options) = self.cluster.admin()?;
         let failed = |error| fault::error(format!("deleting records of {tp}"), &error);
         let mut list = TopicPartitionList::new();

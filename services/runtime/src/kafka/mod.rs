@@ -194,12 +194,14 @@ impl Cluster {
         let (admin, options) = self.admin()?;
         let bytes_max = MESSAGE_BYTES_MAX.to_string();
         let retentions: Vec<String> = specs.iter().map(|spec| spec.retention_ms.unwrap_or(-1).to_string()).collect();
-        let topics = specs.iter().zip(&retentions).map(|(spec, retention_ms)| {
+        let sizes: Vec<String> =
+            specs.iter().map(|spec| spec.retention_bytes.map_or("-1".to_owned(), |bytes| bytes.to_string())).collect();
+        let topics = specs.iter().zip(retentions.iter().zip(&sizes)).map(|(spec, (retention_ms, retention_bytes))| {
             NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(REPLICATION_OF_BROKER))
                 .set("message.timestamp.type", "LogAppendTime")
                 .set("cleanup.policy", if spec.compacted { "compact" } else { "delete" })
                 .set("retention.ms", retention_ms)
-                .set("retention.bytes", "-1")
+                .set("retention.bytes", retention_bytes)
                 .set("max.message.bytes", &bytes_max)
         });
         let topics: Vec<NewTopic<'_>> = topics.collect();
@@ -296,6 +298,14 @@ impl Log for Kafka {
 
     fn watermarks(&self, tp: &TopicPartition) -> Result<(i64, i64)> {
         self.cluster.watermarks(tp)
+    }
+
+    fn delete_records(&self, tp: &TopicPartition, before: i64) -> Result<()> {
+        let (start, end) = self.cluster.bounds(tp)?;
+        if before > end {
+            return Err(Error::OutOfRange { tp: tp.clone(), offset: before, start, end });
+        }
+        self.delete_before(tp, before)
     }
 
     fn offset_at(&self, tp: &TopicPartition, time_ms: i64) -> Result<Option<i64>> {

@@ -204,6 +204,19 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// The embedded log's disk has no room left. Everything that was acknowledged is there, and a start with room goes on.
+    #[error(
+        "{doing} {} failed: {detail}; free some room there and start again: everything acknowledged is kept", path.display()
+    )]
+    Full {
+        /// What was attempted.
+        doing: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        detail: String,
+    },
+
     /// An earlier write failed, and what it left behind is unknown.
     #[error("the log stopped after a failed write: {detail}; restart the process")]
     Stopped {

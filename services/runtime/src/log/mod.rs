@@ -23,6 +23,9 @@ pub const METADATA_BYTES_MAX: usize = 3_500;
 /// Largest key, value and headers of one record together, as with Kafka's `max.message.bytes` default.
 pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
 
+/// Names the oldest offset of a partition that somebody still needs.
+pub type Needed<'n> = &'n dyn Fn(&TopicPartition) -> Result<Option<i64>>;
+
 /// A handle to a cluster of Kafka brokers, or to the embedded log of this process. Cloned as `Arc<dyn Log>`.
 ///
 /// # Offsets
@@ -62,6 +65,19 @@ pub trait Log: Send + Sync {
 
     /// The start and the end of a partition, as a reader of committed records sees them.
     fn watermarks(&self, tp: &TopicPartition) -> Result<(i64, i64)>;
+
+    /// Deletes the records of a partition before an offset, as retention does; one beyond its end is an
+    /// [`Error::OutOfRange`]. Whoever reads below the new start gets that error, too, and passes nothing over in silence.
+    fn delete_records(&self, tp: &TopicPartition, before: i64) -> Result<()> {
+        let detail = format!("records of {tp} before {before} stay where they are");
+        Err(Error::Refused { doing: "deleting records through this handle".to_owned(), detail })
+    }
+
+    /// Deletes what is beyond the retention of these topics, and says how many records that were. `needed` names the oldest
+    /// offset of a partition that is still needed, if any is. Kafka's brokers do this by themselves, and ask nobody.
+    fn retain(&self, _specs: &[TopicSpec], _needed: Needed<'_>) -> Result<u64> {
+        Ok(0)
+    }
 
     /// The first offset whose append time is at or after `time_ms`; `None` when everything is older.
     fn offset_at(&self, tp: &TopicPartition, time_ms: i64) -> Result<Option<i64>>;

@@ -39,14 +39,23 @@ pub struct TopicSpec {
     pub compacted: bool,
     /// Whether people outside read it: the embedded log shows its records only once they are on disk.
     pub public: bool,
-    /// How long records are kept; `None` for ever. The embedded log keeps everything.
+    /// How long records are kept; `None` for ever.
     pub retention_ms: Option<i64>,
+    /// How many bytes of each partition are kept, to within a segment; `None` for all.
+    pub retention_bytes: Option<u64>,
 }
 
 impl TopicSpec {
     /// An internal, uncompacted topic that keeps its records for ever.
     pub fn new(name: impl Into<String>, partitions: i32) -> Self {
-        Self { name: name.into(), partitions, compacted: false, public: false, retention_ms: None }
+        Self {
+            name: name.into(),
+            partitions,
+            compacted: false,
+            public: false,
+            retention_ms: None,
+            retention_bytes: None,
+        }
     }
 
     /// The same topic, public.
@@ -62,6 +71,16 @@ impl TopicSpec {
     /// The same topic, with a retention.
     pub fn retention_ms(self, retention_ms: i64) -> Self {
         Self { retention_ms: Some(retention_ms), ..self }
+    }
+
+    /// Whether records are deleted for their age or for want of room.
+    pub fn is_limited(&self) -> bool {
+        !self.compacted && (self.retention_ms.is_some() || self.retention_bytes.is_some())
+    }
+
+    /// The same topic, with a limit on the bytes of each partition.
+    pub fn retention_bytes(self, retention_bytes: u64) -> Self {
+        Self { retention_bytes: Some(retention_bytes), ..self }
     }
 }
 

@@ -100,11 +100,12 @@ impl SimulatedSession {
     fn place(&mut self, world: &mut World, name: &str, tps: Vec<TopicPartition>, poll: &mut Poll) -> Result<()> {
         for tp in tps {
             let committed = world.group(name).committed.get(&tp).cloned();
-            let next = committed.as_ref().map_or(0, |committed| committed.offset);
-            let end = world.partition(&tp)?.reached();
+            let partition = world.partition(&tp)?;
+            let (start, end) = (partition.start, partition.reached());
+            let next = committed.as_ref().map_or(start, |committed| committed.offset);
             let before = committed.clone();
             self.positions.push(Position { tp: tp.clone(), next, paused: false, committed: before });
-            poll.assigned.push(Assigned { tp, committed, start: 0, end });
+            poll.assigned.push(Assigned { tp, committed, start, end });
         }
         Ok(())
     }

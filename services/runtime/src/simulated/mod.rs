@@ -176,12 +176,29 @@ impl Log for Simulated {
     }
 
     fn watermarks(&self, tp: &TopicPartition) -> Result<(i64, i64)> {
-        Ok((0, self.world().partition(tp)?.reached()))
+        let world = self.world();
+        let partition = world.partition(tp)?;
+        Ok((partition.start, partition.reached()))
+    }
+
+    fn delete_records(&self, tp: &TopicPartition, before: i64) -> Result<()> {
+        let mut world = self.world();
+        let partition = world.partition(tp)?;
+        let (start, end) = (partition.start, partition.reached());
+        if before > end {
+            return Err(Error::OutOfRange { tp: tp.clone(), offset: before, start, end });
+        }
+        let all = world.topics.get_mut(&tp.topic);
+        if let Some(partition) = all.and_then(|all| all.get_mut(tp.partition as usize)) {
+            partition.start = start.max(before);
+        }
+        Ok(())
     }
 
     fn offset_at(&self, tp: &TopicPartition, time_ms: i64) -> Result<Option<i64>> {
         let world = self.world();
-        let records = &world.partition(tp)?.records;
+        let partition = world.partition(tp)?;
+        let records = partition.records.get(partition.start as usize..).unwrap_or_default();
         let first = records.partition_point(|record| record.append_time_ms < time_ms);
         Ok(records.get(first).map(|record| record.offset))
     }

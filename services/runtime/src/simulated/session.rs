@@ -89,6 +89,10 @@ impl SimulatedSession {
             if cut {
                 share = 1 + world.random.below(left);
             }
+            // What was deleted before it was read is not passed over in silence.
+            if position.next < world.partition(&position.tp)?.start {
+                world.check_range(&position.tp, position.next)?;
+            }
             let records: Vec<Record> = world
                 .partition(&position.tp)?
                 .read(position.next)
@@ -294,7 +298,9 @@ impl Session for SimulatedSession {
     }
 
     fn watermarks(&mut self, tp: &TopicPartition) -> Result<(i64, i64)> {
-        Ok((0, self.log.world().partition(tp)?.reached()))
+        let world = self.log.world();
+        let partition = world.partition(tp)?;
+        Ok((partition.start, partition.reached()))
     }
 
     fn close(mut self: Box<Self>) -> Result<()> {

@@ -26,6 +26,8 @@ pub(super) enum Hidden {
 #[derive(Default)]
 pub(super) struct Partition {
     pub records: Vec<Record>,
+    /// The oldest offset that is kept.
+    pub start: i64,
     /// Offsets that readers do not get.
     pub hidden: BTreeMap<i64, Hidden>,
     /// The number of the next record of each producer.
@@ -47,7 +49,7 @@ impl Partition {
     /// Behind the last record that readers get.
     pub fn reached(&self) -> i64 {
         let mut end = self.stable();
-        while end > 0 && self.hidden.contains_key(&(end - 1)) {
+        while end > self.start && self.hidden.contains_key(&(end - 1)) {
             end -= 1;
         }
         end
@@ -120,11 +122,12 @@ impl World {
 
     /// An offset at which a reader may begin.
     pub fn check_range(&self, tp: &TopicPartition, offset: i64) -> Result<()> {
-        let end = self.partition(tp)?.end();
-        if (0..=end).contains(&offset) {
+        let partition = self.partition(tp)?;
+        let (start, end) = (partition.start, partition.end());
+        if (start..=end).contains(&offset) {
             return Ok(());
         }
-        Err(Error::OutOfRange { tp: tp.clone(), offset, start: 0, end })
+        Err(Error::OutOfRange { tp: tp.clone(), offset, start, end })
     }
 
     pub fn group(&mut self, name: &str) -> &mut Group {

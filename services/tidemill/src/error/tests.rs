@@ -21,6 +21,7 @@ fn exit_codes_say_who_can_help() {
     check(no_broker(), Exit::Unavailable);
     check(log::Error::Locked { path: "log".into(), pid: Some(7) }, Exit::Unavailable);
     check(log::Error::MissingTopic { topic: "a".into() }, Exit::Input);
+    check(log::Error::Full { doing: "writing", path: "log".into(), detail: "no".into() }, Exit::Full);
     check(log::Error::Stopped { detail: "disk".into() }, Exit::Failed);
     check(shell::Error::Log(no_broker()), Exit::Unavailable);
     check(shell::Error::Stop(flow::processor::Stop::Other("a gap".into())), Exit::Stopped);
@@ -38,8 +39,8 @@ fn a_service_ends_with_the_code_of_its_cause() {
 
 #[test]
 fn numbers_never_change() {
-    let all = [Exit::Ok, Exit::Failed, Exit::Input, Exit::Unavailable, Exit::Stopped, Exit::Interrupted];
-    assert_eq!(all.map(Exit::number), [0, 1, 2, 3, 4, 130]);
+    let all = [Exit::Ok, Exit::Failed, Exit::Input, Exit::Unavailable, Exit::Stopped, Exit::Full, Exit::Interrupted];
+    assert_eq!(all.map(Exit::number), [0, 1, 2, 3, 4, 7, 130]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod crash;
 mod files;
+mod retention;
 mod tail;
 
 use std::sync::atomic::{AtomicI64, Ordering};
