@@ -62,7 +62,7 @@ fn stream(dir: &std::path::Path) -> Deployment {
 
 /// Archives into a store, until everything that the log holds is in it.
 fn archive(deployment: &Deployment, store: &Store, flush_interval: Duration) -> Archive {
-    let options = archiver::Options { flush_interval, finish: true };
+    let options = archiver::Options { flush_interval, ..archiver::Options::default() };
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let archiving = scope.spawn(|| archiver::run(&deployment.context, store, &options, &stop));
@@ -201,7 +201,7 @@ fn a_new_schema_version_begins_a_file_once_and_older_records_follow_its_shape() 
         let files = archive.partition_files(&topic, 0).unwrap();
         files.iter().map(|file| file.rows).sum::<u64>() == count
     };
-    let options = archiver::Options { flush_interval: Duration::from_millis(1), finish: true };
+    let options = archiver::Options { flush_interval: Duration::from_millis(1), ..archiver::Options::default() };
     let id = std::thread::scope(|scope| {
         let archiving = scope.spawn(|| archiver::run(context, &store, &options, &stop));
         let rest = records.split_off(1);

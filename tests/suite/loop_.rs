@@ -85,7 +85,7 @@ impl Thread {
 
     fn archiver(surroundings: &Surroundings) -> Self {
         let Surroundings { context, store, .. } = surroundings.clone();
-        let options = archiver::Options { flush_interval: Duration::from_millis(100), finish: true };
+        let options = archiver::Options { flush_interval: Duration::from_millis(100), ..archiver::Options::default() };
         Self::start(move |stop| archiver::run(&context, &store, &options, stop).map_err(|error| error.to_string()))
     }
 

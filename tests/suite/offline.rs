@@ -4,13 +4,16 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field, Fields, Float64Type, Int64Type};
-use offline::archive::{Archive, ITEM, OFFSET, Outcome, Record, SchemaNote, Selection, Writer, positioned};
+use offline::archive::{
+    Archive, CompactOptions, Compaction, ITEM, OFFSET, Outcome, Record, SchemaNote, Selection, Writer, positioned,
+};
 use registry::store::Store;
 
-const TOPIC: &str = "fraud.features.log.f1.g1";
+pub(crate) const TOPIC: &str = "fraud.features.log.f1.g1";
 /// Records that the writer processes archive.
 const RECORDS: i64 = 400;
 /// Tells a child process where to write.
@@ -104,8 +107,7 @@ fn writer_processes_tile_one_archive_even_when_killed() {
 }
 
 /// Two partitions with a few files each, a column of structs and some nulls.
-fn write_archive(dir: &Path) -> (u64, f64, i64) {
-    let archive = Archive::new(Store::local(dir).expect("a store"));
+pub(crate) fn fill(archive: &Archive) -> (u64, f64, i64) {
     let (mut count, mut amount, mut offsets) = (0, 0.0, 0);
     for partition in 0..2 {
         let mut writer = archive.writer(TOPIC, partition, 0).expect("a writer");
@@ -128,7 +130,8 @@ fn write_archive(dir: &Path) -> (u64, f64, i64) {
 fn duckdb_and_pandas_read_an_archive_with_no_help() {
     let Some(python) = tests::python::Python::find() else { return };
     let dir = tempfile::tempdir().expect("a folder");
-    let (count, amount, offsets) = write_archive(dir.path());
+    let archive = Archive::new(Store::local(dir.path()).expect("a store"));
+    let (count, amount, offsets) = fill(&archive);
     let table = dir.path().join("archive");
     let table = table.to_str().expect("a path of text");
 
@@ -155,4 +158,38 @@ print(len(frame), frame['amount'].sum(), frame['_offset'].sum(), frame['partitio
     );
     assert_eq!(pandas, expected);
     assert_eq!(ITEM, "_item");
+
+    // A compaction changes nothing for them: merged files lie elsewhere.
+    for partition in 0..2 {
+        let done = archive.compact(TOPIC, partition, &CompactOptions::default(), 0, &mut |_| Ok(()));
+        assert!(matches!(done, Ok(Compaction::Done(_))), "{done:?}");
+    }
+    let again = "import pandas, sys; print(len(pandas.read_parquet(sys.argv[1])))";
+    assert_eq!(python.run(again, &[table]), count.to_string());
+    // Once the old files are deleted, they read those that are named.
+    for partition in 0..2 {
+        let swept = archive.sweep(TOPIC, partition, Some(Duration::ZERO), 0, &mut |_| Ok(()));
+        assert_eq!(swept.expect("a sweep").merged, 3);
+    }
+    let files = archive.files(TOPIC).expect("files");
+    let files: Vec<String> = files.iter().map(|file| dir.path().join(&file.key).display().to_string()).collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    assert_eq!(files.len(), 2);
+    let duckdb = python.run(
+        "import duckdb, sys
+row = duckdb.sql(f\"\"\"
+    select count(*), sum(amount), sum(_offset), count(distinct \"partition\"), min(topic)
+    from read_parquet({sys.argv[1:]}, hive_partitioning = true)
+\"\"\").fetchall()[0]
+print(*row[:2], int(row[2]), *row[3:])",
+        &files,
+    );
+    assert_eq!(duckdb, expected);
+    let pandas = python.run(
+        "import pandas, sys
+frame = pandas.concat(pandas.read_parquet(file) for file in sys.argv[1:])
+print(len(frame), frame['amount'].sum(), frame['_offset'].sum())",
+        &files,
+    );
+    assert_eq!(pandas, format!("{count} {amount:?} {offsets}"));
 }

@@ -1,5 +1,6 @@
 //! The store on a real S3 server: what every store does, and a model that is promoted and scores from there.
 
+use offline::archive::{Archive, CompactOptions, Compaction, Selection, Step};
 use registry::store::{Error, Store};
 use runtime::embedded::Embedded;
 use std::sync::{Arc, Barrier};
@@ -110,6 +111,44 @@ fn refused(server: &S3) {
     settings.insert("AWS_SECRET_ACCESS_KEY".to_owned(), "another".to_owned());
     let error = Store::s3(&server.url("a"), &settings).unwrap().find("k").unwrap_err();
     assert!(error.to_string().contains("SignatureDoesNotMatch"), "{error}");
+}
+
+/// Two processes' worth of compaction of one archive in a bucket: one commits, and every row is there once.
+#[test]
+fn an_archive_is_compacted_there() {
+    let Some(server) = S3::start() else { return };
+    let store = server.store("archive");
+    let (count, ..) = crate::offline::fill(&Archive::new(store.clone()));
+    let topic = crate::offline::TOPIC;
+    let rows = || {
+        let archive = Archive::new(server.store("archive"));
+        let parts = archive.read(topic, &Selection::default()).unwrap().map(Result::unwrap);
+        parts.map(|part| format!("{:?}", part.rows.columns())).collect::<String>()
+    };
+    let counted = |archive: &Archive| archive.files(topic).unwrap().iter().map(|file| file.rows).sum::<u64>();
+    let gate = Barrier::new(2);
+    let compact = || {
+        let mut watch = |step| {
+            if step == Step::Checked {
+                gate.wait();
+            }
+            Ok(())
+        };
+        let archive = Archive::new(server.store("archive"));
+        archive.compact(topic, 0, &CompactOptions::default(), 0, &mut watch).unwrap()
+    };
+    let outcomes =
+        std::thread::scope(|scope| [scope.spawn(compact), scope.spawn(compact)].map(|racer| racer.join().unwrap()));
+    assert!(outcomes.contains(&Compaction::Lost), "{outcomes:?}");
+    assert!(outcomes.iter().any(|outcome| matches!(outcome, Compaction::Done(_))), "{outcomes:?}");
+    let archive = Archive::new(store.clone());
+    assert_eq!((archive.partition_files(topic, 0).unwrap().len(), counted(&archive)), (1, count));
+    let merged = rows();
+    let swept = archive.sweep(topic, 0, Some(Duration::ZERO), 0, &mut |_| Ok(())).unwrap();
+    assert_eq!((swept.merged, swept.orphans, swept.waiting), (3, 0, 0));
+    assert_eq!(rows(), merged);
+    assert_eq!(store.list("compacted").unwrap().len(), 2, "a generation and its file");
+    assert_eq!(archive.writer(topic, 0, 0).unwrap().resume().offset, 60);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The loop: take partitions, archive what comes, write files when they are full or the time has come.
 
 use crate::Error;
+use crate::compacting;
 use crate::partition::Partition;
 use flow::plan::{Kind, Service};
 use offline::archive::Archive;
@@ -28,11 +29,13 @@ pub struct Options {
     pub flush_interval: Duration,
     /// Whether it reads on to the ends of its partitions when it is asked to stop.
     pub finish: bool,
+    /// How often small files are merged meanwhile; never when absent.
+    pub compact_interval: Option<Duration>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { flush_interval: Duration::from_secs(30), finish: true }
+        Options { flush_interval: Duration::from_secs(30), finish: true, compact_interval: None }
     }
 }
 
@@ -49,7 +52,17 @@ pub fn topics(context: &Context) -> Vec<String> {
 
 /// Archives until `stop` is set; then everything read is in files.
 pub fn run(context: &Context, store: &Store, options: &Options, stop: &AtomicBool) -> Result<(), Error> {
-    start_over("archiver", stop, Error::is_retriable, |progress| serve(context, store, options, stop, progress))
+    let archiving =
+        || start_over("archiver", stop, Error::is_retriable, |progress| serve(context, store, options, stop, progress));
+    let Some(interval) = options.compact_interval else { return archiving() };
+    let (topics, through) = (topics(context), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let compacting = scope.spawn(|| compacting::run(store, &topics, interval, &through));
+        let ended = archiving();
+        through.store(true, Ordering::Relaxed);
+        compacting.thread().unpark();
+        ended
+    })
 }
 
 struct Archiving<'a> {

@@ -5,12 +5,21 @@
 //! taken, reads that end, and goes on there. So no lease is needed, no two files overlap, and each item is in the
 //! archive once.
 //!
+//! Small files are merged by [`Archive::compact`], which makes the partition's next generation: readers go by the newest
+//! one, and behind its end by the files that writers made since.
+//!
 //! Rows carry their position in [`OFFSET`] and [`ITEM`]; a file covers whole Kafka records. Nothing in a file depends
 //! on a clock, on the machine or on how records were batched: twin writers make the same bytes.
 
+mod bounds;
+mod compact;
+mod content;
 mod footer;
+mod generation;
 mod reader;
 mod rows;
+mod runs;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -21,9 +30,13 @@ use registry::store::{self, Store, escape, unescape};
 
 use crate::table;
 
-pub use footer::FileInfo;
+pub use compact::{Compaction, Merged, Step, Watch};
+pub use footer::{FileInfo, Origin};
+pub use generation::{COMPACTED, Generation, Held};
 pub use reader::{Part, Selection};
 pub use rows::{APPEND_TIME, ITEM, OFFSET, positioned};
+pub use runs::{CompactOptions, FILE_TARGET_BYTES, MERGE_FILES_MIN};
+pub use sweep::{GRACE_PERIOD_S, Swept};
 pub use writer::{BUCKET_OFFSETS, FILE_INPUT_BYTES_MAX, FILE_ROWS_MAX, Outcome, Record, Resume, SchemaNote, Writer};
 
 /// The first segment of all keys of the archive.
@@ -94,6 +107,25 @@ pub enum Error {
         /// Which rule is broken.
         detail: String,
     },
+    /// What came out of a merge is not what went in, or cannot be written.
+    #[error(
+        "offsets {start} to {end} of partition {partition} of {topic} cannot be merged: {detail}; nothing is changed, readers go on with the files there are"
+    )]
+    Merge {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// First offset of the files.
+        start: i64,
+        /// Their end.
+        end: i64,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A test, or who watches, ended the work.
+    #[error("compaction was interrupted; what was not committed is deleted by the next one")]
+    Interrupted,
     /// Offsets were asked for that no file covers.
     #[error("offsets {} to {} of partition {partition} of {topic} are not archived; {available}", .wanted.start, .wanted.end)]
     NotArchived {
@@ -147,32 +179,34 @@ impl Archive {
         Ok(files)
     }
 
-    /// The files of one partition by offset. Holes and overlaps are errors.
+    /// The files of one partition by offset, merged ones in place of those they were merged from. Holes and overlaps are
+    /// errors.
     pub fn partition_files(&self, topic: &str, partition: i32) -> Result<Vec<FileInfo>> {
-        let starts = self.starts(topic, partition)?;
-        let files: Vec<FileInfo> = starts
+        let (_, keys) = self.layout(topic, partition)?;
+        let files: Vec<FileInfo> = keys
             .into_iter()
-            .map(|start| footer::read(&self.store, topic, partition, start))
+            .map(|(key, start)| footer::read(&self.store, &key, topic, partition, start))
             .collect::<Result<_>>()?;
-        for pair in files.windows(2) {
-            let (before, after) = (&pair[0], &pair[1]);
-            if before.end != after.start {
-                return Err(Error::NotTiled {
-                    topic: topic.to_owned(),
-                    partition,
-                    what: if before.end < after.start { "a hole" } else { "an overlap" },
-                    at: before.end.min(after.start),
-                    before: before.start,
-                    after: after.start,
-                });
-            }
-        }
+        check_tiled(&files)?;
         Ok(files)
     }
 
-    /// Digest of a file's bytes.
-    pub fn digest(&self, file: &FileInfo) -> Result<String> {
-        Ok(registry::canonical::sha256_hex(&self.store.get(&file.key)?))
+    /// The newest generation of a partition, and the keys of its files and those behind it, with their first offsets.
+    ///
+    /// Files are listed before generations: a generation that comes in between covers some of them, and says so.
+    fn layout(&self, topic: &str, partition: i32) -> Result<Layout> {
+        let starts = self.starts(topic, partition)?;
+        let newest = generation::newest(&self.store, topic, partition)?;
+        let merged_to = newest.as_ref().map_or(i64::MIN, Generation::end);
+        let held = newest.iter().flat_map(|newest| &newest.files).map(|held| (held.key.clone(), held.start));
+        let behind = starts.into_iter().filter(|start| *start >= merged_to);
+        let keys = held.chain(behind.map(|start| (file_key(topic, partition, start), start))).collect();
+        Ok((newest, keys))
+    }
+
+    /// The archiver's files whose rows a file holds, with the digests of their bytes: itself, unless it was merged.
+    pub fn origins(&self, file: &FileInfo) -> Result<Vec<Origin>> {
+        compact::origins_of(file, &self.store.get(&file.key)?)
     }
 
     /// A writer for one partition. `log_start` is where the partition begins now; it counts only if nothing of the
@@ -186,10 +220,32 @@ impl Archive {
     }
 }
 
+/// The newest generation of a partition, and the keys of its files with their first offsets.
+type Layout = (Option<Generation>, Vec<(String, i64)>);
+
 /// First offsets of a partition's files, rising.
 fn starts(store: &Store, topic: &str, partition: i32) -> Result<Vec<i64>> {
     let children = store.children(&partition_prefix(topic, partition))?;
     Ok(children.iter().filter_map(|name| name.strip_suffix(".parquet")?.parse().ok()).collect())
+}
+
+/// Refuses neighbours that leave a hole or overlap.
+fn check_tiled<'f>(files: impl IntoIterator<Item = &'f FileInfo>) -> Result<()> {
+    let mut before: Option<&FileInfo> = None;
+    for after in files {
+        if let Some(before) = before.filter(|before| before.end != after.start) {
+            return Err(Error::NotTiled {
+                topic: after.topic.clone(),
+                partition: after.partition,
+                what: if before.end < after.start { "a hole" } else { "an overlap" },
+                at: before.end.min(after.start),
+                before: before.start,
+                after: after.start,
+            });
+        }
+        before = Some(after);
+    }
+    Ok(())
 }
 
 fn topic_prefix(topic: &str) -> String {
@@ -197,7 +253,12 @@ fn topic_prefix(topic: &str) -> String {
 }
 
 fn partition_prefix(topic: &str, partition: i32) -> String {
-    format!("{}/partition={partition}", topic_prefix(topic))
+    place_in(TABLE, topic, partition)
+}
+
+/// Where keys of a partition begin, below a first segment.
+fn place_in(table: &str, topic: &str, partition: i32) -> String {
+    format!("{table}/topic={}/partition={partition}", escape(topic))
 }
 
 /// Zero-padded, so that names sort like offsets.

@@ -64,6 +64,18 @@ pub const PLACES: [&str; 13] = [
 /// The places of a commit with results that wait for it, in their order.
 pub const TRANSACTION: [&str; 3] = [FLUSHED, SENT, COMMITTED];
 
+/// Merged files are written, and nobody reads them.
+pub const COMPACT_WRITTEN: &str = "compact.written";
+/// What was written was read back.
+pub const COMPACT_CHECKED: &str = "compact.checked";
+/// Merged files are in force.
+pub const COMPACT_COMMITTED: &str = "compact.committed";
+/// Some of the files that they stand for are deleted.
+pub const COMPACT_DELETED: &str = "compact.deleted";
+
+/// The places of a compaction of the archive, in their order.
+pub const COMPACTION: [&str; 4] = [COMPACT_WRITTEN, COMPACT_CHECKED, COMPACT_COMMITTED, COMPACT_DELETED];
+
 type Failure = dyn Fn(&str, &str) -> bool + Send + Sync;
 
 static ARMED: OnceLock<Box<Failure>> = OnceLock::new();

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod compact;
 pub mod demo;
 pub mod dlq;
 pub mod files;
@@ -105,6 +106,7 @@ pub enum Command {
     /// Models in the registry.
     #[command(subcommand)]
     Model(models::Model),
+    Compact(compact::Compact),
     /// Snapshots of the tasks' state, from which services go on after a restart.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),

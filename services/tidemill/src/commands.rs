@@ -3,6 +3,7 @@
 mod apply;
 mod asyncapi;
 pub mod bench;
+mod compact;
 mod completions;
 mod dataset;
 pub mod dlq;
@@ -60,6 +61,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Evaluate(options) => evaluate::run(global, output, options),
         Command::Score(options) => score::run(global, output, options),
         Command::Model(command) => model::run(global, output, command),
+        Command::Compact(options) => compact::run(global, output, options),
         Command::Snapshot(command) => snapshot::run(global, output, command),
         Command::Ledger(command) => ledger::run(global, output, command),
         Command::Dlq(command) => dlq::run(global, output, command),

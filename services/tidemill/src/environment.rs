@@ -64,6 +64,8 @@ pub struct Environment {
     pub backlog: u64,
     /// Longest that a record waits to be in the offline store.
     pub archive_interval: Duration,
+    /// How often the archiver merges small files; zero is never.
+    pub compact_interval: Duration,
     /// The gateway that stands between us and the log, if another process has it.
     pub remote: Option<Remote>,
     /// Signals that ask to stop.
@@ -167,6 +169,7 @@ impl Environment {
             state_memory: global.state_memory,
             backlog: global.backlog,
             archive_interval: global.archive_interval,
+            compact_interval: global.compact_interval,
             remote,
             signals,
             tenure: None,

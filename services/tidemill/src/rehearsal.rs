@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use runtime::failpoint::{self, PLACES, REPARTITION};
+use runtime::failpoint::{self, COMPACTION, PLACES, REPARTITION};
 use tracing::warn;
 
 use crate::error::Error;
@@ -60,7 +60,7 @@ fn parse(text: &str) -> Result<Point, Error> {
         "stop" => Action::Stop,
         other => return Err(wrong(format!("no action `{other}`"))),
     };
-    if !PLACES.contains(&place) && !REPARTITION.contains(&place) {
+    if ![&PLACES[..], &REPARTITION, &COMPACTION].iter().any(|places| places.contains(&place)) {
         return Err(wrong(format!("no place `{place}` (there are {})", PLACES.join(", "))));
     }
     let visit = visit.parse().ok().filter(|visit| *visit > 0);

@@ -212,7 +212,11 @@ fn trainer(environment: &Environment) -> Result<Vec<Job>, Error> {
 fn archiver(environment: &Environment) -> Result<Vec<Job>, Error> {
     let (context, store) = (environment.context.clone(), environment.store.clone());
     let reads = vec![(archiver::group(&context), archiver::topics(&context))];
-    let options = archiver::Options { flush_interval: environment.archive_interval, ..archiver::Options::default() };
+    let options = archiver::Options {
+        flush_interval: environment.archive_interval,
+        compact_interval: Some(environment.compact_interval).filter(|interval| !interval.is_zero()),
+        ..archiver::Options::default()
+    };
     Ok(vec![Job {
         name: "archiver".to_owned(),
         stats: None,

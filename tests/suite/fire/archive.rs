@@ -144,7 +144,7 @@ fn archivers_die_and_sleep_and_never_disagree() {
     let archive = Archive::new(store.clone());
     let (stop, watching) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false));
     let twin = twin(context, &stop);
-    let options = archiver::Options { flush_interval: TWIN_INTERVAL, finish: true };
+    let options = archiver::Options { flush_interval: TWIN_INTERVAL, ..archiver::Options::default() };
     let (seen, yielded, replaced) = std::thread::scope(|scope| {
         let _stops = (super::Stops(&stop), super::Stops(&watching));
         let writing = scope.spawn(|| archiver::run(&twin, &store, &options, &stop));

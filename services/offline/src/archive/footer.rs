@@ -1,13 +1,17 @@
-//! What a file says of itself: the range it covers, the reader's numbers at its end, the schema of its records.
+//! What a file says of itself: the range it covers, the reader's numbers at its end, the schema of its records, and, if
+//! it was merged, which files it stands for.
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::Schema;
 use bytes::Bytes;
+use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use registry::store::Store;
+use serde::{Deserialize, Serialize};
 
-use super::{Error, Result, SchemaNote, file_key};
+use super::{Error, Result, SchemaNote};
 
 /// Version of the footer's notes.
 const FORMAT: &str = "1";
@@ -33,6 +37,28 @@ pub struct FileInfo {
     pub numbers: String,
     /// The schema of the records.
     pub schema: SchemaNote,
+    /// The archiver's files that this one stands for, by offset; none if the archiver wrote it.
+    pub origins: Vec<Origin>,
+}
+
+/// A file as the archiver wrote it, whose rows are in a merged one now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// First offset covered.
+    pub start: i64,
+    /// First offset not covered any more.
+    pub end: i64,
+    /// Digest of its bytes.
+    pub sha256: String,
+}
+
+/// A file, with what merging needs to know besides.
+pub(super) struct Look {
+    pub(super) info: FileInfo,
+    /// Its columns, without the notes of the file.
+    pub(super) columns: Schema,
+    pub(super) bytes: u64,
 }
 
 impl FileInfo {
@@ -50,6 +76,10 @@ impl FileInfo {
         ];
         if let Some(id) = self.schema.id {
             notes.push(("schema_id", id.to_string()));
+        }
+        if !self.origins.is_empty() {
+            // Numbers and texts, which always have a text.
+            notes.push(("origins", serde_json::to_string(&self.origins).unwrap_or_default()));
         }
         notes.into_iter().map(|(name, value)| (format!("tidemill.{name}"), value)).collect()
     }
@@ -79,6 +109,10 @@ impl FileInfo {
                 id: notes.get("schema_id").map(|id| number(id)).transpose()?,
                 digest: text("schema_digest")?.to_owned(),
             },
+            origins: match notes.get("origins") {
+                Some(text) => serde_json::from_str(text).map_err(|e| format!("its origins are not readable: {e}"))?,
+                None => Vec::new(),
+            },
         };
         if u64::try_from(file.num_rows()) != Ok(info.rows) {
             return Err(format!("its footer promises {} rows, it has {}", info.rows, file.num_rows()));
@@ -92,10 +126,23 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 }
 
 /// Reads the footer of the file that starts at an offset, and checks that it is the file it is named as.
-pub(super) fn read(store: &Store, topic: &str, partition: i32, start: i64) -> Result<FileInfo> {
-    let key = file_key(topic, partition, start);
-    let metadata = metadata(store, &key)?;
-    parse(store, &key, topic, partition, start, &metadata)
+pub(super) fn read(store: &Store, key: &str, topic: &str, partition: i32, start: i64) -> Result<FileInfo> {
+    let (metadata, _) = metadata(store, key)?;
+    parse(store, key, topic, partition, start, &metadata)
+}
+
+/// As [`read`], with columns and size.
+pub(super) fn look(store: &Store, key: &str, topic: &str, partition: i32, start: i64) -> Result<Look> {
+    let (metadata, bytes) = metadata(store, key)?;
+    let info = parse(store, key, topic, partition, start, &metadata)?;
+    let file = metadata.file_metadata();
+    let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata());
+    let schema = schema.map_err(|e| Error::Foreign {
+        key: key.to_owned(),
+        place: store.place(),
+        detail: format!("its columns are not readable ({e})"),
+    })?;
+    Ok(Look { info, columns: Schema::new(schema.fields().clone()), bytes })
 }
 
 /// As [`read`], of metadata at hand.
@@ -116,11 +163,16 @@ pub(super) fn parse(
     if info.end <= info.start {
         return Err(foreign(format!("it ends at {}, not after its start", info.end)));
     }
+    let tiled = info.origins.windows(2).all(|pair| pair[0].end == pair[1].start);
+    let (first, last) = (info.origins.first(), info.origins.last());
+    if !tiled || first.is_some_and(|f| f.start != info.start) || last.is_some_and(|l| l.end != info.end) {
+        return Err(foreign("the files it stands for do not tile its range".to_owned()));
+    }
     Ok(info)
 }
 
-/// Fetches only as much of a file as its metadata needs.
-fn metadata(store: &Store, key: &str) -> Result<ParquetMetaData> {
+/// Fetches only as much of a file as its metadata needs; gives its size, too.
+fn metadata(store: &Store, key: &str) -> Result<(ParquetMetaData, u64)> {
     let damaged = |e: ParquetError| Error::Foreign {
         key: key.to_owned(),
         place: store.place(),
@@ -132,7 +184,7 @@ fn metadata(store: &Store, key: &str) -> Result<ParquetMetaData> {
         let tail: Bytes = store.get_range(key, size - wanted..size)?;
         let mut reader = ParquetMetaDataReader::new();
         match reader.try_parse_sized(&tail, size) {
-            Ok(()) => return reader.finish().map_err(damaged),
+            Ok(()) => return Ok((reader.finish().map_err(damaged)?, size)),
             Err(ParquetError::NeedMoreData(more)) if (wanted..size).contains(&(more as u64 - 1)) => {
                 wanted = more as u64;
             }

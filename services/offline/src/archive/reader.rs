@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
-use std::vec::IntoIter;
+use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 
 use super::rows::{OFFSET, within};
@@ -32,15 +32,21 @@ pub struct Part {
 }
 
 impl Archive {
-    /// Reads rows in (partition, offset, item) order, one file in memory at a time.
+    /// Reads rows in (partition, offset, item) order, with the bytes of one file and the rows of one batch in memory.
+    ///
+    /// Which files hold them is looked up once, so it goes on reading those however often the archive is compacted
+    /// meanwhile, as long as they are not deleted.
     ///
     /// Offsets that were asked for and are not covered by files are an error, found before the first row is read.
     pub fn read(&self, topic: &str, selection: &Selection) -> Result<impl Iterator<Item = Result<Part>> + use<>> {
         let plan = self.plan(topic, selection)?;
         let (archive, columns) = (self.clone(), selection.columns.clone());
-        Ok(plan.into_iter().flat_map(move |(file, range)| {
-            let rows = archive.read_file(&file, &range, columns.as_deref());
-            parts(file.partition, rows)
+        Ok(plan.into_iter().flat_map(move |(file, range)| -> Box<dyn Iterator<Item = Result<Part>>> {
+            let partition = file.partition;
+            match archive.read_file(&file, range, columns.as_deref()) {
+                Ok(batches) => Box::new(batches.map(move |rows| Ok(Part { partition, rows: rows? }))),
+                Err(e) => Box::new(std::iter::once(Err(e))),
+            }
         }))
     }
 
@@ -70,17 +76,22 @@ impl Archive {
     }
 
     /// The rows of one file with offsets in a range.
-    fn read_file(&self, file: &FileInfo, range: &Range<i64>, columns: Option<&[String]>) -> Result<Vec<RecordBatch>> {
-        let path = Path::new(&file.key);
-        let damaged = |detail: String| table::Error::Damaged { path: path.to_owned(), detail };
+    fn read_file(
+        &self,
+        file: &FileInfo,
+        range: Range<i64>,
+        columns: Option<&[String]>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+        let damaged = damaged(&file.key);
         let bytes = self.store.get(&file.key)?;
-        let options = ArrowReaderOptions::new();
-        let metadata = ArrowReaderMetadata::load(&bytes, options).map_err(|e| damaged(e.to_string()))?;
+        let metadata =
+            ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()).map_err(|e| damaged(e.to_string()))?;
         let again =
             footer::parse(&self.store, &file.key, &file.topic, file.partition, file.start, metadata.metadata())?;
         if again != *file {
-            return Err(damaged("it changed while it was read".to_owned()).into());
+            return Err(damaged("it changed while it was read".to_owned()));
         }
+        let path = Path::new(&file.key);
         let missing =
             |NoColumn { column, available }| table::Error::NoColumn { path: path.to_owned(), column, available };
         // The offsets are read last and dropped again if nobody asked for them here.
@@ -91,28 +102,33 @@ impl Archive {
                 Some(decode::select(metadata.schema(), &with_offset).map_err(missing)?)
             }
         };
-        let offset_column = columns.map_or(0, <[String]>::len);
+        let offset_column = columns.map(<[String]>::len);
         let groups = (0..metadata.metadata().num_row_groups()).collect();
         let decoded = decode::batches(bytes, &metadata, groups, &selected).map_err(|e| damaged(e.to_string()))?;
-        let mut batches = Vec::new();
-        for batch in decoded {
-            let mut rows = within(&batch.map_err(|e| damaged(e.to_string()))?, offset_column, range);
-            if columns.is_some() {
-                rows.remove_column(offset_column);
+        let wanted = move |batch: RecordBatch| {
+            let mut rows = within(&batch, offset_column.unwrap_or(0), &range);
+            if let Some(column) = offset_column {
+                rows.remove_column(column);
             }
-            if rows.num_rows() > 0 {
-                batches.push(rows);
-            }
-        }
-        Ok(batches)
+            rows
+        };
+        let rows = decoded.map(move |batch| batch.map(&wanted).map_err(|e| damaged(e.to_string())));
+        Ok(rows.filter(|rows| rows.as_ref().map_or(true, |rows| rows.num_rows() > 0)))
     }
 }
 
-fn parts(partition: i32, rows: Result<Vec<RecordBatch>>) -> IntoIter<Result<Part>> {
-    match rows {
-        Ok(batches) => batches.into_iter().map(|rows| Ok(Part { partition, rows })).collect::<Vec<_>>().into_iter(),
-        Err(e) => vec![Err(e)].into_iter(),
-    }
+/// All rows of a file whose bytes are at hand.
+pub(super) fn rows_of(key: &str, bytes: Bytes) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+    let damaged = damaged(key);
+    let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()).map_err(|e| damaged(e.to_string()))?;
+    let groups = (0..metadata.metadata().num_row_groups()).collect();
+    let decoded = decode::batches(bytes, &metadata, groups, &None).map_err(|e| damaged(e.to_string()))?;
+    Ok(decoded.map(move |batch| batch.map_err(|e| damaged(e.to_string()))))
+}
+
+fn damaged(key: &str) -> impl Fn(String) -> Error + use<> {
+    let path = PathBuf::from(key);
+    move |detail| table::Error::Damaged { path: path.clone(), detail }.into()
 }
 
 fn not_archived(topic: &str, partition: i32, wanted: &Range<i64>, covered: &Range<i64>) -> Error {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod compaction;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Barrier};
 
@@ -80,7 +82,7 @@ fn rows_come_back_in_order_and_files_say_what_they_are() {
     assert_eq!(files[0].key, "archive/topic=fraud.features.log.f1.g1/partition=0/00000000000000000010.parquet");
     assert_eq!((files[0].start, files[0].end, files[0].rows), (10, 14, 12));
     assert_eq!((files[0].numbers.as_str(), &files[0].schema), (r#"{"after":13}"#, &note("s1")));
-    assert_eq!(archive.digest(&files[0]).unwrap().len(), 64);
+    assert_eq!(archive.origins(&files[0]).unwrap()[0].sha256.len(), 64);
 
     let expected: Vec<_> = (0..2).flat_map(|p| (10..14).flat_map(move |o| (0..3).map(move |i| (p, o, i)))).collect();
     assert_eq!(positions(&archive, &Selection::default()), expected);

@@ -5,8 +5,10 @@ use parquet::errors::ParquetError;
 use registry::store::{self, Store};
 use tracing::{debug, info};
 
+use super::bounds::{first_start, last_file};
+use super::generation::{self, Generation};
 use super::rows::{check_order, check_shape};
-use super::{Error, FileInfo, Result, file_key, footer, partition_prefix, starts};
+use super::{Error, FileInfo, Result, file_key, footer};
 use crate::encode::Encoder;
 
 /// Rows after which a file ends.
@@ -88,12 +90,8 @@ struct OpenFile {
 
 impl Writer {
     pub(super) fn open(store: Store, topic: &str, partition: i32, log_start: i64) -> Result<Self> {
-        let resume = match starts(&store, topic, partition)?.last() {
-            Some(start) => {
-                let last = footer::read(&store, topic, partition, *start)?;
-                store.settle(&last.key)?;
-                Resume { offset: last.end, numbers: Some(last.numbers) }
-            }
+        let resume = match last_file(&store, topic, partition)? {
+            Some(last) => Resume { offset: last.end, numbers: Some(last.numbers) },
             None => Resume { offset: first_start(&store, topic, partition, log_start)?, numbers: None },
         };
         debug!(topic, partition, offset = resume.offset, "archive opened");
@@ -161,6 +159,7 @@ impl Writer {
             rows: open.rows,
             numbers: self.numbers.clone().unwrap_or_default(),
             schema: open.schema,
+            origins: Vec::new(),
         };
         let encoded = open.encoder.finish(info.notes());
         let bytes = encoded.map_err(|e| self.disorder(format!("their rows cannot be encoded: {e}")))?;
@@ -172,6 +171,9 @@ impl Writer {
         for _ in 0..RACE_ATTEMPTS_MAX {
             match self.store.put_create(&mine.key, bytes) {
                 Ok(()) => {
+                    if let Some(generation) = self.merged_beyond(mine.start)? {
+                        return self.withdraw(mine, &generation);
+                    }
                     self.archived = mine.end;
                     debug!(key = mine.key, rows = mine.rows, end = mine.end, "archive file written");
                     return Ok(Outcome::Kept);
@@ -179,7 +181,7 @@ impl Writer {
                 Err(store::Error::AlreadyExists { .. }) => {}
                 Err(e) => return Err(e.into()),
             }
-            match footer::read(&self.store, &self.topic, self.partition, mine.start) {
+            match footer::read(&self.store, &mine.key, &self.topic, self.partition, mine.start) {
                 Ok(theirs) => return self.yield_to(mine, theirs),
                 Err(Error::Store(store::Error::NotFound { .. })) => {}
                 Err(e) => return Err(e),
@@ -190,6 +192,23 @@ impl Writer {
             place: self.store.place(),
             detail: "the store says both that it exists and that it does not".to_owned(),
         })
+    }
+
+    /// The newest generation, if it covers an offset. Then the file that began there was merged, and deleted after its
+    /// grace period: its name is free again, and only a writer that slept all the while finds it so.
+    fn merged_beyond(&self, start: i64) -> Result<Option<Generation>> {
+        let newest = generation::newest(&self.store, &self.topic, self.partition)?;
+        Ok(newest.filter(|generation| generation.end() > start))
+    }
+
+    /// Takes back a file that nobody reads, as it begins below the end of a generation, and goes on behind the archive.
+    fn withdraw(&mut self, mine: &FileInfo, generation: &Generation) -> Result<Outcome> {
+        self.store.delete(&mine.key)?;
+        info!(topic = self.topic, partition = self.partition, generation = generation.number, "this range was merged");
+        let last = last_file(&self.store, &self.topic, self.partition)?;
+        let last = last.ok_or_else(|| self.disorder("its files vanished while it was written".to_owned()))?;
+        (self.archived, self.position, self.numbers) = (last.end, last.end, Some(last.numbers));
+        Ok(Outcome::Lost(self.resume()))
     }
 
     /// Takes over what an earlier writer of the same file decided.
@@ -259,18 +278,4 @@ impl OpenFile {
             input_bytes: 0,
         })
     }
-}
-
-/// Where the archive of a partition begins: where its first writer ever found the log's start. Writers that open an
-/// empty archive at different times may find different starts; files from both would overlap.
-fn first_start(store: &Store, topic: &str, partition: i32, log_start: i64) -> Result<i64> {
-    let key = format!("{}/_start", partition_prefix(topic, partition));
-    match store.put_create(&key, log_start.to_string().as_bytes()) {
-        Ok(()) => return Ok(log_start),
-        Err(store::Error::AlreadyExists { .. }) => {}
-        Err(e) => return Err(e.into()),
-    }
-    let bytes = store.get(&key)?;
-    let text = String::from_utf8_lossy(&bytes);
-    text.parse().map_err(|_| Error::Foreign { key, place: store.place(), detail: format!("`{text}` is not an offset") })
 }

@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use sha2::{Digest, Sha256};
 
 use super::{Input, InputFile, Result};
-use crate::archive::{Archive, Selection};
+use crate::archive::{Archive, Origin, Selection};
 use crate::table::{self, Table};
 
 /// Rows of features or of labels.
@@ -70,16 +70,16 @@ impl Source {
                 let mut files = Vec::new();
                 let mut schemas = Vec::new();
                 for file in archive.files(topic)? {
-                    if let Some(used) = wanted(file.partition, &(file.start..file.end)) {
-                        let sha256 = archive.digest(&file)?;
-                        files.push(InputFile {
-                            partition: file.partition,
-                            offsets: file.start..file.end,
-                            used,
-                            sha256,
-                        });
-                        schemas.push(file.schema.digest);
+                    if wanted(file.partition, &(file.start..file.end)).is_none() {
+                        continue;
                     }
+                    // Files as the archiver wrote them: that some were merged since makes no other dataset.
+                    for Origin { start, end, sha256 } in archive.origins(&file)? {
+                        if let Some(used) = wanted(file.partition, &(start..end)) {
+                            files.push(InputFile { partition: file.partition, offsets: start..end, used, sha256 });
+                        }
+                    }
+                    schemas.push(file.schema.digest);
                 }
                 schemas.sort_unstable();
                 schemas.dedup();

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray,
@@ -19,7 +20,7 @@ use super::{
     Dataset, Error, FeatureColumns, Input, Known, LabelColumns, Recipe, Source, Unlabelled, build, find,
     newest_label_us, save, saved,
 };
-use crate::archive::{Archive, Outcome, Record, SchemaNote, positioned};
+use crate::archive::{Archive, CompactOptions, Compaction, Outcome, Record, SchemaNote, positioned};
 use crate::table;
 
 const DAY_US: i64 = 86_400_000_000;
@@ -263,6 +264,27 @@ fn a_range_of_offsets_gives_the_same_rows_however_files_were_cut() {
         })
         .collect();
     assert!(contents.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn compaction_changes_neither_a_datasets_digest_nor_its_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let labels = labels(dir.path(), &[("a1", 1, 5), ("a2", 0, 5), ("a4", 1, 5)]);
+    let archive = Archive::new(Store::memory());
+    let whole = archived(&archive, "f.log", 1);
+    let ranges = Some(BTreeMap::from([(0, 1..4)]));
+    let part = Source::Archive { archive: archive.clone(), topic: "f.log".to_owned(), ranges };
+    let both = || [&whole, &part].map(|source| build(&archive_recipe(), source, &labels).unwrap());
+    let before = both();
+    let compacted = archive.compact("f.log", 0, &CompactOptions::default(), 0, &mut |_| Ok(()));
+    assert!(matches!(compacted, Ok(Compaction::Done(_))), "{compacted:?}");
+    archive.sweep("f.log", 0, Some(Duration::ZERO), 0, &mut |_| Ok(())).unwrap();
+    assert_eq!(archive.files("f.log").unwrap().len(), 1);
+    for (before, after) in before.iter().zip(both()) {
+        assert_eq!((&after.digest, &after.rows), (&before.digest, &before.rows));
+        let again = whole.clone().limited(&before.manifest.features);
+        assert_eq!(build(&archive_recipe(), &again, &labels).unwrap().digest, before.digest);
+    }
 }
 
 #[test]

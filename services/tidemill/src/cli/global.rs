@@ -61,6 +61,10 @@ pub struct Global {
     /// Longest that a record waits to be in a file of the archive: less are more and smaller files.
     #[arg(long, global = true, value_name = "TIME", default_value = "30s", env = "TIDEMILL_ARCHIVE_INTERVAL", value_parser = duration)]
     pub archive_interval: Duration,
+    /// How often the archiver merges small files, as `tidemill compact` does, and deletes those that were merged an hour ago;
+    /// 0s is never.
+    #[arg(long, global = true, value_name = "TIME", default_value = "0s", env = "TIDEMILL_COMPACT_INTERVAL", value_parser = duration)]
+    pub compact_interval: Duration,
     /// What results are written as.
     #[arg(long, global = true, value_enum, default_value = "text", env = "TIDEMILL_OUTPUT")]
     pub output: Format,

@@ -2,9 +2,11 @@
 
 mod asyncapi;
 mod categories;
+mod compact;
 mod compose;
 mod contracts;
 mod demo;
+mod disk;
 mod dlq;
 mod doors;
 mod help;

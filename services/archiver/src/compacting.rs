@@ -1,0 +1,49 @@
+//! Compaction beside the archiving: a thread that merges small files from time to time, and deletes what was merged once
+//! nobody reads it any more. It shares nothing with the archiving but the store, and does not hold it up.
+
+use offline::archive::{self, Archive, CompactOptions, GRACE_PERIOD_S};
+use registry::store::Store;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tracing::warn;
+
+/// Fewest neighbouring small files that are merged meanwhile: merging a few again and again would cost more than it saves.
+const FILES_MIN: usize = 8;
+/// How often it looks whether to stop.
+const LOOK_MS: u64 = 200;
+
+/// Compacts these topics every `interval` until `stop` is set. Errors are told, and it is tried again.
+pub(crate) fn run(store: &Store, topics: &[String], interval: Duration, stop: &AtomicBool) {
+    let archive = Archive::new(store.clone());
+    let mut last = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::park_timeout(Duration::from_millis(LOOK_MS).min(interval));
+        if last.elapsed() < interval {
+            continue;
+        }
+        for topic in topics {
+            if let Err(error) = topic_of(&archive, topic, stop) {
+                warn!(%error, topic, "small files of the archive stay as they are for now");
+            }
+        }
+        last = Instant::now();
+    }
+}
+
+fn topic_of(archive: &Archive, topic: &str, stop: &AtomicBool) -> archive::Result<()> {
+    let options = CompactOptions { files_min: FILES_MIN, ..CompactOptions::default() };
+    let grace = Some(Duration::from_secs(GRACE_PERIOD_S));
+    let mut watch = |_| match stop.load(Ordering::Relaxed) {
+        true => Err(archive::Error::Interrupted),
+        false => Ok(()),
+    };
+    for partition in archive.partitions(topic)? {
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        let done = archive.compact(topic, partition, &options, now_ms, &mut watch);
+        match done.and_then(|_| archive.sweep(topic, partition, grace, now_ms, &mut watch)) {
+            Err(archive::Error::Interrupted) => return Ok(()),
+            other => other?,
+        };
+    }
+    Ok(())
+}
