@@ -12,7 +12,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 use runtime::context::Context;
 use runtime::log::{self, TopicPartition};
-use runtime::shell::Stats;
+use runtime::shell::{Count, Stats};
 use tracing::debug;
 
 use crate::Error;
@@ -92,13 +92,14 @@ pub(crate) async fn page(State(state): Shared) -> Answer<impl IntoResponse> {
 
 /// One instrument per value that shells count, one series per service.
 fn services(meter: &Meter, stats: &[Arc<Stats>]) {
-    for (at, (name, _)) in Stats::default().values().into_iter().enumerate() {
+    for (at, Count { name, what, .. }) in Stats::default().counts().into_iter().enumerate() {
         let stats = stats.to_vec();
         let values = move || -> Vec<(u64, [KeyValue; 1])> {
-            let one = |stats: &Arc<Stats>| (stats.values()[at].1, [KeyValue::new("service", stats.name().to_owned())]);
+            let one =
+                |stats: &Arc<Stats>| (stats.counts()[at].value, [KeyValue::new("service", stats.name().to_owned())]);
             stats.iter().map(one).collect()
         };
-        let (full, what) = (format!("tidemill_{name}"), format!("{} of a service", name.replace('_', " ")));
+        let full = format!("tidemill_{name}");
         if name == PARTITIONS {
             let gauge = meter.u64_observable_gauge(full).with_description(what);
             gauge

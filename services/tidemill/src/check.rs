@@ -99,7 +99,7 @@ mod tests {
         }
         for (bad, expected) in [
             ("ratio(count(), 1d, 3d)", "expected one of the windows `1d`, `7d`, `30d`, found `3d` at `3d`"),
-            ("ratio(cuont(), 1d, 7d)", "`cuont` cannot stand here at `cuont`; did you mean `count`?"),
+            ("ratio(cuont(), 1d, 7d)", "`cuont` is no aggregate that can stand here at `cuont`; did you mean `count`?"),
             ("'sum(event_time)'", "`event_time` is neither a number nor a boolean at `event_time`"),
             ("count(where amount)", "condition `amount`: is neither true nor false at `count(where amount)`"),
             (

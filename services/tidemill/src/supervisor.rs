@@ -66,7 +66,8 @@ pub fn run(environment: &Environment, jobs: Vec<Job>, drain: bool) -> Result<(),
                 names[at].running = false;
                 let Known { name, finite, stats, .. } = &names[at];
                 if let Some(stats) = stats {
-                    debug!(service = %name, counters = ?stats.values(), "counted");
+                    let counters = stats.counts().map(|count| (count.name, count.value));
+                    debug!(service = %name, ?counters, "counted");
                 }
                 finished(name, result, stop.load(Ordering::Relaxed), &mut first);
                 if first.is_some() || !finite {

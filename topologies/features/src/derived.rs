@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use flow::config::{Features, RowFeature};
@@ -48,8 +48,7 @@ impl Derived {
         for RowFeature { name, output, expression } in &features.derived {
             let bad = |source| Error { feature: name.clone(), source };
             let whole = Arc::new(Schema::new(fields.clone()));
-            let columns = Expression::compile(&expression.text, &whole).map_err(bad)?.columns();
-            let read = Arc::new(Schema::new(columns.into_iter().map(|at| fields[at].clone()).collect::<Vec<_>>()));
+            let read = sql::read([&Expression::compile(&expression.text, &whole).map_err(bad)?], &whole);
             let expression = Expression::compile(&expression.text, &read).map_err(bad)?;
             compiled.push(Compiled { name: output.clone(), expression, read });
             add(&mut fields, output);
@@ -88,19 +87,8 @@ impl Derived {
             let columns = read.fields().iter().map(find).collect::<Result<Vec<_>, _>>()?;
             let options = RecordBatchOptions::new().with_row_count(Some(rows));
             let batch = RecordBatch::try_new_with_options(read.clone(), columns, &options)?;
-            found.push(values(expression, &batch));
+            found.push(expression.doubles_or_null(&batch));
         }
         Ok(found)
     }
-}
-
-/// An expression's values. One that fails on a row gives null there: the event was accepted, and a feature may be missing.
-pub fn values(expression: &Expression, batch: &RecordBatch) -> Float64Array {
-    expression.doubles(batch).unwrap_or_else(|_| {
-        let one = |row: usize| {
-            let values = expression.doubles(&batch.slice(row, 1)).ok()?;
-            values.is_valid(0).then(|| values.value(0))
-        };
-        (0..batch.num_rows()).map(one).collect()
-    })
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, RecordBatch, RecordBatchOptions};
 use arrow::buffer::NullBuffer;
 use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int32Type, Int64Type, Schema, SchemaRef};
@@ -81,10 +81,7 @@ impl Inputs {
         let compile = |schema: &SchemaRef| -> Result<Vec<Expression>, Error> {
             found.iter().map(|condition| compiled(condition, schema)).collect()
         };
-        let mut columns: Vec<usize> = compile(&whole)?.iter().flat_map(Expression::columns).collect();
-        columns.sort_unstable();
-        columns.dedup();
-        let read = Arc::new(Schema::new(columns.into_iter().map(|at| whole.fields()[at].clone()).collect::<Vec<_>>()));
+        let read = sql::read(&compile(&whole)?, &whole);
         Ok(Inputs { inputs, conditions: compile(&read)?, read })
     }
 
@@ -158,15 +155,19 @@ fn compiled(condition: &Condition, schema: &SchemaRef) -> Result<Expression, Err
 
 /// True where the condition is; what it fails on, it is not true of.
 fn truths(condition: &Expression, batch: &RecordBatch) -> BooleanArray {
-    let of = |batch: &RecordBatch| {
-        let values = condition.evaluate(batch).ok()?;
-        let values = values.as_boolean_opt()?;
-        Some((0..values.len()).map(|row| Some(values.is_valid(row) && values.value(row))).collect::<BooleanArray>())
-    };
-    of(batch).unwrap_or_else(|| {
-        let one = |row| Some(of(&batch.slice(row, 1)).is_some_and(|value| value.value(0)));
-        (0..batch.num_rows()).map(one).collect()
-    })
+    let mut truths = BooleanBuilder::with_capacity(batch.num_rows());
+    sql::apart(
+        batch,
+        |part| condition.evaluate(part),
+        |_, found| match found {
+            Ok(values) => match values.as_boolean_opt() {
+                Some(values) => values.iter().for_each(|value| truths.append_value(value == Some(true))),
+                None => truths.append_n(values.len(), false),
+            },
+            Err(_) => truths.append_value(false),
+        },
+    );
+    truths.finish()
 }
 
 /// The number that stands for a text: the 53 upper bits of its XXH3-64, as a whole number.

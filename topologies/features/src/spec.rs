@@ -21,15 +21,14 @@
 //! too. A condition is SQL over the
 //! event's columns: an event for which it is not true has no value for the aggregate.
 
+mod aggregate;
+mod check;
 mod duration;
 mod error;
 mod lexer;
 mod parse;
 
-use std::collections::HashSet;
-
-use flow::config::WINDOWS_MAX;
-
+pub use aggregate::{Aggregate, Decayed, Function, Source, Statistic};
 pub use duration::parse_duration_us;
 pub use error::Error;
 
@@ -119,86 +118,6 @@ pub struct Condition {
     pub aggregate: String,
 }
 
-/// One aggregate.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Aggregate {
-    /// Name in the file.
-    pub name: String,
-    /// What it computes.
-    pub function: Function,
-    /// Whether it is divided by the seconds of its window.
-    pub per_second: bool,
-    /// The two windows whose values are divided, the second one below the line.
-    pub ratio: Option<(usize, usize)>,
-    /// What stands where the function gives null.
-    pub default: Option<f64>,
-}
-
-/// What an aggregate computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Function {
-    /// Number of events.
-    Count,
-    /// Seconds since the event before the current one.
-    TimeSinceLast,
-    /// Number of events, each weighing half after each half-life.
-    DecayedCount {
-        /// The half-life.
-        half_life_us: i64,
-    },
-    /// A statistic of one column or of the label.
-    Of(Statistic, Source),
-}
-
-/// A statistic over the non-null values of a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Statistic {
-    /// How many there are.
-    Count,
-    /// Their sum, rounded once.
-    Sum,
-    /// Their mean.
-    Avg,
-    /// The least.
-    Min,
-    /// The greatest.
-    Max,
-    /// Sample standard deviation (n - 1); null below two values.
-    Stddev,
-    /// The first in the window.
-    First,
-    /// The latest before the current event.
-    Last,
-    /// How many different ones there are.
-    Distinct,
-    /// The most frequent, of several the least.
-    MostFrequent,
-    /// The one at this place in ascending order, in millionths of the way from the least to the greatest.
-    Quantile(u32),
-    /// A statistic in which a value weighs half after each half-life.
-    Decayed(Decayed, i64),
-}
-
-/// Statistics with weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decayed {
-    /// Sum of the weights.
-    Count,
-    /// Sum of the values times their weights.
-    Sum,
-    /// The sum divided by the count.
-    Avg,
-}
-
-/// Where a statistic's values come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// Index into [`Group::inputs`].
-    Column(usize),
-    /// The label: a value exists from the moment its label is applied.
-    Label,
-}
-
 /// One feature of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
@@ -210,21 +129,6 @@ pub struct Output {
     pub window: Option<usize>,
 }
 
-impl Function {
-    /// False for what gives one feature and not one per window.
-    pub fn windowed(self) -> bool {
-        use Function::{DecayedCount, Of, TimeSinceLast};
-        !matches!(self, TimeSinceLast | DecayedCount { .. } | Of(Statistic::Last | Statistic::Decayed(..), _))
-    }
-}
-
-impl Aggregate {
-    /// Whether it gives a feature per window.
-    pub fn windowed(&self) -> bool {
-        self.function.windowed() && self.ratio.is_none()
-    }
-}
-
 impl Group {
     /// Checks a declaration. All that is wrong with it comes back at once.
     ///
@@ -233,11 +137,11 @@ impl Group {
     /// Bad names, durations, expressions, unknown columns, repeated names or windows, counts above the limits.
     pub fn parse(declaration: &Declaration<'_>, scope: &Scope<'_>) -> Result<Group, Vec<Error>> {
         let mut errors = Vec::new();
-        check_name("name", declaration.name, &mut errors);
+        check::name("name", declaration.name, &mut errors);
         if declaration.key.is_empty() {
             errors.push(Error::Name { field: "key".into(), name: String::new() });
         }
-        let windows = check_windows(declaration, &mut errors);
+        let windows = check::windows(declaration, &mut errors);
         let delay_us = match declaration.delay.map(|text| duration::parse_at("delay", text)) {
             None => 0,
             Some(Ok(delay_us)) => delay_us,
@@ -247,7 +151,7 @@ impl Group {
             }
         };
         let mut inputs = Vec::new();
-        let aggregates = check_aggregates(declaration, scope, &windows, &mut inputs, &mut errors);
+        let aggregates = check::aggregates(declaration, scope, &windows, &mut inputs, &mut errors);
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -261,7 +165,7 @@ impl Group {
             limits: None,
             skips_late: false,
         };
-        let clashes = clashing_outputs(&group);
+        let clashes = check::clashing_outputs(&group);
         if clashes.is_empty() { Ok(group) } else { Err(clashes) }
     }
 
@@ -352,79 +256,6 @@ impl Group {
         }
         outputs
     }
-}
-
-fn check_name(field: &str, name: &str, errors: &mut Vec<Error>) {
-    let mut bytes = name.bytes();
-    let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-    if !first || !bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        errors.push(Error::Name { field: field.into(), name: name.into() });
-    }
-}
-
-fn check_windows(declaration: &Declaration<'_>, errors: &mut Vec<Error>) -> Vec<Window> {
-    let mut windows: Vec<Window> = Vec::new();
-    for (index, text) in declaration.windows.iter().enumerate() {
-        let field = format!("windows[{index}]");
-        match duration::parse_at(&field, text) {
-            Err(error) => errors.push(error),
-            Ok(0) => errors.push(Error::EmptyWindow { field, text: (*text).into() }),
-            Ok(length_us) => match windows.iter().find(|window| window.length_us == length_us) {
-                Some(other) => {
-                    errors.push(Error::SameWindow { field, text: (*text).into(), other: other.text.clone() })
-                }
-                None => windows.push(Window { text: (*text).into(), length_us }),
-            },
-        }
-    }
-    if declaration.windows.len() > WINDOWS_MAX {
-        errors.push(Error::TooMany { field: "windows".into(), count: declaration.windows.len(), max: WINDOWS_MAX });
-    }
-    windows
-}
-
-fn check_aggregates(
-    declaration: &Declaration<'_>,
-    scope: &Scope<'_>,
-    windows: &[Window],
-    inputs: &mut Vec<Input>,
-    errors: &mut Vec<Error>,
-) -> Vec<Aggregate> {
-    let mut aggregates: Vec<Aggregate> = Vec::new();
-    for (index, &(name, text)) in declaration.aggregates.iter().enumerate() {
-        let field = format!("aggregates.{name}");
-        check_name(&field, name, errors);
-        if declaration.aggregates[..index].iter().any(|(other, _)| *other == name) {
-            errors.push(Error::Repeated { field: field.clone(), name: name.into() });
-        }
-        let place = parse::Place { name, field: &field, text, scope, windows };
-        match parse::aggregate(place, inputs) {
-            Err(error) => errors.push(error),
-            Ok(aggregate) => aggregates.push(aggregate),
-        }
-        // A windowless aggregate looks back over the longest window, so it needs one as well.
-        if declaration.windows.is_empty() {
-            errors.push(Error::NoWindow { field });
-        }
-    }
-    if declaration.aggregates.len() > AGGREGATES_MAX {
-        let count = declaration.aggregates.len();
-        errors.push(Error::TooMany { field: "aggregates".into(), count, max: AGGREGATES_MAX });
-    }
-    aggregates
-}
-
-/// Two aggregates can meet in one feature name: `a` over window `1d`, and a windowless one called `a_1d`.
-fn clashing_outputs(group: &Group) -> Vec<Error> {
-    let mut seen = HashSet::new();
-    let outputs = group.outputs().into_iter();
-    let clashing = outputs.filter(|output| !seen.insert(output.name.clone()));
-    clashing
-        .map(|output| Error::Repeated {
-            field: format!("aggregates.{}", group.aggregates[output.aggregate].name),
-            name: output.name,
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Rules and row expressions: SQL text, compiled once to a DataFusion physical expression over a source's columns.
 
+mod apart;
 mod never;
 
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, DataFusionError};
@@ -15,6 +16,7 @@ use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::SessionContext;
 use std::sync::{Arc, LazyLock};
 
+pub use apart::apart;
 pub use never::is_never_true;
 
 /// All functions by name. Making it takes longer than all compiling.
@@ -95,6 +97,14 @@ impl Expression {
     }
 }
 
+/// The columns of a schema that expressions compiled over it read.
+pub fn read<'e>(expressions: impl IntoIterator<Item = &'e Expression>, schema: &Schema) -> SchemaRef {
+    let mut columns: Vec<usize> = expressions.into_iter().flat_map(Expression::columns).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    Arc::new(Schema::new(columns.into_iter().map(|at| schema.fields()[at].clone()).collect::<Vec<_>>()))
+}
+
 /// Whether a replay would get the same values: only functions of their arguments alone, so neither `random` nor `now`.
 fn repeatable(logical: &Expr) -> Result<bool, DataFusionError> {
     let moody = logical.exists(|part| {
@@ -107,7 +117,7 @@ fn repeatable(logical: &Expr) -> Result<bool, DataFusionError> {
 mod tests {
     use super::*;
     use arrow::array::TimestampMillisecondArray;
-    use arrow::datatypes::{Field, Schema, TimeUnit};
+    use arrow::datatypes::{Field, TimeUnit};
 
     fn batch() -> RecordBatch {
         let time = DataType::Timestamp(TimeUnit::Millisecond, Some("+00:00".into()));

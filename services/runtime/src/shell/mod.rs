@@ -31,7 +31,7 @@ mod worker;
 pub use gate::Gate;
 pub use run::run;
 pub use slot::{Slot, incoming, outgoing, seal};
-pub use stats::Stats;
+pub use stats::{Count, Stats};
 pub use telling::LEDGER_INTERVAL_MS;
 pub use worker::Worker;
 

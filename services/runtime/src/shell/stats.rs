@@ -22,6 +22,17 @@ pub struct Stats {
     labels: Mutex<BTreeMap<&'static str, u64>>,
 }
 
+/// One counter.
+#[derive(Debug, Clone, Copy)]
+pub struct Count {
+    /// Its name, with its unit.
+    pub name: &'static str,
+    /// What is counted.
+    pub what: &'static str,
+    /// How many.
+    pub value: u64,
+}
+
 /// What became of records that failed something, and the name of what they failed.
 pub type Failed = (&'static str, Arc<str>);
 
@@ -36,20 +47,25 @@ impl Stats {
         &self.name
     }
 
-    /// Every counter with its name.
-    pub fn values(&self) -> [(&'static str, u64); 10] {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    /// Every counter.
+    pub fn counts(&self) -> [Count; 10] {
+        let count = |name, what, counter: &AtomicU64| Count { name, what, value: counter.load(Ordering::Relaxed) };
+        let partitions = self.partitions.load(Ordering::Relaxed).max(0).unsigned_abs();
         [
-            ("records_in", get(&self.records_in)),
-            ("records_out", get(&self.records_out)),
-            ("polls", get(&self.polls)),
-            ("commits", get(&self.commits)),
-            ("restarts", get(&self.restarts)),
-            ("restores", get(&self.restores)),
-            ("records_again", get(&self.records_again)),
-            ("evicted_keys", get(&self.evicted_keys)),
-            ("evicted_entries", get(&self.evicted_entries)),
-            ("partitions", self.partitions.load(Ordering::Relaxed).max(0).unsigned_abs()),
+            count("records_in", "Records read", &self.records_in),
+            count("records_out", "Records written", &self.records_out),
+            count("polls", "Polls that brought records", &self.polls),
+            count("commits", "Commits of offsets with their state", &self.commits),
+            count("restarts", "Starts after a failure that may pass", &self.restarts),
+            count("restores", "Tasks whose state was restored", &self.restores),
+            count("records_again", "Records read once more to restore a state", &self.records_again),
+            count(
+                "evicted_keys",
+                "Keys that the limits of an entity pushed out, in the tasks owned now",
+                &self.evicted_keys,
+            ),
+            count("evicted_entries", "Entries pushed out with them", &self.evicted_entries),
+            Count { name: "partitions", what: "Partitions owned now", value: partitions },
         ]
     }
 

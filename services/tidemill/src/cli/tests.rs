@@ -10,6 +10,16 @@ fn the_command_line_is_consistent() {
 }
 
 #[test]
+fn every_command_and_option_is_described() {
+    let options = clap_markdown::MarkdownOptions::new()
+        .title("Command line".to_owned())
+        .show_footer(false)
+        .show_table_of_contents(true);
+    let page = clap_markdown::help_markdown_command_custom(&Cli::command(), &options);
+    expect_test::expect_file!["../../../../docs/reference/command-line.md"].assert_eq(&page);
+}
+
+#[test]
 fn global_options_stand_anywhere() {
     let cli =
         Cli::parse_from(["tidemill", "tap", "x", "--data", "here", "--from", "-5", "--kafka", "a=b", "--kafka=c=d=e"]);

@@ -3,7 +3,7 @@
 
 use super::Error;
 use crate::Group;
-use crate::derived::{self, Derived};
+use crate::derived::Derived;
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StructArray, make_array};
 use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
@@ -68,7 +68,7 @@ pub fn columns(
     if !row.is_empty() {
         let batch = RecordBatch::from(strip(&event));
         for expression in row {
-            features.push(Arc::new(derived::values(expression, &batch)));
+            features.push(Arc::new(expression.doubles_or_null(&batch)));
         }
     }
     let before: Vec<Option<&StructArray>> = sources.iter().map(|source| source.items.features()).collect();

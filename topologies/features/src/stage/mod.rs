@@ -2,31 +2,34 @@
 //! engine in the pipeline's order, and hands each event with its features to the next log.
 
 mod build;
+mod declared;
 mod handover;
 mod incident;
 mod saved;
 mod seen;
 mod told;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
 use crate::derived::{self, Derived};
 use crate::input::{self, Gathered, Inputs};
-use crate::spec::{self, Declaration, Scope};
+use crate::spec;
 use crate::window::{Evicted, Row};
-use crate::{Engine, Group, Key};
+use crate::{Engine, Group};
 use arrow::array::{ArrayRef, StructArray};
 use build::{Computed, Parts, Source};
+pub use declared::{derived, group, inputs};
 use flow::cold::Cold;
-use flow::config::{ColumnKind, Entity, Late, Limits, Ordering, Pipeline};
+use flow::config::{Ordering, Pipeline};
 use flow::emit::{Emitter, FEATURE_BYTES};
 use flow::items::{Items, LogBatch};
 use flow::ledger::{Edges, End};
 use flow::names::{Names, Place};
 use flow::plan::Plan;
 use flow::processor::{Outbox, Processor, Stop};
-use flow::sequencer::{Position, Sequencer, Step};
+use flow::sequencer::{Sequencer, Step};
 use flow::snapshot::{Changes, State};
 use flow::sql::Expression;
 use flow::state::{Asides, TaskState};
@@ -37,6 +40,7 @@ use seen::Seen;
 use std::iter::once;
 use std::sync::Arc;
 use told::{Pushed, Teller};
+use work::{Apply, Work};
 
 /// Why a stage cannot be built from its pipeline.
 #[derive(Debug, thiserror::Error)]
@@ -108,47 +112,6 @@ pub struct Stage {
 fn repeats(seen: &mut Seen, items: &Items, row: usize, time_us: i64) -> bool {
     let (id, key) = (items.ids().value(row), items.keys().value(row));
     seen.repeats(key_group(key_hash(if key.is_empty() { id } else { key })), id, time_us)
-}
-
-/// The entity's group as the window engine wants it.
-pub fn group(pipeline: &Pipeline, entity: &Entity) -> Result<Group, Error> {
-    let columns = &pipeline.events.schema.columns;
-    let of = |is: &dyn Fn(ColumnKind) -> bool| -> Vec<&str> {
-        columns.iter().filter(|column| is(column.kind)).map(|column| column.name.as_str()).collect()
-    };
-    let target = pipeline.labels.as_ref().map(|labels| labels.target.as_str());
-    let scope = Scope {
-        numeric: of(&ColumnKind::is_numeric),
-        texts: of(&|kind| kind == ColumnKind::Text),
-        other: of(&|kind| !kind.is_numeric() && kind != ColumnKind::Text),
-        target,
-    };
-    let delay = format!("{}us", entity.delay_us);
-    let declaration = Declaration {
-        name: &entity.name,
-        key: &entity.key,
-        windows: entity.windows.iter().map(|window| window.label.as_str()).collect(),
-        delay: (entity.delay_us > 0).then_some(delay.as_str()),
-        aggregates: entity.aggregates.iter().map(|one| (one.name.as_str(), one.expression.text.as_str())).collect(),
-    };
-    let group = Group::parse(&declaration, &scope);
-    let group = group.map_err(|errors| Error::Group { entity: entity.name.clone(), errors })?;
-    let group = group.defaulting(entity.aggregates.iter().map(|aggregate| aggregate.if_null));
-    let group = if entity.late == Late::Skip { group.skipping_late() } else { group };
-    let Limits { keys: keys_max, bytes: bytes_max } = entity.limits;
-    let limits = spec::Limits { keys_max, bytes_max, retention_us: pipeline.lateness_us };
-    Ok(if entity.is_limited() { group.limited(limits) } else { group })
-}
-
-/// What its engine takes of events.
-pub fn inputs(pipeline: &Pipeline, group: &Group) -> Result<Inputs, Error> {
-    let schema = build::event_schema(pipeline)?;
-    Inputs::new(group, &schema).map_err(|source| Error::Condition { entity: group.name().to_owned(), source })
-}
-
-/// The features that the last stage adds to all others.
-pub fn derived(pipeline: &Pipeline) -> Result<Derived, Error> {
-    Ok(Derived::new(&pipeline.features, &*build::event_schema(pipeline)?)?)
 }
 
 impl Stage {
@@ -370,54 +333,5 @@ impl Processor for Stage {
             out.drafts.push((target, Draft { marks: vec![(own, mark_us)], ..Draft::default() }));
         }
         self.marked = true;
-    }
-}
-
-/// One item to apply.
-#[derive(Debug)]
-struct Apply {
-    source: usize,
-    row: usize,
-    position: Position,
-    time_us: i64,
-    label: Option<(f64, i64)>,
-}
-
-impl Apply {
-    fn row<'a>(&self, sources: &'a [Source]) -> Row<'a> {
-        let text = sources[self.source].items.keys().value(self.row);
-        let key = (!text.is_empty()).then(|| Key::new(text));
-        match self.label {
-            Some((value, time_us)) => Row::Label { key, time_us, value: Some(value) },
-            None => Row::Event { key, time_us: self.time_us },
-        }
-    }
-}
-
-/// What one poll applies.
-#[derive(Debug, Default)]
-struct Work {
-    sources: Vec<Source>,
-    steps: Vec<Apply>,
-    mark_us: Option<i64>,
-}
-
-impl Work {
-    /// Counts for the ledger: events go on to the next log, labels end here.
-    fn count(&self, next: u16, edges: &mut Edges) {
-        let items = |step: &Apply| &self.sources[step.source].items;
-        let end = |step: &Apply| if step.label.is_some() { End::Filtered } else { End::Emitted };
-        edges.ended(self.steps.iter().map(|step| (items(step).spot(step.row), end(step))));
-        let events = self.steps.iter().filter(|step| step.label.is_none());
-        edges.wrote(&[next], events.map(|step| items(step).origin(step.row)));
-    }
-
-    /// The number of the batch an item is in; held items come from batches of earlier polls.
-    fn source(&mut self, items: &Arc<Items>) -> usize {
-        let known = self.sources.iter().rposition(|source| Arc::ptr_eq(&source.items, items));
-        known.unwrap_or_else(|| {
-            self.sources.push(Source { items: items.clone() });
-            self.sources.len() - 1
-        })
     }
 }

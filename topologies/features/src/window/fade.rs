@@ -4,8 +4,8 @@
 //! 2^((t - T) / h). Only powers of two can be taken out of a sum without rounding, so time is cut into blocks of
 //! [`BLOCK_HALF_LIVES`] half-lives, and each block has the exact sum of its values times 2^((t - e) / h), e being the
 //! block's end; each product is rounded once, and depends on its event alone. The feature is the sum of the blocks' sums
-//! times 2^((e - T) / h), from the oldest block to the newest. So it depends on the events in its reach and neither on the
-//! order in which they came nor on what has left it again.
+//! times 2^((e - T) / h), by Horner's rule from the oldest block to the newest: a block weighs exactly 2^-8 of the next. So
+//! it depends on the events in its reach, and neither on the order in which they came nor on what has left it again.
 //!
 //! The reach is the longest window, at most [`HALF_LIVES`] half-lives: what lies further back would weigh less than
 //! 2^-32 of what it did. So a fixed number of blocks is enough, and a place is used again when its block is out of reach.
@@ -18,6 +18,8 @@ use super::wide::Wides;
 pub(super) const HALF_LIVES: i64 = 32;
 /// Half-lives of a block. Weights within one spread by 2^8, so that two doubles still hold most sums.
 const BLOCK_HALF_LIVES: i64 = 8;
+/// What a block weighs as a part of the next: 2^-[`BLOCK_HALF_LIVES`], so that scaling by it is exact.
+const BLOCK_WEIGHT: f64 = 1.0 / (1 << BLOCK_HALF_LIVES) as f64;
 /// Blocks that a reach can touch.
 pub(super) const BLOCKS: usize = (HALF_LIVES / BLOCK_HALF_LIVES) as usize + 1;
 
@@ -85,14 +87,17 @@ impl Fade {
     pub fn value(&self, sums: &[Sum], upper_us: i64, wides: &Wides) -> Option<f64> {
         let block_us = self.block_us();
         let newest = upper_us.div_euclid(block_us);
-        let mut total = None;
+        let mut total: Option<f64> = None;
         for age in (0..BLOCKS as i64).rev() {
-            let block = newest - age;
-            let Some(sum) = sums[block.rem_euclid(BLOCKS as i64) as usize].sum(wides) else { continue };
-            let after_us = (i128::from(block) + 1) * i128::from(block_us) - i128::from(upper_us);
-            let part = sum * exp2(after_us as f64 / self.half_life_us as f64);
-            total = Some(total.map_or(part, |total: f64| total + part));
+            let sum = sums[(newest - age).rem_euclid(BLOCKS as i64) as usize].sum(wides);
+            let older = total.map(|total| total * BLOCK_WEIGHT);
+            total = match (older, sum) {
+                (Some(older), Some(sum)) => Some(older + sum),
+                (older, sum) => older.or(sum),
+            };
         }
+        let after_us = (i128::from(newest) + 1) * i128::from(block_us) - i128::from(upper_us);
+        let total = total.map(|total| total * exp2(after_us as f64 / self.half_life_us as f64));
         match self.what {
             Weighed::Values(_) => total,
             _ => Some(total.unwrap_or(0.0)),

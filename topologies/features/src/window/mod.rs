@@ -40,6 +40,7 @@ mod fixed;
 mod heap;
 mod keys;
 mod limit;
+mod output;
 mod past;
 mod plan;
 mod prefetch;

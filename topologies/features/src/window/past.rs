@@ -6,7 +6,8 @@
 
 use super::extreme::dominates;
 use super::fade::BLOCKS;
-use super::plan::{EVENTS, Plan, Value};
+use super::output::Value;
+use super::plan::{EVENTS, Plan};
 use super::present::{quotient, seconds_between};
 use super::ring::behind;
 use super::series::{View, decode};

@@ -1,6 +1,7 @@
 //! Features of a key at its present, read off the running aggregates.
 
-use super::plan::{EVENTS, Finish, Output, Plan, Value};
+use super::output::{Finish, Output, Value};
+use super::plan::{EVENTS, Plan};
 use super::states::States;
 
 /// Microseconds of a second.

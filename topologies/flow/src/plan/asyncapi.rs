@@ -173,7 +173,7 @@ fn operations(plan: &Plan, task: &Task) -> Vec<(String, Value)> {
 
 impl Kind {
     /// What it is for, in a sentence.
-    fn purpose(self) -> &'static str {
+    pub(super) fn purpose(self) -> &'static str {
         match self {
             Self::Source => "Events or labels that producers publish.",
             Self::Log => "An internal log, one record per batch of items.",

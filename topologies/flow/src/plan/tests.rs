@@ -7,8 +7,10 @@ use std::fmt::Write as _;
 
 use expect_test::{expect, expect_file};
 
-use super::{Key, Kind, Plan, Service, graph, plan, plan_generation, schema_text};
+use super::{Key, Kind, Plan, Service, Topic, graph, plan, plan_generation, schema_text};
 use crate::config::{self, Delivery, Pipeline};
+
+mod reference;
 
 const FRAUD: &str = include_str!("../../../pipelines/fraud.yaml");
 
