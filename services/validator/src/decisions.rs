@@ -9,6 +9,7 @@ use runtime::patience::{Patience, Stopped};
 use schemas::reject::{Code, Reject};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tracing::warn;
 use validation::retry::letter::Letter;
 use validation::{Retried, RuleSet, Verdict, Verdicts};
 
@@ -87,7 +88,17 @@ impl Verdicts for Recorded {
             return Ok(proposal.to_owned());
         }
         let offset = bucket * BUCKET_OFFSETS;
-        self.ask(|| self.decisions.rule_version(topic, i32::from(partition), offset, proposal))
+        let version = self.ask(|| self.decisions.rule_version(topic, i32::from(partition), offset, proposal))?;
+        if version != proposal {
+            let from_offset = offset + BUCKET_OFFSETS;
+            warn!(
+                topic,
+                partition,
+                from_offset,
+                "these rules hold from that offset on; before it those that it was opened with do"
+            );
+        }
+        Ok(version)
     }
 
     fn retry(&self, letter: &Letter, proposal: Retried) -> Result<Retried, Stop> {

@@ -64,7 +64,7 @@ impl Stats {
                 "Keys that the limits of an entity pushed out, in the tasks owned now",
                 &self.evicted_keys,
             ),
-            count("evicted_entries", "Entries pushed out with them", &self.evicted_entries),
+            count("evicted_entries", "Entries of keys that the limits of an entity pushed out", &self.evicted_entries),
             Count { name: "partitions", what: "Partitions owned now", value: partitions },
         ]
     }

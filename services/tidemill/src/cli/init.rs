@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
+use super::values::duration;
 use crate::init;
 
 /// Begin a pipeline in an empty folder: its file, its schemas, and a sample of events.
@@ -34,7 +35,15 @@ pub struct Init {
     /// Column with what a model is to predict: it is known later than the event, and gets a topic of its own.
     #[arg(long, value_name = "COLUMN", requires = "from")]
     pub label: Option<String>,
+    /// How long after its event a label becomes known.
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = written_duration)]
+    pub label_delay: String,
     /// Name of the pipeline. Default: the file's.
     #[arg(long, value_name = "NAME", requires = "from")]
     pub name: Option<String>,
+}
+
+/// A length of time as it was written: the pipeline file gets it.
+fn written_duration(text: &str) -> Result<String, String> {
+    duration(text).map(|_| text.to_owned())
 }

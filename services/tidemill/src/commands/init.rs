@@ -20,6 +20,7 @@ pub fn run(global: &Global, output: Output, options: &Init) -> Result<(), Error>
             time,
             key: options.key.as_deref(),
             label: options.label.as_deref(),
+            label_delay: &options.label_delay,
             name: options.name.as_deref(),
         })?,
         _ => template(&options.template)?,

@@ -13,6 +13,8 @@ use crate::loading::PIPELINE_FILE;
 
 /// Columns whose mean becomes a feature.
 const AVERAGED_MAX: usize = 8;
+/// Events of a window below which a derived monitor says nothing: PSI of fewer is mostly chance.
+const WATCHED_EVENTS_MIN: usize = 500;
 /// Rows that a value has on average in a column that may be an entity's key.
 const ROWS_PER_KEY: usize = 2;
 
@@ -29,6 +31,8 @@ pub struct Wanted<'a> {
     pub key: Option<&'a str>,
     /// Column with the label.
     pub label: Option<&'a str>,
+    /// How long after its event a label becomes known, as pipeline files write it: `7d`.
+    pub label_delay: &'a str,
     /// Name of the pipeline; otherwise the file's.
     pub name: Option<&'a str>,
 }
@@ -40,6 +44,7 @@ struct Roles<'t> {
     time: &'t Column,
     key: &'t Column,
     label: Option<&'t Column>,
+    label_delay: &'t str,
     table: &'t Table,
 }
 
@@ -54,7 +59,7 @@ pub fn derive(wanted: &Wanted<'_>) -> Result<Files, Error> {
     if let Some(label) = roles.label {
         files.push(("Label.avsc".to_owned(), pretty(&roles.label_schema(label))));
         // Writing to a string cannot fail.
-        let _ = write!(publish, " --label-column '{}' --label-delay 1h", label.name);
+        let _ = write!(publish, " --label-column '{}' --label-delay {}", label.name, wanted.label_delay);
     }
     Ok(Files { files, next: vec![publish] })
 }
@@ -63,7 +68,7 @@ fn pretty(schema: &Value) -> String {
     flow::plan::schema_text(schema)
 }
 
-fn roles<'t>(wanted: &Wanted<'_>, table: &'t Table) -> Result<Roles<'t>, Error> {
+fn roles<'t>(wanted: &Wanted<'t>, table: &'t Table) -> Result<Roles<'t>, Error> {
     let path = wanted.file.display();
     let column = |option: &str, name: &str| {
         let names = || table.columns.iter().map(|column| column.name.as_str());
@@ -102,7 +107,7 @@ fn roles<'t>(wanted: &Wanted<'_>, table: &'t Table) -> Result<Roles<'t>, Error> 
         Some(name) => name.to_owned(),
         None => plain(stem.split('.').next().unwrap_or_default()).replace('_', "-"),
     };
-    Ok(Roles { name, id, time, key, label, table })
+    Ok(Roles { name, id, time, key, label, label_delay: wanted.label_delay, table })
 }
 
 /// The column whose values come again and again, of which there are most.
@@ -211,14 +216,17 @@ features:
             false => ("regression", ""),
         };
         let numbers: Vec<String> = self.numbers().map(|column| plain(&column.name)).collect();
-        let inputs: Vec<String> = numbers.into_iter().chain([format!("{ENTITY}.*")]).collect();
+        let inputs: Vec<String> = numbers.iter().cloned().chain([format!("{ENTITY}.*")]).collect();
+        let watched: Vec<String> = numbers.into_iter().chain([format!("{ENTITY}_events_1d")]).collect();
+        let (inputs, watched) = (inputs.join(", "), watched.join(", "));
+        let Self { name, label_delay, .. } = self;
         format!(
             "
 models:
   {target}_model:
     target: {target}
     objective: {objective}
-    inputs: [{}]
+    inputs: [{inputs}]
     network: {{ mlp: [32, 16] }}
     training:
       epochs: 20
@@ -226,9 +234,24 @@ models:
       learning_rate: 0.001
       seed: 1
       window: 30d                      # train on so much
-      delay: 1h                        # that ended so long ago, when its labels are in
-{alert}",
-            inputs.join(", ")
+      delay: {label_delay}                        # that ended so long ago, when its labels are in
+{alert}
+monitors:
+  inputs:                              # the newest day against what the model was trained on
+    model: {target}_model
+    window: 1d
+    psi: {{ features: [{watched}], warn: 0.1, alarm: 0.25 }}
+    min_events: {WATCHED_EVENTS_MIN}                    # fewer than that a day say nothing
+
+retraining:
+  on: [drift]
+  train_window: 30d
+  label_delay: {label_delay}
+  holdout: 1d                          # the newest labelled day decides between champion and candidate
+  promote: if_better
+
+alerts: {{ topic: {name}.alerts.v1 }}    # incidents, for whoever wants to know
+"
         )
     }
 }

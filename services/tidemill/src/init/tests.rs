@@ -22,7 +22,7 @@ fn file(dir: &Path, name: &str, text: &str) -> std::path::PathBuf {
 }
 
 fn wanted(file: &Path) -> Wanted<'_> {
-    Wanted { file, id: "Order No", time: "WHEN", key: None, label: None, name: None }
+    Wanted { file, id: "Order No", time: "WHEN", key: None, label: None, label_delay: "7d", name: None }
 }
 
 fn text<'f>(files: &'f Files, name: &str) -> &'f str {
@@ -75,7 +75,10 @@ fn a_pipeline_is_derived_with_its_schemas() {
     assert_eq!(fields, ["order_no", "when", "who", "amount", "vip", "note"], "the label comes later");
     assert_eq!(event["fields"][0]["type"], "long");
     assert_eq!(event["fields"][3]["type"], serde_json::json!(["null", "double"]));
-    assert!(files.next[0].contains("--label-column 'late'"), "{:?}", files.next);
+    let watched = "psi: { features: [amount, of_key_events_1d], warn: 0.1, alarm: 0.25 }";
+    let said = [watched, "delay: 7d", "label_delay: 7d", "alerts: { topic: my-orders.alerts.v1 }"];
+    said.iter().for_each(|part| assert!(yaml.contains(part), "{part}: {yaml}"));
+    assert!(files.next[0].contains("--label-column 'late' --label-delay 7d"), "{:?}", files.next);
 }
 
 #[test]

@@ -5,10 +5,10 @@
 //! - One that says behind it `# ends with 2` must end with that code; the others with 0.
 //! - A block of another language that says `file=NAME` is written to that file.
 //! - Commands in a comment `<!-- console … -->` are run, and not seen by who reads the page.
-//! - `cargo` is not called: the program is there already.
+//! - `cargo` is not called: the program is there already. Ports are free ones in place of those that pages name.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -21,6 +21,8 @@ use super::folder;
 const BROKERS: &str = "localhost:9092";
 /// What they call the gateway.
 const GATEWAY: &str = "127.0.0.1:7077";
+/// The port of its public address.
+const PUBLIC: &str = ":7443";
 /// Longest that a page may take. A limit on hanging, no timing.
 const WAIT_S_MAX: u64 = 900;
 /// Stands before the output of each command.
@@ -71,7 +73,9 @@ fn steps(page: &str) -> Vec<Step> {
             (_, Some("console")) => ("console", "-->"),
             _ => continue,
         };
-        let block: Vec<&str> = lines.by_ref().take_while(|line| line.trim_start() != end).collect();
+        let indent = line.len() - line.trim_start().len();
+        let block = lines.by_ref().take_while(|line| line.trim_start() != end);
+        let block: Vec<&str> = block.map(|line| line.get(indent..).unwrap_or_default()).collect();
         match (info, info.split_once("file=")) {
             ("console", _) => block.iter().for_each(|line| Step::read(&mut steps, line)),
             (_, Some((_, name))) => steps.push(Step::file(name, &block)),
@@ -83,10 +87,12 @@ fn steps(page: &str) -> Vec<Step> {
 
 /// The steps as a script that tells which one is next, and how it ended.
 fn script(steps: &[Step], brokers: &str, gateway: &str) -> String {
+    let public = format!(":{}", free().port());
     let mut script = String::from("exec 2>&1\n");
     for (at, step) in steps.iter().enumerate() {
-        let command = if step.command.starts_with("cargo ") { ":" } else { &step.command };
-        let command = command.replace(BROKERS, brokers).replace(GATEWAY, gateway);
+        let is_cargo = step.command.split(' ').any(|word| word == "cargo");
+        let command = if is_cargo { ":" } else { &step.command };
+        let command = command.replace(BROKERS, brokers).replace(GATEWAY, gateway).replace(PUBLIC, &public);
         script += &format!("echo '{MARK}{at}'\n{command}\necho \"{ENDED}$?\"\n");
     }
     script
@@ -122,10 +128,13 @@ fn shell(script: &str, dir: &Path, gateway: &str) -> (Shell, Receiver<String>) {
     (Shell(child), lines)
 }
 
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
+}
+
 /// What each command said, its end the last.
 fn run(steps: &[Step], brokers: &str, dir: &Path) -> Vec<Vec<String>> {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
-    let gateway = free.to_string();
+    let gateway = free().to_string();
     let (_shell, lines) = shell(&script(steps, brokers, &gateway), dir, &gateway);
     let deadline = Instant::now() + Duration::from_secs(WAIT_S_MAX);
     let mut said: Vec<Vec<String>> = Vec::new();

@@ -141,7 +141,9 @@ impl Error {
     pub fn brief(&self) -> (String, Option<String>) {
         match self {
             Error::Syntax { expected, found, .. } => (format!("expected {expected}, found {found}"), None),
-            Error::UnknownFunction { name, help, .. } => (format!("`{name}` is no aggregate that can stand here"), Some(help.clone())),
+            Error::UnknownFunction { name, help, .. } => {
+                (format!("`{name}` is no aggregate that can stand here"), Some(help.clone()))
+            }
             Error::UnknownColumn { name, help, .. } => (format!("`{name}` is no column"), Some(help.clone())),
             Error::Kind { name, kind, .. } => (format!("`{name}` is {kind}"), None),
             other => (other.to_string(), None),
