@@ -50,6 +50,12 @@ pub enum Command {
     /// Check the pipeline file: every problem at once, with its place and what to do.
     Validate,
     Test(test::Test),
+    /// Print a JSON Schema of pipeline files, with which an editor completes keys and marks mistakes.
+    Schema {
+        /// Print the reference of all keys instead, in Markdown.
+        #[arg(long)]
+        reference: bool,
+    },
     /// Draw topics and tasks of the pipeline.
     Graph {
         /// What the picture is written as.

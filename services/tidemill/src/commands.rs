@@ -23,6 +23,7 @@ pub mod repair;
 mod repartition;
 mod rules;
 mod run;
+pub mod schema;
 mod score;
 mod snapshot;
 mod tap;
@@ -45,6 +46,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Init(options) => init::run(global, output, options),
         Command::Test(options) => test::run(global, output, options),
         Command::Validate => validate::run(global, output),
+        Command::Schema { reference } => schema::run(output, *reference),
         Command::Graph { format } => graph::run(global, output, *format),
         Command::Asyncapi => asyncapi::run(global, output),
         Command::Plan(options) => plan::run(global, output, options),

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::cli::Global;
 use crate::cli::init::Init;
+use crate::commands::schema;
 use crate::error::Error;
 use crate::init::{Files, Wanted, check_empty, derive, template};
 use crate::loading;
@@ -25,6 +26,7 @@ pub fn run(global: &Global, output: Output, options: &Init) -> Result<(), Error>
         })?,
         _ => template(&options.template)?,
     };
+    let files = files.with_editor_schema(schema::text());
     files.check(global)?;
     let written = files.write(&options.dir)?;
     output.show(|| text(&options.dir, &files, &written), || json!({ "files": written, "next": files.next }))

@@ -19,6 +19,8 @@ include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 
 /// File of a template that says what to call next; it is printed and not written.
 const NEXT_FILE: &str = "next.txt";
+/// File with the JSON Schema of pipeline files, for editors.
+const SCHEMA_FILE: &str = "tidemill.schema.json";
 /// What a folder may have and still be empty: its history.
 const HISTORY: &str = ".git";
 
@@ -70,6 +72,16 @@ impl Files {
         }
         self.files.push((PIPELINE_FILE.to_owned(), text));
         Ok(())
+    }
+
+    /// Adds the JSON Schema of pipeline files, and the line of the pipeline file that tells editors where it is.
+    pub fn with_editor_schema(mut self, mut schema: String) -> Self {
+        schema.push('\n');
+        self.files.push((SCHEMA_FILE.to_owned(), schema));
+        for (_, text) in self.files.iter_mut().filter(|(name, _)| name == PIPELINE_FILE) {
+            *text = format!("# yaml-language-server: $schema={SCHEMA_FILE}\n{text}");
+        }
+        self
     }
 
     /// Writes everything into an empty folder, which is made if it is not there; gives the paths. Nothing is written where

@@ -9,10 +9,20 @@ fn a_template_is_valid_planned_and_runs_on_its_sample() {
         dir.path(),
         &["init", "mine"],
         0,
-        &["wrote mine/pipeline.yaml", "cd mine", "tidemill up --publish events.jsonl"],
+        &[
+            "wrote mine/pipeline.yaml",
+            "wrote mine/tidemill.schema.json",
+            "cd mine",
+            "tidemill up --publish events.jsonl",
+        ],
     );
     let mine = dir.path().join("mine");
     check(&mine, &["validate"], 0, &["pipeline.yaml is valid: pipeline orders"]);
+    // An editor finds the schema that the file names.
+    let yaml = std::fs::read_to_string(mine.join("pipeline.yaml")).expect("a pipeline");
+    let named = yaml.lines().next().and_then(|line| line.strip_prefix("# yaml-language-server: $schema="));
+    let schema = std::fs::read_to_string(mine.join(named.expect("a schema is named"))).expect("the schema");
+    assert_eq!(schema, check(&mine, &["schema"], 0, &[]));
     check(&mine, &["plan"], 0, &["+ orders.placed.events.v1"]);
     let up = ["up", "--publish", "events.jsonl", "--drain", "--idle-timeout", "500ms", "--listen", "127.0.0.1:0"];
     check(&mine, &up, 0, &["everything is committed"]);

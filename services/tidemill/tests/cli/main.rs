@@ -21,6 +21,7 @@ mod promotion;
 mod readme;
 mod rules;
 mod s3;
+mod schema;
 mod schema_registry;
 mod shipped;
 mod testing;

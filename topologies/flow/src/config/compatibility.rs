@@ -2,14 +2,15 @@
 
 use schemas::compatibility::Compatibility;
 
+use super::keys::COMPATIBILITY;
 use super::node::{Entry, Node, Value};
 use super::problem::{Problems, UNKNOWN_REFERENCE, WRONG_TYPE, suggest};
-use super::section::{choice, text};
+use super::values::{choice, text};
 use super::{Compatibilities, Pipeline};
 use crate::plan::plan;
 
-/// The key of the section, and of all topics in it.
-const KEY: &str = "compatibility";
+const KEY: &str = COMPATIBILITY.name;
+/// Stands for all topics that are not named.
 const ALL: &str = "all";
 
 /// The modes that are chosen, whether or not the topics are there.
@@ -37,8 +38,7 @@ pub(super) fn read(node: &Node, problems: &mut Problems) -> Compatibilities {
 }
 
 fn mode(node: &Node, key: &str, problems: &mut Problems) -> Option<Compatibility> {
-    let choices = Compatibility::ALL.map(|mode| (mode.name(), mode));
-    choice(&text(node, key, problems)?, key, &choices, problems)
+    choice(&text(node, key, problems)?, key, problems)
 }
 
 /// Notes topics that the pipeline does not have, or whose schema is nobody else's business.

@@ -4,8 +4,8 @@
 use super::expression::{Mentions, WINDOWED, WINDOWLESS, read};
 use super::node::Entry;
 use super::problem::{BAD_EXPRESSION, FEATURE_CYCLE, LABEL_LEAK, Problems, UNKNOWN_COLUMN, suggest};
-use super::section::{Text, text};
 use super::types::{EventSource, Features, RowFeature};
+use super::values::{Text, text};
 
 /// What a derived feature may mention.
 #[derive(Clone, Copy)]

@@ -2,8 +2,8 @@
 //! compiled; this look is what lets a mistyped column be reported with its place and without a query engine.
 
 use super::problem::{BAD_EXPRESSION, LABEL_LEAK, Problem, Problems, UNKNOWN_COLUMN, suggest};
-use super::section::Text;
 use super::types::{Expression, SourceSchema};
+use super::values::Text;
 
 /// Functions over the events of a window.
 pub(super) const WINDOWED: &[&str] =

@@ -4,25 +4,20 @@ use super::derived::{self, derived};
 use super::digest;
 use super::duration::parse_duration;
 use super::expression::{Scope, WINDOWED, WINDOWLESS, compile};
+use super::keys::{self, Key, Range, WINDOWS_MAX};
 use super::node::{Entry, Node, Value};
 use super::problem::{
     BAD_EXPRESSION, BAD_NAME, DUPLICATE, MISSING_KEY, OUT_OF_RANGE, Problems, WRONG_TYPE, listed, suggest,
 };
-use super::section::{Section, Text, duration, integer, number, text};
+use super::section::Section;
 use super::sources::check_column;
 use super::types::{
     Aggregate, ColumnKind, Entity, EventSource, Expression, Features, Late, Limits, RowFeature, Window,
 };
+use super::values::{Text, duration, number_in, text};
 
 /// Names that logs and features already have.
 const RESERVED_ENTITIES: &[&str] = &["row", "derived", "features", "journal"];
-
-/// Most windows of an entity; each costs a cursor per key.
-pub const WINDOWS_MAX: usize = 16;
-
-/// Least limits of an entity: a key per key group, and a kibibyte.
-const LIMIT_KEYS_MIN: u64 = 256;
-const LIMIT_BYTES_MIN: u64 = 256 * 1_024;
 
 /// Reads the section. `target` is the label, where there is one.
 pub(super) fn read(
@@ -34,27 +29,27 @@ pub(super) fn read(
     let mut features =
         Features { version: 1, digest: String::new(), row: Vec::new(), entities: Vec::new(), derived: Vec::new() };
     let Some(node) = node else { return features };
-    let Some(mut section) = Section::new("`features`", node.span, node, problems) else { return features };
+    let section = Section::new("`features`", node.span, node, &keys::FEATURES, problems);
+    let Some(section) = section else { return features };
     let before = problems.len();
-    features.version = section.count("version", 1, 1, u32::MAX, problems);
+    features.version = section.count(&keys::VERSION, problems);
     let scope = Scope { schema: &events.schema, target, label_allowed: false };
-    for entry in section.named("row", problems) {
+    for entry in section.named(&keys::ROW, problems) {
         features.row.extend(row_feature(entry, scope, problems));
     }
     let scope = Scope { label_allowed: true, ..scope };
-    for entry in section.named("entities", problems) {
+    for entry in section.named(&keys::ENTITIES, problems) {
         features.entities.push(entity(entry, scope, problems));
     }
-    if section.get("entities").is_none() || features.entities.is_empty() {
+    if section.get(&keys::ENTITIES).is_none() || features.entities.is_empty() {
         let help = format!("without aggregates write `entities: {{ event: {{ key: {} }} }}`", events.id);
         problems.add_help(MISSING_KEY, section.at, "`features` needs at least one entity".to_owned(), help);
     }
     let complete = problems.len() == before;
-    let entries = section.named("derived", problems);
+    let entries = section.named(&keys::DERIVED, problems);
     let scope = derived::Scope { events, target, features: &features, complete };
     features.derived = derived(&entries, scope, problems);
     check_outputs(&features, events, node, problems);
-    section.finish(problems);
     features.digest = digest::features(&features, events, target);
     features
 }
@@ -91,17 +86,18 @@ fn entity(entry: &Entry, scope: Scope<'_>, problems: &mut Problems) -> Entity {
         problems.add_help(BAD_NAME, entry.key_span, message, help);
     }
     let what = format!("entity `{}`", entry.key);
-    let Some(mut section) = Section::new(what, entry.key_span, &entry.node, problems) else { return entity };
-    let key = section.required_text("key", problems);
+    let section = Section::new(what, entry.key_span, &entry.node, &keys::ENTITY, problems);
+    let Some(section) = section else { return entity };
+    let key = section.required_text(&keys::ENTITY_KEY, problems);
     check_column(&key, scope.schema, "a key", ColumnKind::is_key, problems);
     entity.key = key.text;
-    entity.delay_us = section.duration("delay", 0, problems);
-    let declared = section.list("windows", problems);
+    entity.delay_us = section.duration(&keys::DELAY, problems);
+    let declared = section.list(&keys::WINDOWS, problems);
     entity.windows = declared.map(|items| windows(items, problems)).unwrap_or_default();
-    entity.limits = section.entry("limits").map(|entry| limits(entry, problems)).unwrap_or_default();
-    entity.late = section.choice("late", Late::Apply, &[("apply", Late::Apply), ("skip", Late::Skip)], problems);
-    let null = if_null(&mut section, None, problems);
-    for aggregate_entry in section.named("aggregates", problems) {
+    entity.limits = section.entry(&keys::LIMITS_SECTION).map(|entry| limits(entry, problems)).unwrap_or_default();
+    entity.late = section.choice(&keys::LATE, problems);
+    let null = if_null(&section, &keys::IF_NULL, None, problems);
+    for aggregate_entry in section.named(&keys::AGGREGATES, problems) {
         entity.aggregates.extend(aggregate(&entity, aggregate_entry, null, scope, problems));
     }
     entity.label_derived = entity.aggregates.iter().any(|aggregate| aggregate.label_derived);
@@ -111,20 +107,17 @@ fn entity(entry: &Entry, scope: Scope<'_>, problems: &mut Problems) -> Entity {
         let message = format!("entity `{}` needs `windows` for its aggregates", entry.key);
         problems.add_help(MISSING_KEY, entry.key_span, message, help);
     }
-    section.finish(problems);
     entity
 }
 
 fn limits(entry: &Entry, problems: &mut Problems) -> Limits {
-    let Some(mut section) = Section::new("`limits`", entry.key_span, &entry.node, problems) else {
-        return Limits::default();
-    };
-    let keys = section.get("keys").and_then(|node| integer(node, "keys", LIMIT_KEYS_MIN, u64::MAX, problems));
-    let bytes = section.bytes("bytes", LIMIT_BYTES_MIN, problems);
-    if keys.is_none() && bytes.is_none() && section.get("keys").is_none() && section.get("bytes").is_none() {
+    let section = Section::new("`limits`", entry.key_span, &entry.node, &keys::LIMITS, problems);
+    let Some(section) = section else { return Limits::default() };
+    let keys = section.given_integer(&keys::LIMIT_KEYS, problems);
+    let bytes = section.given_bytes(&keys::LIMIT_BYTES, problems);
+    if section.get(&keys::LIMIT_KEYS).is_none() && section.get(&keys::LIMIT_BYTES).is_none() {
         problems.add(MISSING_KEY, entry.key_span, "`limits` needs `keys` or `bytes`".to_owned());
     }
-    section.finish(problems);
     Limits { keys, bytes }
 }
 
@@ -135,8 +128,8 @@ fn windows(items: &[Node], problems: &mut Problems) -> Vec<Window> {
     }
     let mut windows: Vec<Window> = Vec::new();
     for item in items {
-        let Some(length_us) = duration(item, "windows", problems) else { continue };
-        let Some(label) = text(item, "windows", problems).map(|text| text.text) else { continue };
+        let Some(length_us) = duration(item, keys::WINDOWS.name, problems) else { continue };
+        let Some(label) = text(item, keys::WINDOWS.name, problems).map(|text| text.text) else { continue };
         debug_assert_eq!(parse_duration(&label), Some(length_us));
         if length_us == 0 {
             problems.add(OUT_OF_RANGE, item.span, "a window must be longer than nothing".to_owned());
@@ -150,8 +143,8 @@ fn windows(items: &[Node], problems: &mut Problems) -> Vec<Window> {
 }
 
 /// `if_null: 0`, or `keep`.
-fn if_null(section: &mut Section<'_>, otherwise: Option<f64>, problems: &mut Problems) -> Option<f64> {
-    let Some(node) = section.get("if_null") else { return otherwise };
+fn if_null(section: &Section<'_>, key: &Key, otherwise: Option<f64>, problems: &mut Problems) -> Option<f64> {
+    let Some(node) = section.get(key) else { return otherwise };
     match &node.value {
         Value::Text(word) if word == "keep" => None,
         Value::Text(_) => {
@@ -159,7 +152,7 @@ fn if_null(section: &mut Section<'_>, otherwise: Option<f64>, problems: &mut Pro
             problems.add_help(WRONG_TYPE, node.span, message, "write `if_null: 0` or `if_null: keep`".to_owned());
             None
         }
-        _ => number(node, "if_null", problems),
+        _ => number_in(node, key.name, Range::Finite, problems),
     }
 }
 
@@ -168,10 +161,10 @@ fn declared(entry: &Entry, null: Option<f64>, problems: &mut Problems) -> Option
     let Value::Map(_) = &entry.node.value else {
         return text(&entry.node, &entry.key, problems).map(|text| (text, null));
     };
-    let mut section = Section::new(format!("aggregate `{}`", entry.key), entry.key_span, &entry.node, problems)?;
-    let text = section.required_text("of", problems);
-    let null = if_null(&mut section, null, problems);
-    section.finish(problems);
+    let what = format!("aggregate `{}`", entry.key);
+    let section = Section::new(what, entry.key_span, &entry.node, &keys::AGGREGATE, problems)?;
+    let text = section.required_text(&keys::OF, problems);
+    let null = if_null(&section, &keys::AGGREGATE_IF_NULL, null, problems);
     (!text.text.is_empty()).then_some((text, null))
 }
 

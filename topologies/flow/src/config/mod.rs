@@ -14,6 +14,7 @@ pub mod explain;
 mod expression;
 mod features;
 mod format;
+pub mod keys;
 mod models;
 mod monitors;
 mod node;
@@ -27,30 +28,24 @@ mod sources;
 #[cfg(test)]
 mod tests;
 mod types;
+mod values;
 
 pub use bytes::parse_bytes;
 pub use duration::{format_duration, parse_duration};
-pub use features::WINDOWS_MAX;
+pub use keys::WINDOWS_MAX;
 pub use problem::{BAD_EXPRESSION, BAD_SCHEMA, CODES, CONTRADICTION, Problem, Span, nearest};
 pub use types::*;
 
 use node::{Entry, Node};
 use problem::{BAD_NAME, MISSING_KEY, Problems};
-use section::{NAME_BYTES_MAX, Section, Text, is_name};
+use section::Section;
+use values::{NAME_BYTES_MAX, Text, is_name};
 
 use crate::plan::{FIRST_GENERATION, Names};
 
 /// Finds the Avro JSON text of a schema by the path written in the pipeline file; the error is a sentence for the
 /// user.
 pub type Resolve<'a> = &'a dyn Fn(&str) -> Result<String, String>;
-
-const MINUTE_US: i64 = 60_000_000;
-const LATENESS_DEFAULT_US: i64 = 10 * MINUTE_US;
-const IDLE_TIMEOUT_DEFAULT_US: i64 = MINUTE_US / 2;
-const PARTITIONS_DEFAULT: u32 = 4;
-
-/// Internal logs map 256 key groups to partitions, so more would stay empty.
-const PARTITIONS_MAX: u32 = 256;
 
 /// The settings of the pipeline as a whole.
 pub(crate) struct Settings {
@@ -76,29 +71,28 @@ pub fn parse(yaml: &str, resolve: Resolve<'_>) -> Result<Pipeline, Vec<Problem>>
 
 /// Reads all sections, each against those before it. The result is a pipeline only if no problem was noted.
 fn validate(root: &Node, resolve: Resolve<'_>, problems: &mut Problems) -> Option<Pipeline> {
-    let mut section = Section::new("the pipeline", Span::FILE, root, problems)?;
-    let settings = settings(&mut section, problems);
-    let sources = section.require("sources", problems);
+    let section = Section::new("the pipeline", Span::FILE, root, &keys::PIPELINE, problems)?;
+    let settings = settings(&section, problems);
+    let sources = section.require(&keys::SOURCES, problems);
     let (events, labels) = sources::read(sources, &settings, resolve, problems);
     let target = labels.as_ref().map(|labels| labels.target.as_str());
     let before = problems.len();
-    let features = features::read(section.require("features", problems), &events, target, problems);
+    let features = features::read(section.require(&keys::FEATURES_SECTION, problems), &events, target, problems);
     let features_complete = problems.len() == before;
     let declared =
         models::Declared { events: &events, labels: labels.as_ref(), features: &features, features_complete };
-    let model_entries = section.named("models", problems);
+    let model_entries = section.named(&keys::MODELS, problems);
     let models = models::read(&model_entries, declared, problems);
     let model_names: Vec<&str> = model_entries.iter().map(|entry| entry.key.as_str()).collect();
-    let monitor_entries = section.named("monitors", problems);
+    let monitor_entries = section.named(&keys::MONITORS, problems);
     let known = monitors::Models { read: &models, names: &model_names, complete: problems.len() == before };
     let monitors = monitors::read(&monitor_entries, known, problems);
-    let retraining = section.entry("retraining");
+    let retraining = section.entry(&keys::RETRAINING_SECTION);
     let retraining =
         retraining.and_then(|entry| monitors::retraining(entry, monitor_entries.len(), labels.as_ref(), problems));
-    let alerts_topic = section.entry("alerts").and_then(|entry| alerts(entry, problems));
-    let chosen = section.get("compatibility");
+    let alerts_topic = section.entry(&keys::ALERTS_SECTION).and_then(|entry| alerts(entry, problems));
+    let chosen = section.get(&keys::COMPATIBILITY);
     let compatibility = chosen.map(|node| compatibility::read(node, problems)).unwrap_or_default();
-    section.finish(problems);
     let Settings { name, delivery, ordering, lateness_us, idle_timeout_us, partitions } = settings;
     let alerts_topic = alerts_topic.unwrap_or_else(|| format!("{name}.alerts.v1"));
     let pipeline = Pipeline {
@@ -138,22 +132,20 @@ fn check_loops(pipeline: &Pipeline, root: &Node, problems: &mut Problems) {
     }
 }
 
-fn settings(section: &mut Section<'_>, problems: &mut Problems) -> Settings {
-    let name = section.required_text("pipeline", problems);
+fn settings(section: &Section<'_>, problems: &mut Problems) -> Settings {
+    let name = section.required_text(&keys::PIPELINE_NAME, problems);
     if !name.text.is_empty() && !is_name(&name.text, '-') {
         let help =
             format!("names begin with a-z, go on with a-z, 0-9, _, - and have at most {NAME_BYTES_MAX} characters");
         problems.add_help(BAD_NAME, name.span, format!("`{}` cannot be a pipeline's name", name.text), help);
     }
-    let deliveries = [("low_latency", Delivery::LowLatency), ("exactly_once", Delivery::ExactlyOnce)];
-    let delivery = section.choice("delivery", Delivery::LowLatency, &deliveries, problems);
-    let orderings = [("arrival", Ordering::Arrival), ("event_time", Ordering::EventTime)];
-    let ordering = section.choice("ordering", Ordering::Arrival, &orderings, problems);
-    if ordering == Ordering::EventTime && section.get("lateness").is_none() {
+    let delivery = section.choice(&keys::DELIVERY, problems);
+    let ordering = section.choice::<Ordering>(&keys::ORDERING, problems);
+    if ordering == Ordering::EventTime && section.get(&keys::LATENESS).is_none() {
         let help = "add `lateness: 10m`: how long events wait for those before them".to_owned();
         problems.add_help(
             MISSING_KEY,
-            section.place("ordering"),
+            section.place(&keys::ORDERING),
             "`ordering: event_time` needs `lateness`".to_owned(),
             help,
         );
@@ -162,16 +154,15 @@ fn settings(section: &mut Section<'_>, problems: &mut Problems) -> Settings {
         name: name.text,
         delivery,
         ordering,
-        lateness_us: section.duration("lateness", LATENESS_DEFAULT_US, problems),
-        idle_timeout_us: section.span_of_time("idle_timeout", IDLE_TIMEOUT_DEFAULT_US, problems),
-        partitions: section.count("partitions", PARTITIONS_DEFAULT, 1, PARTITIONS_MAX, problems),
+        lateness_us: section.duration(&keys::LATENESS, problems),
+        idle_timeout_us: section.duration(&keys::IDLE_TIMEOUT, problems),
+        partitions: section.count(&keys::PARTITIONS, problems),
     }
 }
 
 fn alerts(entry: &Entry, problems: &mut Problems) -> Option<String> {
-    let mut section = Section::new("`alerts`", entry.key_span, &entry.node, problems)?;
-    let topic: Option<Text> = section.text("topic", problems);
-    section.finish(problems);
+    let section = Section::new("`alerts`", entry.key_span, &entry.node, &keys::ALERTS, problems)?;
+    let topic: Option<Text> = section.text(&keys::ALERTS_TOPIC, problems);
     topic.map(|topic| {
         sources::check_topic(&topic, problems);
         topic.text

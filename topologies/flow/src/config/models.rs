@@ -1,22 +1,18 @@
 //! The `models` section: inputs, shape, training.
 
 use super::categories;
+use super::keys::{self, EPOCHS_MAX, LAYERS_MAX, WIDTH_MAX};
 use super::node::{Entry, Node, Value};
 use super::objective::{alert, calibration, loss};
 use super::problem::{
     CONTRADICTION, DUPLICATE, LABEL_LEAK, NO_MATCH, OUT_OF_RANGE, Problems, UNKNOWN_CHOICE, UNKNOWN_REFERENCE,
     WRONG_COLUMN_KIND, WRONG_TYPE, suggest,
 };
-use super::section::{Section, Text, integer, number, text};
+use super::section::Section;
 use super::types::{
     Calibration, ClassWeight, ColumnKind, EventSource, Features, LabelSource, Loss, Model, Network, Objective, Training,
 };
-
-const DAY_US: i64 = 86_400_000_000;
-
-/// Layers and widths beyond these are a slip of the finger, not a model for one event at a time.
-const LAYERS_MAX: usize = 16;
-const WIDTH_MAX: u64 = 65_536;
+use super::values::{Text, integer, number_in, text};
 
 /// What models are checked against.
 #[derive(Debug, Clone, Copy)]
@@ -34,31 +30,29 @@ pub(super) fn read(entries: &[&Entry], declared: Declared<'_>, problems: &mut Pr
 }
 
 fn model(entry: &Entry, declared: Declared<'_>, problems: &mut Problems) -> Option<Model> {
-    let mut section = Section::new(format!("model `{}`", entry.key), entry.key_span, &entry.node, problems)?;
-    let target = section.required_text("target", problems);
+    let section = Section::new(format!("model `{}`", entry.key), entry.key_span, &entry.node, &keys::MODEL, problems)?;
+    let target = section.required_text(&keys::MODEL_TARGET, problems);
     check_target(&target, declared.labels, problems);
     let before = problems.len();
-    let inputs = match section.require("inputs", problems).and_then(|_| section.list("inputs", problems)) {
+    let inputs = match section.require(&keys::INPUTS, problems).and_then(|_| section.list(&keys::INPUTS, problems)) {
         Some(items) => inputs(items, &section, declared, problems),
         None => Vec::new(),
     };
     // Of an input that is wrong already nothing more is said.
     let complete = declared.features_complete && problems.len() == before;
-    let network = section.require("network", problems).map(|node| network(node, problems));
-    let objectives = [("binary", Objective::Binary), ("regression", Objective::Regression)];
-    let objective = section.choice("objective", Objective::Binary, &objectives, problems);
-    let training = training(&mut section, objective, problems);
-    let alert = alert(&mut section, objective, problems);
+    let network = section.require(&keys::NETWORK, problems).map(|node| network(node, problems));
+    let objective = section.choice(&keys::OBJECTIVE, problems);
+    let training = training(&section, objective, problems);
+    let alert = alert(&section, objective, problems);
     let is_linear = network == Some(Network::Linear);
     let network = network.unwrap_or(Network::Linear);
     let declared = Declared { features_complete: complete, ..declared };
-    let categories = categories::read(&mut section, (&inputs, &network), declared, problems);
+    let categories = categories::read(&section, (&inputs, &network), declared, problems);
     if is_linear && !categories.is_empty() && training.l2 == 0.0 {
         let message = "the weights of a linear model's categories are unique only with `l2` above 0".to_owned();
         let help = "add `training: { l2: 1.0 }`".to_owned();
-        problems.add_help(CONTRADICTION, categories::place(&mut section), message, help);
+        problems.add_help(CONTRADICTION, categories::place(&section), message, help);
     }
-    section.finish(problems);
     let (name, span) = (entry.key.clone(), entry.key_span);
     Some(Model { name, target: target.text, objective, inputs, categories, network, training, alert, span })
 }
@@ -92,7 +86,7 @@ fn inputs(items: &[Node], section: &Section<'_>, declared: Declared<'_>, problem
         inputs.extend(found);
     }
     if items.is_empty() {
-        problems.add(OUT_OF_RANGE, section.place("inputs"), "a model needs at least one input".to_owned());
+        problems.add(OUT_OF_RANGE, section.place(&keys::INPUTS), "a model needs at least one input".to_owned());
     }
     inputs
 }
@@ -194,67 +188,66 @@ fn layers(widths: &[Node], entry: &Entry, problems: &mut Problems) -> Vec<u32> {
         let message = format!("`mlp` must have from 1 to {LAYERS_MAX} hidden layers, not {}", widths.len());
         problems.add(OUT_OF_RANGE, entry.node.span, message);
     }
-    let width = |node: &Node| integer(node, "mlp", 1, WIDTH_MAX, problems).and_then(|width| u32::try_from(width).ok());
+    let width = |node: &Node| {
+        integer(node, keys::MLP.name, 1, WIDTH_MAX.into(), problems).and_then(|width| u32::try_from(width).ok())
+    };
     widths.iter().filter_map(width).collect()
 }
 
-fn training(model: &mut Section<'_>, objective: Objective, problems: &mut Problems) -> Training {
-    let declared = model.entry("training");
-    let declared = declared.and_then(|entry| Section::new("`training`", entry.key_span, &entry.node, problems));
-    let mut section = declared.unwrap_or_else(|| Section::empty(model.at));
-    let share = |share: f64| (0.0..1.0).contains(&share);
+fn training(model: &Section<'_>, objective: Objective, problems: &mut Problems) -> Training {
+    let declared = model.entry(&keys::TRAINING_SECTION);
+    let declared =
+        declared.and_then(|entry| Section::new("`training`", entry.key_span, &entry.node, &keys::TRAINING, problems));
+    let section = declared.unwrap_or_else(|| Section::empty(model.at, &keys::TRAINING));
     let training = Training {
-        epochs: section.count("epochs", 20, 1, 10_000, problems),
-        batch_size: section.count("batch_size", 64, 1, 1 << 20, problems),
-        learning_rate: section.number("learning_rate", "above 0", |rate| rate > 0.0, problems).unwrap_or(1e-3),
-        dropout: section.number("dropout", "at least 0 and below 1", share, problems).unwrap_or(0.0),
-        l2: section.number("l2", "at least 0", |l2| l2 >= 0.0, problems).unwrap_or(0.0),
-        class_weight: class_weight(&mut section, problems),
-        calibration: calibration(&mut section, objective, problems),
-        loss: section.get("loss").map_or(Loss::OfObjective, |node| loss(node, objective, problems)),
-        early_stopping_epochs: early_stopping(&mut section, problems),
-        validation_share: section.number("validation_share", "at least 0 and below 1", share, problems).unwrap_or(0.1),
-        window_us: section.span_of_time("window", 7 * DAY_US, problems),
-        delay_us: section.duration("delay", 7 * DAY_US, problems),
-        seed: section.integer("seed", 1, 0, u64::MAX, problems),
+        epochs: section.count(&keys::EPOCHS, problems),
+        batch_size: section.count(&keys::BATCH_SIZE, problems),
+        learning_rate: section.number(&keys::LEARNING_RATE, problems),
+        dropout: section.number(&keys::DROPOUT, problems),
+        l2: section.number(&keys::L2, problems),
+        class_weight: class_weight(&section, problems),
+        calibration: calibration(&section, objective, problems),
+        loss: section.get(&keys::LOSS).map_or(Loss::OfObjective, |node| loss(node, objective, problems)),
+        early_stopping_epochs: early_stopping(&section, problems),
+        validation_share: section.number(&keys::VALIDATION_SHARE, problems),
+        window_us: section.duration(&keys::TRAINING_WINDOW, problems),
+        delay_us: section.duration(&keys::TRAINING_DELAY, problems),
+        seed: section.integer(&keys::SEED, problems),
     };
     if training.early_stopping_epochs.is_some() && training.validation_share == 0.0 {
         let message = "`early_stopping` needs a `validation_share` above 0".to_owned();
-        problems.add(CONTRADICTION, section.place("early_stopping"), message);
+        problems.add(CONTRADICTION, section.place(&keys::EARLY_STOPPING), message);
     }
     if training.calibration != Calibration::None && training.validation_share == 0.0 {
         let message = "`calibration` is fitted on the newest rows and needs a `validation_share` above 0".to_owned();
-        problems.add(CONTRADICTION, section.place("calibration"), message);
+        problems.add(CONTRADICTION, section.place(&keys::CALIBRATION), message);
     }
     if objective == Objective::Regression && training.class_weight != ClassWeight::None {
         let message = "`class_weight` weights classes, and `objective: regression` has none".to_owned();
-        problems.add_help(CONTRADICTION, section.place("class_weight"), message, "take it out".to_owned());
+        problems.add_help(CONTRADICTION, section.place(&keys::CLASS_WEIGHT), message, "take it out".to_owned());
     }
-    section.finish(problems);
     training
 }
 
-fn class_weight(section: &mut Section<'_>, problems: &mut Problems) -> ClassWeight {
-    let Some(node) = section.get("class_weight") else { return ClassWeight::None };
-    let words = [("none", ClassWeight::None), ("balanced", ClassWeight::Balanced)];
-    match &node.value {
-        Value::Text(_) => section.choice("class_weight", ClassWeight::None, &words, problems),
-        _ => match number(node, "class_weight", problems) {
-            Some(weight) if weight > 0.0 => ClassWeight::Positive(weight),
-            Some(weight) => {
-                let message = format!("`class_weight` must be above 0, not {weight}");
-                problems.add(OUT_OF_RANGE, node.span, message);
-                ClassWeight::None
-            }
-            None => ClassWeight::None,
-        },
+fn class_weight(section: &Section<'_>, problems: &mut Problems) -> ClassWeight {
+    let key = &keys::CLASS_WEIGHT;
+    match section.get(key) {
+        Some(node) if !matches!(node.value, Value::Text(_)) => {
+            number_in(node, key.name, keys::POSITIVE, problems).map_or_else(|| key.word(), ClassWeight::Positive)
+        }
+        _ => section.choice(key, problems),
     }
 }
 
 /// `early_stopping: 5`, or `false`.
-fn early_stopping(section: &mut Section<'_>, problems: &mut Problems) -> Option<u32> {
-    match section.get("early_stopping")?.value {
+fn early_stopping(section: &Section<'_>, problems: &mut Problems) -> Option<u32> {
+    let key = &keys::EARLY_STOPPING;
+    let node = section.get(key)?;
+    match node.value {
         Value::Bool(false) => None,
-        _ => Some(section.count("early_stopping", 1, 1, 10_000, problems)),
+        _ => {
+            let epochs = integer(node, key.name, 1, EPOCHS_MAX.into(), problems);
+            Some(epochs.and_then(|epochs| u32::try_from(epochs).ok()).unwrap_or(1))
+        }
     }
 }

@@ -1,16 +1,11 @@
 //! The `monitors` and `retraining` sections: what is watched, and what follows.
 
+use super::keys;
 use super::node::{Entry, Value};
 use super::problem::{CONTRADICTION, MISSING_KEY, NO_MATCH, Problems, UNKNOWN_REFERENCE, suggest};
-use super::section::{Section, choice, text};
-use super::types::{LabelSource, Model, Monitor, Promote, Psi, Retraining, Trigger};
-
-const DAY_US: i64 = 86_400_000_000;
-const MIN_EVENTS_DEFAULT: u64 = 1_000;
-
-/// The usual reading of the index: below 0.1 stable, above 0.25 shifted.
-const PSI_WARN_DEFAULT: f64 = 0.1;
-const PSI_ALARM_DEFAULT: f64 = 0.25;
+use super::section::Section;
+use super::types::{LabelSource, Model, Monitor, Psi, Retraining, Trigger};
+use super::values::{choice, text};
 
 /// Reads the `monitors` section.
 pub(super) fn read(entries: &[&Entry], models: Models<'_>, problems: &mut Problems) -> Vec<Monitor> {
@@ -28,48 +23,46 @@ pub(super) struct Models<'a> {
 }
 
 fn monitor(entry: &Entry, models: Models<'_>, problems: &mut Problems) -> Option<Monitor> {
-    let mut section = Section::new(format!("monitor `{}`", entry.key), entry.key_span, &entry.node, problems)?;
-    let name = section.required_text("model", problems);
+    let what = format!("monitor `{}`", entry.key);
+    let section = Section::new(what, entry.key_span, &entry.node, &keys::MONITOR, problems)?;
+    let name = section.required_text(&keys::MONITORED, problems);
     if !name.text.is_empty() && !models.names.contains(&name.text.as_str()) {
         let help = suggest(&name.text, models.names.iter().copied());
         problems.add_help(UNKNOWN_REFERENCE, name.span, format!("there is no model `{}`", name.text), help);
     }
     let model = models.read.iter().find(|model| model.name == name.text);
-    let window_us = section.span_of_time("window", DAY_US, problems);
-    let psi = psi(&mut section, model, models.complete, problems);
-    let min_events = section.integer("min_events", MIN_EVENTS_DEFAULT, 1, u64::MAX, problems);
-    section.finish(problems);
+    let window_us = section.duration(&keys::MONITOR_WINDOW, problems);
+    let psi = psi(&section, model, models.complete, problems);
+    let min_events = section.integer(&keys::MIN_EVENTS, problems);
     Some(Monitor { name: entry.key.clone(), model: name.text, window_us, psi, min_events })
 }
 
-fn psi(monitor: &mut Section<'_>, model: Option<&Model>, complete: bool, problems: &mut Problems) -> Psi {
-    let declared = monitor.entry("psi");
-    let declared = declared.and_then(|entry| Section::new("`psi`", entry.key_span, &entry.node, problems));
-    let mut section = declared.unwrap_or_else(|| Section::empty(monitor.at));
-    let positive = |value: f64| value > 0.0;
-    let warn = section.number("warn", "above 0", positive, problems).unwrap_or(PSI_WARN_DEFAULT);
-    let alarm = section.number("alarm", "above 0", positive, problems).unwrap_or(PSI_ALARM_DEFAULT);
+fn psi(monitor: &Section<'_>, model: Option<&Model>, complete: bool, problems: &mut Problems) -> Psi {
+    let declared = monitor.entry(&keys::PSI_SECTION);
+    let declared = declared.and_then(|entry| Section::new("`psi`", entry.key_span, &entry.node, &keys::PSI, problems));
+    let section = declared.unwrap_or_else(|| Section::empty(monitor.at, &keys::PSI));
+    let warn = section.number(&keys::WARN, problems);
+    let alarm = section.number(&keys::ALARM, problems);
     if warn > alarm {
         let message = format!("`warn` {warn} is above `alarm` {alarm}");
-        let place = if section.get("warn").is_some() { "warn" } else { "alarm" };
+        let place = if section.get(&keys::WARN).is_some() { &keys::WARN } else { &keys::ALARM };
         problems.add(CONTRADICTION, section.place(place), message);
     }
-    let features = watched(&mut section, model, complete, problems);
-    section.finish(problems);
+    let features = watched(&section, model, complete, problems);
     Psi { features, warn, alarm }
 }
 
 /// The inputs that are watched, in the model's order.
-fn watched(section: &mut Section<'_>, model: Option<&Model>, complete: bool, problems: &mut Problems) -> Vec<String> {
+fn watched(section: &Section<'_>, model: Option<&Model>, complete: bool, problems: &mut Problems) -> Vec<String> {
     let all = model.map(|model| model.inputs.clone()).unwrap_or_default();
-    let Some(node) = section.get("features") else { return all };
+    let Some(node) = section.get(&keys::WATCHED) else { return all };
     if let Value::Text(word) = &node.value
         && word == "all"
     {
         return all;
     }
     let mut wanted = Vec::new();
-    for item in section.list("features", problems).unwrap_or_default() {
+    for item in section.list(&keys::WATCHED, problems).unwrap_or_default() {
         let Some(name) = text(item, "features", problems) else { continue };
         if complete && model.is_some() && !all.contains(&name.text) {
             let message = format!("`{}` is no input of the model", name.text);
@@ -88,35 +81,29 @@ pub(super) fn retraining(
     labels: Option<&LabelSource>,
     problems: &mut Problems,
 ) -> Option<Retraining> {
-    let mut section = Section::new("`retraining`", entry.key_span, &entry.node, problems)?;
+    let section = Section::new("`retraining`", entry.key_span, &entry.node, &keys::RETRAINING, problems)?;
     let mut on: Vec<Trigger> = Vec::new();
-    if section.require("on", problems).is_some() {
-        for item in section.list("on", problems).unwrap_or_default() {
-            let trigger = text(item, "on", problems);
-            let trigger = trigger.and_then(|text| choice(&text, "on", &[("drift", Trigger::Drift)], problems));
+    if section.require(&keys::ON, problems).is_some() {
+        for item in section.list(&keys::ON, problems).unwrap_or_default() {
+            let trigger = text(item, keys::ON.name, problems);
+            let trigger = trigger.and_then(|text| choice(&text, keys::ON.name, problems));
             on.extend(trigger.filter(|trigger| !on.contains(trigger)));
         }
     }
     if on.contains(&Trigger::Drift) && monitors == 0 {
         let message = "retraining on drift needs a monitor that finds it".to_owned();
-        problems.add_help(MISSING_KEY, section.place("on"), message, "declare one under `monitors`".to_owned());
+        problems.add_help(MISSING_KEY, section.place(&keys::ON), message, "declare one under `monitors`".to_owned());
     }
     let retraining = Retraining {
         on,
-        train_window_us: section.span_of_time("train_window", 7 * DAY_US, problems),
-        label_delay_us: section.duration("label_delay", 7 * DAY_US, problems),
-        holdout_us: section.span_of_time("holdout", DAY_US, problems),
-        promote: section.choice(
-            "promote",
-            Promote::IfBetter,
-            &[("if_better", Promote::IfBetter), ("manual", Promote::Manual)],
-            problems,
-        ),
+        train_window_us: section.duration(&keys::TRAIN_WINDOW, problems),
+        label_delay_us: section.duration(&keys::LABEL_DELAY, problems),
+        holdout_us: section.duration(&keys::HOLDOUT, problems),
+        promote: section.choice(&keys::PROMOTE, problems),
     };
     if labels.is_some_and(|labels| labels.horizon_us < retraining.label_delay_us) {
         let message = "`label_delay` is longer than the `horizon` of the labels".to_owned();
-        problems.add(CONTRADICTION, section.place("label_delay"), message);
+        problems.add(CONTRADICTION, section.place(&keys::LABEL_DELAY), message);
     }
-    section.finish(problems);
     Some(retraining)
 }

@@ -1,28 +1,17 @@
 //! What a model is to predict: its loss, and when a prediction is an alert.
 
+use super::keys::{self, Range};
 use super::node::{Entry, Node, Value};
-use super::problem::{CONTRADICTION, MISSING_KEY, OUT_OF_RANGE, Problems, UNKNOWN_CHOICE, WRONG_TYPE, suggest};
-use super::section::{Section, number};
+use super::problem::{CONTRADICTION, MISSING_KEY, Problems, UNKNOWN_CHOICE, WRONG_TYPE, suggest};
+use super::section::Section;
 use super::types::{AlertRule, Calibration, Loss, Objective};
-
-/// A Huber loss whose kink lies further out than this many deviations of the target is the squared one.
-const HUBER_MIN: f64 = 0.001;
-const HUBER_MAX: f64 = 1_000.0;
-/// Quantiles nearer to an end than this want more rows than anybody has.
-const QUANTILE_MIN: f64 = 0.001;
+use super::values::number_in;
 
 /// `loss: squared`, `absolute`, `{ huber: 1.0 }` or `{ quantile: 0.9 }` for numbers, `logistic` for classes.
 pub(super) fn loss(node: &Node, objective: Objective, problems: &mut Problems) -> Loss {
     const HELP: &str = "write `logistic` for `objective: binary`, and for `objective: regression` `squared`, `absolute`, `{ huber: 1.0 }` or `{ quantile: 0.9 }`";
-    let within = |least: f64, most: f64, entry: &Entry, problems: &mut Problems| {
-        let found = number(&entry.node, &entry.key, problems)?;
-        if !(least..=most).contains(&found) {
-            let message = format!("`{}` must be from {least} to {most}, not {found}", entry.key);
-            problems.add(OUT_OF_RANGE, entry.node.span, message);
-            return None;
-        }
-        Some(found)
-    };
+    let within =
+        |range: Range, entry: &Entry, problems: &mut Problems| number_in(&entry.node, &entry.key, range, problems);
     let (word, found) = match &node.value {
         Value::Text(word) => match word.as_str() {
             "logistic" | "squared" => (word.as_str(), Some(Loss::OfObjective)),
@@ -40,10 +29,8 @@ pub(super) fn loss(node: &Node, objective: Objective, problems: &mut Problems) -
             }
         },
         Value::Map(entries) => match &entries[..] {
-            [one] if one.key == "huber" => ("huber", within(HUBER_MIN, HUBER_MAX, one, problems).map(Loss::Huber)),
-            [one] if one.key == "quantile" => {
-                ("quantile", within(QUANTILE_MIN, 1.0 - QUANTILE_MIN, one, problems).map(Loss::Quantile))
-            }
+            [one] if one.key == "huber" => ("huber", within(keys::HUBER, one, problems).map(Loss::Huber)),
+            [one] if one.key == "quantile" => ("quantile", within(keys::QUANTILE, one, problems).map(Loss::Quantile)),
             [one] if ["logistic", "squared", "absolute"].contains(&one.key.as_str()) => {
                 let message = format!("`{}` takes no number", one.key);
                 problems.add_help(WRONG_TYPE, one.key_span, message, HELP.to_owned());
@@ -75,45 +62,36 @@ pub(super) fn loss(node: &Node, objective: Objective, problems: &mut Problems) -
 }
 
 /// `calibration: none`, `platt`, `temperature` or `isotonic`, the latter three for classes only.
-pub(super) fn calibration(section: &mut Section<'_>, objective: Objective, problems: &mut Problems) -> Calibration {
-    let words = [
-        ("none", Calibration::None),
-        ("platt", Calibration::Platt),
-        ("temperature", Calibration::Temperature),
-        ("isotonic", Calibration::Isotonic),
-    ];
-    let found = section.choice("calibration", Calibration::None, &words, problems);
+pub(super) fn calibration(section: &Section<'_>, objective: Objective, problems: &mut Problems) -> Calibration {
+    let found = section.choice::<Calibration>(&keys::CALIBRATION, problems);
     if objective == Objective::Regression && found != Calibration::None {
         let message = "`calibration` makes probabilities, and `objective: regression` predicts a number".to_owned();
-        problems.add_help(CONTRADICTION, section.place("calibration"), message, "take it out".to_owned());
+        problems.add_help(CONTRADICTION, section.place(&keys::CALIBRATION), message, "take it out".to_owned());
         return Calibration::None;
     }
     found
 }
 
 /// `alert: { top_per_day: 100 }` or `alert: { above: 0.5 }`.
-pub(super) fn alert(model: &mut Section<'_>, objective: Objective, problems: &mut Problems) -> Option<AlertRule> {
-    let entry = model.entry("alert")?;
-    let mut section = Section::new("`alert`", entry.key_span, &entry.node, problems)?;
-    let (counted, above) = (section.get("top_per_day").is_some(), section.get("above").is_some());
-    let top = section.count("top_per_day", 1, 1, u32::MAX, problems);
-    let score = match objective {
-        Objective::Binary => section.number("above", "from 0 to 1", |score| (0.0..=1.0).contains(&score), problems),
-        Objective::Regression => {
-            let fits = |score: f64| score.abs() <= f64::from(f32::MAX);
-            section.number("above", "a number that fits single precision", fits, problems)
-        }
+pub(super) fn alert(model: &Section<'_>, objective: Objective, problems: &mut Problems) -> Option<AlertRule> {
+    let entry = model.entry(&keys::ALERT_SECTION)?;
+    let section = Section::new("`alert`", entry.key_span, &entry.node, &keys::ALERT, problems)?;
+    let (counted, above) = (section.get(&keys::TOP_PER_DAY).is_some(), section.get(&keys::ABOVE).is_some());
+    let top = section.given_count(&keys::TOP_PER_DAY, problems).unwrap_or(1);
+    let range = match objective {
+        Objective::Binary => Range::Within(0.0, 1.0),
+        Objective::Regression => Range::Single,
     };
+    let score = section.number_in(&keys::ABOVE, range, problems);
     match (counted, above) {
         (false, false) => {
             problems.add(MISSING_KEY, section.at, "`alert` needs `top_per_day` or `above`".to_owned());
         }
         (true, true) => {
             let message = "`top_per_day` and `above` both set the threshold".to_owned();
-            problems.add_help(CONTRADICTION, section.place("above"), message, "keep one of them".to_owned());
+            problems.add_help(CONTRADICTION, section.place(&keys::ABOVE), message, "keep one of them".to_owned());
         }
         _ => {}
     }
-    section.finish(problems);
     Some(if above { AlertRule::Above(score.unwrap_or(0.5)) } else { AlertRule::TopPerDay(top) })
 }

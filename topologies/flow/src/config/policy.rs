@@ -1,36 +1,32 @@
-//! What becomes of values that fail: the words `on_fail`, `on_null` and `impute`, which rules and fields share.
+//! What becomes of values that fail: the word `impute`, which rules and fields share.
 
 use super::expression::{Scope, compile};
+use super::keys::{self, Key};
 use super::node::{Entry, Node, Value};
 use super::problem::{CONTRADICTION, MISSING_KEY, Problems, UNKNOWN_COLUMN, WRONG_COLUMN_KIND, WRONG_TYPE, suggest};
-use super::section::{Section, Text, text};
-use super::types::{ColumnKind, Expression, Impute, OnFail};
+use super::section::Section;
+use super::types::{ColumnKind, Expression, Impute};
+use super::values::{Text, text};
 
-/// Reads `on_fail`.
-pub(super) fn on_fail(section: &mut Section<'_>, problems: &mut Problems) -> OnFail {
-    let choices = [("reject", OnFail::Reject), ("flag", OnFail::Flag), ("impute", OnFail::Impute)];
-    section.choice("on_fail", OnFail::Reject, &choices, problems)
-}
-
-/// Notes an `impute` that is missing where `wanted`, or there where it is not.
-pub(super) fn agree(section: &mut Section<'_>, wanted: Option<&'static str>, problems: &mut Problems) {
-    match (wanted, section.get("impute").is_some()) {
+/// Notes an `impute` that is missing where a key wants it, or there where none does.
+pub(super) fn agree(section: &Section<'_>, impute: &Key, wanted: Option<&Key>, problems: &mut Problems) {
+    match (wanted, section.get(impute).is_some()) {
         (Some(key), false) => {
-            let message = format!("`{key}: impute` needs `impute`, the value that is put in place of the other");
+            let message = format!("`{}: impute` needs `impute`, the value that is put in place of the other", key.name);
             problems.add(MISSING_KEY, section.place(key), message);
         }
         (None, true) => {
             let message = "`impute` is never used".to_owned();
             let help = "say when with `on_fail: impute`, and for a field also `on_null: impute`".to_owned();
-            problems.add_help(CONTRADICTION, section.place("impute"), message, help);
+            problems.add_help(CONTRADICTION, section.place(impute), message, help);
         }
         _ => {}
     }
 }
 
 /// Reads what a rule imputes: columns with their values.
-pub(super) fn of_rule(section: &mut Section<'_>, scope: Scope<'_>, problems: &mut Problems) -> Vec<Impute> {
-    let Some(node) = section.get("impute") else { return Vec::new() };
+pub(super) fn of_rule(section: &Section<'_>, scope: Scope<'_>, problems: &mut Problems) -> Vec<Impute> {
+    let Some(node) = section.get(&keys::RULE_IMPUTE) else { return Vec::new() };
     let Value::Map(entries) = &node.value else {
         let message = format!("`impute` of a rule must be a map of columns, not {}", node.value.kind());
         problems.add_help(WRONG_TYPE, node.span, message, "write `impute: { amount: 0 }`".to_owned());
@@ -60,9 +56,9 @@ pub(super) fn of_field(column: &str, node: &Node, scope: Scope<'_>, problems: &m
     }
     let constant = match &node.value {
         Value::Map(_) => {
-            let mut section = Section::new("`impute`", node.span, node, problems)?;
-            let sql = section.require("sql", problems).and_then(|node| text(node, "sql", problems));
-            section.finish(problems);
+            let section = Section::new("`impute`", node.span, node, &keys::IMPUTE, problems)?;
+            let sql = section.require(&keys::IMPUTE_SQL, problems);
+            let sql = sql.and_then(|node| text(node, keys::IMPUTE_SQL.name, problems));
             let (value, _) = compile(&sql?, scope, problems);
             return Some(Impute { column: column.to_owned(), value });
         }

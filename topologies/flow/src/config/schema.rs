@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::problem::{BAD_SCHEMA, Problems};
-use super::section::Text;
 use super::types::{Column, ColumnKind, SourceSchema};
+use super::values::Text;
 
 /// Loads and reads the schema named in the file. With no usable schema the result has no columns, and checks against
 /// it are left out.

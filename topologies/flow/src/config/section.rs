@@ -1,152 +1,156 @@
 //! Reading one map of the file. Every reader notes what is wrong and goes on with a stand-in, so that one mistake
 //! neither hides the next nor is reported twice; the stand-ins are thrown away with the pipeline at the end.
 
-use super::bytes::{self, parse_bytes};
-use super::duration::{self, parse_duration};
+use super::keys::{Absent, Key, Kind, Range, Shape, Word};
 use super::node::{Entry, Node, Value};
-use super::problem::{
-    BAD_DURATION, BAD_NAME, BAD_SIZE, MISSING_KEY, OUT_OF_RANGE, Problems, Span, UNKNOWN_CHOICE, UNKNOWN_KEY,
-    WRONG_TYPE, suggest,
-};
+use super::problem::{MISSING_KEY, OUT_OF_RANGE, Problems, Span, UNKNOWN_KEY, WRONG_TYPE, suggest};
+use super::values::{Text, choice, duration, entries, integer, named, number_in, size, text};
 
-/// A map that is being read. Keys that were asked for are known; [`Section::finish`] complains about the rest.
+/// A map that is being read by the keys of its shape.
 pub(super) struct Section<'n> {
     /// What it is, for messages: `source transactions`.
     what: String,
     /// Where its name stands; missing keys are reported there.
     pub at: Span,
     entries: &'n [Entry],
-    known: Vec<&'static str>,
-}
-
-/// A text with its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text {
-    pub text: String,
-    pub span: Span,
+    shape: &'static Shape,
 }
 
 impl<'n> Section<'n> {
-    /// Begins to read `node` as a map; anything else is a problem and reads as an empty one without complaint.
-    pub fn new(what: impl Into<String>, at: Span, node: &'n Node, problems: &mut Problems) -> Option<Self> {
+    /// Begins to read `node` as a map, in which keys that the shape does not have are problems; anything else is a problem
+    /// and reads as an empty one without complaint.
+    pub fn new(
+        what: impl Into<String>,
+        at: Span,
+        node: &'n Node,
+        shape: &'static Shape,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let what = what.into();
         let Value::Map(entries) = &node.value else {
             problems.add(WRONG_TYPE, node.span, format!("{what} must be a map, not {}", node.value.kind()));
             return None;
         };
-        Some(Self { what, at, entries, known: Vec::new() })
+        for entry in entries.iter().filter(|entry| !shape.has(&entry.key)) {
+            let message = format!("{what} has no setting `{}`", entry.key);
+            let help = suggest(&entry.key, shape.keys.iter().map(|key| key.name));
+            problems.add_help(UNKNOWN_KEY, entry.key_span, message, help);
+        }
+        Some(Self { what, at, entries, shape })
     }
 
     /// A section with nothing in it, read for its defaults.
-    pub fn empty(at: Span) -> Self {
-        Self { what: String::new(), at, entries: &[], known: Vec::new() }
+    pub fn empty(at: Span, shape: &'static Shape) -> Self {
+        Self { what: String::new(), at, entries: &[], shape }
     }
 
     /// The value of `key`; a key with nothing after it counts as absent.
-    pub fn get(&mut self, key: &'static str) -> Option<&'n Node> {
+    pub fn get(&self, key: &Key) -> Option<&'n Node> {
         self.entry(key).map(|entry| &entry.node)
     }
 
     /// The entry of `key`, for those who need the key's place too.
-    pub fn entry(&mut self, key: &'static str) -> Option<&'n Entry> {
-        if !self.known.contains(&key) {
-            self.known.push(key);
-        }
-        self.entries.iter().find(|entry| entry.key == key && entry.node.value != Value::Null)
+    pub fn entry(&self, key: &Key) -> Option<&'n Entry> {
+        debug_assert!(self.shape.has(key.name), "{} declares no `{}`", self.shape.path, key.name);
+        self.entries.iter().find(|entry| entry.key == key.name && entry.node.value != Value::Null)
     }
 
     /// Where `key` stands, or the section if it is absent.
-    pub fn place(&self, key: &str) -> Span {
-        self.entries.iter().find(|entry| entry.key == key).map_or(self.at, |entry| entry.node.span)
+    pub fn place(&self, key: &Key) -> Span {
+        self.entries.iter().find(|entry| entry.key == key.name).map_or(self.at, |entry| entry.node.span)
     }
 
     /// The value of a key that must be there.
-    pub fn require(&mut self, key: &'static str, problems: &mut Problems) -> Option<&'n Node> {
+    pub fn require(&self, key: &Key, problems: &mut Problems) -> Option<&'n Node> {
+        debug_assert!(matches!(key.absent, Absent::Refused), "`{}` may be absent", key.name);
         let node = self.get(key);
         if node.is_none() {
-            problems.add(MISSING_KEY, self.at, format!("{} needs `{key}`", self.what));
+            problems.add(MISSING_KEY, self.at, format!("{} needs `{}`", self.what, key.name));
         }
         node
     }
 
     /// A text that must be there.
-    pub fn required_text(&mut self, key: &'static str, problems: &mut Problems) -> Text {
-        let at = self.at;
+    pub fn required_text(&self, key: &Key, problems: &mut Problems) -> Text {
         self.require(key, problems)
-            .and_then(|node| text(node, key, problems))
-            .unwrap_or(Text { text: String::new(), span: at })
+            .and_then(|node| text(node, key.name, problems))
+            .unwrap_or(Text { text: String::new(), span: self.at })
     }
 
     /// A text that may be absent.
-    pub fn text(&mut self, key: &'static str, problems: &mut Problems) -> Option<Text> {
-        self.get(key).and_then(|node| text(node, key, problems))
+    pub fn text(&self, key: &Key, problems: &mut Problems) -> Option<Text> {
+        self.get(key).and_then(|node| text(node, key.name, problems))
     }
 
     /// A duration, in microseconds.
-    pub fn duration(&mut self, key: &'static str, default_us: i64, problems: &mut Problems) -> i64 {
-        self.get(key).and_then(|node| duration(node, key, problems)).unwrap_or(default_us)
-    }
-
-    /// A duration longer than nothing.
-    pub fn span_of_time(&mut self, key: &'static str, default_us: i64, problems: &mut Problems) -> i64 {
-        let found = self.duration(key, default_us, problems);
-        if found == 0 {
-            problems.add(OUT_OF_RANGE, self.place(key), format!("`{key}` must be longer than nothing"));
+    pub fn duration(&self, key: &Key, problems: &mut Problems) -> i64 {
+        let found = self.get(key).and_then(|node| duration(node, key.name, problems));
+        if found == Some(0) && matches!(key.kind, Kind::Duration { is_longer_than_nothing: true }) {
+            problems.add(OUT_OF_RANGE, self.place(key), format!("`{}` must be longer than nothing", key.name));
         }
-        found
+        found.unwrap_or_else(|| key.time())
     }
 
     /// A size in bytes.
-    pub fn bytes(&mut self, key: &'static str, least: u64, problems: &mut Problems) -> Option<u64> {
-        self.get(key).and_then(|node| size(node, key, least, problems))
+    pub fn given_bytes(&self, key: &Key, problems: &mut Problems) -> Option<u64> {
+        let Kind::Size { least } = key.kind else { unreachable!("`{}` is no size", key.name) };
+        self.get(key).and_then(|node| size(node, key.name, least, problems))
     }
 
-    /// A whole number from `least` to `most`.
-    pub fn integer(&mut self, key: &'static str, default: u64, least: u64, most: u64, problems: &mut Problems) -> u64 {
-        self.get(key).and_then(|node| integer(node, key, least, most, problems)).unwrap_or(default)
+    /// A whole number, if it is there.
+    pub fn given_integer(&self, key: &Key, problems: &mut Problems) -> Option<u64> {
+        let Kind::Integer { least, most } = key.kind else { unreachable!("`{}` is no integer", key.name) };
+        self.get(key).and_then(|node| integer(node, key.name, least, most, problems))
+    }
+
+    /// A whole number.
+    pub fn integer(&self, key: &Key, problems: &mut Problems) -> u64 {
+        self.given_integer(key, problems).unwrap_or_else(|| key.integer())
+    }
+
+    /// [`Section::given_integer`] for the many settings that fit `u32`.
+    pub fn given_count(&self, key: &Key, problems: &mut Problems) -> Option<u32> {
+        self.given_integer(key, problems).and_then(|number| u32::try_from(number).ok())
     }
 
     /// [`Section::integer`] for the many settings that fit `u32`.
-    pub fn count(&mut self, key: &'static str, default: u32, least: u32, most: u32, problems: &mut Problems) -> u32 {
-        let found = self.integer(key, default.into(), least.into(), most.into(), problems);
-        u32::try_from(found).unwrap_or(default)
+    pub fn count(&self, key: &Key, problems: &mut Problems) -> u32 {
+        u32::try_from(self.integer(key, problems)).unwrap_or_default()
     }
 
-    /// A number that `valid` accepts; `range` says in words which those are.
-    pub fn number(
-        &mut self,
-        key: &'static str,
-        range: &str,
-        valid: impl Fn(f64) -> bool,
-        problems: &mut Problems,
-    ) -> Option<f64> {
-        let node = self.get(key)?;
-        let found = number(node, key, problems)?;
-        if !valid(found) {
-            problems.add(OUT_OF_RANGE, node.span, format!("`{key}` must be {range}, not {found}"));
-            return None;
-        }
-        Some(found)
+    /// A number, if it is there.
+    pub fn given_number(&self, key: &Key, problems: &mut Problems) -> Option<f64> {
+        let Kind::Number(range) = key.kind else { unreachable!("`{}` is no number", key.name) };
+        self.number_in(key, range, problems)
+    }
+
+    /// A number.
+    pub fn number(&self, key: &Key, problems: &mut Problems) -> f64 {
+        self.given_number(key, problems).unwrap_or_else(|| key.number())
+    }
+
+    /// A number in a range that depends on other keys, if it is there.
+    pub fn number_in(&self, key: &Key, range: Range, problems: &mut Problems) -> Option<f64> {
+        self.get(key).and_then(|node| number_in(node, key.name, range, problems))
+    }
+
+    /// One of several words, if it is there.
+    pub fn given_choice<T: Word>(&self, key: &Key, problems: &mut Problems) -> Option<T> {
+        self.text(key, problems).and_then(|text| choice(&text, key.name, problems))
     }
 
     /// One of several words.
-    pub fn choice<T: Copy>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        choices: &[(&str, T)],
-        problems: &mut Problems,
-    ) -> T {
-        self.text(key, problems).and_then(|text| choice(&text, key, choices, problems)).unwrap_or(default)
+    pub fn choice<T: Word>(&self, key: &Key, problems: &mut Problems) -> T {
+        self.given_choice(key, problems).unwrap_or_else(|| key.word())
     }
 
-    /// `true` or `false`.
-    pub fn boolean(&mut self, key: &'static str, problems: &mut Problems) -> Option<bool> {
+    /// `true` or `false`, if it is there.
+    pub fn given_boolean(&self, key: &Key, problems: &mut Problems) -> Option<bool> {
         let node = self.get(key)?;
         match node.value {
             Value::Bool(value) => Some(value),
             ref other => {
-                let message = format!("`{key}` must be true or false, not {}", other.kind());
+                let message = format!("`{}` must be true or false, not {}", key.name, other.kind());
                 problems.add(WRONG_TYPE, node.span, message);
                 None
             }
@@ -154,150 +158,25 @@ impl<'n> Section<'n> {
     }
 
     /// The names and values of a map whose keys are the user's own names.
-    pub fn named(&mut self, key: &'static str, problems: &mut Problems) -> Vec<&'n Entry> {
-        match self.get(key) {
-            Some(node) => named(node, key, problems),
-            None => Vec::new(),
-        }
+    pub fn named(&self, key: &Key, problems: &mut Problems) -> Vec<&'n Entry> {
+        self.get(key).map(|node| named(node, key.name, problems)).unwrap_or_default()
+    }
+
+    /// The keys and values of a map whose keys are names of something else.
+    pub fn entries_of(&self, key: &Key, problems: &mut Problems) -> Vec<&'n Entry> {
+        self.get(key).map(|node| entries(node, key.name, problems)).unwrap_or_default()
     }
 
     /// The items of a list.
-    pub fn list(&mut self, key: &'static str, problems: &mut Problems) -> Option<&'n [Node]> {
+    pub fn list(&self, key: &Key, problems: &mut Problems) -> Option<&'n [Node]> {
         let node = self.get(key)?;
         match &node.value {
             Value::List(items) => Some(items),
             other => {
-                let message = format!("`{key}` must be a list, not {}", other.kind());
-                problems.add_help(WRONG_TYPE, node.span, message, format!("write `{key}: [a, b]`"));
+                let message = format!("`{}` must be a list, not {}", key.name, other.kind());
+                problems.add_help(WRONG_TYPE, node.span, message, format!("write `{}: [a, b]`", key.name));
                 None
             }
         }
     }
-
-    /// Ends the reading: keys that nobody asked for are problems.
-    pub fn finish(self, problems: &mut Problems) {
-        for entry in self.entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {
-            let message = format!("{} has no setting `{}`", self.what, entry.key);
-            let help = suggest(&entry.key, self.known.iter().copied());
-            problems.add_help(UNKNOWN_KEY, entry.key_span, message, help);
-        }
-    }
-}
-
-/// The entries of a map whose keys are the user's own names. Bad names are problems, and kept.
-pub(super) fn named<'n>(node: &'n Node, what: &str, problems: &mut Problems) -> Vec<&'n Entry> {
-    let Value::Map(entries) = &node.value else {
-        problems.add(WRONG_TYPE, node.span, format!("`{what}` must be a map of names, not {}", node.value.kind()));
-        return Vec::new();
-    };
-    for entry in entries.iter().filter(|entry| !is_name(&entry.key, '_')) {
-        bad_name(&entry.key, entry.key_span, problems);
-    }
-    entries.iter().collect()
-}
-
-/// Whether `name` is a lower-case letter followed by lower-case letters, digits, `_` and `also`.
-pub(super) fn is_name(name: &str, also: char) -> bool {
-    let rest = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == also;
-    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(rest) && name.len() <= NAME_BYTES_MAX
-}
-
-/// Names become parts of topic names, which Kafka limits to 249 bytes.
-pub(super) const NAME_BYTES_MAX: usize = 64;
-
-/// Notes a name that is none.
-pub(super) fn bad_name(name: &str, span: Span, problems: &mut Problems) {
-    let message = format!("`{name}` cannot be a name");
-    let help = format!("names begin with a-z, go on with a-z, 0-9, _ and have at most {NAME_BYTES_MAX} characters");
-    problems.add_help(BAD_NAME, span, message, help);
-}
-
-/// A text; numbers and booleans are none, because `1e3` or `no` would silently change.
-pub(super) fn text(node: &Node, key: &str, problems: &mut Problems) -> Option<Text> {
-    match &node.value {
-        Value::Text(text) => Some(Text { text: text.trim().to_owned(), span: node.span }),
-        other => {
-            let message = format!("`{key}` must be a text, not {}", other.kind());
-            problems.add(WRONG_TYPE, node.span, message);
-            None
-        }
-    }
-}
-
-/// A duration in microseconds.
-pub(super) fn duration(node: &Node, key: &str, problems: &mut Problems) -> Option<i64> {
-    let found = match &node.value {
-        Value::Text(text) => parse_duration(text).ok_or_else(|| format!("`{text}`")),
-        Value::Integer(number) => Err(format!("`{number}` without a unit")),
-        other => Err(other.kind().to_owned()),
-    };
-    found
-        .map_err(|wrong| {
-            let message = format!("`{key}` must be a duration, not {wrong}");
-            problems.add_help(BAD_DURATION, node.span, message, duration::HELP.to_owned());
-        })
-        .ok()
-}
-
-/// A size of at least so many bytes.
-fn size(node: &Node, key: &str, least: u64, problems: &mut Problems) -> Option<u64> {
-    let found = match &node.value {
-        Value::Text(text) => parse_bytes(text).ok_or_else(|| format!("`{text}`")),
-        Value::Integer(number) => Err(format!("`{number}` without a unit")),
-        other => Err(other.kind().to_owned()),
-    };
-    match found {
-        Ok(bytes) if bytes < least => {
-            problems.add(OUT_OF_RANGE, node.span, format!("`{key}` must be at least {} KiB", least / 1_024));
-            None
-        }
-        Ok(bytes) => Some(bytes),
-        Err(wrong) => {
-            let message = format!("`{key}` must be a size, not {wrong}");
-            problems.add_help(BAD_SIZE, node.span, message, bytes::HELP.to_owned());
-            None
-        }
-    }
-}
-
-/// A whole number from `least` to `most`.
-pub(super) fn integer(node: &Node, key: &str, least: u64, most: u64, problems: &mut Problems) -> Option<u64> {
-    let range = if most == u64::MAX { format!("at least {least}") } else { format!("from {least} to {most}") };
-    match node.value {
-        Value::Integer(number) => {
-            let fitting = u64::try_from(number).ok().filter(|number| (least..=most).contains(number));
-            if fitting.is_none() {
-                problems.add(OUT_OF_RANGE, node.span, format!("`{key}` must be {range}, not {number}"));
-            }
-            fitting
-        }
-        ref other => {
-            let message = format!("`{key}` must be a whole number {range}, not {}", other.kind());
-            problems.add(WRONG_TYPE, node.span, message);
-            None
-        }
-    }
-}
-
-/// A finite number.
-pub(super) fn number(node: &Node, key: &str, problems: &mut Problems) -> Option<f64> {
-    match node.value {
-        Value::Integer(number) => Some(number as f64),
-        Value::Float(number) if number.is_finite() => Some(number),
-        ref other => {
-            problems.add(WRONG_TYPE, node.span, format!("`{key}` must be a number, not {}", other.kind()));
-            None
-        }
-    }
-}
-
-/// One of several words.
-pub(super) fn choice<T: Copy>(text: &Text, key: &str, choices: &[(&str, T)], problems: &mut Problems) -> Option<T> {
-    let found = choices.iter().find(|(word, _)| *word == text.text).map(|(_, value)| *value);
-    if found.is_none() {
-        let message = format!("`{}` is no choice for `{key}`", text.text);
-        let help = suggest(&text.text, choices.iter().map(|(word, _)| *word));
-        problems.add_help(UNKNOWN_CHOICE, text.span, message, help);
-    }
-    found
 }

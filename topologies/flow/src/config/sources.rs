@@ -3,6 +3,7 @@
 use super::breaker::breaker;
 use super::expression::Scope;
 use super::format::format;
+use super::keys;
 use super::node::{Entry, Node, Value};
 use super::policy;
 use super::problem::{
@@ -11,26 +12,16 @@ use super::problem::{
 };
 use super::rules::{field_rule, rule};
 use super::schema::load;
-use super::section::{Section, Text, named};
+use super::section::Section;
 use super::types::{
-    BreakerLimits, ColumnKind, EventSource, FAILED_RULES, FieldRule, Format, IMPUTED_FIELDS, Impute, LabelPolicy,
-    LabelSource, Rule, SourceSchema,
+    BreakerLimits, ColumnKind, EventSource, FAILED_RULES, FieldRule, Format, IMPUTED_FIELDS, Impute, LabelSource, Rule,
+    SourceSchema,
 };
+use super::values::{Text, named};
 use super::{Resolve, Settings};
 
-const HOUR_US: i64 = 3_600_000_000;
-const MAX_FUTURE_DEFAULT_US: i64 = HOUR_US;
-const DEDUPE_HORIZON_DEFAULT_US: i64 = HOUR_US;
-const LABEL_HORIZON_DEFAULT_US: i64 = 90 * 24 * HOUR_US;
-
-/// The words for policies.
-const POLICIES: [(&str, LabelPolicy); 2] = [("first", LabelPolicy::First), ("last", LabelPolicy::Last)];
-
-/// Upper bound of `partitions` of a source; numbers are kept per source partition in every commit.
-const SOURCE_PARTITIONS_MAX: u32 = 1_024;
-
 /// Kafka's limit of 249 bytes less room for `.validator.dlq` and what may follow it.
-const TOPIC_BYTES_MAX: usize = 220;
+pub(super) const TOPIC_BYTES_MAX: usize = 220;
 
 /// Reads the section.
 pub(super) fn read(
@@ -39,9 +30,9 @@ pub(super) fn read(
     resolve: Resolve<'_>,
     problems: &mut Problems,
 ) -> (EventSource, Option<LabelSource>) {
-    let entries = node.map_or(Vec::new(), |node| named(node, "sources", problems));
+    let entries = node.map_or(Vec::new(), |node| named(node, keys::SOURCES.name, problems));
     let is_label = |entry: &&Entry| match &entry.node.value {
-        Value::Map(settings) => settings.iter().any(|setting| setting.key == "labels"),
+        Value::Map(settings) => settings.iter().any(|setting| setting.key == keys::LABELS_OF.name),
         _ => false,
     };
     let (label_entries, event_entries): (Vec<&Entry>, Vec<&Entry>) = entries.into_iter().partition(is_label);
@@ -77,15 +68,15 @@ fn event_source(
     problems: &mut Problems,
 ) -> EventSource {
     let what = format!("source `{}`", entry.key);
-    let Some(mut section) = Section::new(what, entry.key_span, &entry.node, problems) else {
+    let Some(section) = Section::new(what, entry.key_span, &entry.node, &keys::SOURCE, problems) else {
         return EventSource::unknown();
     };
-    let topic = topic(&mut section, problems);
-    let schema_text = section.required_text("schema", problems);
+    let topic = topic(&section, problems);
+    let schema_text = section.required_text(&keys::SCHEMA, problems);
     let schema = load(&schema_text, resolve, problems);
-    let id = section.required_text("id", problems);
+    let id = section.required_text(&keys::ID, problems);
     check_column(&id, &schema, "an id", ColumnKind::is_key, problems);
-    let event_time = section.required_text("event_time", problems);
+    let event_time = section.required_text(&keys::EVENT_TIME, problems);
     check_column(&event_time, &schema, "an event time", |kind| kind == ColumnKind::Timestamp, problems);
     if let Some(target) = target.filter(|target| schema.column(target).is_some()) {
         let message = format!("the label `{target}` is also a column of `{}`", schema.path);
@@ -93,34 +84,33 @@ fn event_source(
         problems.add_help(LABEL_LEAK, schema_text.span, message, help);
     }
     let scope = Scope { schema: &schema, target, label_allowed: false };
-    let rules = section.named("rules", problems);
+    let rules = section.named(&keys::RULES, problems);
     let rules: Vec<Rule> = rules.into_iter().filter_map(|entry| rule(entry, scope, problems)).collect();
-    let fields = section.named("fields", problems);
+    let fields = section.entries_of(&keys::FIELDS, problems);
     let fields: Vec<FieldRule> = fields.into_iter().filter_map(|entry| field_rule(entry, scope, problems)).collect();
     let of_fields = fields.iter().filter_map(|field| field.impute.as_ref());
     let imputes: Vec<&Impute> = rules.iter().flat_map(|rule| &rule.imputes).chain(of_fields).collect();
     policy::check_identity(&imputes, &id, &event_time, problems);
-    let dedupe_horizon_us = section.span_of_time("dedupe_horizon", DEDUPE_HORIZON_DEFAULT_US, problems);
+    let dedupe_horizon_us = section.duration(&keys::DEDUPE_HORIZON, problems);
     if dedupe_horizon_us < settings.lateness_us {
         let message = "`dedupe_horizon` is shorter than `lateness`".to_owned();
         let help = "a copy may come as late as any event: make the horizon at least as long".to_owned();
-        problems.add_help(CONTRADICTION, section.place("dedupe_horizon"), message, help);
+        problems.add_help(CONTRADICTION, section.place(&keys::DEDUPE_HORIZON), message, help);
     }
     let source = EventSource {
         name: entry.key.clone(),
         topic,
-        partitions: section.count("partitions", settings.partitions, 1, SOURCE_PARTITIONS_MAX, problems),
-        format: format(&mut section, problems),
-        breaker: breaker(&mut section, problems),
+        partitions: section.given_count(&keys::SOURCE_PARTITIONS, problems).unwrap_or(settings.partitions),
+        format: format(&section, problems),
+        breaker: breaker(&section, problems),
         id: id.text,
         event_time: event_time.text,
         rules,
         fields,
-        max_future_us: section.duration("max_future", MAX_FUTURE_DEFAULT_US, problems),
+        max_future_us: section.duration(&keys::MAX_FUTURE, problems),
         dedupe_horizon_us,
         schema,
     };
-    section.finish(problems);
     for (name, what) in [(FAILED_RULES, "names of failed rules"), (IMPUTED_FIELDS, "names of replaced fields")] {
         if source.is_flagged() && source.schema.column(name).is_some() {
             let message = format!("`{name}` of `{}` is where the {what} would go", source.schema.path);
@@ -140,38 +130,38 @@ struct Labels {
 }
 
 fn label_source(entry: &Entry, settings: &Settings, resolve: Resolve<'_>, problems: &mut Problems) -> Option<Labels> {
-    let mut section = Section::new(format!("source `{}`", entry.key), entry.key_span, &entry.node, problems)?;
-    let topic = topic(&mut section, problems);
-    let topic_span = section.place("topic");
-    let schema = load(&section.required_text("schema", problems), resolve, problems);
+    let what = format!("source `{}`", entry.key);
+    let section = Section::new(what, entry.key_span, &entry.node, &keys::LABELS, problems)?;
+    let topic = topic(&section, problems);
+    let topic_span = section.place(&keys::TOPIC);
+    let schema = load(&section.required_text(&keys::SCHEMA, problems), resolve, problems);
     let already = problems.len();
-    let mut target = section.required_text("target", problems);
+    let mut target = section.required_text(&keys::TARGET, problems);
     check_column(&target, &schema, "a label", ColumnKind::is_numeric, problems);
     if problems.len() > already {
         // Unknown from here on, so that what mentions the right one is not reported as well.
         target.text.clear();
     }
-    let known_time = section.text("known_time", problems);
+    let known_time = section.text(&keys::KNOWN_TIME, problems);
     if let Some(known_time) = &known_time {
         check_column(known_time, &schema, "a known time", |kind| kind == ColumnKind::Timestamp, problems);
     }
-    let events = section.required_text("labels", problems);
-    let id = section.text("id", problems);
+    let events = section.required_text(&keys::LABELS_OF, problems);
+    let id = section.text(&keys::LABEL_ID, problems);
     let source = LabelSource {
         name: entry.key.clone(),
         topic,
-        partitions: section.count("partitions", settings.partitions, 1, SOURCE_PARTITIONS_MAX, problems),
-        format: format(&mut section, problems),
-        breaker: breaker(&mut section, problems),
+        partitions: section.given_count(&keys::SOURCE_PARTITIONS, problems).unwrap_or(settings.partitions),
+        format: format(&section, problems),
+        breaker: breaker(&section, problems),
         events: events.text.clone(),
         id: String::new(),
         target: target.text,
         known_time: known_time.map(|text| text.text),
-        horizon_us: section.span_of_time("horizon", LABEL_HORIZON_DEFAULT_US, problems),
-        policy: section.choice("policy", LabelPolicy::First, &POLICIES, problems),
+        horizon_us: section.duration(&keys::HORIZON, problems),
+        policy: section.choice(&keys::POLICY, problems),
         schema,
     };
-    section.finish(problems);
     Some(Labels { source, events, topic_span, id, at: entry.key_span })
 }
 
@@ -223,8 +213,8 @@ impl EventSource {
             event_time: String::new(),
             rules: Vec::new(),
             fields: Vec::new(),
-            max_future_us: MAX_FUTURE_DEFAULT_US,
-            dedupe_horizon_us: DEDUPE_HORIZON_DEFAULT_US,
+            max_future_us: keys::MAX_FUTURE.time(),
+            dedupe_horizon_us: keys::DEDUPE_HORIZON.time(),
         }
     }
 }
@@ -254,8 +244,8 @@ pub(super) fn check_column(
     }
 }
 
-fn topic(section: &mut Section<'_>, problems: &mut Problems) -> String {
-    let topic = section.required_text("topic", problems);
+fn topic(section: &Section<'_>, problems: &mut Problems) -> String {
+    let topic = section.required_text(&keys::TOPIC, problems);
     check_topic(&topic, problems);
     topic.text
 }

@@ -41,6 +41,13 @@ fn every_setting_arrives() {
 }
 
 #[test]
+fn columns_with_capitals_can_have_bounds() {
+    let yaml = changed("country: { enum", "Gift: { enum: [true] }\n      country: { enum");
+    let fields = parse(&yaml, &resolve).unwrap().events.fields;
+    assert_eq!((fields[1].column.as_str(), fields[1].allowed.as_deref()), ("Gift", Some(&["true".to_owned()][..])));
+}
+
+#[test]
 fn features_are_named_in_declared_order_with_windows_inside() {
     expect![[r#"
         row_abroad
