@@ -46,6 +46,10 @@ impl Log for Racing {
         self.beat().add_partitions(topic, partitions)
     }
 
+    fn delete_topics(&self, names: &[&str]) -> LogResult<()> {
+        self.beat().delete_topics(names)
+    }
+
     fn partitions(&self, topic: &str) -> LogResult<Option<i32>> {
         self.beat().partitions(topic)
     }

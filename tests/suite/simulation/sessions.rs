@@ -49,6 +49,10 @@ impl Log for Buggy {
         self.log.add_partitions(topic, partitions)
     }
 
+    fn delete_topics(&self, names: &[&str]) -> Result<()> {
+        self.log.delete_topics(names)
+    }
+
     fn partitions(&self, topic: &str) -> Result<Option<i32>> {
         self.log.partitions(topic)
     }

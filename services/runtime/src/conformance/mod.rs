@@ -24,6 +24,7 @@ pub type Case = fn(&dyn Log, &str);
 pub const SUITE: &[(&str, Case)] = &[
     ("topics_are_created_once", records::topics_are_created_once),
     ("a_topic_gains_partitions", records::a_topic_gains_partitions),
+    ("a_deleted_topic_is_gone", records::a_deleted_topic_is_gone),
     ("records_keep_their_order_per_partition", records::records_keep_their_order_per_partition),
     ("headers_nulls_and_tombstones_come_back", records::headers_nulls_and_tombstones_come_back),
     ("keys_go_where_java_clients_put_them", records::keys_go_where_java_clients_put_them),

@@ -1,9 +1,11 @@
 //! Records: what goes in comes out, in order.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 
-use super::{fill, numbered, poll, poll_until, read, reader, topic, tp, value, values};
-use crate::log::{Error, Header, Log, Publish, SessionOptions, TopicSpec, partition_of_key};
+use super::{PATIENCE_MS, fill, numbered, poll, poll_until, read, reader, topic, tp, value, values};
+use crate::log::{Commit, Error, Header, Log, Publish, SessionOptions, TopicSpec, partition_of_key};
 
 pub(super) fn topics_are_created_once(log: &dyn Log, prefix: &str) {
     let name = format!("{prefix}.events");
@@ -41,6 +43,33 @@ pub(super) fn a_topic_gains_partitions(log: &dyn Log, prefix: &str) {
     poll_until(member.as_mut(), "all partitions", |seen| seen.assigned.len() == 5);
     let missing = log.add_partitions(&format!("{prefix}.nowhere"), 2);
     assert!(matches!(missing, Err(Error::MissingTopic { .. })), "{missing:?}");
+}
+
+pub(super) fn a_deleted_topic_is_gone(log: &dyn Log, prefix: &str) {
+    let (group, kept) = (format!("{prefix}.group"), format!("{prefix}.kept"));
+    let topic = topic(log, prefix, 2);
+    log.create_topics(&[TopicSpec::new(&kept, 1)]).expect("created");
+    fill(log, &tp(&topic, 1), 0..3);
+    fill(log, &tp(&kept.as_str().into(), 0), 0..2);
+    let commit = Commit { tp: tp(&topic, 1), offset: 2, metadata: "m".into() };
+    log.set_committed(&group, &[commit]).expect("set");
+    log.delete_topics(&[&topic, &format!("{prefix}.nowhere")]).expect("deleted");
+    assert_eq!(log.partitions(&topic).expect("an answer"), None);
+    let listed = log.topics().expect("an answer");
+    assert!(listed.contains(&kept) && !listed.iter().any(|name| **name == *topic), "{listed:?}");
+    let refused = log.session(SessionOptions::assigned("reader", vec![(tp(&topic, 0), 0)])).map(drop);
+    assert!(matches!(refused, Err(Error::MissingTopic { .. })), "{refused:?}");
+    // One of the same name begins with nothing.
+    log.create_topics(&[TopicSpec::new(&*topic, 3)]).expect("created");
+    assert_eq!(log.watermarks(&tp(&topic, 1)).expect("an answer"), (0, 0));
+    // Kafka's coordinator hears of it a little later.
+    let deadline = Instant::now() + Duration::from_millis(PATIENCE_MS);
+    while log.committed(&group, &[tp(&topic, 1)]).expect("an answer") != [None] {
+        assert!(Instant::now() < deadline, "a commit outlives its topic");
+    }
+    fill(log, &tp(&topic, 1), 5..6);
+    assert_eq!(values(&read(reader(log, vec![(tp(&topic, 1), 0)]).as_mut(), 1)), numbered(5..6));
+    assert_eq!(values(&read(reader(log, vec![(tp(&kept.as_str().into(), 0), 0)]).as_mut(), 2)), numbered(0..2));
 }
 
 pub(super) fn records_keep_their_order_per_partition(log: &dyn Log, prefix: &str) {

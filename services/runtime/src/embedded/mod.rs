@@ -246,6 +246,22 @@ impl Log for Embedded {
         shared.wait_synced(lsn)
     }
 
+    fn delete_topics(&self, names: &[&str]) -> Result<()> {
+        let shared = &self.inner.shared;
+        let topics: Vec<TopicEntry> = {
+            let state = shared.state();
+            let known = names.iter().filter(|name| state.by_name.contains_key(**name));
+            let deleted = |name: &&str| (*name).to_owned();
+            let entry = |name| TopicEntry { name, partitions: 0, compacted: false, public: false };
+            known.map(deleted).map(entry).collect()
+        };
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let lsn = shared.append(Append { topics, ..Append::default() }, |_| Ok(()))?;
+        shared.wait_synced(lsn)
+    }
+
     fn partitions(&self, topic: &str) -> Result<Option<i32>> {
         let state = self.inner.shared.state();
         Ok(state.by_name.get(topic).map(|topic| state.topics[*topic as usize].partitions.len() as i32))
@@ -253,7 +269,7 @@ impl Log for Embedded {
 
     fn topics(&self) -> Result<Vec<String>> {
         let state = self.inner.shared.state();
-        let mut names: Vec<String> = state.topics.iter().map(|topic| topic.name.to_string()).collect();
+        let mut names: Vec<String> = state.by_name.keys().map(|name| name.to_string()).collect();
         names.sort_unstable();
         Ok(names)
     }

@@ -214,9 +214,16 @@ impl State {
         found.ok_or_else(|| format!("it writes to topic {topic} that was never created"))
     }
 
-    /// Adds a topic with empty partitions, or partitions to one that has fewer.
+    /// Adds a topic with empty partitions, or partitions to one that has fewer. One without any partition is deleted.
     pub fn add_topic(&mut self, entry: TopicEntry) {
         let name: Arc<str> = entry.name.into();
+        if entry.partitions == 0 {
+            // Its number and partitions stay: runs and sessions know it by these.
+            if let Some(topic) = self.by_name.remove(&name) {
+                self.commits.values_mut().for_each(|of_group| of_group.retain(|slot, _| slot.0 != topic));
+            }
+            return;
+        }
         if let Some(known) = self.by_name.get(&name) {
             let partitions = &mut self.topics[*known as usize].partitions;
             let wanted = partitions.len().max(entry.partitions as usize);

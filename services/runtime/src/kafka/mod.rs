@@ -5,6 +5,7 @@ mod context;
 mod delivery;
 mod fault;
 mod groups;
+mod keeping;
 mod leave;
 mod message;
 mod owned;
@@ -33,15 +34,15 @@ use self::context::ConsumerSide;
 use self::probe::Probe;
 use self::session::KafkaSession;
 use self::settings::{MESSAGE_BYTES_MAX, Settings};
-use crate::log::{Commit, Committed, Error, Log, Result, Session, SessionOptions, TopicPartition, TopicSpec};
+use crate::log::{self, Commit, Committed, Error, Log, Result, Session, SessionOptions, TopicPartition, TopicSpec};
 
 /// How long a broker may take to answer the first question.
 pub const CONNECT_WAIT_MS: u64 = 10_000;
 /// How long a broker may take to answer any other question.
 pub const REQUEST_WAIT_MS: u64 = 30_000;
-/// How long a topic that was just created may take to be known everywhere.
+/// How long a topic that was just created or deleted may take to be known everywhere.
 const CREATED_WAIT_MS: u64 = 30_000;
-/// Pause between two looks at a topic that was just created.
+/// Pause between two looks at such a topic.
 const CREATED_LOOK_MS: u64 = 20;
 /// Pause between two questions to a group's coordinator that is just being found.
 const COORDINATOR_LOOK_MS: u64 = 100;
@@ -76,11 +77,6 @@ impl Kafka {
         let cluster = Cluster { settings, asker, probe: Probe::default() };
         cluster.metadata(None, CONNECT_WAIT_MS)?;
         Ok(Self { cluster: Arc::new(cluster) })
-    }
-
-    /// Deletes topics with all their records. For whoever made topics to try something out; no service does it.
-    pub fn delete_topics(&self, names: &[&str]) -> Result<()> {
-        if names.is_empty() { Ok(()) } else { self.cluster.delete(names) }
     }
 
     /// How many replicas of all partitions are not in sync with their leaders. For whoever takes brokers away.
@@ -190,6 +186,19 @@ impl Cluster {
         Ok(())
     }
 
+    /// Waits until a topic that was just deleted is known no more.
+    fn await_deleted(&self, topic: &str) -> Result<()> {
+        let deadline = Instant::now() + ms(CREATED_WAIT_MS);
+        while self.partitions(topic)?.is_some() {
+            if Instant::now() >= deadline {
+                let detail = "it is still there".to_owned();
+                return Err(Error::Unavailable { doing: format!("deleting topic {topic}"), detail });
+            }
+            std::thread::sleep(ms(CREATED_LOOK_MS));
+        }
+        Ok(())
+    }
+
     fn create(&self, specs: &[TopicSpec]) -> Result<()> {
         let (admin, options) = self.admin()?;
         let bytes_max = MESSAGE_BYTES_MAX.to_string();
@@ -282,6 +291,22 @@ impl Log for Kafka {
 
     fn add_partitions(&self, topic: &str, partitions: i32) -> Result<()> {
         self.cluster.add_partitions(topic, partitions)
+    }
+
+    fn delete_topics(&self, names: &[&str]) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        self.cluster.delete(names)?;
+        names.iter().try_for_each(|name| self.cluster.await_deleted(name))
+    }
+
+    fn settings(&self, topics: &[&str]) -> Result<Vec<log::Settings>> {
+        keeping::settings(&self.cluster, topics)
+    }
+
+    fn set_settings(&self, topic: &str, settings: &log::Settings) -> Result<()> {
+        keeping::set(&self.cluster, topic, settings)
     }
 
     fn partitions(&self, topic: &str) -> Result<Option<i32>> {

@@ -15,6 +15,7 @@ pub use record::{
     TopicPartition, TopicSpec,
 };
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Longest metadata string of a commit. Kafka's broker refuses 4,096 bytes and more; the rest is our margin.
@@ -25,6 +26,9 @@ pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
 
 /// Names the oldest offset of a partition that somebody still needs.
 pub type Needed<'n> = &'n dyn Fn(&TopicPartition) -> Result<Option<i64>>;
+
+/// Settings of a topic, by name.
+pub type Settings = BTreeMap<String, String>;
 
 /// A handle to a cluster of Kafka brokers, or to the embedded log of this process. Cloned as `Arc<dyn Log>`.
 ///
@@ -56,6 +60,22 @@ pub trait Log: Send + Sync {
     /// Gives a topic more partitions, empty ones behind those that it has; one that has as many is left as it is. Sessions
     /// of a group get them when they see them, on the embedded log when they join.
     fn add_partitions(&self, topic: &str, partitions: i32) -> Result<()>;
+
+    /// Deletes topics with their records and with what groups committed in them; one that is not there is left out. A
+    /// topic of the same name that is created later is another one. Sessions that read or write a deleted topic may fail.
+    fn delete_topics(&self, names: &[&str]) -> Result<()>;
+
+    /// What topics are told about keeping their records, in the order of `topics`: by Kafka's names for it. A log that
+    /// keeps everything has nothing to tell.
+    fn settings(&self, topics: &[&str]) -> Result<Vec<Settings>> {
+        Ok(vec![Settings::new(); topics.len()])
+    }
+
+    /// Tells a topic more about keeping its records, or otherwise than before.
+    fn set_settings(&self, topic: &str, settings: &Settings) -> Result<()> {
+        let _ = (topic, settings);
+        Ok(())
+    }
 
     /// The number of partitions of a topic, `None` when there is no such topic.
     fn partitions(&self, topic: &str) -> Result<Option<i32>>;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Settings;
+
 /// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicPartition {
@@ -56,6 +58,17 @@ impl TopicSpec {
             retention_ms: None,
             retention_bytes: None,
         }
+    }
+
+    /// How it is to keep its records, by Kafka's names. How long results and what was rejected are kept is for their readers
+    /// to say; what tasks read they may have to read from its start.
+    pub fn settings(&self) -> Settings {
+        let policy = if self.compacted { "compact" } else { "delete" };
+        let mut settings = vec![("cleanup.policy", policy), ("message.timestamp.type", "LogAppendTime")];
+        if !self.public {
+            settings.extend([("retention.ms", "-1"), ("retention.bytes", "-1")]);
+        }
+        settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     /// The same topic, public.

@@ -167,6 +167,15 @@ impl Log for Simulated {
         Ok(())
     }
 
+    fn delete_topics(&self, names: &[&str]) -> Result<()> {
+        let world = &mut *self.world();
+        for name in names {
+            world.topics.remove(*name);
+            world.groups.values_mut().for_each(|group| group.committed.retain(|tp, _| &*tp.topic != *name));
+        }
+        Ok(())
+    }
+
     fn partitions(&self, topic: &str) -> Result<Option<i32>> {
         Ok(self.world().topics.get(topic).map(|partitions| partitions.len() as i32))
     }

@@ -57,6 +57,10 @@ impl Log for Remote {
         Err(not_here(&format!("adding partitions to {topic}")))
     }
 
+    fn delete_topics(&self, names: &[&str]) -> LogResult<()> {
+        Err(not_here(&format!("deleting {}", names.join(", "))))
+    }
+
     fn partitions(&self, topic: &str) -> LogResult<Option<i32>> {
         let found = self.listed()?.into_iter().find(|(name, _)| name == topic);
         Ok(found.map(|(_, partitions)| partitions.len() as i32))

@@ -64,6 +64,27 @@ fn public_records_are_shown_once_they_are_on_disk() {
 }
 
 #[test]
+fn a_deleted_topic_stays_deleted_when_the_log_is_opened_again() {
+    let dir = TempDir::new().unwrap();
+    let log = open(&dir, tiny());
+    log.create_topics(&[TopicSpec::new("t", 1), TopicSpec::new("u", 1)]).unwrap();
+    append(&log, "t", &[&"x".repeat(900), "old"]);
+    append(&log, "u", &["kept"]);
+    log.delete_topics(&["t"]).unwrap();
+    // What was in memory of it is forgotten like everything else.
+    append(&log, "u", &[&"y".repeat(900)]);
+    drop(log);
+    let log = open(&dir, tiny());
+    assert_eq!(log.topics().unwrap(), ["u"]);
+    log.create_topics(&[TopicSpec::new("t", 2)]).unwrap();
+    append(&log, "t", &["new"]);
+    drop(log);
+    let log = open(&dir, tiny());
+    assert_eq!((log.partitions("t").unwrap(), values(&log, "t")), (Some(2), vec!["new".to_owned()]));
+    assert_eq!(values(&log, "u")[0], "kept");
+}
+
+#[test]
 fn damage_in_the_middle_is_named_and_not_cut() {
     let dir = TempDir::new().unwrap();
     let log = open(&dir, Options::standard());
