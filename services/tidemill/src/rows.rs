@@ -17,6 +17,8 @@ use crate::output::note;
 
 /// Pause between two looks at how far the services are.
 const LOOK_MS: u64 = 200;
+/// How long a service that was just started may take to join its group.
+const JOIN_WAIT: Duration = Duration::from_secs(5);
 
 /// Where the rows lie: in the named file or in the archive.
 fn inputs(workshop: &Workshop, model: &Model, args: &WindowArgs) -> Inputs {
@@ -40,7 +42,7 @@ pub fn choice(args: &RowsArgs) -> Choice {
 }
 
 /// Waits until the services have brought what was published into the archive, if that is where rows come from. Whoever
-/// does not get on is waited for only so long, and then named.
+/// does not get on is waited for only so long, and then named; at once where none of them runs.
 pub fn settle(environment: Option<&Environment>, args: &WindowArgs) -> Result<(), Error> {
     let (Some(environment), None) = (environment, &args.file) else { return Ok(()) };
     let context = &environment.context;
@@ -50,7 +52,17 @@ pub fn settle(environment: Option<&Environment>, args: &WindowArgs) -> Result<()
         Some(_) => Progress::from_logs(context, &environment.store),
     };
     let (mut last, mut since): (Option<Behind>, _) = (None, Instant::now());
+    let mut manned = Instant::now();
     while let Some(behind) = progress.look()? {
+        if is_manned(environment, &behind.group)? {
+            manned = Instant::now();
+        } else if environment.brokers.is_none() || manned.elapsed() >= JOIN_WAIT {
+            let Behind { who, records, .. } = &behind;
+            note(&format!(
+                "going on with what is archived: {who} is {records} records behind, and no service runs that takes them; `tidemill up --drain` brings them in"
+            ));
+            return Ok(());
+        }
         if last.as_ref().is_none_or(|last| last.who != behind.who) && !args.wait.is_zero() {
             note(&format!("waiting for {} to take {} records", behind.who, behind.records));
         }
@@ -58,7 +70,7 @@ pub fn settle(environment: Option<&Environment>, args: &WindowArgs) -> Result<()
             since = Instant::now();
         }
         if since.elapsed() >= args.wait {
-            let Behind { who, records } = &behind;
+            let Behind { who, records, .. } = &behind;
             note(&format!("going on with what is archived: {who} is {records} records behind; does it run?"));
             return Ok(());
         }
@@ -66,6 +78,15 @@ pub fn settle(environment: Option<&Environment>, args: &WindowArgs) -> Result<()
         thread::sleep(Duration::from_millis(LOOK_MS));
     }
     Ok(())
+}
+
+/// Whether somebody may be taking what a group is behind. Of an embedded log that is ours nobody else reads.
+fn is_manned(environment: &Environment, group: &str) -> Result<bool, Error> {
+    match (&environment.remote, &environment.brokers) {
+        (Some(_), _) => Ok(true),
+        (None, None) => Ok(false),
+        (None, Some(_)) => Ok(!environment.context.log.members(group)?.is_empty()),
+    }
 }
 
 /// Finds or builds the rows that were chosen.

@@ -16,6 +16,8 @@ type Ends = Vec<(TopicPartition, i64)>;
 pub struct Behind {
     /// The consumer group, or the archive.
     pub who: String,
+    /// The group of the service that takes them.
+    pub group: String,
     /// Records that it has still to take.
     pub records: i64,
 }
@@ -71,7 +73,8 @@ impl Progress {
             };
             if records > 0 {
                 let who = station.group.clone().unwrap_or_else(|| "the archive".to_owned());
-                return Ok(Some(Behind { who, records }));
+                let group = station.group.clone().unwrap_or_else(|| self.context.plan.group(Service::Archiver));
+                return Ok(Some(Behind { who, group, records }));
             }
             self.stations.pop_front();
         }
