@@ -14,6 +14,7 @@ mod control;
 mod cuts;
 mod items;
 mod partition;
+mod range;
 mod service;
 mod text;
 mod values;
@@ -24,6 +25,7 @@ mod tests;
 pub use control::{CONTROL, Control, ControlFence};
 pub use items::{NUMBER, ORIGIN_TOPIC, PARENT_PARTITION, PARENT_TOPIC};
 pub use partition::Partition;
+pub use range::RangeRows;
 pub use service::{Options, group, run, topics};
 pub use values::{HEADERS, KEY, SCHEMA_ID, VALUE};
 

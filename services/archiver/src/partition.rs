@@ -26,23 +26,41 @@ pub struct Partition {
     rows: Rows,
 }
 
-enum Rows {
+/// What becomes of a topic's records.
+pub(crate) enum Rows {
+    /// Those of an internal log.
     Items(Box<ItemRows>, SchemaNote),
+    /// Those of any other topic.
     Values(Box<ValueRows>),
 }
 
-impl Partition {
-    /// Opens a partition behind what is archived of it. `log_start` is where the partition begins now.
-    pub fn open(context: &Context, archive: &Archive, tp: &TopicPartition, log_start: i64) -> Result<Self, Error> {
-        let writer = archive.writer(&tp.topic, tp.partition, log_start)?;
-        let rows = match context.topic(&tp.topic)?.kind {
+impl Rows {
+    /// Rows of a topic's partition.
+    pub(crate) fn of(context: &Context, tp: &TopicPartition) -> Result<Self, Error> {
+        Ok(match context.topic(&tp.topic)?.kind {
             Kind::Log => {
                 let digest = sha256_hex(context.schema(&tp.topic)?.as_bytes());
                 let note = SchemaNote { id: Some(context.schema_id(&tp.topic)?), digest };
                 Rows::Items(Box::new(ItemRows::new(context, tp)?), note)
             }
             _ => Rows::Values(Box::new(ValueRows::new(context, tp)?)),
-        };
+        })
+    }
+
+    /// Goes on at an offset with the numbers that stand there.
+    pub(crate) fn restore(&mut self, offset: i64, numbers: Option<&Numbers>) -> Result<(), Error> {
+        match self {
+            Rows::Items(rows, _) => rows.restore(offset, numbers),
+            Rows::Values(rows) => rows.restore(numbers),
+        }
+    }
+}
+
+impl Partition {
+    /// Opens a partition behind what is archived of it. `log_start` is where the partition begins now.
+    pub fn open(context: &Context, archive: &Archive, tp: &TopicPartition, log_start: i64) -> Result<Self, Error> {
+        let writer = archive.writer(&tp.topic, tp.partition, log_start)?;
+        let rows = Rows::of(context, tp)?;
         let topic = tp.topic.to_string();
         let mut partition = Partition { topic, cuts: Cuts::at(writer.resume().offset), writer, rows };
         partition.restore(&partition.writer.resume())?;
@@ -96,10 +114,7 @@ impl Partition {
     fn restore(&mut self, resume: &Resume) -> Result<(), Error> {
         let text = resume.numbers.as_deref().filter(|text| !text.is_empty());
         let numbers = text.map(|text| Numbers::read(&self.topic, text)).transpose()?;
-        match &mut self.rows {
-            Rows::Items(rows, _) => rows.restore(resume.offset, numbers.as_ref()),
-            Rows::Values(rows) => rows.restore(numbers.as_ref()),
-        }
+        self.rows.restore(resume.offset, numbers.as_ref())
     }
 }
 

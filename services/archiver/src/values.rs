@@ -113,6 +113,14 @@ impl ValueRows {
         Ok(())
     }
 
+    /// The columns of rows by the shape in use.
+    pub fn schema(&self) -> Result<SchemaRef, Error> {
+        let schema = self.shape.as_ref().map(|shape| shape.schema.clone());
+        let rows = RecordBatch::new_empty(schema.unwrap_or_else(|| Arc::new(Schema::new(beside().to_vec()))));
+        let refuse = |error: ArrowError| Error::Layout { topic: self.topic.clone(), detail: error.to_string() };
+        Ok(place(&rows, &[]).map_err(refuse)?.schema())
+    }
+
     /// The rows of a poll: one batch per shape, which is nearly always one.
     pub fn make(&mut self, records: &[Record], cuts: &mut Cuts) -> Result<Vec<Made>, Error> {
         let mut made = Vec::new();

@@ -19,8 +19,8 @@ use crate::Error;
 use crate::answer::{Answer, Problem, blocking};
 use crate::state::Shared;
 
-/// The one value of a shell that may fall.
-const PARTITIONS: &str = "partitions";
+/// The values of a shell that may fall.
+const FALLING: [&str; 2] = ["partitions", "delay_ms"];
 /// Content type of Prometheus's text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -100,7 +100,7 @@ fn services(meter: &Meter, stats: &[Arc<Stats>]) {
             stats.iter().map(one).collect()
         };
         let full = format!("tidemill_{name}");
-        if name == PARTITIONS {
+        if FALLING.contains(&name) {
             let gauge = meter.u64_observable_gauge(full).with_description(what);
             gauge
                 .with_callback(move |seen| values().iter().for_each(|(value, labels)| seen.observe(*value, labels)))

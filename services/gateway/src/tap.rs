@@ -36,7 +36,7 @@ pub(crate) struct Wanted {
     pub filter: Filter,
     pub follow: bool,
     pub marks: bool,
-    /// Adds key, value and headers as they are, in base64.
+    /// A line per record, with key, value and headers as they are, in base64.
     pub raw: bool,
 }
 
@@ -204,7 +204,12 @@ impl Reader {
             let decoded = self.values.decode(&*self.state.context.schemas, &records);
             let decoded = decoded.map_err(|error| End::Failed(Problem::outside(error)))?;
             for (record, value) in records.iter().zip(decoded) {
-                for mut line in lines(&Position { tp: &tp, record }, value, self.wanted.marks) {
+                // As they are, a line is a record and not one of its items.
+                let (marks, most) = match self.wanted.raw {
+                    true => (true, 1),
+                    false => (self.wanted.marks, usize::MAX),
+                };
+                for mut line in lines(&Position { tp: &tp, record }, value, marks).into_iter().take(most) {
                     if self.wanted.limit == 0 {
                         return Ok(());
                     }

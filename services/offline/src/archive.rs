@@ -32,6 +32,7 @@ use crate::table;
 
 pub use compact::{Compaction, Merged, Step, Watch};
 pub use footer::{FileInfo, Origin};
+pub(crate) use footer::Opened;
 pub use generation::{COMPACTED, Generation, Held};
 pub use reader::{Part, Selection};
 pub use rows::{APPEND_TIME, ITEM, OFFSET, positioned};
@@ -182,13 +183,23 @@ impl Archive {
     /// The files of one partition by offset, merged ones in place of those they were merged from. Holes and overlaps are
     /// errors.
     pub fn partition_files(&self, topic: &str, partition: i32) -> Result<Vec<FileInfo>> {
+        Ok(self.opened(topic, partition)?.into_iter().map(|file| file.info).collect())
+    }
+
+    /// The same with all that their footers say.
+    pub(crate) fn opened(&self, topic: &str, partition: i32) -> Result<Vec<Opened>> {
         let (_, keys) = self.layout(topic, partition)?;
-        let files: Vec<FileInfo> = keys
+        let files: Vec<Opened> = keys
             .into_iter()
-            .map(|(key, start)| footer::read(&self.store, &key, topic, partition, start))
+            .map(|(key, start)| footer::open(&self.store, &key, topic, partition, start))
             .collect::<Result<_>>()?;
-        check_tiled(&files)?;
+        check_tiled(files.iter().map(|file| &file.info))?;
         Ok(files)
+    }
+
+    /// The store that it lies in.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// The newest generation of a partition, and the keys of its files and those behind it, with their first offsets.

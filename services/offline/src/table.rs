@@ -99,30 +99,58 @@ pub fn read_columns(path: &Path, columns: &[&str]) -> Result<Vec<RecordBatch>> {
 ///
 /// The same schema and rows give the same bytes, however the rows were cut into batches.
 pub fn write(path: &Path, schema: SchemaRef, batches: &[RecordBatch]) -> Result<()> {
-    let partial = partial_name(path);
-    let io_err = |action| {
-        let path = path.to_owned();
-        move |source| Error::Io { action, path, source }
-    };
-    let file = File::create(&partial).map_err(io_err("create"))?;
-    let written = write_batches(path, &file, schema, batches)
-        .and_then(|()| file.sync_all().map_err(io_err("flush")))
-        .and_then(|()| std::fs::rename(&partial, path).map_err(io_err("replace")));
-    if written.is_err() {
-        // The first error is the one to report; a leftover partial file is harmless and overwritten next time.
-        let _ = std::fs::remove_file(&partial);
-    }
-    written
+    let mut writer = TableWriter::create(path, schema)?;
+    batches.iter().try_for_each(|batch| writer.write(batch))?;
+    writer.finish()
 }
 
-fn write_batches(path: &Path, file: &File, schema: SchemaRef, batches: &[RecordBatch]) -> Result<()> {
-    let unwritable = |e: ParquetError| Error::Unwritable { path: path.to_owned(), detail: e.to_string() };
-    let mut encoder = Encoder::new(file, schema).map_err(unwritable)?;
-    for batch in batches {
-        encoder.write(batch).map_err(unwritable)?;
+/// Writes a file batch by batch, as [`write`] does. Until it is finished it is not there.
+pub struct TableWriter {
+    path: PathBuf,
+    partial: PathBuf,
+    encoder: Option<Encoder<File>>,
+}
+
+impl TableWriter {
+    /// Begins a file.
+    pub fn create(path: &Path, schema: SchemaRef) -> Result<Self> {
+        let (path, partial) = (path.to_owned(), partial_name(path));
+        let file = File::create(&partial);
+        let file = file.map_err(|source| Error::Io { action: "create", path: path.clone(), source })?;
+        let mut writer = Self { path, partial, encoder: None };
+        writer.encoder = Some(Encoder::new(file, schema).map_err(|error| writer.unwritable(&error))?);
+        Ok(writer)
     }
-    encoder.finish(Vec::new()).map_err(unwritable)?;
-    Ok(())
+
+    /// Adds rows.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let written = self.encoder.as_mut().map_or(Ok(()), |encoder| encoder.write(batch));
+        written.map_err(|error| self.unwritable(&error))
+    }
+
+    /// Completes the file, and puts it in the place of what was there.
+    pub fn finish(mut self) -> Result<()> {
+        let Some(encoder) = self.encoder.take() else { return Ok(()) };
+        let file = encoder.finish(Vec::new()).map_err(|error| self.unwritable(&error))?;
+        let failed = |action| {
+            let path = self.path.clone();
+            move |source| Error::Io { action, path, source }
+        };
+        file.sync_all().map_err(failed("flush"))?;
+        std::fs::rename(&self.partial, &self.path).map_err(failed("replace"))
+    }
+
+    fn unwritable(&self, error: &ParquetError) -> Error {
+        Error::Unwritable { path: self.path.clone(), detail: error.to_string() }
+    }
+}
+
+impl Drop for TableWriter {
+    /// What was not finished goes; what was has another name by now.
+    fn drop(&mut self) {
+        // An error that ended the writing is told already, and a leftover is overwritten next time.
+        let _ = std::fs::remove_file(&self.partial);
+    }
 }
 
 fn partial_name(path: &Path) -> PathBuf {

@@ -1,7 +1,7 @@
 //! Making what a plan needs: topics, registered schemas, and the fence at the head of each internal log that names its
 //! parents. Everything here may be done again, and by several at once.
 
-use crate::changes::{Changes, Grown, Mode, Schema, Standing};
+use crate::changes::{Changes, Grown, Kept, Mode, Schema, Standing};
 use crate::context::{Context, Error};
 use crate::log::{self, Input, Publish, SessionOptions, TopicPartition};
 use flow::fence::{Control, ParentLog};
@@ -24,6 +24,8 @@ pub struct Applied {
     pub topics: Vec<String>,
     /// Topics that had fewer partitions: sources, with those for their dead letters, retries and late records.
     pub grown: Vec<String>,
+    /// Topics that keep their records otherwise from now on.
+    pub kept: Vec<Kept>,
     /// Subjects registered, with the id of their schema.
     pub schemas: Vec<(String, u32)>,
     /// Topics whose new schemas owe something else to earlier ones from now on.
@@ -56,6 +58,11 @@ pub fn carry_out(context: &Context, changes: &Changes, first: impl Fn(&str) -> C
     }
     context.log.create_topics(&changes.topics)?;
     applied.topics.extend(changes.topics.iter().map(|spec| spec.name.clone()));
+    for of_topic in changes.kept.chunk_by(|one, next| one.topic == next.topic) {
+        let settings = of_topic.iter().map(|kept| (kept.setting.clone(), kept.to.clone())).collect();
+        context.log.set_settings(&of_topic[0].topic, &settings)?;
+        applied.kept.extend_from_slice(of_topic);
+    }
     for Mode { topic, to, .. } in &changes.modes {
         context.schemas.set_rule(&value_subject(topic), *to).map_err(RegisterError::from)?;
         applied.rules.push((topic.clone(), *to));

@@ -16,8 +16,10 @@ pub mod repartition;
 pub mod rows;
 pub mod rules;
 pub mod snapshot;
+pub mod sql;
 pub mod tap;
 pub mod test;
+pub mod top;
 mod values;
 
 use std::path::PathBuf;
@@ -66,12 +68,7 @@ pub enum Command {
     Asyncapi,
     /// Show what `apply` would create or change, what that costs, and what stands in the way. Changes nothing.
     Plan(plan::Plan),
-    /// Create what the pipeline needs and `plan` shows: topics, schemas, first control records. Can be repeated.
-    Apply {
-        /// Begin a new generation of the internal logs, recomputed from the sources; old ones stay.
-        #[arg(long)]
-        rebuild: bool,
-    },
+    Apply(plan::Apply),
     /// Apply, then run all services in this process until Ctrl-C.
     Up(files::Up),
     /// Run some services in this process until Ctrl-C.
@@ -97,6 +94,7 @@ pub enum Command {
     Tap(tap::Tap),
     /// List topics with their records.
     Topics,
+    Sql(sql::Sql),
     /// Features without a stream.
     #[command(subcommand)]
     Features(files::Features),
@@ -133,6 +131,7 @@ pub enum Command {
         #[arg(long)]
         ready: bool,
     },
+    Top(top::Top),
     /// Make a token for the gateway's public address.
     Token(gateway::Token),
     /// Measure what the pipeline costs on this machine.

@@ -26,9 +26,11 @@ mod run;
 pub mod schema;
 mod score;
 mod snapshot;
-mod tap;
+mod sql;
+pub(crate) mod tap;
 mod test;
 mod token;
+mod top;
 mod topics;
 mod train;
 mod up;
@@ -50,13 +52,14 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Graph { format } => graph::run(global, output, *format),
         Command::Asyncapi => asyncapi::run(global, output),
         Command::Plan(options) => plan::run(global, output, options),
-        Command::Apply { rebuild } => apply::run(global, output, *rebuild),
+        Command::Apply(options) => apply::run(global, output, options),
         Command::Up(options) => up::run(global, output, options),
         Command::Run { services, drain, doors } => run::run(global, output, services, doors, *drain),
         Command::Publish { file, source } => publish::run(global, output, file, source),
         Command::Label(options) => label::run(global, output, options),
         Command::Tap(options) => tap::run(global, output, options),
         Command::Topics => topics::run(global, output),
+        Command::Sql(options) => sql::run(global, output, options),
         Command::Features(command) => features::run(global, output, command),
         Command::Dataset(command) => dataset::run(global, output, command),
         Command::Train(options) => train::run(global, output, options),
@@ -71,6 +74,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Repair(options) => repair::run(global, output, options),
         Command::Repartition(options) => repartition::run(global, output, options),
         Command::Health { ready } => health::run(global, output, *ready),
+        Command::Top(options) => top::run(global, output, options),
         Command::Token(options) => token::run(output, options),
         Command::Bench(command) => bench::run(global, output, command),
         Command::Explain { code } => explain::run(output, code.as_deref()),

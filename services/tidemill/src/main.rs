@@ -21,8 +21,10 @@ mod remote;
 mod rows;
 mod services;
 mod signals;
+mod sql;
 mod supervisor;
 mod testing;
+mod top;
 mod turns;
 
 use std::process::ExitCode;

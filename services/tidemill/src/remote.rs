@@ -89,6 +89,16 @@ impl Remote {
         Ok(parsed(&text)?)
     }
 
+    /// What its services count, in Prometheus's text format.
+    pub fn metrics(&self) -> Result<String, Error> {
+        Ok(self.get("/metrics")?)
+    }
+
+    /// The control state in force.
+    pub fn control(&self) -> Result<Value, Error> {
+        Ok(parsed(&self.get("/v1/control")?)?)
+    }
+
     /// Makes a model the champion.
     pub fn promote(&self, model: &str, version: Version, terms: Terms) -> Result<Value, Error> {
         let version = match version {

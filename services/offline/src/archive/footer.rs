@@ -2,6 +2,7 @@
 //! it was merged, which files it stands for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use bytes::Bytes;
@@ -125,10 +126,26 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("its footer has `{text}` where a number belongs"))
 }
 
+/// A file whose footer was read.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) info: FileInfo,
+    /// Its size.
+    pub(crate) bytes: u64,
+    /// Where its columns lie, and what values they have.
+    pub(crate) metadata: Arc<ParquetMetaData>,
+}
+
 /// Reads the footer of the file that starts at an offset, and checks that it is the file it is named as.
 pub(super) fn read(store: &Store, key: &str, topic: &str, partition: i32, start: i64) -> Result<FileInfo> {
-    let (metadata, _) = metadata(store, key)?;
-    parse(store, key, topic, partition, start, &metadata)
+    Ok(open(store, key, topic, partition, start)?.info)
+}
+
+/// As [`read`], with all that the footer says.
+pub(super) fn open(store: &Store, key: &str, topic: &str, partition: i32, start: i64) -> Result<Opened> {
+    let (metadata, bytes) = metadata(store, key)?;
+    let info = parse(store, key, topic, partition, start, &metadata)?;
+    Ok(Opened { info, bytes, metadata: Arc::new(metadata) })
 }
 
 /// As [`read`], with columns and size.

@@ -23,6 +23,8 @@ pub struct Changes {
     pub topics: Vec<TopicSpec>,
     /// Topics that get more partitions: sources, with those for their dead letters, retries and late records.
     pub grown: Vec<Grown>,
+    /// Topics that are told to keep their records otherwise.
+    pub kept: Vec<Kept>,
     /// Topics whose new schemas owe something else to earlier ones from now on.
     pub modes: Vec<Mode>,
     /// The schemas of all topics that have one, those that are registered already included.
@@ -42,6 +44,19 @@ pub struct Grown {
     pub from: i32,
     /// As it will be.
     pub to: i32,
+}
+
+/// Another setting of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The topic.
+    pub topic: String,
+    /// The setting, by Kafka's name.
+    pub setting: String,
+    /// As it is.
+    pub from: String,
+    /// As it will be.
+    pub to: String,
 }
 
 /// Another rule for a topic's schemas.
@@ -91,7 +106,26 @@ impl Changes {
                 changes.find_fences(context, topic, found)?;
             }
         }
+        changes.find_kept(context, &existing)?;
         Ok(changes)
+    }
+
+    /// Sources are their owners'; of the others it matters how they keep their records.
+    fn find_kept(&mut self, context: &Context, existing: &[String]) -> Result<(), Error> {
+        let ours = context.plan.topics.iter().zip(context.topic_specs());
+        let ours = ours.filter(|(topic, spec)| topic.kind != Kind::Source && existing.contains(&spec.name));
+        let ours: Vec<TopicSpec> = ours.map(|(_, spec)| spec).collect();
+        let names: Vec<&str> = ours.iter().map(|spec| spec.name.as_str()).collect();
+        for (spec, found) in ours.iter().zip(context.log.settings(&names)?) {
+            for (setting, to) in spec.settings() {
+                // What else a policy says, such as `compact,delete`, is the operators'.
+                let is_so = |from: &String| *from == to || (to == "compact" && from.split(',').any(|one| one == to));
+                if let Some(from) = found.get(&setting).filter(|from| !is_so(from)) {
+                    self.kept.push(Kept { topic: spec.name.clone(), setting, from: from.clone(), to });
+                }
+            }
+        }
+        Ok(())
     }
 
     fn find_topic(&mut self, topic: &Topic, spec: TopicSpec, found: Option<i32>) {
@@ -167,7 +201,7 @@ impl Changes {
 
     /// Whether nothing is missing.
     pub fn is_empty(&self) -> bool {
-        let is_idle = self.topics.is_empty() && self.grown.is_empty() && self.modes.is_empty();
+        let is_idle = self.topics.is_empty() && self.grown.is_empty() && self.kept.is_empty() && self.modes.is_empty();
         is_idle && self.fences.is_empty() && self.new_schemas().next().is_none()
     }
 }

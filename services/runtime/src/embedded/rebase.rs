@@ -202,13 +202,15 @@ impl Base<'_> {
 
 /// What a log that begins with this frame knows: topics, commits, and where partitions begin and go on.
 fn first_frame(scratch: &mut State, starts: &HashMap<Slot, i64>, next: &HashMap<Slot, i64>) -> Meta {
-    let topics = scratch.topics.iter().map(|topic| TopicEntry {
-        name: topic.name.to_string(),
-        partitions: topic.partitions.len() as i32,
-        compacted: topic.compacted,
-        public: topic.public,
-    });
-    let topics = topics.collect();
+    let mut topics = Vec::with_capacity(scratch.topics.len());
+    for (number, topic) in scratch.topics.iter().enumerate() {
+        let (name, compacted, public) = (topic.name.to_string(), topic.compacted, topic.public);
+        topics.push(TopicEntry { name: name.clone(), partitions: topic.partitions.len() as i32, compacted, public });
+        // A deleted one keeps its number, and gives its name back for a later one.
+        if scratch.by_name.get(&topic.name) != Some(&(number as u32)) {
+            topics.push(TopicEntry { name, partitions: 0, compacted, public });
+        }
+    }
     let mut commits: Vec<CommitEntry> = Vec::new();
     for (group, of) in &scratch.commits {
         commits.extend(of.iter().map(|((topic, partition), committed)| CommitEntry {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a shell counted since it started.
 #[derive(Debug, Default)]
@@ -16,6 +17,7 @@ pub struct Stats {
     restores: AtomicU64,
     records_again: AtomicU64,
     partitions: AtomicI64,
+    delay_ms: AtomicI64,
     evicted_keys: AtomicU64,
     evicted_entries: AtomicU64,
     failed: Mutex<BTreeMap<Failed, u64>>,
@@ -48,9 +50,10 @@ impl Stats {
     }
 
     /// Every counter.
-    pub fn counts(&self) -> [Count; 10] {
+    pub fn counts(&self) -> [Count; 11] {
         let count = |name, what, counter: &AtomicU64| Count { name, what, value: counter.load(Ordering::Relaxed) };
         let partitions = self.partitions.load(Ordering::Relaxed).max(0).unsigned_abs();
+        let delay_ms = self.delay_ms.load(Ordering::Relaxed).max(0).unsigned_abs();
         [
             count("records_in", "Records read", &self.records_in),
             count("records_out", "Records written", &self.records_out),
@@ -65,6 +68,7 @@ impl Stats {
                 &self.evicted_keys,
             ),
             count("evicted_entries", "Entries of keys that the limits of an entity pushed out", &self.evicted_entries),
+            Count { name: "delay_ms", what: "How old the newest record of the last poll was when it was handled", value: delay_ms },
             Count { name: "partitions", what: "Partitions owned now", value: partitions },
         ]
     }
@@ -99,6 +103,12 @@ impl Stats {
     pub(super) fn polled(&self, records: usize) {
         self.polls.fetch_add(1, Ordering::Relaxed);
         self.records_in.fetch_add(records as u64, Ordering::Relaxed);
+    }
+
+    /// How long ago the log had taken the newest record of a poll when it was handled, by this machine's clock.
+    pub(super) fn handled(&self, newest_ms: i64) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        self.delay_ms.store(now.saturating_sub(newest_ms), Ordering::Relaxed);
     }
 
     pub(super) fn published(&self, records: usize) {

@@ -63,7 +63,11 @@ impl Worker {
         if records > 0 {
             failpoint::pass(POLLED, &self.options.group);
         }
+        let newest_ms = poll.records.iter().filter_map(|(_, records)| Some(records.last()?.append_time_ms)).max();
         self.take(poll, service)?;
+        if let Some(newest_ms) = newest_ms {
+            self.options.stats.handled(newest_ms);
+        }
         service.tick(&mut self.slots, self.session.as_mut())?;
         if let Some(snapshots) = &self.snapshots {
             snapshots.step(&mut self.slots);

@@ -1,18 +1,31 @@
-//! What a pipeline had and its file does not name any more. It stays until somebody removes it.
+//! What a pipeline had and its file does not name any more. It stays until somebody removes it, topics with
+//! `apply --delete-left-behind`.
 
 use std::collections::BTreeSet;
 
-use flow::plan::{LeftBehind, Plan};
+use flow::plan::{LeftBehind, Plan, Service};
+use registry::generations::Generation;
 use runtime::log::TopicPartition;
 use runtime::snapshot::Vault;
 
-use crate::environment::Environment;
+use crate::environment::{Environment, planned};
 use crate::error::Error;
+
+/// A topic that is left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftTopic {
+    /// Its name.
+    pub name: String,
+    /// Why the pipeline does not need it.
+    pub why: LeftBehind,
+    /// How many records it has.
+    pub records: i64,
+}
 
 /// What is left behind.
 pub struct Left {
-    /// Topics, each with why and how many records.
-    pub topics: Vec<(String, LeftBehind, i64)>,
+    /// Topics.
+    pub topics: Vec<LeftTopic>,
     /// Tasks with snapshots in the store: group and log.
     pub tasks: Vec<(String, String)>,
 }
@@ -29,9 +42,38 @@ impl Left {
                 let (start, end) = log.watermarks(&TopicPartition::new(name.as_str(), partition))?;
                 records += end - start;
             }
-            topics.push((name, why, records));
+            topics.push(LeftTopic { name, why, records });
         }
         Ok(Self { topics, tasks: tasks(environment, plan)? })
+    }
+
+    /// An error while anybody works in an older generation, or with what the file does not name any more.
+    pub fn check_unused(&self, environment: &Environment) -> Result<(), Error> {
+        environment.check_generation()?;
+        let pipeline = &environment.context.pipeline;
+        let mut groups: BTreeSet<String> = self.tasks.iter().map(|(group, _)| group.clone()).collect();
+        // Groups that go on under the same name in the next generation say nothing.
+        groups.retain(|group| environment.context.plan.tasks.iter().all(|task| task.group_id != *group));
+        for topic in &self.topics {
+            if let LeftBehind::Generation(number) = topic.why {
+                let older = planned(pipeline, Generation::rebuilt(number, None));
+                groups.extend(older.tasks_of(Service::Validator).map(|task| task.group_id.clone()));
+            }
+        }
+        for group in groups {
+            let members = environment.context.log.members(&group)?;
+            if !members.is_empty() {
+                let members = members.join(", ");
+                return Err(runtime::log::Error::Occupied { group, members }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes topics.
+    pub fn delete(environment: &Environment, topics: &[LeftTopic]) -> Result<(), Error> {
+        let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+        Ok(environment.context.log.delete_topics(&names)?)
     }
 }
 

@@ -4,16 +4,17 @@ mod left;
 mod show;
 mod tasks;
 
-use flow::fence::Control;
+use flow::fence::{Control, ModelRef};
 use runtime::apply::{Applied, carry_out};
 use runtime::changes::{Foreseen, Refused};
 use runtime::{changes, parents};
+use scorer::History;
 use std::sync::Arc;
 
 use crate::environment::Environment;
 use crate::error::Error;
 
-pub use left::Left;
+pub use left::{Left, LeftTopic};
 pub use show::Shown;
 pub use tasks::{Cost, Task};
 
@@ -41,6 +42,13 @@ impl Changes {
             left: Left::find(environment)?,
             made,
         })
+    }
+
+    /// The champion that scores now. A rebuild begins without it.
+    pub fn champion(environment: &Environment) -> Result<Option<ModelRef>, Error> {
+        let current = environment.with_generation(environment.generations().current()?);
+        let history = History::of(&current.context, &environment.decisions)?;
+        Ok(history.in_force()?.and_then(|passed| passed.state.champion))
     }
 
     /// Whether `apply` has nothing to do.

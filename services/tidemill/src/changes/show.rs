@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use runtime::changes::{Grown, Mode, Standing};
+use flow::fence::ModelRef;
+use runtime::changes::{Grown, Kept, Mode, Standing};
 use serde_json::{Value, json};
 
-use super::{Changes, Cost, Task};
+use super::{Changes, Cost, LeftTopic, Task};
 use crate::environment::Environment;
 
 /// What `plan` says.
@@ -16,6 +17,8 @@ pub struct Shown<'a> {
     pub changes: &'a Changes,
     /// Whether a new generation is meant.
     pub rebuild: bool,
+    /// The champion that it begins without.
+    pub champion: Option<ModelRef>,
 }
 
 impl Shown<'_> {
@@ -30,8 +33,13 @@ impl Shown<'_> {
         section(&mut text, "topics", self.topics());
         section(&mut text, "schemas", self.schemas());
         section(&mut text, "first records and parents of logs", self.fences());
+        section(&mut text, "models", self.champion.iter().map(without).collect());
         section(&mut text, "tasks", self.changes.tasks.iter().map(|task| line(task, self.rebuild)).collect());
-        section(&mut text, "left behind: not in the file any more, and not removed", self.left());
+        section(
+            &mut text,
+            "left behind: not in the file any more; `apply --delete-left-behind` deletes topics",
+            self.left(),
+        );
         let refused = self.changes.refusals();
         section(&mut text, "refused", refused.iter().map(|refused| format!("! {refused}")).collect());
         text.push_str("\n\n");
@@ -56,6 +64,7 @@ impl Shown<'_> {
         let parts = [
             (made.topics.len(), "topics to create"),
             (made.grown.len(), "to grow"),
+            (made.kept.len(), "settings of topics to change"),
             (made.new_schemas().count(), "schemas to register"),
             (made.modes.len(), "modes to set"),
             (made.fences.len(), "log partitions to begin"),
@@ -73,7 +82,9 @@ impl Shown<'_> {
             format!("+ {}  {}{kept}", spec.name, counted(spec.partitions, "partition"))
         });
         let grown = made.grown.iter().map(|Grown { topic, from, to }| format!("^ {topic}  {from} -> {to} partitions"));
-        new.chain(grown).collect()
+        let kept =
+            made.kept.iter().map(|Kept { topic, setting, from, to }| format!("^ {topic}  {setting} {from} -> {to}"));
+        new.chain(grown).chain(kept).collect()
     }
 
     fn schemas(&self) -> Vec<String> {
@@ -104,7 +115,7 @@ impl Shown<'_> {
         let topics = left
             .topics
             .iter()
-            .map(|(topic, why, records)| format!("  {topic}  {}, {why}", counted(*records, "record")));
+            .map(|LeftTopic { name, why, records }| format!("  {name}  {}, {why}", counted(*records, "record")));
         let tasks = left.tasks.iter().map(|(group, log)| format!("  state of {group} over {log}"));
         topics.chain(tasks).collect()
     }
@@ -134,10 +145,9 @@ impl Shown<'_> {
             })
         });
         let left = &self.changes.left;
-        let left_topics = left
-            .topics
-            .iter()
-            .map(|(topic, why, records)| json!({ "topic": topic, "why": why.to_string(), "records": records }));
+        let left_topics = left.topics.iter().map(
+            |LeftTopic { name, why, records }| json!({ "topic": name, "why": why.to_string(), "records": records }),
+        );
         let left_tasks = left.tasks.iter().map(|(group, log)| json!({ "group": group, "log": log }));
         json!({
             "pipeline": plan.pipeline,
@@ -146,14 +156,25 @@ impl Shown<'_> {
             "nothing_to_do": self.changes.is_empty() && !self.rebuild,
             "topics": topics.chain(grown).collect::<Vec<_>>(),
             "schemas": schemas.collect::<Vec<_>>(),
+            "settings": made.kept.iter().map(|Kept { topic, setting, from, to }| {
+                json!({ "topic": topic, "setting": setting, "value": to, "value_before": from })
+            }).collect::<Vec<_>>(),
             "modes": modes.collect::<Vec<_>>(),
             "fences": made.fences.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "parents": self.changes.named,
+            "begins_without_champion": self.champion.as_ref().map(|model| format!("{}@{}", model.name, model.version)),
             "tasks": tasks.collect::<Vec<_>>(),
             "left_behind": { "topics": left_topics.collect::<Vec<_>>(), "tasks": left_tasks.collect::<Vec<_>>() },
             "refused": self.changes.refusals().iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
     }
+}
+
+fn without(champion: &ModelRef) -> String {
+    let ModelRef { name, version, .. } = champion;
+    format!(
+        "! {name}@{version} is champion now, and the rebuilt log begins without one: nothing is scored before `tidemill model promote {name} {version}`, or another model where the features are others"
+    )
 }
 
 fn section(text: &mut String, title: &str, lines: Vec<String>) {

@@ -74,7 +74,7 @@ impl FromStr for Versioned {
 }
 
 /// A time in microseconds since the epoch; a date is its midnight, and without a zone it is UTC.
-pub(super) fn instant(text: &str) -> Result<i64, String> {
+pub(crate) fn instant(text: &str) -> Result<i64, String> {
     string_to_timestamp_nanos(text).map(|ns| ns.div_euclid(NS_PER_US)).map_err(|_| {
         format!("`{text}` is no time; write a date such as 2018-06-18, or a date and time such as 2018-06-18T12:00:00Z")
     })

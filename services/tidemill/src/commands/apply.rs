@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use runtime::apply::Applied;
+use runtime::changes::Kept;
 use serde_json::{Value, json};
 
-use crate::changes::Changes;
-use crate::cli::Global;
+use crate::changes::{Changes, Left, LeftTopic};
+use crate::cli::{Global, plan};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::Output;
 
-pub fn run(global: &Global, output: Output, rebuild: bool) -> Result<(), Error> {
+pub fn run(global: &Global, output: Output, options: &plan::Apply) -> Result<(), Error> {
+    let rebuild = options.rebuild;
     let environment = if rebuild { Environment::upcoming(global)? } else { Environment::open(global)? };
     let changes = Changes::find(&environment)?;
     if rebuild {
@@ -19,8 +21,20 @@ pub fn run(global: &Global, output: Output, rebuild: bool) -> Result<(), Error> 
         changes.check()?;
         environment.claim()?;
     }
+    if options.delete_left_behind {
+        // Whoever still works with them is found before anything is made.
+        changes.left.check_unused(&environment)?;
+    }
     let applied = changes.carry_out(&environment)?;
-    output.show(|| text(&environment, &applied, rebuild), || value(&environment, &applied))
+    let deleted = if options.delete_left_behind { &changes.left.topics[..] } else { &[] };
+    Left::delete(&environment, deleted)?;
+    let text = || text(&environment, &applied, rebuild) + &gone(deleted);
+    output.show(text, || value(&environment, &applied, deleted))
+}
+
+fn gone(deleted: &[LeftTopic]) -> String {
+    let line = |topic: &LeftTopic| format!("\n  - {} is deleted, with {} records", topic.name, topic.records);
+    deleted.iter().map(line).collect()
 }
 
 fn text(environment: &Environment, applied: &Applied, rebuild: bool) -> String {
@@ -38,6 +52,9 @@ fn text(environment: &Environment, applied: &Applied, rebuild: bool) -> String {
         let partitions = plan.topic(topic).map_or(0, |topic| topic.partitions);
         text.push_str(&format!("\n  ^ {topic} has {partitions} partitions now"));
     }
+    for Kept { topic, setting, from, to } in &applied.kept {
+        text.push_str(&format!("\n  ^ {topic} has {setting} {to} now, and had {from}"));
+    }
     for (topic, rule) in &applied.rules {
         text.push_str(&format!("\n  ^ schemas of {topic} are kept to {rule} from now on"));
     }
@@ -50,7 +67,7 @@ fn text(environment: &Environment, applied: &Applied, rebuild: bool) -> String {
     text
 }
 
-fn value(environment: &Environment, applied: &Applied) -> Value {
+fn value(environment: &Environment, applied: &Applied, deleted: &[LeftTopic]) -> Value {
     let schemas: Vec<Value> =
         applied.schemas.iter().map(|(subject, id)| json!({ "subject": subject, "id": id })).collect();
     json!({
@@ -58,6 +75,8 @@ fn value(environment: &Environment, applied: &Applied) -> Value {
         "generation": environment.context.plan.generation,
         "topics_created": applied.topics,
         "topics_grown": applied.grown,
+        "settings_changed": applied.kept.iter().map(|kept| json!({ "topic": kept.topic, "setting": kept.setting })).collect::<Vec<_>>(),
+        "topics_deleted": deleted.iter().map(|topic| &topic.name).collect::<Vec<_>>(),
         "schemas": schemas,
         "compatibility_set": applied.rules.iter().map(|(topic, rule)| (topic, rule.name())).collect::<BTreeMap<_, _>>(),
         "fences_written": applied.fences,

@@ -9,7 +9,8 @@ use crate::output::Output;
 pub fn run(global: &Global, output: Output, options: &plan::Plan) -> Result<(), Error> {
     let (environment, _empty) = Environment::foreseen(global, options.rebuild)?;
     let changes = Changes::find(&environment)?;
-    let shown = Shown { environment: &environment, changes: &changes, rebuild: options.rebuild };
+    let champion = if options.rebuild { Changes::champion(&environment)? } else { None };
+    let shown = Shown { environment: &environment, changes: &changes, rebuild: options.rebuild, champion };
     output.show(|| shown.text(), || shown.value())?;
     match changes.refusals() {
         refused if !refused.is_empty() => {

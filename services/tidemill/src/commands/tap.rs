@@ -104,7 +104,7 @@ fn positions(
 }
 
 /// The topic of that name, or the only one that has it in its name; this pipeline's where others have one too.
-fn find(wanted: &str, topics: &[String], ours: impl Fn(&str) -> bool) -> Result<String, Error> {
+pub(crate) fn find(wanted: &str, topics: &[String], ours: impl Fn(&str) -> bool) -> Result<String, Error> {
     if topics.iter().any(|topic| topic == wanted) {
         return Ok(wanted.to_owned());
     }

@@ -26,6 +26,17 @@ pub(super) fn has_own_log(global: &Global) -> bool {
     global.brokers.is_some() || global.data.join(LOG_DIR).is_dir()
 }
 
+/// An error where no store is: whoever only looks makes none.
+pub fn check_store(global: &Global) -> Result<(), Error> {
+    match global.store.is_some() || global.data.join(STORE_DIR).is_dir() {
+        true => Ok(()),
+        false => Err(Error::Input(format!(
+            "there is no store in {}; run `tidemill up` or `tidemill apply` first, or name the place with --data or --store",
+            global.data.join(STORE_DIR).display()
+        ))),
+    }
+}
+
 /// The store alone, for commands that need no log.
 pub fn open_store(global: &Global) -> Result<Store, Error> {
     Ok(match &global.store {

@@ -24,7 +24,9 @@ mod s3;
 mod schema;
 mod schema_registry;
 mod shipped;
+mod sql;
 mod testing;
+mod top;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 //! folder, and each must show what the page shows, where `…` stands for anything.
 //!
 //! - A command goes on in the next line after `\`.
-//! - One that says behind it `# ends with 2` must end with that code; the others with 0.
+//! - One that says behind it `# ends with 2` must end with that code, one that shows an error not with 0, others with 0.
 //! - A block of another language that says `file=NAME` is written to that file.
 //! - Commands in a comment `<!-- console … -->` are run, and not seen by who reads the page.
 //! - `cargo` is not called: the program is there already. Ports are free ones in place of those that pages name.
@@ -181,8 +181,10 @@ pub fn holds(name: &str, page: &str) {
         for shown in &step.shows {
             assert!(lines.any(|line| is_like(line, shown)), "{name}: `{command}` does not show `{shown}`, but\n{all}");
         }
-        let end = format!("{ENDED}{}", step.exit);
-        assert!(said.iter().any(|line| line.ends_with(&end)), "{name}: `{command}` does not end so:\n{all}");
+        let ends = said.last().and_then(|line| line.rsplit_once(ENDED)).and_then(|(_, code)| code.parse().ok());
+        let is_told = step.exit == 0 && step.shows.iter().any(|line| line.starts_with("error: "));
+        let is_so = if is_told { ends > Some(0) } else { ends == Some(step.exit) };
+        assert!(is_so, "{name}: `{command}` does not end so:\n{all}");
     }
 }
 

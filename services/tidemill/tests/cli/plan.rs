@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use runtime::log::Log;
 use serde_json::Value;
 
 use super::{check, folder, lines, shipped, transactions};
@@ -47,6 +48,10 @@ impl Place<'_> {
         assert_eq!(Value::from(names(&shown["topics"], "create")), applied["topics_created"]);
         assert_eq!(Value::from(names(&shown["topics"], "grow")), applied["topics_grown"]);
         assert_eq!(shown["fences"], applied["fences_written"]);
+        let told = |of: &Value| -> Vec<(Value, Value)> {
+            of.as_array().into_iter().flatten().map(|one| (one["topic"].clone(), one["setting"].clone())).collect()
+        };
+        assert_eq!(told(&shown["settings"]), told(&applied["settings_changed"]));
         let modes: Vec<(String, Value)> = shown["modes"]
             .as_array()
             .into_iter()
@@ -129,6 +134,16 @@ fn a_plan_says_what_happens_to_the_state_of_tasks() {
         "{left}"
     );
     place.run(&["topics"], 0, &["fraud.customer.log.f1.g1"]);
+    place.run(&["apply", "--rebuild", "--delete-left-behind"], 2, &["cannot be used with"]);
+    let shown: Vec<Value> = left["topics"].as_array().into_iter().flatten().map(|one| one["topic"].clone()).collect();
+    let applied = place.json(&["apply", "--delete-left-behind"], 0);
+    assert_eq!(applied["topics_deleted"], Value::from(shown));
+    assert_eq!(place.json(&["plan"], 0)["left_behind"]["topics"], serde_json::json!([]));
+    let topics = place.run(&["topics"], 0, &["fraud.customer.log.f1.g2", "fraud.outcomes.v1"]);
+    assert!(!topics.contains(".g1"), "{topics}");
+    place.run(&["apply", "--delete-left-behind"], 0, &["generation 2"]);
+    place.run(&["up", "--drain", "--idle-timeout", "500ms", "--listen", "127.0.0.1:0"], 0, &[]);
+    place.run(&["ledger", "verify", "--offline"], 0, &["everything agrees"]);
 }
 
 #[test]
@@ -156,4 +171,38 @@ fn plans_are_compared_with_a_real_cluster() {
     );
     place.write(&own);
     assert_eq!(place.apply_as_shown(&["--rebuild"])["generation"], 2);
+    settings_and_leftovers(&place, kafka.brokers());
+}
+
+/// How topics keep their records is put right, and what operators set besides stays; leftovers go.
+fn settings_and_leftovers(place: &Place, brokers: &str) {
+    let log = runtime::kafka::Kafka::connect(brokers, &Default::default()).expect("a cluster");
+    let told =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let (internal, results) = ("shown.journal.log.g2", "shown.predictions.v1");
+    log.set_settings(internal, &told(&[("retention.ms", "3600000"), ("segment.ms", "60000")])).expect("set");
+    log.set_settings(results, &told(&[("retention.ms", "3600000"), ("cleanup.policy", "compact")])).expect("set");
+    let shown = place.apply_as_shown(&[]);
+    let change = |at: usize| (shown["settings"][at]["topic"].clone(), shown["settings"][at]["setting"].clone());
+    let expected = [(internal.into(), "retention.ms".into()), (results.into(), "cleanup.policy".into())];
+    let mut found = [change(0), change(1)];
+    found.sort_by_key(|(topic, _)| topic.to_string());
+    assert_eq!(found, expected);
+    assert_eq!(
+        shown["settings"].as_array().map(Vec::len),
+        Some(2),
+        "how long results are kept is their readers' matter"
+    );
+    let settings = log.settings(&[internal, results]).expect("an answer");
+    assert_eq!((&*settings[0]["retention.ms"], &*settings[1]["cleanup.policy"]), ("-1", "delete"));
+    assert_eq!(settings[1]["retention.ms"], "3600000", "what was not to be changed stays");
+
+    let topics = || -> Vec<String> {
+        let all = log.topics().expect("an answer").into_iter();
+        all.filter(|name| name.starts_with("shown.") && name.ends_with(".g1")).collect()
+    };
+    let before = topics();
+    let applied = place.json(&["apply", "--delete-left-behind"], 0);
+    assert_eq!(applied["topics_deleted"], Value::from(before));
+    assert_eq!(topics(), [""; 0]);
 }

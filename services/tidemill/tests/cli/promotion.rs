@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
@@ -13,6 +14,8 @@ use super::{Running, check, command, folder, lines, wait_for};
 
 /// Services up to the archive. The monitor stays out: it would ask for models that nobody here expects.
 const SERVICES: [&str; 4] = ["validator", "featurizer", "scorer", "archiver"];
+/// How long `dataset build` waits for services that run.
+const WAIT_DEFAULT: Duration = Duration::from_secs(60);
 const PLACE: [&str; 4] = ["--pipeline", "quick.yaml", "--idle-timeout", "500ms"];
 
 #[track_caller]
@@ -63,6 +66,7 @@ fn a_promoted_model_scores_from_there_on() {
     let streamed = predictions(dir, "history.parquet");
     assert!(streamed.iter().all(|row| row["model"] == "fraud@1" && row["model_digest"] == first["digest"]));
     equal_to_scores_of_the_file(dir, &streamed);
+    super::sql::predictions_join_outcomes(dir, &streamed);
 
     // What was streamed and archived is what the file says: the same rows to the bit, but another dataset.
     let archived = json(dir, &["dataset", "build", "--out", "archived.parquet"]);
@@ -77,6 +81,11 @@ fn a_promoted_model_scores_from_there_on() {
     let told = json(dir, &promote);
     assert_eq!((&told["version"], &told["control"], &told["threshold"]), (&2.into(), &2.into(), &0.25.into()));
     assert_eq!(json(dir, &promote), told, "once more changes nothing");
+    // Its fences are not archived, and nobody is there who would do it: that is said, and not waited for.
+    let began = Instant::now();
+    let said = ["going on with what is archived", "no service runs that takes them", "tidemill up --drain"];
+    check(dir, &[&["dataset", "build"][..], &PLACE].concat(), 0, &said);
+    assert!(began.elapsed() < WAIT_DEFAULT, "{:?}", began.elapsed());
     publish(dir, "one.parquet");
     drain(dir);
     let streamed = predictions(dir, "one.parquet");
@@ -85,6 +94,12 @@ fn a_promoted_model_scores_from_there_on() {
     assert!(streamed.iter().all(|row| row["decision"] == (row["score"].as_f64() >= Some(0.25))));
 
     through_a_gateway(dir);
+    let rebuilt =
+        lines(&check(dir, &[&["plan", "--rebuild", "--output", "json"][..], &PLACE].concat(), 0, &[])).remove(0);
+    assert_eq!(rebuilt["begins_without_champion"], "fraud@3");
+    let said = ["fraud@3 is champion now", "tidemill model promote fraud 3"];
+    check(dir, &[&["plan", "--rebuild"][..], &PLACE].concat(), 0, &said);
+    assert!(json(dir, &["plan"])["begins_without_champion"].is_null());
     let champion = |version: &str| (version.to_owned(), "CHAMPION".to_owned());
     let told = standings(dir);
     assert!(["1", "2", "3"].iter().all(|version| told.contains(&champion(version))), "{told:?}");

@@ -93,7 +93,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("max_future: 1h", "max_future: 0s"),
     ("policy: first", "policy:"),
     ("policy: first", "policy: last"),
-    ("{ country: { dimension: 2, words_max: 50, min_count: 2 } }", "{ country: }"),
+    ("{ country: { dimension: 1, words_max: 50, min_count: 2 } }", "{ country: }"),
 ];
 
 /// Files that are wrong, so that neither the parser nor the schema takes them: unknown keys, wrong types, unknown choices.
@@ -146,7 +146,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("network: { mlp: [16, 8] }", "network: { mlp: [0] }"),
     ("network: { mlp: [16, 8] }", "network: deep"),
     ("network: { mlp: [16, 8] }", "network: { mlp: [16], linear: true }"),
-    ("dimension: 2", "dimensions: 2"),
+    ("dimension: 1", "dimensions: 1"),
     ("words_max: 50", "words_max: 0"),
     ("objective: binary", "objective: ranking"),
     ("epochs: 5", "epochs: 0"),

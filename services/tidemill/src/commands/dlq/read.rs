@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::environment::Environment;
 use crate::error::Error;
+use crate::remote::Remote;
 
 /// Longest wait for records that are there.
 const POLL_MS: u64 = 200;
@@ -25,16 +26,7 @@ pub fn read(
         return Err(Error::Input(format!("there is no topic {topic}; run `tidemill apply` with this pipeline file")));
     }
     if let Some(remote) = &environment.remote {
-        let query = [("from", "start"), ("follow", "false"), ("raw", "true")];
-        let query = query.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        return remote.tap(topic, &query, |text| {
-            let line: Value = serde_json::from_str(text).unwrap_or_default();
-            let (tp, record) = parsed(topic, &line).ok_or_else(|| {
-                Error::Failed(format!("the gateway at {} shows no raw records; its release is older", remote.address()))
-            })?;
-            each(&tp, record)?;
-            Ok(true)
-        });
+        return read_beside(remote, topic, "start", each);
     }
     for (tp, start, end) in context.bounds(topic)? {
         let mut next = start;
@@ -52,6 +44,25 @@ pub fn read(
         session.close()?;
     }
     Ok(())
+}
+
+/// The same through a gateway, from a place on.
+pub fn read_beside(
+    remote: &Remote,
+    topic: &str,
+    from: &str,
+    mut each: impl FnMut(&TopicPartition, Record) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let query = [("from", from), ("follow", "false"), ("raw", "true")];
+    let query = query.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    remote.tap(topic, &query, |text| {
+        let line: Value = serde_json::from_str(text).unwrap_or_default();
+        let (tp, record) = parsed(topic, &line).ok_or_else(|| {
+            Error::Failed(format!("the gateway at {} shows no raw records; its release is older", remote.address()))
+        })?;
+        each(&tp, record)?;
+        Ok(true)
+    })
 }
 
 /// A record from a line of a tap.
