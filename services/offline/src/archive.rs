@@ -31,8 +31,8 @@ use registry::store::{self, Store, escape, unescape};
 use crate::table;
 
 pub use compact::{Compaction, Merged, Step, Watch};
-pub use footer::{FileInfo, Origin};
 pub(crate) use footer::Opened;
+pub use footer::{FileInfo, Origin};
 pub use generation::{COMPACTED, Generation, Held};
 pub use reader::{Part, Selection};
 pub use rows::{APPEND_TIME, ITEM, OFFSET, positioned};
