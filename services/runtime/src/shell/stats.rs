@@ -68,7 +68,11 @@ impl Stats {
                 &self.evicted_keys,
             ),
             count("evicted_entries", "Entries of keys that the limits of an entity pushed out", &self.evicted_entries),
-            Count { name: "delay_ms", what: "How old the newest record of the last poll was when it was handled", value: delay_ms },
+            Count {
+                name: "delay_ms",
+                what: "How old the newest record of the last poll was when it was handled",
+                value: delay_ms,
+            },
             Count { name: "partitions", what: "Partitions owned now", value: partitions },
         ]
     }
