@@ -30,6 +30,7 @@ impl Names {
             ("features", &topics.features_log),
             ("predictions", &topics.predictions),
             ("outcomes", &topics.outcomes),
+            ("refusals", &topics.refusals),
             ("drift", &topics.drift),
             ("alerts", &topics.alerts),
             ("retraining", &topics.retraining),
