@@ -159,3 +159,47 @@ fn every_source_file_says_what_it_is_for() {
         }
     }
 }
+
+/// Pages in Markdown below a folder.
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            pages(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "md") {
+            found.push(path);
+        }
+    }
+}
+
+/// The files that a page links to, from the repository's root on.
+fn links(page: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string(page).unwrap();
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let files = targets.filter_map(|target| target.split('#').next()).filter(|file| !file.is_empty());
+    let own = files.filter(|file| !file.contains("://") && !file.contains(' '));
+    own.map(|file| page.parent().unwrap().join(file)).collect()
+}
+
+#[test]
+fn pages_link_to_what_is_there_and_the_index_to_all_of_them() {
+    let root = root();
+    let mut docs = Vec::new();
+    pages(&root.join("docs"), &mut docs);
+    let whole = |path: &Path| path.canonicalize().unwrap();
+    let index = root.join("docs/README.md");
+    let indexed: Vec<PathBuf> = links(&index).iter().map(|path| whole(path)).collect();
+    for page in &docs {
+        let is_there = page == &index || indexed.contains(&whole(page));
+        assert!(is_there, "docs/README.md does not name {}", page.display());
+    }
+    docs.extend(
+        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "compose/README.md", "schemas/rejects.md"]
+            .map(|page| root.join(page)),
+    );
+    for page in &docs {
+        for target in links(page) {
+            assert!(target.exists(), "{} links to {}", page.display(), target.display());
+        }
+    }
+}
