@@ -1,5 +1,6 @@
 //! `sql`: the archive and parts of topics as tables, what is said of mistakes, and that nothing is changed.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -239,10 +240,10 @@ pub fn predictions_join_outcomes(dir: &Path, streamed: &[Value]) {
                from predictions p join outcomes o on o.event_id = p.event_id and not o.repeated";
     let joined = lines(&check(dir, &["sql", "--pipeline", "quick.yaml", "--output", "json", sql], 0, &[]));
     assert_eq!(joined.len(), streamed.len(), "each event has a label");
+    let score = |value: &Value| value.as_f64().map(f64::to_bits);
+    let scores: BTreeMap<_, _> = streamed.iter().map(|one| (one["event_id"].as_str(), score(&one["score"]))).collect();
     for row in &joined {
-        let prediction = streamed.iter().find(|one| one["event_id"] == row["event_id"]);
-        let score = |value: &Value| value.as_f64().map(f64::to_bits);
-        assert_eq!(prediction.and_then(|one| score(&one["score"])), score(&row["score"]), "{row}");
+        assert_eq!(scores[&row["event_id"].as_str()], score(&row["score"]), "{row}");
         // A label that came before its event was scored answers no prediction.
         assert!(row["said"].is_null() || score(&row["said"]) == score(&row["score"]), "{row}");
     }
