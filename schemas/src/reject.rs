@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 pub use headers::{DETAIL_BYTES_MAX, DeadLetter, dead_letter_headers, names};
+pub use help::Help;
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident => $text:literal,)+) => {

@@ -11,10 +11,11 @@ fn every_code_has_a_row_and_every_row_a_code() {
     let mut documented = BTreeSet::new();
     for row in REJECTS.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
-        let [code, cause, help] = cells[..] else { panic!("not three cells: {row}") };
-        assert!(cause.len() > 20 && help.len() > 15, "say more in: {row}");
+        let [code, cause, example, remedy] = cells[..] else { panic!("not four cells: {row}") };
+        assert!(cause.len() > 20 && example.len() > 15 && remedy.len() > 15, "say more in: {row}");
         let code = code.trim_matches('`');
-        assert!(Code::parse(code).is_some(), "{code} is documented but does not exist");
+        let Some(known) = Code::parse(code) else { panic!("{code} is documented but does not exist") };
+        assert_eq!(known.help(), Some(Help { cause, example, remedy }));
         assert!(documented.insert(code), "{code} has two rows");
     }
     let missing: Vec<&Code> = Code::ALL.iter().filter(|code| !documented.contains(code.as_str())).collect();

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod compact;
+mod consequence;
 pub mod demo;
 pub mod dlq;
 pub mod files;
@@ -29,6 +30,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::commands::bench::Bench;
+use crate::settings::Layers;
 use crate::{exit, services};
 pub use global::{Global, LogFormat};
 pub(crate) use values::{duration, pair, positive};
@@ -41,6 +43,9 @@ pub struct Cli {
     pub global: Global,
     #[command(subcommand)]
     pub command: Command,
+    /// Where the global options came from.
+    #[arg(skip)]
+    pub layers: Layers,
 }
 
 /// What to do.
@@ -132,6 +137,8 @@ pub enum Command {
         ready: bool,
     },
     Top(top::Top),
+    /// Show all settings: each with its value, secrets hidden, and the layer that set it.
+    Settings,
     /// Make a token for the gateway's public address.
     Token(gateway::Token),
     /// Measure what the pipeline costs on this machine.

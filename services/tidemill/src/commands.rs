@@ -25,6 +25,7 @@ mod rules;
 mod run;
 pub mod schema;
 mod score;
+mod settings;
 mod snapshot;
 mod sql;
 pub(crate) mod tap;
@@ -39,10 +40,12 @@ mod validate;
 use crate::cli::{Cli, Command};
 use crate::error::Error;
 use crate::output::Output;
+use crate::settings::confirm;
 
 /// Does what the command line says.
 pub fn run(cli: &Cli) -> Result<(), Error> {
     let (global, output) = (&cli.global, Output::new(cli.global.output));
+    confirm(&cli.layers, &cli.command, global.yes)?;
     match &cli.command {
         Command::Demo(options) => crate::demo::run(global, output, options),
         Command::Init(options) => init::run(global, output, options),
@@ -75,6 +78,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Repartition(options) => repartition::run(global, output, options),
         Command::Health { ready } => health::run(global, output, *ready),
         Command::Top(options) => top::run(global, output, options),
+        Command::Settings => settings::run(output, &cli.layers),
         Command::Token(options) => token::run(output, options),
         Command::Bench(command) => bench::run(global, output, command),
         Command::Explain { code } => explain::run(output, code.as_deref()),

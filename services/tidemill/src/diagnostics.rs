@@ -7,6 +7,9 @@ use flow::config::Problem;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
 use serde_json::{Value, json};
 
+use crate::error::Error;
+use crate::output::{Format, is_watched};
+
 /// Text is wrapped here, as terminals are rarely narrower.
 const WIDTH_CHARS: usize = 100;
 
@@ -40,6 +43,16 @@ pub fn render(path: &str, yaml: &str, problems: &[Problem], style: Style) -> Str
         text.push('\n');
     }
     text + &format!("{} in {path}; `tidemill explain CODE` says more of a code\n", counted(problems.len()))
+}
+
+/// All problems of a file as what a command ends with.
+pub fn error(path: &str, yaml: &str, problems: &[Problem], format: Format) -> Error {
+    let style = if is_watched() { Style::Colour } else { Style::Plain };
+    let text = match format {
+        Format::Text => render(path, yaml, problems, style),
+        Format::Json => format!("{} in {path}", counted(problems.len())),
+    };
+    Error::Pipeline { text, json: json(path, problems) }
 }
 
 /// How many problems there are.

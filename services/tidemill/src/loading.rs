@@ -6,7 +6,7 @@ use flow::config::{Pipeline, Problem, parse};
 
 use crate::check;
 use crate::cli::Global;
-use crate::diagnostics::{self, Style};
+use crate::diagnostics;
 use crate::error::Error;
 
 include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
@@ -34,14 +34,7 @@ impl Loaded {
     /// The pipeline, or all problems drawn.
     pub fn checked(self, global: &Global) -> Result<Pipeline, Error> {
         let Self { path, yaml, pipeline } = self;
-        pipeline.map_err(|problems| {
-            let style = if crate::output::is_watched() { Style::Colour } else { Style::Plain };
-            let text = match global.output {
-                crate::output::Format::Text => diagnostics::render(&path, &yaml, &problems, style),
-                crate::output::Format::Json => format!("{} in {path}", diagnostics::counted(problems.len())),
-            };
-            Error::Pipeline { text, json: diagnostics::json(&path, &problems) }
-        })
+        pipeline.map_err(|problems| diagnostics::error(&path, &yaml, &problems, global.output))
     }
 }
 

@@ -20,6 +20,7 @@ mod rehearsal;
 mod remote;
 mod rows;
 mod services;
+mod settings;
 mod signals;
 mod sql;
 mod supervisor;
@@ -27,11 +28,9 @@ mod testing;
 mod top;
 mod turns;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::cli::Cli;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output::{Format, note};
@@ -52,7 +51,14 @@ const KEPT_BLOCK_BYTES: libc::c_int = 32 << 20;
 fn main() -> ExitCode {
     one_thread_per_product();
     keep_freed_memory();
-    let cli = Cli::parse();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match settings::command_line(&arguments) {
+        Ok(cli) => cli,
+        Err((error, format)) => {
+            tell(&error, format);
+            return error.exit().into();
+        }
+    };
     logging::start(cli.global.log_format, cli.command.is_service());
     match commands::run(&cli) {
         Ok(()) => Exit::Ok.into(),

@@ -10,10 +10,20 @@ use validator::BACKLOG_RECORDS_MAX;
 use super::values::{at_least_one, bytes, duration, pair};
 use crate::output::Format;
 
-/// Options of every command.
+/// Options of every command. All but the first three are settings, and may stand in the settings file under their names,
+/// with `_` for `-`.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
+    /// The settings file. Default: `tidemill.yaml` if that is here.
+    #[arg(long, global = true, value_name = "FILE", env = "TIDEMILL_SETTINGS")]
+    pub settings: Option<PathBuf>,
+    /// Which profile of the settings file holds.
+    #[arg(long, global = true, value_name = "NAME", env = "TIDEMILL_PROFILE")]
+    pub profile: Option<String>,
+    /// Do what a protected profile would ask about.
+    #[arg(long, global = true)]
+    pub yes: bool,
     /// Pipeline file, or the name of a shipped pipeline. Default: `pipeline.yaml` if that is here, else the shipped one,
     /// from `topologies/pipelines` if that is here.
     #[arg(long, global = true, value_name = "FILE", env = "TIDEMILL_PIPELINE")]
@@ -29,16 +39,21 @@ pub struct Global {
     #[arg(long, global = true, value_name = "HOST:PORT,…", env = "TIDEMILL_BROKERS")]
     pub brokers: Option<String>,
     /// A setting for the Kafka client, such as security.protocol=SSL; may be repeated (in the variable: with `;`).
-    #[arg(long, global = true, value_name = "KEY=VALUE", env = "TIDEMILL_KAFKA", value_delimiter = ';', value_parser = pair)]
+    #[arg(long, global = true, value_name = "KEY=VALUE", env = "TIDEMILL_KAFKA", hide_env_values = true, value_delimiter = ';', value_parser = pair)]
     pub kafka: Vec<(String, String)>,
     /// A Confluent-compatible schema registry; without it schemas are kept in the store.
-    #[arg(long, global = true, value_name = "URL", env = "TIDEMILL_SCHEMA_REGISTRY")]
+    #[arg(long, global = true, value_name = "URL", env = "TIDEMILL_SCHEMA_REGISTRY", hide_env_values = true)]
     pub schema_registry: Option<String>,
     /// Gateway of the process that has the embedded log, for commands beside it. Default: the one that `up` with the same
-    /// --data runs. For a public address the variable TIDEMILL_TOKEN has the token, and TIDEMILL_GATEWAY_CA a file of
-    /// certificates to trust.
+    /// --data runs.
     #[arg(long, global = true, value_name = "HOST:PORT", env = "TIDEMILL_GATEWAY")]
     pub gateway: Option<String>,
+    /// Token for a gateway's public address; in the variable or the settings file fewer people see it.
+    #[arg(long, global = true, value_name = "TOKEN", env = "TIDEMILL_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Certificates to trust at a gateway's public address, in PEM. Default: those of public authorities.
+    #[arg(long, global = true, value_name = "FILE", env = "TIDEMILL_GATEWAY_CA")]
+    pub gateway_ca: Option<PathBuf>,
     /// After how much silence a source partition no longer holds the others back, such as 5s; overrides the pipeline.
     #[arg(long, global = true, value_name = "TIME", env = "TIDEMILL_IDLE_TIMEOUT", value_parser = duration)]
     pub idle_timeout: Option<Duration>,

@@ -2,7 +2,7 @@
 
 use flow::config::explain::{self, Explained};
 use flow::config::nearest;
-use schemas::reject::Code;
+use schemas::reject::{Code, Help};
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -13,7 +13,7 @@ struct Meaning {
     code: &'static str,
     title: Option<&'static str>,
     cause: &'static str,
-    example: Option<&'static str>,
+    example: &'static str,
     remedy: &'static str,
 }
 
@@ -30,8 +30,8 @@ pub fn run(output: Output, code: Option<&str>) -> Result<(), Error> {
 /// Codes of pipeline files, then those of dead letters.
 fn all() -> impl Iterator<Item = Meaning> {
     let rejected = Code::ALL.iter().filter_map(|code| {
-        let (cause, remedy) = code.help()?;
-        Some(Meaning { code: code.as_str(), title: None, cause, example: None, remedy })
+        let Help { cause, example, remedy } = code.help()?;
+        Some(Meaning { code: code.as_str(), title: None, cause, example: example.trim_matches('`'), remedy })
     });
     explain::all().map(Meaning::from).chain(rejected)
 }
@@ -45,7 +45,7 @@ fn unknown(code: &str) -> Error {
 
 impl From<Explained> for Meaning {
     fn from(Explained { code, title, cause, example, remedy }: Explained) -> Self {
-        Meaning { code, title: Some(title), cause, example: Some(example), remedy }
+        Meaning { code, title: Some(title), cause, example, remedy }
     }
 }
 
@@ -53,8 +53,8 @@ impl Meaning {
     fn text(&self) -> String {
         let title = self.title.unwrap_or("the reason of a dead letter");
         let part = |name: &str, text: &str| format!("{name:<9}{text}\n");
-        let example = self.example.map(|example| part("example", example)).unwrap_or_default();
-        format!("{}: {title}\n\n{}{example}{}", self.code, part("cause", self.cause), part("remedy", self.remedy))
+        let parts = [part("cause", self.cause), part("example", self.example), part("remedy", self.remedy)];
+        format!("{}: {title}\n\n{}", self.code, parts.concat())
     }
 
     fn value(&self) -> Value {

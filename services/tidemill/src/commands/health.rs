@@ -7,7 +7,7 @@ use crate::remote::Remote;
 
 pub fn run(global: &Global, output: Output, ready: bool) -> Result<(), Error> {
     let remote = match &global.gateway {
-        Some(address) => Remote::named(address)?,
+        Some(address) => Remote::named(address, global)?,
         None => Remote::of(&global.data).unwrap_or_else(|| Remote::at(gateway::LISTEN)),
     };
     let told = remote.health()?;

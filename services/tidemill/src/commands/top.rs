@@ -36,9 +36,9 @@ pub fn run(global: &Global, output: Output, options: &Top) -> Result<(), Error> 
 
 fn remotes(global: &Global, named: &[String]) -> Result<Vec<Remote>, Error> {
     match (named, &global.gateway) {
-        ([], Some(address)) => Ok(vec![Remote::named(address)?]),
+        ([], Some(address)) => Ok(vec![Remote::named(address, global)?]),
         ([], None) => Ok(vec![Remote::of(&global.data).unwrap_or_else(|| Remote::at(gateway::LISTEN))]),
-        (named, _) => named.iter().map(|address| Remote::named(address)).collect(),
+        (named, _) => named.iter().map(|address| Remote::named(address, global)).collect(),
     }
 }
 

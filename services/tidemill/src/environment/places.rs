@@ -62,7 +62,7 @@ pub(super) type Opened = (Arc<dyn Log>, Option<Remote>);
 pub(super) fn open_shared(global: &Global) -> Result<Opened, Error> {
     let through = |remote: Remote| -> Opened { (Arc::new(remote.clone()), Some(remote)) };
     if let Some(address) = &global.gateway {
-        return Ok(through(Remote::named(address)?));
+        return Ok(through(Remote::named(address, global)?));
     }
     match open_log(global) {
         Ok(log) => Ok((log, None)),

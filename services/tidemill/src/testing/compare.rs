@@ -6,7 +6,7 @@ use std::fmt;
 use flow::config::nearest;
 use serde_json::Value;
 
-use super::{Case, Outcome, plain};
+use super::{Case, Outcome, Prediction, plain};
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,7 @@ pub fn differences(case: &Case, outcome: &Outcome, known: &[String]) -> Vec<Diff
             }
         }
     }
+    predictions(case, outcome, &mut add);
     for (id, code) in &case.expect.rejected {
         match outcome.rejected.get(id) {
             Some(actual) if *actual == code.value => {}
@@ -69,6 +70,31 @@ pub fn differences(case: &Case, outcome: &Outcome, known: &[String]) -> Vec<Diff
         add(None, format!("event {id} was late, which the case does not expect"));
     }
     found
+}
+
+fn predictions(case: &Case, outcome: &Outcome, add: &mut impl FnMut(Option<u64>, String)) {
+    for (id, expected) in &case.expect.scores {
+        let line = Some(expected.referenced.line());
+        match outcome.predictions.get(id) {
+            Some(found) if (found.score - expected.value).abs() <= case.score_tolerance => {}
+            Some(found) => add(line, format!("event {id}: its score is {} and not {}", found.score, expected.value)),
+            None => add(line, format!("event {id} has no score: it {}", fate(id, case, outcome))),
+        }
+    }
+    for (id, expected) in &case.expect.decisions {
+        let line = Some(expected.referenced.line());
+        match outcome.predictions.get(id) {
+            Some(Prediction { decision: Some(found), .. }) if *found == expected.value => {}
+            Some(Prediction { decision: Some(found), score }) => {
+                add(
+                    line,
+                    format!("event {id}: its decision is {found} and not {}; its score is {score}", expected.value),
+                );
+            }
+            Some(_) => add(line, format!("event {id} is not decided: the model has no threshold")),
+            None => add(line, format!("event {id} has no decision: it {}", fate(id, case, outcome))),
+        }
+    }
 }
 
 /// What became of an event.

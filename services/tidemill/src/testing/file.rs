@@ -11,11 +11,16 @@ use crate::error::Error;
 
 /// How far a number may be from the one expected, as a part of it, where a case says nothing else.
 const TOLERANCE: f64 = 1e-9;
+/// How far a score may be from the one expected where a case says nothing else.
+const SCORE_TOLERANCE: f64 = 1e-6;
 
 /// A test file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TestFile {
+    /// The model of cases that name none of their own.
+    #[serde(default)]
+    pub model: Option<String>,
     /// Cases by name.
     pub cases: BTreeMap<String, Case>,
 }
@@ -32,6 +37,12 @@ pub struct Case {
     /// How far a number may be from the one expected, as a part of it.
     #[serde(default = "tolerance")]
     pub tolerance: f64,
+    /// How far a score may be from the one expected.
+    #[serde(default = "score_tolerance")]
+    pub score_tolerance: f64,
+    /// The model that scores the events.
+    #[serde(default)]
+    pub model: Option<String>,
     /// What is expected.
     pub expect: Expected,
 }
@@ -43,6 +54,12 @@ pub struct Expected {
     /// Features; those that are not named may be anything.
     #[serde(default)]
     pub features: BTreeMap<String, BTreeMap<String, Spanned<Value>>>,
+    /// Scores; those that are not named may be anything.
+    #[serde(default)]
+    pub scores: BTreeMap<String, Spanned<f64>>,
+    /// Decisions; those that are not named may be anything.
+    #[serde(default)]
+    pub decisions: BTreeMap<String, Spanned<bool>>,
     /// Dead letters, all of them, with their codes.
     #[serde(default)]
     pub rejected: BTreeMap<String, Spanned<String>>,
@@ -51,8 +68,20 @@ pub struct Expected {
     pub late: Vec<Spanned<Value>>,
 }
 
+impl Case {
+    /// The line of the first score or decision that is expected.
+    pub fn needs_model(&self) -> Option<u64> {
+        let scores = self.expect.scores.values().map(|score| score.referenced.line());
+        scores.chain(self.expect.decisions.values().map(|decision| decision.referenced.line())).min()
+    }
+}
+
 fn tolerance() -> f64 {
     TOLERANCE
+}
+
+fn score_tolerance() -> f64 {
+    SCORE_TOLERANCE
 }
 
 /// Reads a test file.
@@ -73,9 +102,18 @@ cases:
     })?;
     let file: TestFile =
         serde_saphyr::from_str(&text).map_err(|error| Error::Input(format!("{shown} is no test file: {error}")))?;
-    match file.cases.iter().find(|(_, case)| case.events.is_empty()) {
-        Some((name, _)) => Err(Error::Input(format!("{shown}: case `{name}` has no events"))),
-        None if file.cases.is_empty() => Err(Error::Input(format!("{shown} has no cases"))),
-        None => Ok(file),
+    if file.cases.is_empty() {
+        return Err(Error::Input(format!("{shown} has no cases")));
     }
+    for (name, case) in &file.cases {
+        if case.events.is_empty() {
+            return Err(Error::Input(format!("{shown}: case `{name}` has no events")));
+        }
+        if let Some(line) = case.needs_model().filter(|_| case.model.is_none() && file.model.is_none()) {
+            return Err(Error::Input(format!(
+                "{shown}:{line}: case `{name}` expects scores or decisions, and no model is named; write `model: NAME` for one that `tidemill train` published, or `model: ./FOLDER` for one in files, above `cases` or in the case"
+            )));
+        }
+    }
+    Ok(file)
 }

@@ -1,7 +1,9 @@
-//! Cases of a test file, each run by the real validator and featurizer over a log of its own in a temporary folder.
+//! Cases of a test file, each run by the real validator and featurizer, and the scorer where scores are expected, over a
+//! log of its own in a temporary folder.
 
 mod compare;
 mod file;
+pub mod model;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -24,28 +26,42 @@ use crate::publish::{Options, Pace, Publisher};
 use crate::{services, supervisor};
 
 pub use compare::{Difference, differences};
-pub use file::{Case, read};
+pub use file::{Case, TestFile, read};
+use model::Chosen;
 
 /// How long after its event a label becomes known where a case says nothing else.
 const LABEL_DELAY: &str = "1h";
 /// Silence after which a source is quiet: everything is published before anything is read.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
-/// Services that a case needs.
+/// Services that every case needs.
 const SERVICES: [&str; 2] = ["validator", "featurizer"];
+/// The one that those with a model need, too.
+const SCORER: &str = "scorer";
 
 /// What came of a case's events, by their ids.
 #[derive(Debug, Default, PartialEq)]
 pub struct Outcome {
     /// Features.
     pub features: BTreeMap<String, Value>,
+    /// Predictions.
+    pub predictions: BTreeMap<String, Prediction>,
     /// Codes of dead letters.
     pub rejected: BTreeMap<String, String>,
     /// Late ones.
     pub late: Vec<String>,
 }
 
-/// Runs a case.
-pub fn run(global: &Global, pipeline: &Pipeline, case: &Case) -> Result<Outcome, Error> {
+/// What a model made of an event.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// Its score.
+    pub score: f64,
+    /// Whether it is acted upon; none where the model has no threshold.
+    pub decision: Option<bool>,
+}
+
+/// Runs a case, with a model if it expects scores or decisions.
+pub fn run(global: &Global, pipeline: &Pipeline, case: &Case, model: Option<&Chosen>) -> Result<Outcome, Error> {
     let folder =
         tempfile::tempdir().map_err(|error| Error::Failed(format!("cannot make a temporary folder: {error}")))?;
     let data = folder.path().join("data");
@@ -63,8 +79,11 @@ pub fn run(global: &Global, pipeline: &Pipeline, case: &Case) -> Result<Outcome,
     };
     let environment = Environment::with(&place, in_order(pipeline))?;
     environment.apply()?;
+    if let Some(model) = model {
+        model.promote(&environment)?;
+    }
     publish(&environment, folder.path(), case)?;
-    let names = SERVICES.map(str::to_owned);
+    let names: Vec<String> = SERVICES.into_iter().chain(model.map(|_| SCORER)).map(str::to_owned).collect();
     supervisor::run(&environment, services::jobs(&environment, &names)?, true)?;
     outcome(&environment)
 }
@@ -124,6 +143,7 @@ fn outcome(environment: &Environment) -> Result<Outcome, Error> {
         }
         Ok(())
     })?;
+    predictions(environment, &mut values, &mut outcome)?;
     // Records of sources are keyed by id, and what lies beside keeps the key.
     let id = |key: Option<bytes::Bytes>| String::from_utf8_lossy(&key.unwrap_or_default()).into_owned();
     records(environment, &Names::dead_letters(&source.topic), |_, record| {
@@ -138,6 +158,27 @@ fn outcome(environment: &Environment) -> Result<Outcome, Error> {
     })?;
     outcome.late.sort();
     Ok(outcome)
+}
+
+fn predictions(environment: &Environment, values: &mut Values, outcome: &mut Outcome) -> Result<(), Error> {
+    let context = &environment.context;
+    let topic = &context.plan.names.predictions;
+    if context.plan.topic(topic).is_none() {
+        return Ok(());
+    }
+    records(environment, topic, |tp, record| {
+        let decoded = values.decode(&*context.schemas, std::slice::from_ref(&record))?;
+        for value in decoded {
+            for line in lines(&Position { tp, record: &record }, value, false) {
+                let value = &line["value"];
+                if let Some(score) = value["score"].as_f64() {
+                    let prediction = Prediction { score, decision: value["decision"].as_bool() };
+                    outcome.predictions.insert(plain(&value["event_id"]), prediction);
+                }
+            }
+        }
+        Ok(())
+    })
 }
 
 /// An id as text.

@@ -23,6 +23,7 @@ mod rules;
 mod s3;
 mod schema;
 mod schema_registry;
+mod settings;
 mod shipped;
 mod sql;
 mod testing;
@@ -57,6 +58,8 @@ fn command(dir: &Path, args: &[&str]) -> Command {
         "OUTPUT",
         "IDLE_TIMEOUT",
         "LOG_FORMAT",
+        "SETTINGS",
+        "PROFILE",
     ];
     names.iter().for_each(|name| {
         command.env_remove(format!("TIDEMILL_{name}"));

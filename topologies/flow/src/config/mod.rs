@@ -17,7 +17,7 @@ mod format;
 pub mod keys;
 mod models;
 mod monitors;
-mod node;
+pub mod node;
 mod objective;
 mod policy;
 mod problem;
@@ -33,7 +33,9 @@ mod values;
 pub use bytes::parse_bytes;
 pub use duration::{format_duration, parse_duration};
 pub use keys::WINDOWS_MAX;
-pub use problem::{BAD_EXPRESSION, BAD_SCHEMA, CODES, CONTRADICTION, Problem, Span, nearest};
+pub use problem::{
+    BAD_EXPRESSION, BAD_SCHEMA, CODES, CONTRADICTION, Problem, Span, UNKNOWN_CHOICE, UNKNOWN_KEY, WRONG_TYPE, nearest,
+};
 pub use types::*;
 
 use node::{Entry, Node};

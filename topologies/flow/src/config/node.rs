@@ -10,8 +10,10 @@ use super::problem::{DUPLICATE, Problem, SYNTAX, Span};
 
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
+pub struct Node {
+    /// The value.
     pub value: Value,
+    /// Where it stands.
     pub span: Span,
 }
 
@@ -27,21 +29,31 @@ impl Node {
 
 /// A value of YAML.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub enum Value {
+    /// Nothing, as behind a key that stands alone.
     Null,
+    /// True or false.
     Bool(bool),
+    /// A whole number.
     Integer(i64),
+    /// Another number.
     Float(f64),
+    /// A text.
     Text(String),
+    /// A list.
     List(Vec<Node>),
+    /// A map, in the order of the file.
     Map(Vec<Entry>),
 }
 
 /// One key of a map with its value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Entry {
+pub struct Entry {
+    /// The key.
     pub key: String,
+    /// Where it stands.
     pub key_span: Span,
+    /// Its value.
     pub node: Node,
 }
 
@@ -60,7 +72,7 @@ impl Value {
 }
 
 /// Parses the text; the error is the one place where it stops being YAML.
-pub(super) fn parse(yaml: &str) -> Result<Node, Box<Problem>> {
+pub fn parse(yaml: &str) -> Result<Node, Box<Problem>> {
     let options = serde_saphyr::options! { with_snippet: false };
     let tree: Spanned<Tree> =
         serde_saphyr::from_str_with_options(yaml, options).map_err(|error| Box::new(problem(yaml, &error)))?;

@@ -52,13 +52,16 @@ impl fmt::Display for Problem {
 }
 
 pub(super) const SYNTAX: &str = "TM0001";
-pub(super) const UNKNOWN_KEY: &str = "TM0002";
+/// A key that nothing reads.
+pub const UNKNOWN_KEY: &str = "TM0002";
 pub(super) const MISSING_KEY: &str = "TM0003";
-pub(super) const WRONG_TYPE: &str = "TM0004";
+/// A value of another kind than the key holds.
+pub const WRONG_TYPE: &str = "TM0004";
 pub(super) const BAD_NAME: &str = "TM0005";
 pub(super) const OUT_OF_RANGE: &str = "TM0006";
 pub(super) const BAD_DURATION: &str = "TM0007";
-pub(super) const UNKNOWN_CHOICE: &str = "TM0008";
+/// A word that is none of those to choose from.
+pub const UNKNOWN_CHOICE: &str = "TM0008";
 pub(super) const UNKNOWN_REFERENCE: &str = "TM0009";
 /// A schema that cannot be found, read or used.
 pub const BAD_SCHEMA: &str = "TM0010";

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use flow::plan::Names;
 use flow::processor::Headers;
 use runtime::log::{Header, Record, TopicPartition};
-use schemas::reject::Code;
 use schemas::reject::names::{DETAIL, REASON};
+use schemas::reject::{Code, Help};
 use validator::retry::Letter;
 
 use super::read::read;
@@ -150,6 +150,6 @@ pub fn of<'d>(all: &'d [Dead], id: &str) -> Result<Vec<&'d Dead>, Error> {
 }
 
 /// What its code means, and what to do about it.
-pub fn help(dead: &Dead) -> Option<(&'static str, &'static str)> {
+pub fn help(dead: &Dead) -> Option<Help> {
     Code::parse(&dead.code)?.help()
 }

@@ -2,6 +2,7 @@
 
 use gateway::decode::Values;
 use runtime::log::Record;
+use schemas::reject::Help;
 use serde_json::{Value, json};
 use validator::retry::original;
 
@@ -51,7 +52,7 @@ fn text(letters: &[&Dead], record: &Record, decoded: &Value) -> String {
         text.push_str(&format!("  {}: {}\n", dead.code, dead.detail));
     }
     let Some(last) = letters.last() else { return text };
-    if let Some((cause, what)) = help(last) {
+    if let Some(Help { cause, remedy: what, .. }) = help(last) {
         text.push_str(&format!("cause:   {cause}\nto do:   {what}\n"));
     }
     let next = match last.state {
@@ -117,8 +118,8 @@ fn value(letters: &[&Dead], record: &Record, decoded: &Value) -> Value {
     let help = letters.last().and_then(|last| help(last));
     json!({
         "letters": letters.iter().map(|dead| one(dead)).collect::<Vec<_>>(),
-        "cause": help.map(|(cause, _)| cause),
-        "to_do": help.map(|(_, what)| what),
+        "cause": help.map(|help| help.cause),
+        "to_do": help.map(|help| help.remedy),
         "key": bytes(record.key.as_ref()),
         "headers": headers(record).iter().map(header).collect::<Vec<_>>(),
         "value": bytes(record.value.as_ref()),
