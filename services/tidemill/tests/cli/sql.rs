@@ -215,7 +215,7 @@ fn beside_a_running_up_topics_are_read_through_its_gateway() {
 
 #[test]
 fn topics_on_kafka_answer_queries() {
-    let Some(kafka) = tests::kafka::kafka() else { return };
+    let Some(kafka) = tests::kafka::Kafka::start() else { return };
     let dir = folder();
     let dir = dir.path();
     let place = ["--brokers", kafka.brokers(), "--idle-timeout", "500ms"];
