@@ -5,6 +5,7 @@
 //! RFC 3339 text or a number, a decimal is a number or a text, bytes are text of code points up to 255.
 
 mod faults;
+mod notes;
 mod plan;
 mod read;
 mod rows;
@@ -18,9 +19,10 @@ use crate::codec::{self, parse_schema};
 use crate::framing::{self, Framed};
 use crate::reject::{Code, Reject};
 use faults::Faults;
+pub(crate) use notes::{Uuids, noted_uuids};
 use plan::{Named, Node};
 use read::{At, Reading};
-pub(crate) use rows::{described, rows};
+pub(crate) use rows::rows;
 use scalar::Forms;
 pub use shape::json_schema;
 

@@ -9,7 +9,7 @@ use arrow_avro::writer::{EncodedRows, Encoder as ArrowEncoder, WriterBuilder};
 
 use super::reshape::conform;
 use super::{AVRO_SCHEMA_KEY, Error};
-use crate::json::{described, rows};
+use crate::json::{Uuids, noted_uuids, rows};
 
 /// Buffer that a new encoder starts with.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -17,13 +17,14 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// Writes batches as rows: framed Avro of one schema id, or JSON objects.
 pub struct Encoder {
     schema: SchemaRef,
+    /// The schema with notes at its fields that say which bytes are a UUID.
+    noted: SchemaRef,
     inner: Inner,
 }
 
 enum Inner {
     Avro(Box<ArrowEncoder>),
-    /// With the schema whose fields say what their types do not: which bytes are a UUID.
-    Json(SchemaRef),
+    Json,
 }
 
 impl Encoder {
@@ -33,17 +34,18 @@ impl Encoder {
         if !schema.metadata().contains_key(AVRO_SCHEMA_KEY) {
             return Err(Error::NoAvroSchema);
         }
-        let inner = WriterBuilder::new(schema.as_ref().clone())
+        let noted = noted_uuids(schema, Uuids::Strings);
+        let inner = WriterBuilder::new(noted.as_ref().clone())
             .with_fingerprint_strategy(FingerprintStrategy::Id(id))
             .with_capacity(BUFFER_BYTES)
             .build_encoder::<AvroSoeFormat>()
             .map_err(|error| Error::Encode { detail: error.to_string() })?;
-        Ok(Encoder { schema: schema.clone(), inner: Inner::Avro(Box::new(inner)) })
+        Ok(Encoder { schema: schema.clone(), noted, inner: Inner::Avro(Box::new(inner)) })
     }
 
     /// An encoder of JSON objects with no frame around them.
     pub fn json(schema: &SchemaRef) -> Self {
-        Encoder { schema: schema.clone(), inner: Inner::Json(described(schema)) }
+        Encoder { schema: schema.clone(), noted: noted_uuids(schema, Uuids::All), inner: Inner::Json }
     }
 
     /// The schema that batches must have; metadata of their fields may differ.
@@ -54,10 +56,10 @@ impl Encoder {
     /// Encodes each row. All rows share one buffer; a row's `Bytes` is a view of it.
     pub fn encode(&mut self, batch: &RecordBatch) -> Result<EncodedRows, Error> {
         let encode = |error: ArrowError| Error::Encode { detail: error.to_string() };
-        if batch.schema_ref().fields() == self.schema.fields() {
+        if batch.schema_ref().fields() == self.noted.fields() {
             return self.inner.encode(batch).map_err(encode);
         }
-        conform(batch, &self.schema).and_then(|batch| self.inner.encode(&batch)).map_err(encode)
+        conform(batch, &self.noted).and_then(|batch| self.inner.encode(&batch)).map_err(encode)
     }
 }
 
@@ -70,7 +72,7 @@ impl Inner {
                 let rows = inner.flush();
                 done.map(|()| rows).map_err(ArrowError::from)
             }
-            Inner::Json(described) => rows(&conform(batch, described)?),
+            Inner::Json => rows(batch),
         }
     }
 }

@@ -1,27 +1,21 @@
 //! Rows as JSON objects that [`JsonWriter`](super::JsonWriter) reads back as they were.
 
-use std::collections::HashMap;
 use std::fmt::{self, Display};
 use std::io::Write as _;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Decimal128Type, Decimal256Type, DecimalType, FieldRef, Schema, SchemaRef,
-    Time32MillisecondType, Time64MicrosecondType, TimeUnit,
+    ArrowPrimitiveType, DataType, Decimal128Type, Decimal256Type, DecimalType, FieldRef, Time32MillisecondType,
+    Time64MicrosecondType, TimeUnit,
 };
 use arrow::error::ArrowError;
 use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, LineDelimited, NullableEncoder, WriterBuilder};
 use arrow::record_batch::RecordBatch;
 use arrow_avro::writer::EncodedRows;
 
-use super::plan::{self, Named, Node};
-use crate::codec::{AVRO_SCHEMA_KEY, parse_schema};
+use super::notes::is_uuid;
 
-/// Key of the note at a field that says what its type does not.
-const NOTE: &str = "logicalType";
-/// The note of a UUID.
-const UUID: &str = "uuid";
 /// Characters of a UUID as text.
 const UUID_CHARS: usize = 36;
 
@@ -99,55 +93,6 @@ fn number<T: ArrowPrimitiveType<Native: Display>>(array: &dyn Array) -> Form<'_>
     let array = array.as_primitive::<T>();
     // Writing to memory does not fail.
     Box::new(|at, out| drop(write!(out, "{}", array.value(at))))
-}
-
-/// The schema with notes at the fields whose sixteen bytes are a UUID: their type alone does not say so.
-pub(crate) fn described(schema: &SchemaRef) -> SchemaRef {
-    let parsed = schema.metadata().get(AVRO_SCHEMA_KEY).and_then(|avro| parse_schema(avro).ok());
-    let Some((Node::Record(fields), named)) = parsed.map(|parsed| plan::compile(&parsed.avro)) else {
-        return schema.clone();
-    };
-    let noted = fields.iter().zip(schema.fields()).map(|(of, field)| noted(&of.node, &named, field));
-    Arc::new(Schema::new_with_metadata(noted.collect::<Vec<_>>(), schema.metadata().clone()))
-}
-
-fn noted(node: &Node, named: &Named, field: &FieldRef) -> FieldRef {
-    let plain = field.as_ref().clone();
-    Arc::new(match (node, field.data_type()) {
-        (Node::Named(name), _) => {
-            return named.get(name).map_or_else(|| field.clone(), |node| noted(node, named, field));
-        }
-        (Node::Union(union), _) => match &union.others[..] {
-            [(_, only)] => return noted(only, named, field),
-            _ => plain,
-        },
-        (Node::Text | Node::Uuid, DataType::FixedSizeBinary(_)) => {
-            plain.with_metadata(HashMap::from([(NOTE.to_owned(), UUID.to_owned())]))
-        }
-        (Node::Record(of), DataType::Struct(fields)) => {
-            let fields = of.iter().zip(fields).map(|(of, field)| noted(&of.node, named, field));
-            plain.with_data_type(DataType::Struct(fields.collect()))
-        }
-        // Arrow asks for the form of a list's or map's values with the field of the list or map.
-        (Node::Array(of), DataType::List(item)) => {
-            let item = noted(of, named, item);
-            plain.with_metadata(item.metadata().clone()).with_data_type(DataType::List(item))
-        }
-        (Node::Map(of), DataType::Map(entries, sorted)) => {
-            let DataType::Struct(pair) = entries.data_type() else { return field.clone() };
-            let [key, value] = &pair[..] else { return field.clone() };
-            let value = noted(of, named, value);
-            let notes = value.metadata().clone();
-            let pair = DataType::Struct([key.clone(), value].into_iter().collect());
-            let entries = entries.as_ref().clone().with_data_type(pair);
-            plain.with_metadata(notes).with_data_type(DataType::Map(Arc::new(entries), *sorted))
-        }
-        _ => plain,
-    })
-}
-
-fn is_uuid(field: &FieldRef) -> bool {
-    field.metadata().get(NOTE).is_some_and(|noted| noted == UUID)
 }
 
 /// Sixteen bytes as five groups of hexadecimal digits.

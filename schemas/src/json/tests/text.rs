@@ -240,6 +240,9 @@ fn decimals_times_of_day_and_uuids_come_back_to_the_bit() {
     let mut again = writer.bodies(Unknown::Reject);
     written.iter().for_each(|row| again.text(&row).unwrap_or_else(|reasons| panic!("{reasons:?}: {row:?}")));
     assert_eq!(again.finish(), bodies.concat());
+    let rows = Encoder::new(decoder.schema(), 1).unwrap().encode(&decoded.batch).unwrap();
+    let avro: Vec<Vec<u8>> = rows.iter().map(|row| row[5..].to_vec()).collect();
+    assert_eq!(avro, bodies, "a UUID whose type is a string is written as text, a fixed as bytes");
 }
 
 #[test]
