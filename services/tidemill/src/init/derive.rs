@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use flow::config::nearest;
+use flow::config::{listed, nearest};
 use serde_json::{Value, json};
 
 use super::Files;
@@ -75,7 +75,7 @@ fn roles<'t>(wanted: &Wanted<'t>, table: &'t Table) -> Result<Roles<'t>, Error> 
         table.columns.iter().find(|column| column.name == name).ok_or_else(|| {
             let help = match nearest(name, names()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it has {}", names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+                None => format!("it has {}", listed(names())),
             };
             Error::Input(format!("{option}: {path} has no column `{name}` with values; {help}"))
         })

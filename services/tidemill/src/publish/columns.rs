@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::Error;
-use flow::config::nearest;
+use flow::config::{listed, nearest};
 
 /// Names of the schema with names of the table, as a user wrote them.
 pub type Mapping = Vec<(String, String)>;
@@ -198,8 +198,4 @@ fn absent(column: &str, table: &Schema) -> String {
 
 fn names(table: &Schema) -> impl Iterator<Item = &str> {
     table.fields().iter().map(|field| field.name().as_str())
-}
-
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

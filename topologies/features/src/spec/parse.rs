@@ -1,6 +1,6 @@
 //! Reading one aggregate expression.
 
-use flow::config::nearest;
+use flow::config::{listed, nearest};
 
 use super::lexer::{Lexer, Token};
 use super::{
@@ -378,8 +378,4 @@ fn function_help(name: &str) -> String {
         Some(function) => format!("did you mean `{function}`?"),
         None => format!("there are {}", listed(FUNCTIONS)),
     }
-}
-
-fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

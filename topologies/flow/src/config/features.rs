@@ -82,7 +82,7 @@ fn entity(entry: &Entry, scope: Scope<'_>, problems: &mut Problems) -> Entity {
     };
     if RESERVED_ENTITIES.contains(&entry.key.as_str()) {
         let message = format!("`{}` cannot be an entity", entry.key);
-        let help = format!("{} are taken", listed(RESERVED_ENTITIES));
+        let help = format!("{} are taken", listed(RESERVED_ENTITIES.iter().copied()));
         problems.add_help(BAD_NAME, entry.key_span, message, help);
     }
     let what = format!("entity `{}`", entry.key);
@@ -210,8 +210,7 @@ fn no_aggregate(text: &Text, functions: &[(String, usize)], problems: &mut Probl
         }
         None => {
             let message = format!("`{}` aggregates nothing", text.text);
-            let all: Vec<&str> = known().collect();
-            problems.add_help(BAD_EXPRESSION, text.span, message, format!("use one of {}", listed(&all)));
+            problems.add_help(BAD_EXPRESSION, text.span, message, format!("use one of {}", listed(known())));
         }
     }
 }

@@ -34,7 +34,8 @@ pub use bytes::parse_bytes;
 pub use duration::{format_duration, parse_duration};
 pub use keys::WINDOWS_MAX;
 pub use problem::{
-    BAD_EXPRESSION, BAD_SCHEMA, CODES, CONTRADICTION, Problem, Span, UNKNOWN_CHOICE, UNKNOWN_KEY, WRONG_TYPE, nearest,
+    BAD_EXPRESSION, BAD_SCHEMA, CODES, CONTRADICTION, Problem, Span, UNKNOWN_CHOICE, UNKNOWN_KEY, WRONG_TYPE, listed,
+    nearest,
 };
 pub use types::*;
 

@@ -163,7 +163,7 @@ pub(super) fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
     let known: Vec<&str> = known.into_iter().collect();
     match nearest(wrong, known.iter().copied()) {
         Some(name) => Some(format!("did you mean `{name}`?")),
-        None if (1..=LISTED_MAX).contains(&known.len()) => Some(format!("known: {}", listed(&known))),
+        None if (1..=LISTED_MAX).contains(&known.len()) => Some(format!("known: {}", listed(known))),
         None => None,
     }
 }
@@ -177,8 +177,8 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 }
 
 /// Names in backticks with commas.
-pub(super) fn listed(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Edit distance in which swapping two neighbours counts once, as it does for a typing hand.
