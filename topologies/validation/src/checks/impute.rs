@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options, interleave, take_record_batch};
 use arrow::datatypes::DataType;
-use flow::sql::{self, Expression};
+use flow::sql::{self, Expression, apart};
 use schemas::reject::Code;
 
 use super::columns::finite;
@@ -58,24 +58,23 @@ impl Imputing {
         }
         let mut arrays = vec![work.batch.column(self.column).clone()];
         let mut places: Vec<(usize, usize)> = (0..work.batch.num_rows()).map(|row| (0, row)).collect();
-        match self.values(&work.batch, rows) {
-            Ok(values) => {
-                arrays.push(values);
-                rows.iter().enumerate().for_each(|(at, row)| places[*row] = (1, at));
-            }
-            // One row's error must not be another's.
-            Err(_) => {
-                for row in rows {
-                    match self.values(&work.batch, &[*row]) {
-                        Ok(value) => {
-                            places[*row] = (arrays.len(), 0);
-                            arrays.push(value);
-                        }
-                        Err(error) => self.refuse(*row, &error.detail, work),
-                    }
+        let chosen = UInt32Array::from_iter_values(rows.iter().map(|row| *row as u32));
+        let chosen = match take_record_batch(&work.batch, &chosen) {
+            Ok(chosen) => chosen,
+            Err(error) => return rows.iter().for_each(|row| self.refuse(*row, &error.to_string(), work)),
+        };
+        apart(
+            &chosen,
+            |part| self.values(part),
+            |first, values| match values {
+                Ok(values) => {
+                    let part = &rows[first..first + values.len()];
+                    part.iter().enumerate().for_each(|(at, row)| places[*row] = (arrays.len(), at));
+                    arrays.push(values);
                 }
-            }
-        }
+                Err(error) => self.refuse(rows[first], &error.detail, work),
+            },
+        );
         for row in rows {
             let (array, at) = places[*row];
             if array == 0 {
@@ -103,9 +102,9 @@ impl Imputing {
         }
     }
 
-    fn values(&self, batch: &RecordBatch, rows: &[usize]) -> Result<ArrayRef, sql::Error> {
-        let chosen = UInt32Array::from_iter_values(rows.iter().map(|row| *row as u32));
-        let values = self.value.evaluate(&take_record_batch(batch, &chosen)?)?;
+    /// New values for all rows of a batch.
+    fn values(&self, batch: &RecordBatch) -> Result<ArrayRef, sql::Error> {
+        let values = self.value.evaluate(batch)?;
         let strict = CastOptions { safe: false, ..CastOptions::default() };
         Ok(cast_with_options(&values, batch.column(self.column).data_type(), &strict)?)
     }

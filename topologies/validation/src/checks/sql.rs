@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::datatypes::DataType;
 use flow::config::OnFail;
-use flow::sql::Expression;
+use flow::sql::{Expression, apart};
 use schemas::reject::Code;
 
 use super::impute::Imputing;
@@ -42,45 +42,39 @@ impl Rule {
         })
     }
 
-    /// Checks all rows at once, and one by one if the batch as a whole cannot be evaluated: a row's verdict never depends
-    /// on its neighbours.
+    /// Checks all rows. Those that the condition cannot be computed for are rejected, whatever the rule says of others.
     pub fn check(&self, work: &mut Work) {
         let mut found = Failing::new(self.on_fail);
-        match self.check.evaluate(&work.batch) {
-            Ok(values) => {
-                let values = values.as_boolean();
-                if values.null_count() == 0 && values.true_count() == values.len() {
-                    return;
+        apart(
+            &work.batch,
+            |part| self.check.evaluate(part),
+            |first, values| match values {
+                Ok(values) => self.verdicts(first, values.as_boolean(), &mut found),
+                Err(error) => {
+                    let detail = format!("rule `{}` cannot be computed: {}", self.name, error.detail);
+                    work.faults.push_rule(first, Code::RuleError, &self.name, detail);
                 }
-                (0..values.len()).for_each(|row| self.verdict(row, (values, row), &mut found));
-            }
-            Err(_) => self.check_alone(work, &mut found),
-        }
+            },
+        );
         let rows = found.end(&self.name, work);
         if self.on_fail == OnFail::Impute {
             self.imputes.iter().for_each(|impute| impute.apply(&rows, work));
         }
     }
 
-    fn check_alone(&self, work: &mut Work, found: &mut Failing) {
-        for row in 0..work.batch.num_rows() {
-            match self.check.evaluate(&work.batch.slice(row, 1)) {
-                Ok(values) => self.verdict(row, (values.as_boolean(), 0), found),
-                Err(error) => {
-                    let detail = format!("rule `{}` cannot be computed: {}", self.name, error.detail);
-                    work.faults.push_rule(row, Code::RuleError, &self.name, detail);
-                }
-            }
+    /// What the condition gave for the rows from `first` on.
+    fn verdicts(&self, first: usize, values: &BooleanArray, found: &mut Failing) {
+        if values.null_count() == 0 && values.true_count() == values.len() {
+            return;
         }
-    }
-
-    fn verdict(&self, row: usize, (values, at): (&BooleanArray, usize), found: &mut Failing) {
-        if values.is_null(at) {
-            if !self.null_passes {
-                found.push(row, Code::RuleFailed, &self.name, || format!("rule `{}` is null", self.name));
-            }
-        } else if !values.value(at) {
-            found.push(row, Code::RuleFailed, &self.name, || format!("rule `{}` is false", self.name));
+        for (row, value) in (first..).zip(values) {
+            let why = match value {
+                Some(true) => continue,
+                None if self.null_passes => continue,
+                Some(false) => "false",
+                None => "null",
+            };
+            found.push(row, Code::RuleFailed, &self.name, || format!("rule `{}` is {why}", self.name));
         }
     }
 }
