@@ -4,7 +4,7 @@
 use offline::archive::{self, Archive, CompactOptions, GRACE_PERIOD_S};
 use registry::store::Store;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tracing::warn;
 
 /// Fewest neighbouring small files that are merged meanwhile: merging a few again and again would cost more than it saves.
@@ -38,7 +38,7 @@ fn topic_of(archive: &Archive, topic: &str, stop: &AtomicBool) -> archive::Resul
         false => Ok(()),
     };
     for partition in archive.partitions(topic)? {
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        let now_ms = runtime::clock::now_ms();
         let done = archive.compact(topic, partition, &options, now_ms, &mut watch);
         match done.and_then(|_| archive.sweep(topic, partition, grace, now_ms, &mut watch)) {
             Err(archive::Error::Interrupted) => return Ok(()),

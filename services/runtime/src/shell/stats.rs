@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::clock::now_ms;
 
 /// What a shell counted since it started.
 #[derive(Debug, Default)]
@@ -111,8 +112,7 @@ impl Stats {
 
     /// How long ago the log had taken the newest record of a poll when it was handled, by this machine's clock.
     pub(super) fn handled(&self, newest_ms: i64) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
-        self.delay_ms.store(now.saturating_sub(newest_ms), Ordering::Relaxed);
+        self.delay_ms.store(now_ms().saturating_sub(newest_ms), Ordering::Relaxed);
     }
 
     pub(super) fn published(&self, records: usize) {
