@@ -1,6 +1,6 @@
 //! Keys of features and entities.
 
-use super::{Absent, Key, Kind, Needs, Range, Shape};
+use super::{Absent, Key, Kind, Needs, Shape};
 use crate::config::Late;
 
 /// Most windows of an entity; each costs a cursor per key.
@@ -67,13 +67,13 @@ pub const LATE: Key = Key::new(
 );
 pub const IF_NULL: Key = Key::new(
     "if_null",
-    Kind::Any(&[Kind::Number(Range::Finite), Kind::Word("keep")]),
+    Kind::IF_NULL,
     Absent::Word("keep"),
     "The number that stands where an aggregate gives null; `keep` leaves null.",
 );
 pub const AGGREGATES: Key = Key::new(
     "aggregates",
-    Kind::Named(&Kind::Any(&[Kind::Text("an aggregate such as `avg(amount)`"), Kind::Section(&AGGREGATE)])),
+    Kind::Named(&Kind::Any(&[Kind::AGGREGATE, Kind::Section(&AGGREGATE)])),
     Absent::Nothing,
     "Features over the events in the windows, called `ENTITY_NAME_WINDOW`.",
 );
@@ -88,7 +88,7 @@ pub const ENTITY: Shape = Shape {
 
 pub const LIMIT_KEYS: Key = Key::new(
     "keys",
-    Kind::Integer { least: LIMIT_KEYS_MIN, most: u64::MAX },
+    Kind::at_least(LIMIT_KEYS_MIN),
     Absent::Nothing,
     "Keys. Those whose newest event is oldest go first.",
 );
@@ -103,10 +103,10 @@ pub const LIMITS: Shape = Shape {
     needs: Needs::AnyOf(&["keys", "bytes"]),
 };
 
-pub const OF: Key = Key::new("of", Kind::Text("an aggregate such as `avg(amount)`"), Absent::Refused, "The aggregate.");
+pub const OF: Key = Key::new("of", Kind::AGGREGATE, Absent::Refused, "The aggregate.");
 pub const AGGREGATE_IF_NULL: Key = Key::new(
     "if_null",
-    Kind::Any(&[Kind::Number(Range::Finite), Kind::Word("keep")]),
+    Kind::IF_NULL,
     Absent::Told("that of the entity"),
     "The number that stands where it gives null; `keep` leaves null.",
 );

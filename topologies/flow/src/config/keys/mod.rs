@@ -187,6 +187,9 @@ impl Kind {
     pub const SPAN: Self = Self::Duration { is_longer_than_nothing: true };
     pub const COLUMN: Self = Self::Text("a column of the schema");
     pub const SQL: Self = Self::Text("SQL");
+    pub const AGGREGATE: Self = Self::Text("an aggregate such as `avg(amount)`");
+    /// What stands for null.
+    pub const IF_NULL: Self = Self::Any(&[Self::Number(Range::Finite), Self::Word("keep")]);
 
     /// One of the words of `T`.
     pub const fn choice<T: Word>() -> Self {
@@ -198,12 +201,25 @@ impl Kind {
         Self::Integer { least: least as u64, most: most as u64 }
     }
 
+    /// A whole number that nothing but the machine limits.
+    pub const fn at_least(least: u64) -> Self {
+        Self::Integer { least, most: u64::MAX }
+    }
+
     pub const fn list(of: &'static Self) -> Self {
         Self::List { of, least: 0, most: usize::MAX }
+    }
+
+    /// A list with at least one item.
+    pub const fn some(of: &'static Self) -> Self {
+        Self::List { of, least: 1, most: usize::MAX }
     }
 }
 
 impl Range {
+    /// A part of a whole that leaves something of it.
+    pub const SHARE: Self = Self::Below(0.0, 1.0);
+
     pub fn holds(self, number: f64) -> bool {
         match self {
             Self::Finite => number.is_finite(),

@@ -13,11 +13,7 @@ pub const MODEL_TARGET: Key =
     Key::new("target", Kind::Text("the label"), Absent::Refused, "What it learns: the `target` of the labels.");
 pub const INPUTS: Key = Key::new(
     "inputs",
-    Kind::List {
-        of: &Kind::Text("a column, a feature, or a group of features such as `row.*` or `customer.*`"),
-        least: 1,
-        most: usize::MAX,
-    },
+    Kind::some(&Kind::Text("a column, a feature, or a group of features such as `row.*` or `customer.*`")),
     Absent::Refused,
     "What it sees, in this order: columns and features.",
 );
@@ -70,7 +66,7 @@ pub const WORDS_MAX: Key = Key::new(
 );
 pub const MIN_COUNT: Key = Key::new(
     "min_count",
-    Kind::Integer { least: 1, most: u64::MAX },
+    Kind::at_least(1),
     Absent::Integer(1),
     "How often a word must occur in the rows to train on.",
 );

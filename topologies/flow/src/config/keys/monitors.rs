@@ -10,12 +10,8 @@ pub const MONITORED: Key =
 pub const MONITOR_WINDOW: Key =
     Key::new("window", Kind::SPAN, Absent::Time(DAY_US), "Event time that is judged at once.");
 pub const PSI_SECTION: Key = Key::new("psi", Kind::Section(&PSI), Absent::Nothing, "The population stability index.");
-pub const MIN_EVENTS: Key = Key::new(
-    "min_events",
-    Kind::Integer { least: 1, most: u64::MAX },
-    Absent::Integer(1_000),
-    "Windows with fewer events are not judged.",
-);
+pub const MIN_EVENTS: Key =
+    Key::new("min_events", Kind::at_least(1), Absent::Integer(1_000), "Windows with fewer events are not judged.");
 
 /// A monitor.
 pub const MONITOR: Shape = Shape {

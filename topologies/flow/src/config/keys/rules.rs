@@ -37,7 +37,7 @@ pub const MIN: Key = Key::new("min", Kind::Number(Range::Finite), Absent::Nothin
 pub const MAX: Key = Key::new("max", Kind::Number(Range::Finite), Absent::Nothing, "The greatest value allowed.");
 pub const ENUM: Key = Key::new(
     "enum",
-    Kind::List { of: &Kind::Value, least: 1, most: usize::MAX },
+    Kind::some(&Kind::Value),
     Absent::Nothing,
     "The only values allowed: texts, whole numbers, or true and false.",
 );

@@ -25,7 +25,7 @@ pub const LEARNING_RATE: Key = Key::new(
 );
 pub const DROPOUT: Key = Key::new(
     "dropout",
-    Kind::Number(Range::Below(0.0, 1.0)),
+    Kind::Number(Range::SHARE),
     Absent::Number(0.0),
     "Share of the outputs of each hidden layer that a step leaves out. For `mlp` only.",
 );
@@ -67,7 +67,7 @@ pub const EARLY_STOPPING: Key = Key::new(
 );
 pub const VALIDATION_SHARE: Key = Key::new(
     "validation_share",
-    Kind::Number(Range::Below(0.0, 1.0)),
+    Kind::Number(Range::SHARE),
     Absent::Number(0.1),
     "Share of the rows, the newest ones, that are kept aside for early stopping, calibration and the threshold.",
 );
@@ -81,7 +81,7 @@ pub const TRAINING_DELAY: Key = Key::new(
 );
 pub const SEED: Key = Key::new(
     "seed",
-    Kind::Integer { least: 0, most: u64::MAX },
+    Kind::at_least(0),
     Absent::Integer(1),
     "What chance begins with: the same rows with the same seed give the same model.",
 );
