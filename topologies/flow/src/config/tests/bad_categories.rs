@@ -1,6 +1,6 @@
 //! Inputs that are categories, and mistakes in what is said of them.
 
-use expect_test::expect;
+use expect_test::{Expect, expect};
 
 use super::super::Category;
 use super::{changed, check, check_file, good, parse, resolve};
@@ -27,11 +27,15 @@ fn texts_are_categories_by_themselves_and_numbers_where_they_are_named() {
     assert_eq!(good().models[0].categories, []);
 }
 
+#[track_caller]
+fn check_categories(categories: &str, expected: Expect) {
+    check(INPUTS, &with(categories), expected);
+}
+
 #[test]
 fn settings_of_categories_must_fit() {
-    check(
-        INPUTS,
-        &with("{ contry: {} }"),
+    check_categories(
+        "{ contry: {} }",
         expect![[r#"
         51 TM0015: `contry` is no input of the model
             categories: { contry: {} }
@@ -39,27 +43,24 @@ fn settings_of_categories_must_fit() {
             did you mean `country`?
     "#]],
     );
-    check(
-        INPUTS,
-        &with("{ country: { dimension: 0 } }"),
+    check_categories(
+        "{ country: { dimension: 0 } }",
         expect![[r#"
         51 TM0006: `dimension` must be from 1 to 64, not 0
             categories: { country: { dimension: 0 } }
                                                 ^
     "#]],
     );
-    check(
-        INPUTS,
-        &with("{ country: { words_max: 10001 } }"),
+    check_categories(
+        "{ country: { words_max: 10001 } }",
         expect![[r#"
         51 TM0006: `words_max` must be from 1 to 10000, not 10001
             categories: { country: { words_max: 10001 } }
                                                 ^^^^^
     "#]],
     );
-    check(
-        INPUTS,
-        &with("{ country: { min_count: 0, size: 3 } }"),
+    check_categories(
+        "{ country: { min_count: 0, size: 3 } }",
         expect![[r#"
         51 TM0006: `min_count` must be at least 1, not 0
             categories: { country: { min_count: 0, size: 3 } }
@@ -70,9 +71,8 @@ fn settings_of_categories_must_fit() {
             known: `dimension`, `words_max`, `min_count`
     "#]],
     );
-    check(
-        INPUTS,
-        &with("[country]"),
+    check_categories(
+        "[country]",
         expect![[r#"
         51 TM0004: `categories` must be a map of inputs, not a list
             categories: [country]
