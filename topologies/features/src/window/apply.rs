@@ -25,7 +25,7 @@ impl Engine {
         let is_new = head.now_us == i64::MIN;
         // Before its first row a key's present lies at the beginning of time, where this changes nothing.
         let is_expired = !is_new && head.now_us <= clock_us.saturating_sub(self.plan.keep_us);
-        let held_before = self.states.held_bytes(&self.plan, id);
+        let rings_before = self.states.ring_bytes(id);
         if is_expired {
             self.touch(id);
             self.states.clear(&self.plan, id);
@@ -39,7 +39,7 @@ impl Engine {
             self.event_late(id, time_us, now_us, word, out);
             Applied::Late
         };
-        self.states.recount(&self.plan, id, held_before);
+        self.states.recount(&self.plan, id, rings_before);
         self.enforce(id, share);
         self.sweep();
         if is_new {
@@ -99,9 +99,9 @@ impl Engine {
         let mut now_us = id.map_or(i64::MIN, |id| self.states.keys.heads[id as usize].now_us);
         if let Some(id) = id.filter(|_| now_us <= horizon_us) {
             self.touch(id);
-            let held_before = self.states.held_bytes(&self.plan, id);
+            let rings_before = self.states.ring_bytes(id);
             self.states.clear(&self.plan, id);
-            self.states.recount(&self.plan, id, held_before);
+            self.states.recount(&self.plan, id, rings_before);
             now_us = i64::MIN;
         }
         // Too old to be seen by anything: neither its entry nor its key would be kept.
@@ -111,9 +111,9 @@ impl Engine {
             let id = id.unwrap_or_else(|| self.states.add(&self.plan, key));
             self.touch(id);
             self.states.keys.heads[id as usize].count_use();
-            let held_before = self.states.held_bytes(&self.plan, id);
+            let rings_before = self.states.ring_bytes(id);
             self.insert_label(id, time_us, value);
-            self.states.recount(&self.plan, id, held_before);
+            self.states.recount(&self.plan, id, rings_before);
             labelled = Some(id);
         }
         if let Some(id) = labelled {

@@ -225,7 +225,7 @@ impl Engine {
 
     /// Takes a part of the entries of a key away, the oldest; false when it has none.
     fn shorten(&mut self, id: u32) -> bool {
-        let (before, rings_before) = (self.share(id), self.states.held_bytes(&self.plan, id));
+        let (before, rings_before) = (self.share(id), self.states.ring_bytes(id));
         let upper_us = self.states.keys.heads[id as usize].now_us.saturating_sub(self.plan.delay_us);
         let mut gone = 0;
         for series in (0..SERIES).filter(|series| self.plan.keeps(*series)) {

@@ -19,6 +19,8 @@ pub(super) struct States {
     pub wides: Wides,
     pub tallies: Vec<Tally>,
     pub sketches: Vec<Sketch>,
+    /// What the tallies and sketches of each key took when they were counted last; nothing where the plan has none.
+    counted_bytes: Vec<usize>,
     /// What keys take beside their part of the slabs.
     held_bytes: usize,
 }
@@ -61,6 +63,10 @@ impl States {
         grow(&mut self.sketches, plan.sketches);
         self.tallies.resize_with(keys * plan.tallies, Tally::default);
         self.sketches.resize_with(keys * plan.sketches, Sketch::default);
+        if plan.tallies + plan.sketches > 0 {
+            grow(&mut self.counted_bytes, 1);
+            self.counted_bytes.resize(keys, 0);
+        }
         self.held_bytes += self.keys.heads[id as usize].text_bytes();
         for series in (0..SERIES).filter(|series| plan.keeps(*series)) {
             self.view(plan, id, series).reset_cursors();
@@ -78,30 +84,32 @@ impl States {
 
     /// Forgets a key.
     pub fn remove(&mut self, plan: &Plan, id: u32) {
-        let head = &self.keys.heads[id as usize];
-        self.held_bytes -= self.held_bytes(plan, id) + head.text_bytes();
+        let rings_before = self.ring_bytes(id);
         self.clear(plan, id);
+        self.recount(plan, id, rings_before);
+        self.held_bytes -= self.keys.heads[id as usize].text_bytes();
         self.keys.remove(id);
     }
 
-    /// What a key takes beside its part of the slabs and its text.
+    /// Bytes of a key's rings.
     #[inline]
-    pub fn held_bytes(&self, plan: &Plan, id: u32) -> usize {
-        let mut bytes = self.keys.heads[id as usize].ring_bytes();
-        if plan.tallies + plan.sketches > 0 {
-            let id = id as usize;
-            let tallies = &self.tallies[id * plan.tallies..(id + 1) * plan.tallies];
-            let sketches = &self.sketches[id * plan.sketches..(id + 1) * plan.sketches];
-            bytes +=
-                tallies.iter().map(Tally::bytes).sum::<usize>() + sketches.iter().map(Sketch::bytes).sum::<usize>();
-        }
-        bytes
+    pub fn ring_bytes(&self, id: u32) -> usize {
+        self.keys.heads[id as usize].ring_bytes()
     }
 
-    /// Counts what a key holds now, and not what it held before.
+    /// Counts what a key holds now beside its part of the slabs and its text, and not what it held before a change.
+    /// Tallies and sketches are looked through once: what they took is kept.
     #[inline]
-    pub fn recount(&mut self, plan: &Plan, id: u32, before: usize) {
-        self.held_bytes = self.held_bytes + self.held_bytes(plan, id) - before;
+    pub fn recount(&mut self, plan: &Plan, id: u32, rings_before: usize) {
+        self.held_bytes = self.held_bytes + self.ring_bytes(id) - rings_before;
+        let id = id as usize;
+        if let Some(counted) = self.counted_bytes.get_mut(id) {
+            let tallies = &self.tallies[id * plan.tallies..(id + 1) * plan.tallies];
+            let sketches = &self.sketches[id * plan.sketches..(id + 1) * plan.sketches];
+            let now =
+                tallies.iter().map(Tally::bytes).sum::<usize>() + sketches.iter().map(Sketch::bytes).sum::<usize>();
+            self.held_bytes = self.held_bytes + now - std::mem::replace(counted, now);
+        }
     }
 
     /// Memory of the keys that are there, without free places in the slabs.
@@ -113,6 +121,7 @@ impl States {
             + plan.squares * size_of::<Square>()
             + plan.tallies * size_of::<Tally>()
             + plan.sketches * size_of::<Sketch>()
+            + if plan.tallies + plan.sketches > 0 { size_of::<usize>() } else { 0 }
             + 2 * size_of::<Slot>();
         self.keys.len() * key + self.held_bytes + self.wides.used_bytes()
     }
@@ -127,6 +136,7 @@ impl States {
             + self.squares.capacity() * size_of::<Square>()
             + self.tallies.capacity() * size_of::<Tally>()
             + self.sketches.capacity() * size_of::<Sketch>()
+            + self.counted_bytes.capacity() * size_of::<usize>()
             + self.tallies.iter().map(Tally::bytes).sum::<usize>()
             + self.sketches.iter().map(Sketch::bytes).sum::<usize>()
             + self.wides.bytes()
