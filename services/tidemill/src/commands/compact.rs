@@ -24,6 +24,16 @@ struct Row {
     swept: Swept,
 }
 
+impl Row {
+    /// Whether nothing was done, and nothing is left to be done by a call that deletes what is old, or by one that does
+    /// not.
+    fn is_fine(&self, deletes: bool) -> bool {
+        let Swept { merged, waiting, orphans } = self.swept;
+        let waiting = if deletes { waiting } else { 0 };
+        self.compaction == Compaction::Unneeded && merged + waiting + orphans == 0
+    }
+}
+
 pub fn run(global: &Global, output: Output, options: &Compact) -> Result<(), Error> {
     rehearsal::arm()?;
     let store = open_store(global)?;
@@ -44,7 +54,7 @@ pub fn run(global: &Global, output: Output, options: &Compact) -> Result<(), Err
             rows.push(one(&archive, &topic, partition, options)?);
         }
     }
-    output.show(|| text(&rows), || rows.iter().map(value).collect())?;
+    output.show(|| text(&rows, options.delete_older_than.is_some()), || rows.iter().map(value).collect())?;
     let lost = rows.iter().filter(|row| row.compaction == Compaction::Lost).count();
     if lost > 0 {
         note(&format!(
@@ -96,9 +106,22 @@ fn files(global: &Global, output: Output, store: &Store, archive: &Archive, topi
     Ok(())
 }
 
-fn text(rows: &[Row]) -> String {
-    let headings = ["TOPIC", "PARTITION", "FILES", "INTO", "ROWS", "BYTES", "NOW", "DELETED", "WAITING", "ORPHANS"];
-    table(&headings, &rows.iter().map(cells).collect::<Vec<_>>())
+/// The partitions for which there is something to do, done or waited for, and a line about all others.
+fn text(rows: &[Row], deletes: bool) -> String {
+    let (fine, touched): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.is_fine(deletes));
+    let mut text = String::new();
+    if !touched.is_empty() {
+        let headings = ["TOPIC", "PARTITION", "FILES", "INTO", "ROWS", "BYTES", "NOW", "DELETED", "WAITING", "ORPHANS"];
+        text = table(&headings, &touched.into_iter().map(cells).collect::<Vec<_>>());
+    }
+    if !fine.is_empty() {
+        text.push_str(&format!("nothing to do in {} of {} partitions", fine.len(), rows.len()));
+        let waiting: usize = fine.iter().map(|row| row.swept.waiting).sum();
+        if waiting > 0 {
+            text.push_str(&format!("; {waiting} merged files there stay until --delete-older-than"));
+        }
+    }
+    text
 }
 
 fn cells(row: &Row) -> Vec<String> {

@@ -62,6 +62,15 @@ fn small_files_become_few_and_old_ones_go_when_they_are_told_to() {
     let (after, same) = read(dir.path(), &topic);
     assert_eq!((after as u64, same), (merged, rows.clone()));
 
+    // A second call finds nothing to merge and says so in one line.
+    let json = lines(&check(dir.path(), &["compact", "--output", "json"], 0, &[]))[0].clone();
+    let all = json.as_array().expect("rows");
+    let waiting: u64 = all.iter().filter_map(|row| row["waiting"].as_u64()).sum();
+    assert!(all.len() > 1 && waiting > 0 && all.iter().all(|row| row["outcome"] == "unneeded"), "{json}");
+    let fine = format!("nothing to do in {0} of {0} partitions", all.len());
+    let expected = format!("{fine}; {waiting} merged files there stay until --delete-older-than\n");
+    assert_eq!(check(dir.path(), &["compact"], 0, &[]), expected);
+
     check(dir.path(), &["compact", &topic, "--delete-older-than", "1h"], 0, &["WAITING", "ORPHANS"]);
     let folder = dir.path().join(".tidemill/store/archive").join(format!("topic={topic}"));
     let left = || {
@@ -72,6 +81,8 @@ fn small_files_become_few_and_old_ones_go_when_they_are_told_to() {
     assert_eq!(left(), before, "nothing is deleted within the hour");
     check(dir.path(), &["compact", &topic, "--delete-older-than", "0s"], 0, &[]);
     assert_eq!(left(), 0);
+    let said = check(dir.path(), &["compact", &topic, "--delete-older-than", "0s"], 0, &["nothing to do in"]);
+    assert!(said.lines().count() == 1 && !said.contains("WAITING"), "{said}");
     assert_eq!(read(dir.path(), &topic).1, rows);
 
     // Services go on behind what was merged, and the ledger counts the archive as before.
