@@ -18,7 +18,7 @@ pub struct Layers {
     pub profile: Option<String>,
     /// Whether it asks before something is destroyed.
     pub is_protected: bool,
-    /// All settings in the order of the options.
+    /// All settings in the order of `--help`.
     pub settings: Vec<Chosen>,
 }
 
@@ -73,9 +73,9 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What won.
+/// What won. The options of `built_in` stand in the order of `--help`; one that is given another default does not any more.
 pub(super) fn of(
-    command: &Command,
+    built_in: &Command,
     matches: &ArgMatches,
     file: Option<&SettingsFile>,
     profile: Option<&Profile>,
@@ -107,7 +107,7 @@ pub(super) fn of(
     Layers {
         profile: profile.map(|profile| profile.name.clone()),
         is_protected: profile.is_some_and(|profile| profile.is_protected),
-        settings: settings(command).map(chosen).collect(),
+        settings: settings(built_in).map(chosen).collect(),
         file: path,
     }
 }

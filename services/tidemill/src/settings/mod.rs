@@ -30,7 +30,8 @@ const NO_SETTINGS: [&str; 3] = ["settings", "profile", "yes"];
 
 /// Reads the command line over all other layers. What clap has to say of it ends the process, as it always does.
 pub fn command_line(arguments: &[OsString]) -> Result<Cli, (Box<Error>, Format)> {
-    let mut command = Cli::command();
+    let built_in = Cli::command();
+    let mut command = built_in.clone();
     let alone = command.clone().get_matches_from(arguments);
     let format = alone.get_one("output").copied().unwrap_or(Format::Text);
     let failed = |error: Error| (Box::new(error), format);
@@ -43,7 +44,7 @@ pub fn command_line(arguments: &[OsString]) -> Result<Cli, (Box<Error>, Format)>
     }
     let matches = command.clone().get_matches_from(arguments);
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    cli.layers = layers::of(&command, &matches, file.as_ref(), profile, &below);
+    cli.layers = layers::of(&built_in, &matches, file.as_ref(), profile, &below);
     Ok(cli)
 }
 

@@ -65,6 +65,17 @@ fn each_layer_wins_over_those_below() {
     is(&all, "backlog", "70", "profile prod, tidemill.yaml:9");
     is(&all, "poll_records", "800", "TIDEMILL_POLL_RECORDS");
     is(&all, "snapshot_interval", "3s", "--snapshot-interval");
+    // In the order of the help, whichever layer won.
+    let names = |shown: &Value| -> Vec<Value> {
+        shown["settings"].as_array().expect("settings").iter().map(|one| one["setting"].clone()).collect()
+    };
+    assert_eq!(names(&all), names(&shown(folder().path(), &[], &[])));
+    let help = check(dir.path(), &["settings", "--help"], 0, &[]);
+    let places = names(&all).into_iter().map(|name| {
+        let option = format!("--{}", name.as_str().expect("a name").replace('_', "-"));
+        help.find(&format!(" {option} ")).or_else(|| help.find(&format!(" {option}\n"))).expect("an option")
+    });
+    assert!(places.is_sorted(), "{help}");
     // One step lower, layer by layer.
     let all = shown(dir.path(), &[], &["--profile", "prod"]);
     is(&all, "poll_records", "80", "profile prod, tidemill.yaml:10");
@@ -193,6 +204,8 @@ fn every_command_that_destroys_is_asked_about() {
     let dir = with("profiles: { prod: { protected: true } }\n");
     let destroying: &[&[&str]] = &[
         &["apply", "--rebuild"],
+        &["apply", "--delete-left-behind"],
+        &["compact", "--delete-older-than", "1h"],
         &["repartition", "--partitions", "8"],
         &["repartition", "--withdraw"],
         &["repair"],
