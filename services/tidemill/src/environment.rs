@@ -26,7 +26,7 @@ use crate::loading;
 use crate::remote::Remote;
 use crate::signals::Signals;
 
-use places::{Opened, has_log, has_own_log, open_embedded, open_log, open_schemas, open_shared};
+use places::{Opened, check_direct, has_log, has_own_log, open_embedded, open_log, open_schemas, open_shared};
 pub use places::{check_store, open_store};
 pub use workshop::Workshop;
 
@@ -95,6 +95,7 @@ impl Environment {
     /// with what is given along.
     pub fn foreseen(global: &Global, rebuild: bool) -> Result<(Self, TempDir), Error> {
         let pipeline = loading::load(global)?.checked(global)?;
+        check_direct(global)?;
         let unwritable = |error: std::io::Error| Error::Failed(format!("cannot make a temporary folder: {error}"));
         let empty = tempfile::tempdir().map_err(unwritable)?;
         let log = match has_own_log(global) {

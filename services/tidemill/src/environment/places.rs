@@ -26,6 +26,18 @@ pub(super) fn has_own_log(global: &Global) -> bool {
     global.brokers.is_some() || global.data.join(LOG_DIR).is_dir()
 }
 
+/// An error where a gateway stands before the log: it does not tell what tasks have committed. Brokers are asked directly,
+/// whatever gateway is named beside them.
+pub(super) fn check_direct(global: &Global) -> Result<(), Error> {
+    let (None, Some(address)) = (&global.brokers, &global.gateway) else { return Ok(()) };
+    let remote = Remote::named(address, global)?;
+    remote.health()?;
+    Err(Error::Input(format!(
+        "the gateway at {} does not tell what tasks have committed; stop its process and name its --data, or name the brokers with --brokers",
+        remote.address()
+    )))
+}
+
 /// An error where no store is: whoever only looks makes none.
 pub fn check_store(global: &Global) -> Result<(), Error> {
     match global.store.is_some() || global.data.join(STORE_DIR).is_dir() {
