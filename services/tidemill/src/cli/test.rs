@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// Run the cases of a test file beside the pipeline file: events in, expected features and dead letters out.
+/// Run the cases of a test file beside the pipeline file: events in, expected features, scores, decisions and dead letters
+/// out.
 ///
-/// The real validator and featurizer run in this process, each case over a log of its own in a temporary folder; no broker
+/// The real validator and featurizer, and the scorer where a case names a model, run in this process, each case over a log of its own in a temporary folder; no broker
 /// is needed, and none is used.
 #[derive(Debug, Args)]
 pub struct Test {
