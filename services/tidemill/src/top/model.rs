@@ -113,13 +113,8 @@ impl History {
                 rows.push(absent(service, None, State::Elsewhere, Some(*lag)));
             }
         }
-        rows.sort_by(|one, other| {
-            (order(&one.service), &one.service, &one.gateway).cmp(&(
-                order(&other.service),
-                &other.service,
-                &other.gateway,
-            ))
-        });
+        let place = |row: &Row| (order(&row.service), row.service.clone(), row.gateway.clone());
+        rows.sort_by_cached_key(place);
         self.last = Some(look);
         rows
     }
@@ -180,9 +175,8 @@ fn row(gateway: &str, service: &str, now: &Counters, before: Option<(&Counters, 
 }
 
 fn absent(service: &str, gateway: Option<String>, state: State, lag: Option<u64>) -> Row {
-    let service = service.to_owned();
     Row {
-        service,
+        service: service.to_owned(),
         gateway,
         state,
         in_per_s: None,

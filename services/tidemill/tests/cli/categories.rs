@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use serde_json::{Value, json};
 
 use super::models::table;
+use super::shipped::hours_of;
 use super::{Running, check, command, folder, lines, wait_for};
 
 const PIPELINE: &str = "words.yaml";
@@ -22,17 +23,8 @@ const HOURS: usize = 8 * 7 * 24;
 const ASKED: usize = 60;
 
 /// A city by the time of day: the rarest is no word of a vocabulary of two.
-const MAPPING: [&str; 6] = [
-    "--map",
-    "hour_id=instant, event_time=cast(dteday as timestamp) + cast(hr || ' hours' as interval), \
-     city=case when cast(hr as int) < 12 then 'Washington' when cast(hr as int) < 20 then 'Köln' else 'Ur' end, \
-     hour=hr, slot=cast(weekday as int) * 24 + cast(hr as int), weather=weathersit, temperature=temp, \
-     felt_temperature=atemp, humidity=hum",
-    "--label-column",
-    "cnt",
-    "--label-delay",
-    "1h",
-];
+const MAPPING: [&str; 6] =
+    hours_of!("case when cast(hr as int) < 12 then 'Washington' when cast(hr as int) < 20 then 'Köln' else 'Ur' end");
 
 /// The shipped pipeline of hours with categories among its inputs, and nothing that trains by itself.
 fn pipeline(dir: &Path) {

@@ -19,17 +19,28 @@ use super::{check, folder, lines};
 const HOUR_US: i64 = 3_600_000_000;
 const DAY_US: i64 = 24 * HOUR_US;
 
+/// What publishes hours of bikes, with an SQL expression for their city.
+macro_rules! hours_of {
+    ($city:literal) => {
+        [
+            "--map",
+            concat!(
+                "hour_id=instant, event_time=cast(dteday as timestamp) + cast(hr || ' hours' as interval), city=",
+                $city,
+                ", hour=hr, slot=cast(weekday as int) * 24 + cast(hr as int), weather=weathersit, temperature=temp, ",
+                "felt_temperature=atemp, humidity=hum"
+            ),
+            "--label-column",
+            "cnt",
+            "--label-delay",
+            "1h",
+        ]
+    };
+}
+pub(super) use hours_of;
+
 /// How the README publishes the hours of bikes.
-const BIKES: [&str; 6] = [
-    "--map",
-    "hour_id=instant, event_time=cast(dteday as timestamp) + cast(hr || ' hours' as interval), city='Washington', \
-     hour=hr, slot=cast(weekday as int) * 24 + cast(hr as int), weather=weathersit, temperature=temp, \
-     felt_temperature=atemp, humidity=hum",
-    "--label-column",
-    "cnt",
-    "--label-delay",
-    "1h",
-];
+const BIKES: [&str; 6] = hours_of!("'Washington'");
 /// How it publishes the readings of the electricity market.
 const ELECTRICITY: [&str; 6] = [
     "--map",
