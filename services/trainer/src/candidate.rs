@@ -3,9 +3,11 @@
 use crate::champion::check_feature_set;
 use crate::config::{ALERTS_PER_DAY, config};
 use crate::{Dataset, Error};
-use arrow::array::{AsArray, Float64Array, RecordBatch, StructArray};
+use arrow::array::{AsArray, Float64Array, ListArray, RecordBatch, StringArray, StructArray};
+use arrow::array::{Float64Builder, ListBuilder, StringBuilder};
 use arrow::datatypes::{DataType, Fields};
 use flow::config::Pipeline;
+use model::network::most_probable;
 use model::{Artefact, Head, Metric, Model, Rule, Threshold};
 use registry::models::{Models, Published};
 use scoring::Inputs;
@@ -44,10 +46,10 @@ pub fn train(
     let mut trained = training::train(&config, &dataset.rows)?;
     // The manifest names rows, files and rule; the rows' own digest is in it.
     trained.dataset.digest.clone_from(&dataset.digest);
-    let metrics = match holdout.filter(|holdout| holdout.rows.validate(config.loss.task()).is_ok()) {
+    let metrics = match holdout.filter(|holdout| holdout.rows.validate(config.task()).is_ok()) {
         Some(holdout) => {
             let scores = trained.score(&holdout.rows.cells(&trained.vocabularies)?);
-            measured(&scores, &holdout.rows, config.loss, trained.threshold.as_ref())?
+            measured(&scores, &holdout.rows, (config.loss, config.classes.len()), trained.threshold.as_ref())?
         }
         None => Metrics::new(),
     };
@@ -65,9 +67,10 @@ pub fn train(
 pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Metrics, Error> {
     check_feature_set(model, &dataset.manifest.recipe.feature_set)?;
     check_inputs(dataset, &model.manifest().inputs)?;
-    let mut scores = vec![0.0; dataset.rows.len()];
+    let mut scores = vec![0.0; dataset.rows.len() * model.network().outputs()];
     model.network().score(&dataset.rows.cells(model.vocabularies())?, &mut scores);
-    measured(&scores, &dataset.rows, loss(model), model.manifest().threshold.as_ref())
+    let told = (loss(model), model.classes().len());
+    measured(&scores, &dataset.rows, told, model.manifest().threshold.as_ref())
 }
 
 /// Measures of scores, by what they were trained for. A threshold that was given, and not set by a capacity, decides
@@ -75,12 +78,16 @@ pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Metrics, Error> {
 fn measured(
     scores: &[f32],
     rows: &training::Dataset,
-    loss: Loss,
+    (loss, classes): (Loss, usize),
     threshold: Option<&Threshold>,
 ) -> Result<Metrics, Error> {
-    if loss.task() == Task::Regression {
-        let quantile = if let Loss::Quantile(quantile) = loss { Some(quantile) } else { None };
-        return Ok(training::evaluate_numbers(scores, rows, quantile)?);
+    match loss.task(classes) {
+        Task::Binary => {}
+        Task::Regression => {
+            let quantile = if let Loss::Quantile(quantile) = loss { Some(quantile) } else { None };
+            return Ok(training::evaluate_numbers(scores, rows, quantile)?);
+        }
+        Task::Multiclass(classes) => return Ok(training::evaluate_classes(scores, rows, classes)?),
     }
     let (per_day, given) = match threshold.map(|threshold| (threshold.rule, threshold.value)) {
         Some((Rule::TopPerDay(per_day), _)) => (per_day, None),
@@ -99,6 +106,7 @@ pub(crate) fn loss(model: &Model) -> Loss {
     let told = model.manifest().config.get("loss").and_then(|text| serde_json::from_str(text).ok());
     match (model.network().head(), told) {
         (Head::Probability, _) => Loss::Logistic,
+        (Head::Classes, _) => Loss::Softmax,
         (Head::Number { .. }, Some(loss)) => loss,
         (Head::Number { .. }, None) => Loss::Squared,
     }
@@ -114,10 +122,33 @@ fn check_inputs(dataset: &Dataset, wanted: &[String]) -> Result<(), Error> {
 /// Scores of rows, and how many of their categories the model does not know.
 #[derive(Debug, Clone)]
 pub struct Scored {
-    /// A score per row.
+    /// A score per row: of classes the probability of the most probable one.
     pub scores: Float64Array,
+    /// What a model of classes says beside that.
+    pub classes: Option<Classes>,
     /// By input; nothing where all are known.
     pub unknown: BTreeMap<String, u64>,
+}
+
+/// What a model of classes says of rows.
+#[derive(Debug, Clone)]
+pub struct Classes {
+    /// The most probable class of each row, the first of equals.
+    pub class: StringArray,
+    /// Per row a probability of each class, in the order of the model's classes.
+    pub probabilities: ListArray,
+}
+
+impl Classes {
+    fn of(names: &[String], scores: &[f32]) -> Self {
+        let (mut class, mut probabilities) = (StringBuilder::new(), ListBuilder::new(Float64Builder::new()));
+        for row in scores.chunks_exact(names.len()) {
+            class.append_value(&names[most_probable(row)]);
+            row.iter().for_each(|p| probabilities.values().append_value(f64::from(*p)));
+            probabilities.append(true);
+        }
+        Self { class: class.finish(), probabilities: probabilities.finish() }
+    }
 }
 
 /// Scores of rows with the bits that streaming gives. Rows have the parts `event` and `features`, as archived logs do,
@@ -135,10 +166,14 @@ pub fn score(model: &Model, rows: &RecordBatch) -> Result<Scored, Error> {
     let inputs = Inputs::of(model, &fields(&event), &fields(&features))?;
     let all: Vec<usize> = (0..rows.num_rows()).collect();
     let matrix = inputs.rows(event.as_ref(), features.as_ref(), &all);
-    let mut scores = vec![0.0_f32; rows.num_rows()];
+    let outputs = model.network().outputs();
+    let mut scores = vec![0.0_f32; rows.num_rows() * outputs];
     model.network().score(&matrix, &mut scores);
+    let classes = (outputs > 1).then(|| Classes::of(model.classes(), &scores));
+    let score = |row: &[f32]| f64::from(row[most_probable(row)]);
     Ok(Scored {
-        scores: Float64Array::from_iter_values(scores.into_iter().map(f64::from)),
+        scores: Float64Array::from_iter_values(scores.chunks_exact(outputs).map(score)),
+        classes,
         unknown: inputs.unknown(&matrix).map(|(input, count)| (input.to_owned(), count)).collect(),
     })
 }

@@ -24,6 +24,7 @@ impl Measure {
     pub fn of(loss: Loss) -> Self {
         let (name, is_error) = match loss {
             Loss::Logistic => ("average_precision", false),
+            Loss::Softmax => ("log_loss", true),
             Loss::Squared => ("rmse", true),
             Loss::Absolute | Loss::Huber(_) => ("mae", true),
             Loss::Quantile(_) => ("pinball", true),
@@ -84,7 +85,11 @@ pub fn compare(
     if wanted != now {
         return Ok(wins("the champion was trained by another loss"));
     }
-    if let Err(error) = holdout.rows.validate(wanted.task()) {
+    let classes = candidate.model.classes();
+    if current.classes() != classes {
+        return Ok(wins("the champion was trained on other classes"));
+    }
+    if let Err(error) = holdout.rows.validate(wanted.task(classes.len())) {
         return Ok(Judgement { better: false, detail: format!("the holdout cannot decide: {error}") });
     }
     let measure = Measure::of(wanted);

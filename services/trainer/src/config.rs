@@ -54,6 +54,8 @@ pub fn config(model: &Model, rows: &Dataset) -> Config {
         loss,
         seed: training.seed,
         positive_weight,
+        classes: Vec::new(),
+        class_weights: Vec::new(),
         top_per_day,
         alert_above,
         l2: training.l2,

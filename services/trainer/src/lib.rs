@@ -23,7 +23,7 @@ mod tests;
 
 pub use announce::announce;
 pub use answer::{Answer, answer};
-pub use candidate::{Candidate, Metrics, Scored, evaluate, publish, score, train};
+pub use candidate::{Candidate, Classes, Metrics, Scored, evaluate, publish, score, train};
 pub use champion::{Judgement, Terms, champion, check_feature_set, compare, open, promote_version};
 pub use choice::{Choice, Chosen, choose};
 pub use config::config;

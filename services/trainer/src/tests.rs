@@ -92,7 +92,7 @@ fn categories_are_learnt_as_the_pipeline_says_within_the_same_limits() {
 fn the_loss_says_what_decides_between_candidate_and_champion() {
     let better = |loss, new, old| Measure::of(loss).is_better(new, old);
     assert!(better(Loss::Logistic, 0.7, 0.6) && !better(Loss::Logistic, 0.6, 0.6), "more precision is better");
-    for loss in [Loss::Squared, Loss::Absolute, Loss::Huber(1.0), Loss::Quantile(0.9)] {
+    for loss in [Loss::Squared, Loss::Absolute, Loss::Huber(1.0), Loss::Quantile(0.9), Loss::Softmax] {
         assert!(better(loss, 60.0, 70.0) && !better(loss, 70.0, 60.0), "less of an error is better");
         assert!(!better(loss, f64::NAN, 70.0) && !better(loss, 60.0, f64::NAN), "what is no number wins nothing");
     }

@@ -14,5 +14,5 @@ mod trained;
 
 pub use dataset::{Category, Columns, Dataset, Task};
 pub use fit::{Calibrate, CategoryConfig, Config, EarlyStopping, Kind, Loss, Method, train};
-pub use metrics::{evaluate, evaluate_numbers};
+pub use metrics::{evaluate, evaluate_classes, evaluate_numbers};
 pub use trained::{Epoch, Facts, Trained};

@@ -51,10 +51,11 @@ pub struct Facts {
 }
 
 impl Trained {
-    /// Scores rows given one after the other, with slots for categories.
+    /// Scores rows given one after the other, with slots for categories: as many numbers per row as the network has
+    /// outputs.
     #[must_use]
     pub fn score(&self, rows: &[f32]) -> Vec<f32> {
-        let mut scores = vec![0.0; rows.len() / self.network.inputs()];
+        let mut scores = vec![0.0; rows.len() / self.network.inputs() * self.network.outputs()];
         self.network.score(rows, &mut scores);
         scores
     }
@@ -69,6 +70,7 @@ impl Trained {
             inputs: self.inputs.clone(),
             network: self.network.clone(),
             vocabularies: self.vocabularies.clone(),
+            classes: self.config.classes.clone(),
             threshold: self.threshold.clone(),
             metrics: facts.metrics,
             seed: self.config.seed,

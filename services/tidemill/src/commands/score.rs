@@ -9,7 +9,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use offline::table::Table;
 use serde_json::json;
-use trainer::Scored;
+use trainer::{Classes, Scored};
 
 use crate::cli::Global;
 use crate::cli::models::Score;
@@ -20,6 +20,8 @@ use crate::output::Output;
 /// Columns with the results.
 const SCORE: &str = "score";
 const DECISION: &str = "decision";
+const CLASS: &str = "class";
+const PROBABILITIES: &str = "probabilities";
 /// Columns of an archived log that stand for a pipeline's id and event time.
 const ARCHIVED: [&str; 2] = ["id", "time"];
 
@@ -29,6 +31,12 @@ pub fn run(global: &Global, output: Output, options: &Score) -> Result<(), Error
     trainer::check_feature_set(&model, &workshop.pipeline.features.digest)?;
     let own = model.manifest().threshold.as_ref().map(|threshold| f64::from(threshold.value));
     let threshold = options.threshold.or(own);
+    let of_classes = model.network().outputs() > 1;
+    if of_classes && threshold.is_some() {
+        let (name, version) = (&published.name, published.version);
+        let problem = "tells more than two classes apart, and nothing is decided of them; leave --threshold out";
+        return Err(Error::Input(format!("{name}@{version} {problem}")));
+    }
     let table = Table::open(&options.file)?;
     let events = &workshop.pipeline.events;
     let kept = kept(&table.schema(), &options.file, [&events.id, &events.event_time])?;
@@ -39,7 +47,7 @@ pub fn run(global: &Global, output: Output, options: &Score) -> Result<(), Error
         part.unknown.into_iter().for_each(|(input, count)| *unknown.entry(input).or_insert(0_u64) += count);
         parts.push(part.rows);
     }
-    let schema = schema(&table.schema(), kept, threshold.is_some());
+    let schema = schema(&table.schema(), kept, threshold.is_some(), of_classes);
     offline::table::write(&options.out, schema, &parts)?;
     let rows: usize = parts.iter().map(RecordBatch::num_rows).sum();
     let (name, version, out) = (&published.name, published.version, options.out.display());
@@ -80,11 +88,15 @@ fn kept(schema: &Schema, file: &Path, names: [&str; 2]) -> Result<[usize; 2], Er
     })
 }
 
-fn schema(table: &Schema, kept: [usize; 2], decided: bool) -> SchemaRef {
+fn schema(table: &Schema, kept: [usize; 2], decided: bool, of_classes: bool) -> SchemaRef {
     let mut fields: Vec<Field> = kept.iter().map(|at| table.field(*at).clone()).collect();
     fields.push(Field::new(SCORE, DataType::Float64, false));
     if decided {
         fields.push(Field::new(DECISION, DataType::Boolean, false));
+    }
+    if of_classes {
+        fields.push(Field::new(CLASS, DataType::Utf8, false));
+        fields.push(Field::new(PROBABILITIES, DataType::new_list(DataType::Float64, true), false));
     }
     Arc::new(Schema::new(fields))
 }
@@ -104,14 +116,18 @@ fn scored(model: &model::Model, rows: &RecordBatch, kept: [usize; 2], threshold:
     let ids = rows.column(kept[0]);
     let events = BooleanArray::from((0..ids.len()).map(|row| ids.is_valid(row)).collect::<Vec<_>>());
     let rows = if ids.null_count() == 0 { rows.clone() } else { filter_record_batch(rows, &events).map_err(failed)? };
-    let Scored { scores, unknown } = trainer::score(model, &rows)?;
+    let Scored { scores, classes, unknown } = trainer::score(model, &rows)?;
     let decide = |threshold: f64| scores.values().iter().map(|score| Some(*score >= threshold)).collect();
     let decisions: Option<BooleanArray> = threshold.map(decide);
     let alerts = decisions.as_ref().map_or(0, |decisions| decisions.true_count() as u64);
     let mut columns: Vec<ArrayRef> = kept.iter().map(|at| rows.column(*at).clone()).collect();
     columns.push(Arc::new(scores));
-    let schema = schema(rows.schema_ref(), kept, decisions.is_some());
+    let schema = schema(rows.schema_ref(), kept, decisions.is_some(), classes.is_some());
     columns.extend(decisions.map(|decisions| Arc::new(decisions) as ArrayRef));
+    if let Some(Classes { class, probabilities }) = classes {
+        columns.push(Arc::new(class));
+        columns.push(Arc::new(probabilities));
+    }
     Ok(Part { rows: RecordBatch::try_new(schema, columns).map_err(failed)?, alerts, unknown })
 }
 

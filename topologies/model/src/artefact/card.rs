@@ -19,6 +19,9 @@ pub(super) fn render(m: &Manifest) -> String {
         Some(Head::Number { mean, std }) => {
             format!("a number in the target's units, whose mean was {mean:.6} and deviation {std:.6}")
         }
+        Some(Head::Classes) => {
+            format!("the probability of the most probable of {} classes, which it names", m.network.classes.len())
+        }
         _ => "between 0 and 1".to_owned(),
     };
     let _ = writeln!(card, "It is {shape} over {} inputs; its score is {score}.\n", m.inputs.len());
@@ -30,6 +33,7 @@ pub(super) fn render(m: &Manifest) -> String {
             };
             let _ = writeln!(card, "An event is an alert from a score of {} on: {rule}.\n", threshold.value);
         }
+        None if m.network.head == Some(Head::Classes) => {}
         None => {
             let _ = writeln!(card, "It decides nothing: no score makes an event an alert.\n");
         }
@@ -46,6 +50,16 @@ pub(super) fn render(m: &Manifest) -> String {
         Some(Head::Number { .. }) => {
             let _ =
                 writeln!(card, "The score was checked on events like those of the training period, and on no others.");
+        }
+        Some(Head::Classes) => {
+            let _ = writeln!(
+                card,
+                "It knows these classes and no others, and was checked on events like those of the training period."
+            );
+            let _ = match &m.network.calibration {
+                Some(_) => writeln!(card, "It was calibrated on the newest rows, which were kept aside for that."),
+                None => writeln!(card, "If class weights were used its numbers are no probabilities."),
+            };
         }
         _ => {
             let _ = writeln!(
@@ -69,6 +83,10 @@ fn data(card: &mut String, m: &Manifest) {
     let _ = writeln!(card, "| rows | {} |", d.rows);
     if m.network.head.is_none() {
         let _ = writeln!(card, "| positive | {} ({share:.3} %) |", d.positives);
+    }
+    for (class, rows) in m.network.classes.iter().zip(&d.class_rows) {
+        let share = if d.rows == 0 { 0.0 } else { 100.0 * *rows as f64 / d.rows as f64 };
+        let _ = writeln!(card, "| class {class} | {rows} ({share:.3} %) |");
     }
     let _ = writeln!(card, "| first event (µs since 1970) | {} |\n| last event | {} |", d.first_us, d.last_us);
     let _ = writeln!(card, "| replaces model | {} |\n", m.parent.as_deref().unwrap_or("none"));

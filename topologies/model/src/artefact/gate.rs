@@ -3,10 +3,10 @@
 //! The order matters. Digests come before any parser but the manifest's, sizes before digests, and the arithmetic is
 //! tried last, on a network whose every weight has been seen.
 
-use super::manifest::{Manifest, hex, parse_hex};
+use super::manifest::{Manifest, hex_all, parse_hex};
 use super::{Artefact, BATCH_ROWS_CHECKED, CARD_FILE, DIGEST_FILE, Error, MANIFEST_FILE, PROFILE_FILE};
 use super::{SIGNATURE_FILE, TEXT_BYTES_MAX, VOCABULARIES_FILE, WEIGHTS_BYTES_MAX, WEIGHTS_FILE, weights};
-use crate::network::{InstructionSet, Network};
+use crate::network::{Head, InstructionSet, Network};
 use crate::profile::{Profile, SCORE};
 use crate::sha256_hex;
 use crate::vocabulary::{FIRST_WORD, Vocabulary, Words};
@@ -40,6 +40,13 @@ impl Model {
     #[must_use]
     pub fn vocabularies(&self) -> &[Arc<Vocabulary>] {
         &self.vocabularies
+    }
+
+    /// Names of its classes; none where it gives a number, or nobody named them. Where [`Network::outputs`] is above one
+    /// these are the classes of its outputs, else the second of two is the one whose probability the score is.
+    #[must_use]
+    pub fn classes(&self) -> &[String] {
+        &self.manifest.network.classes
     }
 
     /// The reference for drift.
@@ -98,6 +105,10 @@ fn shape(manifest: &Manifest) -> weights::Shape<'_> {
     weights::Shape {
         inputs: manifest.inputs.len(),
         hidden: &manifest.network.hidden,
+        outputs: match manifest.network.head {
+            Some(Head::Classes) => manifest.network.classes.len(),
+            _ => 1,
+        },
         embeddings: facts.map(|(input, one)| (input, one.words + FIRST_WORD, one.dimension)).collect(),
     }
 }
@@ -185,10 +196,10 @@ fn read_profile(bytes: &[u8], inputs: &[String]) -> Result<Profile, Error> {
 fn check_golden(network: &Network, manifest: &Manifest) -> Result<(), Error> {
     for (index, golden) in manifest.golden.iter().enumerate() {
         let row: Vec<f32> = golden.inputs.iter().map(|v| parse_hex(v)).collect::<Result<_, _>>()?;
-        let mut score = [0.0];
-        network.score(&row, &mut score);
-        if hex(score[0]) != golden.score {
-            return Err(Error::Golden { index, expected: golden.score.clone(), actual: hex(score[0]) });
+        let mut scores = vec![0.0; network.outputs()];
+        network.score(&row, &mut scores);
+        if hex_all(&scores) != golden.score {
+            return Err(Error::Golden { index, expected: golden.score.clone(), actual: hex_all(&scores) });
         }
     }
     Ok(())
@@ -196,35 +207,36 @@ fn check_golden(network: &Network, manifest: &Manifest) -> Result<(), Error> {
 
 /// Every row must have the same bits alone, in batches of every size, and in every form this machine offers.
 fn check_batches(network: &Network) -> Result<(), Error> {
-    let inputs = network.inputs();
+    let (inputs, outputs) = (network.inputs(), network.outputs());
     let rows = pseudo_rows(network);
-    let mut alone = vec![0.0; BATCH_ROWS_CHECKED];
-    for (row, score) in rows.chunks_exact(inputs).zip(&mut alone) {
-        network.score(row, std::slice::from_mut(score));
+    let unscored = || vec![0.0; BATCH_ROWS_CHECKED * outputs];
+    let mut alone = unscored();
+    for (row, scores) in rows.chunks_exact(inputs).zip(alone.chunks_exact_mut(outputs)) {
+        network.score(row, scores);
     }
     for batch in 2..=BATCH_ROWS_CHECKED {
-        let mut scores = vec![0.0; BATCH_ROWS_CHECKED];
-        for (rows, scores) in rows.chunks(batch * inputs).zip(scores.chunks_mut(batch)) {
+        let mut scores = unscored();
+        for (rows, scores) in rows.chunks(batch * inputs).zip(scores.chunks_mut(batch * outputs)) {
             network.score(rows, scores);
         }
-        if let Some(row) = differing(&alone, &scores) {
-            let (expected, actual) = (hex(alone[row]), hex(scores[row]));
+        if let Some((row, expected, actual)) = differing(&alone, &scores, outputs) {
             return Err(Error::BatchDependent { row, batch, expected, actual });
         }
     }
     for set in InstructionSet::available() {
-        let mut scores = vec![0.0; BATCH_ROWS_CHECKED];
+        let mut scores = unscored();
         network.score_with(set, &rows, &mut scores);
-        if let Some(row) = differing(&alone, &scores) {
-            let (expected, actual) = (hex(alone[row]), hex(scores[row]));
+        if let Some((row, expected, actual)) = differing(&alone, &scores, outputs) {
             return Err(Error::SetDependent { row, set: format!("{set:?}"), expected, actual });
         }
     }
     Ok(())
 }
 
-fn differing(a: &[f32], b: &[f32]) -> Option<usize> {
-    a.iter().zip(b).position(|(a, b)| a.to_bits() != b.to_bits())
+/// The first row whose bits differ, and both of them.
+fn differing(a: &[f32], b: &[f32], outputs: usize) -> Option<(usize, String, String)> {
+    let both = a.chunks_exact(outputs).map(hex_all).zip(b.chunks_exact(outputs).map(hex_all));
+    both.enumerate().find(|(_, (a, b))| a != b).map(|(row, (a, b))| (row, a, b))
 }
 
 /// Rows around the training mean, four deviations to either side, every eleventh value null. A category takes all of its

@@ -4,7 +4,7 @@
 //! two spaces of indentation, shortest decimals that read back to the same bits, a final newline. It holds no time and
 //! no version number, so the same training gives the same digest wherever and whenever it runs.
 
-use super::{Error, FORMAT, GOLDEN_MAX, GOLDEN_MIN};
+use super::{Error, FORMAT, GOLDEN_MAX, GOLDEN_MIN, classes};
 use crate::network::{
     Calibration, DIMENSION_MAX, EMBEDDINGS_MAX, Head, INPUTS_MAX, LAYERS_MAX, NUMERICS, Standardisation, WIDTH_MAX,
 };
@@ -56,8 +56,11 @@ pub struct DatasetFacts {
     pub digest: String,
     /// Rows.
     pub rows: u64,
-    /// Rows with a positive label; 0 where labels are numbers.
+    /// Rows with a positive label; 0 where labels are numbers or more than two classes.
     pub positives: u64,
+    /// Rows of each class; absent where classes have no names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_rows: Vec<u64>,
     /// Event time of the first row.
     pub first_us: i64,
     /// Event time of the last row.
@@ -81,6 +84,10 @@ pub struct NetworkFacts {
     /// Inputs that are categories, in the order of the inputs; absent where all are numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<CategoryFacts>,
+    /// Names of the classes, in the order of the outputs; of a single probability the second is the one that it is of.
+    /// Absent where they have no names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
 }
 
 /// An input that is a category.
@@ -133,7 +140,7 @@ pub struct Metric {
 pub struct Golden {
     /// Raw inputs, nulls as NaN.
     pub inputs: Vec<String>,
-    /// The score.
+    /// The score; for classes their probabilities, one behind the other.
     pub score: String,
 }
 
@@ -170,6 +177,9 @@ impl Manifest {
 
     /// The lowest version of the layout that can say this.
     pub(super) fn lowest_format(network: &NetworkFacts, threshold: Option<&Threshold>) -> u32 {
+        if !network.classes.is_empty() {
+            return 4;
+        }
         if !network.categories.is_empty() {
             return 3;
         }
@@ -238,12 +248,11 @@ impl Manifest {
             ),
             (golden_ok, "golden", count(&self.golden), "each must have one value per input"),
         ];
-        for (ok, field, value, rule) in rules {
-            if !ok {
-                return Err(Error::Field { field, value, rule });
-            }
+        let broken = rules.into_iter().find(|rule| !rule.0).map(|(_, field, value, rule)| (field, value, rule));
+        match broken.or_else(|| classes::problem(self)) {
+            Some((field, value, rule)) => Err(Error::Field { field, value, rule }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -254,6 +263,11 @@ fn count<T>(items: &[T]) -> String {
 /// Bits as text.
 pub(super) fn hex(value: f32) -> String {
     format!("{:08x}", value.to_bits())
+}
+
+/// Bits of some values as text, one behind the other.
+pub(super) fn hex_all(values: &[f32]) -> String {
+    values.iter().map(|value| hex(*value)).collect()
 }
 
 /// Text as bits.

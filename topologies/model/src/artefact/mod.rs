@@ -13,6 +13,7 @@
 //! `manifest.sig`; until keys exist the gate refuses that file rather than pretend to have checked it.
 
 mod card;
+mod classes;
 mod gate;
 mod manifest;
 mod pack;
@@ -43,8 +44,9 @@ pub const VOCABULARIES_FILE: &str = "vocabularies.json";
 pub const CARD_FILE: &str = "card.md";
 
 /// Newest version of the layout and of the manifest's fields. A manifest has the lowest version that can say what it
-/// says: 1 for a model that gives a probability and decides by a threshold, 3 for one that reads categories, 2 for others.
-pub const FORMAT: u32 = 3;
+/// says: 1 for a model that gives a probability and decides by a threshold, 4 for one that names its classes, 3 for one that
+/// reads categories, 2 for others.
+pub const FORMAT: u32 = 4;
 /// Most bytes of any file but the weights.
 pub const TEXT_BYTES_MAX: usize = 4 << 20;
 /// Most bytes of the weights file; the largest layers allowed are a third of it.
@@ -53,6 +55,8 @@ pub const WEIGHTS_BYTES_MAX: usize = 64 << 20;
 pub const WEIGHTS_HEADER_BYTES_MAX: usize = 64 << 10;
 /// Rows that the gate scores at every batch size from 1 to this.
 pub const BATCH_ROWS_CHECKED: usize = 64;
+/// Longest name of a class, in bytes of UTF-8.
+pub const CLASS_BYTES_MAX: usize = 256;
 /// Fewest golden vectors.
 pub const GOLDEN_MIN: usize = 1;
 /// Most golden vectors.

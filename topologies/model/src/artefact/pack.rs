@@ -1,6 +1,7 @@
 //! From a trained network and the facts about it to files.
 
-use super::manifest::{CategoryFacts, DatasetFacts, FileFacts, Golden, Manifest, Metric, NetworkFacts, Threshold, hex};
+use super::manifest::{CategoryFacts, DatasetFacts, FileFacts, Golden, Manifest, Metric, NetworkFacts, Threshold};
+use super::manifest::{hex, hex_all};
 use super::{Artefact, CARD_FILE, DIGEST_FILE, Error, MANIFEST_FILE, PROFILE_FILE, VOCABULARIES_FILE, WEIGHTS_FILE};
 use super::{card, weights};
 use crate::network::{Head, NUMERICS, Network};
@@ -21,6 +22,8 @@ pub struct Draft {
     pub network: Network,
     /// Of the inputs that are categories, in the order of the network's embeddings.
     pub vocabularies: Vec<Vocabulary>,
+    /// Names of the classes, in the order of the network's outputs, where they have some.
+    pub classes: Vec<String>,
     pub threshold: Option<Threshold>,
     pub metrics: BTreeMap<String, Metric>,
     pub seed: u64,
@@ -84,17 +87,22 @@ fn categories(draft: &Draft) -> Result<Vec<CategoryFacts>, Error> {
 }
 
 fn manifest(draft: Draft) -> Result<Manifest, Error> {
-    let width = draft.network.inputs();
-    let mut scores = vec![0.0; draft.golden_rows.len() / width];
-    draft.network.score(&draft.golden_rows[..scores.len() * width], &mut scores);
-    let golden = draft.golden_rows.chunks_exact(width).zip(&scores);
+    let (width, outputs) = (draft.network.inputs(), draft.network.outputs());
+    if draft.network.head() == Head::Classes && draft.classes.len() != outputs {
+        let value = format!("{} items", draft.classes.len());
+        return Err(Error::Field { field: "network.classes", value, rule: "must be one name per output" });
+    }
+    let rows = draft.golden_rows.len() / width;
+    let mut scores = vec![0.0; rows * outputs];
+    draft.network.score(&draft.golden_rows[..rows * width], &mut scores);
+    let golden = draft.golden_rows.chunks_exact(width).zip(scores.chunks_exact(outputs));
     let golden =
-        golden.map(|(row, &score)| Golden { inputs: row.iter().map(|&v| hex(v)).collect(), score: hex(score) });
+        golden.map(|(row, scores)| Golden { inputs: row.iter().map(|&v| hex(v)).collect(), score: hex_all(scores) });
     let head = Some(draft.network.head()).filter(|head| *head != Head::Probability);
     let calibration = draft.network.calibration().cloned();
     let categories = categories(&draft)?;
     let (hidden, numerics) = (draft.network.hidden(), NUMERICS.into());
-    let network = NetworkFacts { hidden, numerics, head, calibration, categories };
+    let network = NetworkFacts { hidden, numerics, head, calibration, categories, classes: draft.classes };
     Ok(Manifest {
         format: Manifest::lowest_format(&network, draft.threshold.as_ref()),
         name: draft.name,

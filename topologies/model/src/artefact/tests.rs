@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod categories;
+mod classes;
 
 use super::*;
 use crate::network::{Dense, Head, Network, Standardisation};
@@ -21,11 +22,19 @@ fn draft() -> Draft {
     Draft {
         name: "fraud".into(),
         parent: None,
-        dataset: DatasetFacts { digest: "d".repeat(64), rows: 3, positives: 1, first_us: 1, last_us: 3 },
+        dataset: DatasetFacts {
+            digest: "d".repeat(64),
+            rows: 3,
+            positives: 1,
+            class_rows: Vec::new(),
+            first_us: 1,
+            last_us: 3,
+        },
         feature_set: "f".repeat(64),
         inputs: vec!["amount".into(), "risk".into()],
         network,
         vocabularies: Vec::new(),
+        classes: Vec::new(),
         threshold: Some(Threshold { value: 0.1, rule: Rule::TopPerDay(100) }),
         metrics: [("roc_auc".into(), Metric { value: 0.9, low: 0.85, high: 0.95 })].into(),
         seed: 1,
@@ -219,7 +228,8 @@ fn another_model_than_asked_for_is_refused() {
 
 #[test]
 fn manifest_that_does_not_fit_is_refused() {
-    refused_manifest(|m| m.format = 4, "artefact format 4 is not known");
+    refused_manifest(|m| m.format = 5, "artefact format 5 is not known");
+    refused_manifest(|m| m.format = 4, "manifest field format is 4, must be the lowest");
     refused_manifest(|m| m.format = 3, "manifest field format is 3, must be the lowest");
     refused_manifest(|m| m.format = 2, "manifest field format is 2, must be the lowest");
     refused_manifest(|m| m.threshold = None, "manifest field format is 1, must be the lowest");

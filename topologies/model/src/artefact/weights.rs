@@ -19,6 +19,8 @@ pub(super) struct Shape<'a> {
     pub inputs: usize,
     /// Widths of hidden layers.
     pub hidden: &'a [usize],
+    /// Outputs of the last layer.
+    pub outputs: usize,
     /// Input, slots and dimension of each embedding.
     pub embeddings: Vec<(usize, usize, usize)>,
 }
@@ -48,7 +50,8 @@ pub(super) fn write(layers: &[Dense], embeddings: &[Embedding]) -> Result<Vec<u8
 pub(super) fn read(bytes: &[u8], shape: &Shape<'_>) -> Result<(Vec<Dense>, Vec<Embedding>), Error> {
     let vectors: usize = shape.embeddings.iter().map(|(_, _, dimension)| dimension).sum();
     let inputs = shape.inputs - shape.embeddings.len() + vectors;
-    let widths: Vec<usize> = std::iter::once(inputs).chain(shape.hidden.iter().copied()).chain([1]).collect();
+    let widths: Vec<usize> =
+        std::iter::once(inputs).chain(shape.hidden.iter().copied()).chain([shape.outputs]).collect();
     let mut expected = BTreeMap::new();
     for (at, pair) in widths.windows(2).enumerate() {
         let [weight, bias] = names(at);

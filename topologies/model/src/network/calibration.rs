@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Most points of a curve.
 pub const POINTS_MAX: usize = 4_096;
 
-/// How the output of a network of two classes becomes a probability, in place of the plain sigmoid.
+/// How the output of a network of two classes becomes a probability, in place of the plain sigmoid; of more classes only
+/// a temperature is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Calibration {
@@ -28,6 +29,16 @@ pub enum Calibration {
 }
 
 impl Calibration {
+    /// What a softmax does with it: a temperature, as an offset on all outputs would change nothing.
+    pub(super) fn finish_of_classes(&self) -> Result<Finish, Error> {
+        match self {
+            Calibration::Logistic { slope, offset: 0.0 } if (*slope as f32).is_finite() => {
+                Ok(Finish::Softmax { slope: *slope as f32 })
+            }
+            _ => Err(Error::Calibration("that of more than two classes must be a finite slope, with offset 0")),
+        }
+    }
+
     /// In the precision of the forward pass; refuses what would not give probabilities.
     pub(super) fn finish(&self) -> Result<Finish, Error> {
         match self {

@@ -1,9 +1,12 @@
-//! What becomes of the last layer's output: a probability, or a number in the target's units.
+//! What becomes of the last layer's outputs: a probability, a number in the target's units, or a probability per class.
 
 use super::Error;
 use super::calibration::along;
 use super::sigmoid::sigmoid;
+use super::softmax::softmax;
+use super::{CLASSES_MAX, CLASSES_MIN};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// What a score is.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -19,6 +22,8 @@ pub enum Head {
         /// Its standard deviation there (1 where it never varied).
         std: f64,
     },
+    /// A probability per class: the softmax of the outputs, of which there is one per class.
+    Classes,
 }
 
 impl Head {
@@ -26,6 +31,7 @@ impl Head {
     pub(super) fn finish(self) -> Result<Finish, Error> {
         match self {
             Head::Probability => Ok(Finish::Sigmoid),
+            Head::Classes => Ok(Finish::Softmax { slope: 1.0 }),
             Head::Number { mean, std } => {
                 let (scale, shift) = (std as f32, mean as f32);
                 match scale.is_normal() && scale > 0.0 && shift.is_finite() {
@@ -33,6 +39,14 @@ impl Head {
                     false => Err(Error::Target { mean, std }),
                 }
             }
+        }
+    }
+
+    /// How many outputs the last layer may have.
+    pub(super) fn outputs(self) -> RangeInclusive<usize> {
+        match self {
+            Head::Probability | Head::Number { .. } => 1..=1,
+            Head::Classes => CLASSES_MIN..=CLASSES_MAX,
         }
     }
 }
@@ -44,18 +58,21 @@ pub(super) enum Finish {
     Logistic { slope: f32, offset: f32 },
     Curve { score: Box<[f32]>, value: Box<[f32]> },
     Affine { scale: f32, shift: f32 },
+    Softmax { slope: f32 },
 }
 
 impl Finish {
-    /// The score for an output. One fused multiply-add of finite numbers is never NaN; what would leave the numbers of
-    /// `f32` stays at their end.
+    /// Writes what becomes of the outputs of a row. One fused multiply-add of finite numbers is never NaN; what would leave
+    /// the numbers of `f32` stays at their end.
     #[inline(always)]
-    pub fn score(&self, output: f32) -> f32 {
-        match self {
+    pub fn row(&self, outputs: &[f32], to: &mut [f32]) {
+        let output = outputs[0];
+        to[0] = match self {
             Finish::Sigmoid => sigmoid(output),
             Finish::Logistic { slope, offset } => sigmoid(output.mul_add(*slope, *offset).clamp(-f32::MAX, f32::MAX)),
             Finish::Curve { score, value } => along(score, value, sigmoid(output)),
             Finish::Affine { scale, shift } => output.mul_add(*scale, *shift).clamp(-f32::MAX, f32::MAX),
-        }
+            Finish::Softmax { slope } => return softmax(outputs, *slope, to),
+        };
     }
 }

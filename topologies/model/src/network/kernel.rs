@@ -101,11 +101,18 @@ pub(super) struct Parts<'a> {
     pub scaler: &'a Scaler,
     pub layers: &'a [Layer],
     pub finish: &'a Finish,
+    /// Numbers that a row gives.
+    pub outputs: usize,
 }
 
 /// Scores the rows in the form for `set`.
 pub(super) fn forward(set: InstructionSet, parts: &Parts<'_>, rows: &[f32], out: &mut [f32]) {
-    assert_eq!(rows.len(), out.len() * parts.scaler.inputs, "rows must hold one value per row and input");
+    let (inputs, outputs) = (parts.scaler.inputs, parts.outputs);
+    let count = rows.len() / inputs;
+    assert!(
+        rows.len() == count * inputs && out.len() == count * outputs,
+        "rows must hold one value per row and input, and there must be a place per row and output"
+    );
     match set {
         // SAFETY: plain code needs no instruction set.
         InstructionSet::Portable => unsafe { run::<Plain, 1, 1, 1>(parts, rows, out) },
@@ -151,11 +158,12 @@ unsafe fn run<V: Lanes, const R: usize, const T: usize, const T1: usize>(
     rows: &[f32],
     out: &mut [f32],
 ) {
-    let Parts { scaler, layers, .. } = *parts;
+    let Parts { scaler, layers, outputs, .. } = *parts;
     const { assert!(R <= TILE_ROWS_MAX) };
     let inputs = scaler.inputs;
+    let count = out.len() / outputs;
     let width = layers.iter().map(|l| l.vectors * LANES).max().unwrap_or(0).max(scaler.padded());
-    let tile_rows = out.len().min(R);
+    let tile_rows = count.min(R);
     let (mut small, mut large) = ([0.0; SCRATCH_SMALL], Vec::new());
     let scratch = match 2 * tile_rows * width {
         needed if needed <= SCRATCH_SMALL => &mut small[..needed],
@@ -169,16 +177,16 @@ unsafe fn run<V: Lanes, const R: usize, const T: usize, const T1: usize>(
     let mut at = 0;
     // SAFETY: the caller vouches for the instruction set.
     unsafe {
-        while at + R <= out.len() {
-            tile.score::<V, R, T>(&rows[at * inputs..], &mut out[at..]);
+        while at + R <= count {
+            tile.score::<V, R, T>(&rows[at * inputs..], &mut out[at * outputs..]);
             at += R;
         }
-        while R > 4 && at + 4 <= out.len() {
-            tile.score::<V, 4, T>(&rows[at * inputs..], &mut out[at..]);
+        while R > 4 && at + 4 <= count {
+            tile.score::<V, 4, T>(&rows[at * inputs..], &mut out[at * outputs..]);
             at += 4;
         }
-        while at < out.len() {
-            tile.score::<V, 1, T1>(&rows[at * inputs..], &mut out[at..]);
+        while at < count {
+            tile.score::<V, 1, T1>(&rows[at * inputs..], &mut out[at * outputs..]);
             at += 1;
         }
     }
@@ -196,7 +204,7 @@ struct Tile<'a> {
 impl Tile<'_> {
     #[inline(always)]
     unsafe fn score<V: Lanes, const R: usize, const T: usize>(&mut self, rows: &[f32], out: &mut [f32]) {
-        let Parts { scaler, layers, finish } = self.parts;
+        let Parts { scaler, layers, finish, outputs } = self.parts;
         let (inputs, padded) = (scaler.inputs, scaler.padded());
         for r in 0..R {
             let to = &mut self.front[r * self.width..r * self.width + padded];
@@ -223,8 +231,8 @@ impl Tile<'_> {
             }
             std::mem::swap(&mut self.front, &mut self.back);
         }
-        for (r, score) in out.iter_mut().take(R).enumerate() {
-            *score = finish.score(self.front[r * self.width]);
+        for r in 0..R {
+            finish.row(&self.front[r * self.width..][..outputs], &mut out[r * outputs..][..outputs]);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A dense network for tabular rows, with one definition of its forward pass.
 //!
-//! A row of inputs is standardised, goes through layers with rectified outputs, and ends in one sigmoid, or for a number
-//! in the target's units. What makes it fit for replay is that every number is *defined*, not left to whichever matrix
+//! A row of inputs is standardised, goes through layers with rectified outputs, and ends in one sigmoid, for a number
+//! in the target's units, and for classes in one softmax. What makes it fit for replay is that every number is *defined*, not left to whichever matrix
 //! routine happens to run:
 //!
 //! - an input that is not finite is null and becomes the stored fill; any other becomes
@@ -11,7 +11,9 @@
 //! - a hidden output that is not above zero becomes `+0`;
 //! - the sigmoid is our own polynomial (see [`sigmoid`]);
 //! - a calibrated probability is the sigmoid of `fma(output, slope, offset)`, or goes along a curve of straight pieces;
-//! - a number is `fma(output, deviation, mean)` of the target, limited to the finite numbers.
+//! - a number is `fma(output, deviation, mean)` of the target, limited to the finite numbers;
+//! - the probability of a class is `exp(z - most)` over the sum of these in the order of the classes, by the sigmoid's
+//!   polynomial, with `z` the output (times the slope, where it is calibrated).
 //!
 //! So the bits do not depend on the batch a row came in, on the instruction set, or on a maths library. The bounds on
 //! inputs, weights, width and depth together keep every sum below the largest `f32`: a score is always a number.
@@ -23,6 +25,7 @@ mod kernel;
 mod lanes;
 mod op;
 mod sigmoid;
+mod softmax;
 #[cfg(test)]
 mod tests;
 
@@ -32,11 +35,13 @@ pub use head::Head;
 pub use lanes::InstructionSet;
 pub use op::{Stock, widened};
 pub use sigmoid::sigmoid;
+pub use softmax::most_probable;
 
 use embedding::Embeddings;
 use head::Finish;
 use kernel::{Layer, Scaler};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// Name of the arithmetic above. A change of any rule is a new name, and the load gate refuses the old one.
 pub const NUMERICS: &str = "dense-fma-f32-v1";
@@ -44,6 +49,10 @@ pub const NUMERICS: &str = "dense-fma-f32-v1";
 pub const INPUTS_MAX: usize = 1024;
 /// Most outputs of a hidden layer.
 pub const WIDTH_MAX: usize = 1024;
+/// Fewest and most classes of a network that tells classes apart.
+pub const CLASSES_MIN: usize = 2;
+/// See [`CLASSES_MIN`].
+pub const CLASSES_MAX: usize = 256;
 /// Most layers, the output layer included.
 pub const LAYERS_MAX: usize = 5;
 /// Largest magnitude of a weight or bias.
@@ -62,8 +71,10 @@ pub enum Error {
     /// Too many layers, or none.
     #[error("network has {0} layers, allowed are 1 to {LAYERS_MAX}")]
     Depth(usize),
-    /// A layer is too wide, or has no output, or the last has not exactly one.
-    #[error("layer {layer} has {outputs} outputs, allowed are 1 to {WIDTH_MAX} and exactly 1 in the last layer")]
+    /// A layer is too wide, or has no output, or the last has not as many as its head needs.
+    #[error(
+        "layer {layer} has {outputs} outputs, allowed are 1 to {WIDTH_MAX}, and in the last layer exactly 1, or {CLASSES_MIN} to {CLASSES_MAX} for classes"
+    )]
     Width {
         /// Position of the layer, from 0.
         layer: usize,
@@ -220,8 +231,8 @@ impl Network {
         let embeddings = Embeddings::new(embeddings, &standardisation)?;
         let mut width = embeddings.width(inputs);
         for (at, layer) in dense.iter().enumerate() {
-            let last = at + 1 == dense.len();
-            check_layer(at, layer, width, last)?;
+            let allowed = if at + 1 == dense.len() { head.outputs() } else { 1..=WIDTH_MAX };
+            check_layer(at, layer, width, allowed)?;
             width = layer.outputs;
         }
         let count = dense.len();
@@ -244,6 +255,12 @@ impl Network {
     #[must_use]
     pub fn inputs(&self) -> usize {
         self.standardisation.mean.len()
+    }
+
+    /// Numbers that a row gives: one, or as many as there are classes.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.dense.last().map_or(1, |layer| layer.outputs)
     }
 
     /// Widths of the hidden layers; empty for a linear model.
@@ -277,10 +294,12 @@ impl Network {
 
     /// The same network with calibrated scores, which only probabilities can be.
     pub fn calibrated(self, calibration: Calibration) -> Result<Self, Error> {
-        if self.head != Head::Probability {
-            return Err(Error::Calibration("only a probability can be calibrated"));
-        }
-        Ok(Self { finish: calibration.finish()?, calibration: Some(calibration), ..self })
+        let finish = match self.head {
+            Head::Probability => calibration.finish()?,
+            Head::Classes => calibration.finish_of_classes()?,
+            Head::Number { .. } => return Err(Error::Calibration("only a probability can be calibrated")),
+        };
+        Ok(Self { finish, calibration: Some(calibration), ..self })
     }
 
     /// How its scores were calibrated.
@@ -295,10 +314,11 @@ impl Network {
         &self.standardisation
     }
 
-    /// Scores `out.len()` rows, given one after the other in `rows` with NaN for a null and slots for categories.
+    /// Scores rows, given one after the other in `rows` with NaN for a null and slots for categories, into
+    /// [`Network::outputs`] numbers per row, row after row.
     ///
     /// # Panics
-    /// If `rows` does not hold exactly one value per row and input.
+    /// If `rows` does not hold exactly one value per row and input, or `out` one per row and output.
     pub fn score(&self, rows: &[f32], out: &mut [f32]) {
         self.score_with(self.set, rows, out);
     }
@@ -308,14 +328,15 @@ impl Network {
     /// # Panics
     /// If this machine lacks the instruction set, or `rows` has the wrong length.
     pub fn score_with(&self, set: InstructionSet, rows: &[f32], out: &mut [f32]) {
-        let parts = kernel::Parts { scaler: &self.scaler, layers: &self.layers, finish: &self.finish };
+        let outputs = self.outputs();
+        let parts = kernel::Parts { scaler: &self.scaler, layers: &self.layers, finish: &self.finish, outputs };
         if self.embeddings.all.is_empty() {
             return kernel::forward(set, &parts, rows, out);
         }
         let inputs = self.inputs();
-        assert_eq!(rows.len(), out.len() * inputs, "rows must hold one value per row and input");
-        let mut wide = Vec::with_capacity(out.len().min(WIDENED_ROWS) * self.embeddings.width(inputs));
-        for (rows, out) in rows.chunks(WIDENED_ROWS * inputs).zip(out.chunks_mut(WIDENED_ROWS)) {
+        assert_eq!(rows.len() * outputs, out.len() * inputs, "rows must hold one value per row and input");
+        let mut wide = Vec::with_capacity((rows.len() / inputs).min(WIDENED_ROWS) * self.embeddings.width(inputs));
+        for (rows, out) in rows.chunks(WIDENED_ROWS * inputs).zip(out.chunks_mut(WIDENED_ROWS * outputs)) {
             wide.clear();
             rows.chunks_exact(inputs).for_each(|row| self.embeddings.widen(row, &mut wide));
             kernel::forward(set, &parts, &wide, out);
@@ -340,8 +361,7 @@ fn check_standardisation(s: &Standardisation) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_layer(at: usize, layer: &Dense, inputs: usize, last: bool) -> Result<(), Error> {
-    let allowed = if last { 1..=1 } else { 1..=WIDTH_MAX };
+fn check_layer(at: usize, layer: &Dense, inputs: usize, allowed: RangeInclusive<usize>) -> Result<(), Error> {
     if !allowed.contains(&layer.outputs) {
         return Err(Error::Width { layer: at, outputs: layer.outputs });
     }

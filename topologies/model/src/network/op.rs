@@ -20,9 +20,10 @@ impl CustomOp1 for Network {
         let CpuStorage::F32(values) = storage else {
             bail!("network takes f32 inputs, the tensor holds {:?}", storage_dtype(storage));
         };
-        let mut scores = vec![0.0; rows];
+        let mut scores = vec![0.0; rows * self.outputs()];
         self.score(&values[start..end], &mut scores);
-        Ok((CpuStorage::F32(scores), Shape::from(rows)))
+        let shape = if self.head() == Head::Classes { Shape::from((rows, self.outputs())) } else { Shape::from(rows) };
+        Ok((CpuStorage::F32(scores), shape))
     }
 }
 
@@ -32,14 +33,15 @@ fn storage_dtype(storage: &CpuStorage) -> DType {
 }
 
 impl Network {
-    /// Scores a tensor of shape `[rows, inputs]` on the CPU, as one operation; the result has shape `[rows]`.
+    /// Scores a tensor of shape `[rows, inputs]` on the CPU, as one operation; the result has shape `[rows]`, and
+    /// `[rows, classes]` where the network tells classes apart.
     pub fn score_tensor(&self, rows: &Tensor) -> Result<Tensor> {
         rows.apply_op1_no_bwd(self)
     }
 
     /// Scores rows given one after the other, through candle, into `out`; NaN stands for a null.
     pub fn score_into(&self, rows: &[f32], out: &mut [f32]) -> Result<()> {
-        let rows = Tensor::from_slice(rows, (out.len(), self.inputs()), &Device::Cpu)?;
+        let rows = Tensor::from_slice(rows, (out.len() / self.outputs(), self.inputs()), &Device::Cpu)?;
         let scores = self.score_tensor(&rows)?;
         // Reading the storage in place spares the copy that `to_vec1` makes.
         match &*scores.storage_and_layout().0 {
@@ -49,9 +51,9 @@ impl Network {
         Ok(())
     }
 
-    /// [`Network::score_into`] a new vector.
+    /// [`Network::score_into`] a new vector: [`Network::outputs`] numbers per row.
     pub fn score_rows(&self, rows: &[f32]) -> Result<Vec<f32>> {
-        let mut scores = vec![0.0; rows.len() / self.inputs()];
+        let mut scores = vec![0.0; rows.len() / self.inputs() * self.outputs()];
         self.score_into(rows, &mut scores)?;
         Ok(scores)
     }
@@ -106,7 +108,8 @@ pub struct Stock {
 }
 
 impl Stock {
-    /// Scores a tensor of shape `[rows, inputs]` with NaN for nulls and a category's slots in range; the result has shape `[rows]`.
+    /// Scores a tensor of shape `[rows, inputs]` with NaN for nulls and a category's slots in range; the result has the shape
+    /// of [`Network::score_tensor`]'s.
     pub fn score(&self, rows: &Tensor) -> Result<Tensor> {
         // A NaN is the one value that does not equal itself.
         let present = rows.eq(rows)?;
@@ -127,6 +130,7 @@ impl Stock {
         match self.head {
             Head::Probability => candle_nn::ops::sigmoid(&x.affine(self.logistic.0, self.logistic.1)?)?.squeeze(1),
             Head::Number { mean, std } => x.affine(std, mean)?.squeeze(1),
+            Head::Classes => candle_nn::ops::softmax(&x.affine(self.logistic.0, 0.0)?, 1),
         }
     }
 }

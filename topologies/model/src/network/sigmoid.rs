@@ -24,7 +24,7 @@ pub fn sigmoid(x: f32) -> f32 {
 /// `exp(x)` for x in [EXPONENT_MIN, 0]: x = n ln 2 + r with |r| <= ln 2 / 2, then the Taylor polynomial of r,
 /// whose first left-out term, r^8 / 8!, is below 6e-9.
 #[inline(always)]
-fn exp_negative(x: f32) -> f32 {
+pub(super) fn exp_negative(x: f32) -> f32 {
     let shifted = x.mul_add(LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, x));

@@ -1,11 +1,18 @@
 //! The definition of the forward pass, and that every form keeps to it.
 #![allow(clippy::unwrap_used)]
 
+mod classes;
+
 use super::*;
 use candle_core::{Device, Tensor};
 
 /// A network whose numbers look random and are the same everywhere.
 fn network(hidden: &[usize], inputs: usize) -> Network {
+    of_outputs(hidden, inputs, 1)
+}
+
+/// The same with so many outputs; more than one are classes.
+fn of_outputs(hidden: &[usize], inputs: usize, outputs: usize) -> Network {
     let mut state = 7u32;
     let mut next = move || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -13,14 +20,15 @@ fn network(hidden: &[usize], inputs: usize) -> Network {
     };
     let mut layers = Vec::new();
     let mut width = inputs;
-    for &outputs in hidden.iter().chain(&[1]) {
+    for &outputs in hidden.iter().chain(&[outputs]) {
         let weight = (0..outputs * width).map(|_| next() * 0.5).collect();
         layers.push(Dense { inputs: width, outputs, weight, bias: (0..outputs).map(|_| next()).collect() });
         width = outputs;
     }
     let mean: Vec<f64> = (0..inputs).map(|i| i as f64 * 0.7 - 2.0).collect();
     let std = (0..inputs).map(|i| 0.5 + i as f64 * 0.3).collect();
-    Network::new(Standardisation { fill: mean.clone(), mean, std }, layers).unwrap()
+    let head = if outputs == 1 { Head::Probability } else { Head::Classes };
+    Network::with_head(Standardisation { fill: mean.clone(), mean, std }, layers, head).unwrap()
 }
 
 fn rows(count: usize, inputs: usize) -> Vec<f32> {
@@ -30,6 +38,24 @@ fn rows(count: usize, inputs: usize) -> Vec<f32> {
 
 /// The definition, number by number, with nothing clever.
 fn defined(network: &Network, row: &[f32]) -> f32 {
+    let values = outputs(network, row);
+    match network.head() {
+        Head::Probability => match network.calibration() {
+            None => sigmoid(values[0]),
+            Some(Calibration::Logistic { slope, offset }) => sigmoid(values[0].mul_add(*slope as f32, *offset as f32)),
+            Some(Calibration::Curve { score, value }) => {
+                let (score, value): (Vec<f32>, Vec<f32>) =
+                    score.iter().zip(value).map(|(s, v)| (*s as f32, *v as f32)).unzip();
+                calibration::along(&score, &value, sigmoid(values[0]))
+            }
+        },
+        Head::Number { mean, std } => values[0].mul_add(std as f32, mean as f32),
+        Head::Classes => unreachable!("classes have a definition of their own"),
+    }
+}
+
+/// What the last layer gives.
+fn outputs(network: &Network, row: &[f32]) -> Vec<f32> {
     let s = network.standardisation();
     let standardise = |(i, &x): (usize, &f32)| {
         let (mean, std, fill) = (s.mean[i], s.std[i], s.fill[i]);
@@ -46,18 +72,7 @@ fn defined(network: &Network, row: &[f32]) -> f32 {
         };
         values = layer.weight.chunks_exact(layer.inputs).zip(&layer.bias).map(output).collect();
     }
-    match network.head() {
-        Head::Probability => match network.calibration() {
-            None => sigmoid(values[0]),
-            Some(Calibration::Logistic { slope, offset }) => sigmoid(values[0].mul_add(*slope as f32, *offset as f32)),
-            Some(Calibration::Curve { score, value }) => {
-                let (score, value): (Vec<f32>, Vec<f32>) =
-                    score.iter().zip(value).map(|(s, v)| (*s as f32, *v as f32)).unzip();
-                calibration::along(&score, &value, sigmoid(values[0]))
-            }
-        },
-        Head::Number { mean, std } => values[0].mul_add(std as f32, mean as f32),
-    }
+    values
 }
 
 fn logistic() -> Calibration {

@@ -45,6 +45,24 @@ pub enum Error {
         /// All rows.
         rows: usize,
     },
+    /// A label is no class.
+    #[error("label of row {row} is {value}, allowed are 0 to {last}, the positions of the classes", last = classes - 1)]
+    Class {
+        /// The row.
+        row: usize,
+        /// Its label.
+        value: f32,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// Rows of fewer than two classes.
+    #[error("dataset has rows of {present} of {classes} classes, at least 2 are needed")]
+    FewClasses {
+        /// Classes that have rows.
+        present: usize,
+        /// All classes.
+        classes: usize,
+    },
     /// A label is no number that an `f32` holds.
     #[error("label of row {row} is {value}, allowed are finite numbers")]
     Number {
@@ -84,6 +102,8 @@ pub enum Task {
     Binary,
     /// Finite numbers.
     Regression,
+    /// Positions of so many classes, from 0; at least two of them must occur.
+    Multiclass(usize),
 }
 
 /// Rows, one value per row in each vector but `rows`.
@@ -95,7 +115,7 @@ pub struct Dataset {
     pub rows: Vec<f32>,
     /// The inputs that are categories, in the order of the inputs.
     pub categories: Vec<Category>,
-    /// 1 for what is to be found, else 0; or the number to be predicted.
+    /// 1 for what is to be found, else 0; or the position of a class; or the number to be predicted.
     pub label: Vec<f32>,
     /// Event time.
     pub time_us: Vec<i64>,
@@ -139,6 +159,15 @@ impl Dataset {
     #[must_use]
     pub fn positives(&self) -> usize {
         self.label.iter().filter(|&&l| l == 1.0).count()
+    }
+
+    /// Rows of each of so many classes, by position.
+    #[must_use]
+    pub fn class_rows(&self, classes: usize) -> Vec<u64> {
+        let mut rows = vec![0; classes];
+        // What is no position counts nowhere, and is refused elsewhere.
+        self.label.iter().filter_map(|label| position(*label, classes)).for_each(|class| rows[class] += 1);
+        rows
     }
 
     /// Inputs of one row.
@@ -197,6 +226,15 @@ impl Dataset {
                 None if rows < 2 => Err(Error::TooFew(rows)),
                 None => Ok(()),
             },
+            Task::Multiclass(classes) => {
+                if let Some(row) = self.label.iter().position(|label| position(*label, classes).is_none()) {
+                    return Err(Error::Class { row, value: self.label[row], classes });
+                }
+                match self.class_rows(classes).into_iter().filter(|rows| *rows > 0).count() {
+                    present if present < 2 => Err(Error::FewClasses { present, classes }),
+                    _ => Ok(()),
+                }
+            }
         }
     }
 
@@ -277,6 +315,12 @@ impl Error {
         let named = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         Error::Categories { found: named(found.collect()), wanted: named(wanted.collect()) }
     }
+}
+
+/// The class that a label stands for.
+pub(crate) fn position(label: f32, classes: usize) -> Option<usize> {
+    let at = label as usize;
+    (at as f32 == label && at < classes && label.is_sign_positive()).then_some(at)
 }
 
 fn text_into(hash: &mut Sha256, value: &str) {

@@ -1,6 +1,6 @@
 //! Inputs that are categories: what may be said of them, and the vectors that a training starts from and ends with.
 
-use super::Error;
+use super::{Config, Error, Kind};
 use crate::dataset::{self, Dataset};
 use crate::random::Random;
 use model::network::{DIMENSION_MAX, EMBEDDINGS_MAX, INPUTS_MAX};
@@ -40,12 +40,17 @@ impl CategoryConfig {
 }
 
 /// The first thing that is wrong with settings of categories: the setting and what is allowed.
-pub(super) fn problem(categories: &[CategoryConfig], linear: bool, l2: f64) -> Option<(String, &'static str)> {
+pub(super) fn problem(config: &Config) -> Option<(String, &'static str)> {
+    let (categories, linear) = (&config.categories, config.network == Kind::Linear);
     if categories.len() > EMBEDDINGS_MAX {
         return Some((format!("{} inputs", categories.len()), "allowed are up to 64"));
     }
-    if linear && !categories.is_empty() && l2 == 0.0 {
+    if linear && !categories.is_empty() && config.l2 == 0.0 {
         return Some(("without l2".to_owned(), "a linear model of categories needs an l2 above 0 to be unique"));
+    }
+    if linear && !categories.is_empty() && config.outputs() > DIMENSION_MAX {
+        let value = format!("beside {} classes", config.outputs());
+        return Some((value, "a linear model of categories has up to 64 classes; train an mlp"));
     }
     let problem = |one: &CategoryConfig| Some((format!("{one:?}"), one.problem(linear)?));
     categories.iter().find_map(problem)
@@ -73,16 +78,16 @@ pub(super) fn vocabularies(configs: &[CategoryConfig], rows: &Dataset) -> Result
     rows.categories.iter().map(learn).collect()
 }
 
-/// Embeddings of these vocabularies with zeros in them; a linear model has a weight per word.
+/// Embeddings of these vocabularies with zeros in them; a linear model has a weight per word and each of so many outputs.
 pub(super) fn embeddings(
     configs: &[CategoryConfig],
     rows: &Dataset,
     vocabularies: &[Vocabulary],
-    linear: bool,
+    linear: Option<usize>,
 ) -> Result<Vec<Embedding>, Error> {
     let of = |(one, words): (&dataset::Category, &Vocabulary)| {
         let told = configs.iter().find(|config| config.input == words.input()).and_then(|config| config.dimension);
-        let dimension = if linear { 1 } else { told.unwrap_or_else(|| dimension(words.words().len())) };
+        let dimension = linear.or(told).unwrap_or_else(|| dimension(words.words().len()));
         Embedding { input: one.input, dimension, table: vec![0.0; words.slots() * dimension] }
     };
     let found: Vec<Embedding> = rows.categories.iter().zip(vocabularies).map(of).collect();

@@ -1,6 +1,6 @@
 //! What a training may be told.
 
-use super::{Calibrate, CategoryConfig, Error, Loss, category};
+use super::{Calibrate, CategoryConfig, Error, Loss, Method, category, classes};
 use crate::dataset::Task;
 use model::network::{LAYERS_MAX, WIDTH_MAX};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,13 @@ pub struct Config {
     pub seed: u64,
     /// Factor on the loss of positive rows; 1 leaves scores calibrated.
     pub positive_weight: f64,
+    /// Names of the classes, by the position that labels have: two for [`Loss::Logistic`] where they have names, all for
+    /// [`Loss::Softmax`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// Factors on the losses of rows by their class, for [`Loss::Softmax`]; none leaves all at 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_weights: Vec<f64>,
     /// Alerts a day that the receivers can handle, which sets the threshold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_per_day: Option<u32>,
@@ -90,6 +97,8 @@ impl Config {
             loss: Loss::Logistic,
             seed,
             positive_weight: 1.0,
+            classes: Vec::new(),
+            class_weights: Vec::new(),
             top_per_day: Some(top_per_day),
             alert_above: None,
             l2: 1.0,
@@ -104,10 +113,21 @@ impl Config {
         }
     }
 
-    /// The settings as text, for the manifest.
+    /// What labels must be.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        self.loss.task(self.classes.len())
+    }
+
+    /// Outputs of the network.
+    pub(super) fn outputs(&self) -> usize {
+        if self.loss == Loss::Softmax { self.classes.len() } else { 1 }
+    }
+
+    /// The settings as text, for the manifest, which has seed and classes elsewhere.
     pub(crate) fn to_facts(&self) -> BTreeMap<String, String> {
         let value = serde_json::to_value(self).unwrap_or_default();
-        let fields = value.as_object().into_iter().flatten().filter(|(key, _)| *key != "seed");
+        let fields = value.as_object().into_iter().flatten().filter(|(key, _)| *key != "seed" && *key != "classes");
         fields.map(|(key, value)| (key.clone(), value.to_string())).collect()
     }
 
@@ -120,9 +140,18 @@ impl Config {
         }
     }
 
+    fn calibrates_by(&self, method: Method) -> bool {
+        match self.task() {
+            Task::Binary => true,
+            Task::Multiclass(_) => method == Method::Temperature,
+            Task::Regression => false,
+        }
+    }
+
     fn loss_ok(&self) -> bool {
         match self.loss {
             Loss::Logistic => true,
+            Loss::Softmax => self.positive_weight == 1.0,
             Loss::Squared | Loss::Absolute => self.positive_weight == 1.0,
             Loss::Huber(delta) => self.positive_weight == 1.0 && (1e-3..=1e3).contains(&delta),
             Loss::Quantile(q) => self.positive_weight == 1.0 && (0.001..=0.999).contains(&q),
@@ -135,16 +164,16 @@ impl Config {
         let early = self.early_stopping;
         let rules: [(bool, &'static str, String, &'static str); 11] = [
             (
-                self.calibrate.is_none_or(|c| within(c.share, 0.01, 0.9) && self.loss.task() == Task::Binary),
+                self.calibrate.is_none_or(|c| within(c.share, 0.01, 0.9) && self.calibrates_by(c.method)),
                 "calibrate",
                 format!("{:?}", self.calibrate),
-                "allowed are a share of 0.01 to 0.9, and only for classes",
+                "allowed are a share of 0.01 to 0.9, and only for classes; of more than two only the temperature",
             ),
             (
                 self.loss_ok(),
                 "loss",
                 format!("{:?} with positive_weight {}", self.loss, self.positive_weight),
-                "allowed are a Huber width of 0.001 to 1000, a quantile of 0.001 to 0.999, and no weights of classes for numbers",
+                "allowed are a Huber width of 0.001 to 1000, a quantile of 0.001 to 0.999, and no weights of classes for numbers; of more than two classes each has its own weight",
             ),
             (
                 self.shape_ok(),
@@ -186,11 +215,10 @@ impl Config {
                 "allowed are a share of 0.01 to 0.9 and a patience of at least 1",
             ),
         ];
-        if let Some((_, setting, value, rule)) = rules.into_iter().find(|rule| !rule.0) {
-            return Err(Error::Setting { setting, value, rule });
-        }
-        match category::problem(&self.categories, self.network == Kind::Linear, self.l2) {
-            Some((value, rule)) => Err(Error::Setting { setting: "categories", value, rule }),
+        let broken = rules.into_iter().find(|rule| !rule.0).map(|(_, setting, value, rule)| (setting, value, rule));
+        let categories = || category::problem(self).map(|(value, rule)| ("categories", value, rule));
+        match broken.or_else(|| classes::problem(self)).or_else(categories) {
+            Some((setting, value, rule)) => Err(Error::Setting { setting, value, rule }),
             None => Ok(()),
         }
     }

@@ -1,6 +1,6 @@
 //! What a training minimises, row by row.
 //!
-//! With z the network's output and y the label, 0 or 1 for classes and standardised for numbers, and r = y - z:
+//! With z the network's output and y the label, 0 or 1 for two classes and standardised for numbers, and r = y - z:
 //!
 //! | loss | formula |
 //! | --- | --- |
@@ -9,9 +9,10 @@
 //! | absolute | the absolute value of r |
 //! | huber d | r² / 2 up to an absolute error of d, d (abs r - d / 2) beyond |
 //! | quantile q | q r for r above 0, (q - 1) r below |
+//! | softmax | ln(sum of e^z over the classes) - z of the row's class |
 
 use crate::dataset::Task;
-use candle_core::{Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Where the linear solver takes a kink for a parabola, in deviations of the target.
@@ -32,14 +33,17 @@ pub enum Loss {
     Huber(f64),
     /// For numbers; the best prediction is this quantile.
     Quantile(f64),
+    /// For any number of classes: the negative log-likelihood of their probabilities.
+    Softmax,
 }
 
 impl Loss {
-    /// What labels must be.
+    /// What labels must be, where there are so many classes.
     #[must_use]
-    pub fn task(self) -> Task {
+    pub fn task(self, classes: usize) -> Task {
         match self {
             Loss::Logistic => Task::Binary,
+            Loss::Softmax => Task::Multiclass(classes),
             Loss::Squared | Loss::Absolute | Loss::Huber(_) | Loss::Quantile(_) => Task::Regression,
         }
     }
@@ -49,7 +53,8 @@ impl Loss {
         *self == Loss::Logistic
     }
 
-    /// The loss of one output.
+    /// The loss of one output. A softmax of one output is always one, and costs nothing; of several it is
+    /// [`super::linear`]'s.
     pub(super) fn value(self, z: f64, y: f64) -> f64 {
         let r = y - z;
         match self {
@@ -59,6 +64,7 @@ impl Loss {
             Loss::Huber(delta) if r.abs() > delta => delta * (r.abs() - delta / 2.0),
             Loss::Huber(_) => r * r / 2.0,
             Loss::Quantile(q) => smooth(r) / 2.0 + (q - 0.5) * r,
+            Loss::Softmax => 0.0,
         }
     }
 
@@ -75,10 +81,11 @@ impl Loss {
             Loss::Absolute => (-r / smooth(r), 1.0 / smooth(r)),
             Loss::Huber(delta) => (-r.clamp(-delta, delta), (delta / r.abs()).min(1.0)),
             Loss::Quantile(q) => (-r / smooth(r) / 2.0 - (q - 0.5), 0.5 / smooth(r)),
+            Loss::Softmax => (0.0, 0.0),
         }
     }
 
-    /// The losses of outputs, each by itself.
+    /// The losses of rows, each by itself: outputs have a row per row and a column per output, labels one column.
     pub(super) fn tensor(self, outputs: &Tensor, labels: &Tensor) -> Result<Tensor> {
         let residuals = || labels - outputs;
         match self {
@@ -97,6 +104,13 @@ impl Loss {
             Loss::Quantile(q) => {
                 let residuals = residuals()?;
                 (residuals.abs()? * 0.5)? + (residuals * (q - 0.5))?
+            }
+            Loss::Softmax => {
+                // The greatest is subtracted so that no exponential overflows; as a constant, for it moves no slope.
+                let most = outputs.max_keepdim(D::Minus1)?.detach();
+                let below = outputs.broadcast_sub(&most)?;
+                let all = below.exp()?.sum_keepdim(D::Minus1)?.log()?;
+                all - below.gather(&labels.to_dtype(DType::U32)?.contiguous()?, D::Minus1)?
             }
         }
     }

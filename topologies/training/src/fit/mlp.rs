@@ -7,7 +7,7 @@ use super::{Config, Error, Fitted, category};
 use crate::dataset::Dataset;
 use crate::random::{Purpose, Random};
 use crate::trained::Epoch;
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::optim::{AdamW, Optimizer, ParamsAdamW};
 use candle_nn::{Linear, Module};
 use model::network::{Place, places, widened};
@@ -25,7 +25,8 @@ pub(super) fn fit(
     embeddings: &mut [Embedding],
 ) -> std::result::Result<Fitted, Error> {
     let width = fitted.inputs.len();
-    let net = Net::new(width, hidden, embeddings, config.seed)?;
+    let widths: Vec<usize> = hidden.iter().copied().chain([config.outputs()]).collect();
+    let net = Net::new(width, &widths, embeddings, config.seed)?;
     let examples = Examples { rows: s.apply(&fitted.rows), label: &fitted.label, width };
     let held = held.map(|h| Examples { rows: s.apply(&h.rows), label: &h.label, width });
     let mut fit = Fit::new(config, &net, examples.label.len())?;
@@ -87,9 +88,9 @@ struct Net {
 }
 
 impl Net {
-    /// First weights after He, uniform within ±√(6 / inputs), ±√(1 / inputs) in the last layer and for biases. Vectors are
-    /// drawn last.
-    fn new(width: usize, hidden: &[usize], embeddings: &[Embedding], seed: u64) -> Result<Self> {
+    /// Layers of these widths, the outputs last. First weights after He, uniform within ±√(6 / inputs), ±√(1 / inputs) in
+    /// the last layer and for biases. Vectors are drawn last.
+    fn new(width: usize, widths: &[usize], embeddings: &[Embedding], seed: u64) -> Result<Self> {
         let mut random = Random::new(seed, Purpose::Weights);
         let categories: Vec<usize> = embeddings.iter().map(|one| one.input).collect();
         let mut net = Self {
@@ -101,9 +102,9 @@ impl Net {
             vectors: Vec::new(),
         };
         let mut inputs = width - embeddings.len() + embeddings.iter().map(|one| one.dimension).sum::<usize>();
-        for (at, &outputs) in hidden.iter().chain(&[1]).enumerate() {
+        for (at, &outputs) in widths.iter().enumerate() {
             let small = (1.0 / inputs as f32).sqrt();
-            let limit = if at == hidden.len() { small } else { (6.0 / inputs as f32).sqrt() };
+            let limit = if at + 1 == widths.len() { small } else { (6.0 / inputs as f32).sqrt() };
             let mut draw = |limit: f32, n: usize| -> Vec<f32> { (0..n).map(|_| random.symmetric(limit)).collect() };
             let weight = Var::from_vec(draw(limit, outputs * inputs), (outputs, inputs), &Device::Cpu)?;
             let bias = Var::from_vec(draw(small, outputs), outputs, &Device::Cpu)?;
@@ -121,7 +122,7 @@ impl Net {
         Ok(net)
     }
 
-    /// Logits of shape [rows, 1]; `drop` scales the hidden values of a layer.
+    /// Logits of shape [rows, outputs]; `drop` scales the hidden values of a layer.
     fn forward(&self, rows: &Tensor, mut drop: impl FnMut(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
         let mut x = widened(rows, &self.places, &self.tables)?;
         for (at, layer) in self.layers.iter().enumerate() {
@@ -149,6 +150,8 @@ struct Fit<'a> {
     config: &'a Config,
     /// Two optimisers, because only weights and vectors decay.
     optimisers: [AdamW; 2],
+    /// A weight per class, one below the other, where classes have some.
+    class_weights: Option<Tensor>,
     order: Vec<usize>,
     order_random: Random,
     dropout_random: Random,
@@ -165,6 +168,7 @@ impl<'a> Fit<'a> {
                 AdamW::new([&net.weights[..], &net.vectors].concat(), params(config.weight_decay))?,
                 AdamW::new(net.biases.clone(), params(0.0))?,
             ],
+            class_weights: class_weights(&config.class_weights)?,
             order: (0..rows).collect(),
             order_random: Random::new(config.seed, Purpose::Order),
             dropout_random: Random::new(config.seed, Purpose::Dropout),
@@ -210,6 +214,10 @@ impl<'a> Fit<'a> {
     /// Mean over rows of the weighted loss.
     fn loss(&self, logits: &Tensor, label: &Tensor) -> Result<Tensor> {
         let losses = self.config.loss.tensor(logits, label)?;
+        if let Some(weights) = &self.class_weights {
+            let of_row = weights.index_select(&label.flatten_all()?.to_dtype(DType::U32)?, 0)?;
+            return (losses * of_row)?.mean_all();
+        }
         if self.config.positive_weight == 1.0 {
             return losses.mean_all();
         }
@@ -227,4 +235,10 @@ impl<'a> Fit<'a> {
         }
         Ok(sum / all.len() as f64)
     }
+}
+
+fn class_weights(weights: &[f64]) -> Result<Option<Tensor>> {
+    let narrow: Vec<f32> = weights.iter().map(|weight| *weight as f32).collect();
+    let column = |narrow: Vec<f32>| Tensor::from_vec(narrow, (weights.len(), 1), &Device::Cpu);
+    (!weights.is_empty()).then(|| column(narrow)).transpose()
 }

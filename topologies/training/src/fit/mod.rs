@@ -2,15 +2,18 @@
 
 mod calibrate;
 mod category;
+mod classes;
 mod config;
 mod linear;
 mod loss;
 mod mlp;
+mod temperature;
 #[cfg(test)]
 mod tests;
 
 pub use calibrate::{Calibrate, Method};
 pub use category::CategoryConfig;
+pub use classes::balanced;
 pub use config::{Config, EarlyStopping, Kind};
 pub use loss::Loss;
 
@@ -18,7 +21,7 @@ use crate::dataset::{self, Dataset, Task};
 use crate::threshold::threshold;
 use crate::trained::{Epoch, Trained};
 use model::artefact::DatasetFacts;
-use model::network::INPUTS_MAX;
+use model::network::{INPUTS_MAX, most_probable};
 use model::profile::SCORE;
 use model::{Column, Dense, Head, Network, Profile, Standardisation, Vocabulary};
 use std::borrow::Cow;
@@ -59,7 +62,7 @@ pub enum Error {
     TooWide(usize),
     /// More weights than the linear solver takes.
     #[error(
-        "the linear model would have {weights} weights, one per word of its categories, allowed are {weights_max}; lower words_max, raise min_count, or train an mlp"
+        "the linear model would have {weights} weights, one per input or word of a category and each of its classes, allowed are {weights_max}; lower words_max, raise min_count, or train an mlp"
     )]
     TooManyWeights {
         /// Its weights.
@@ -67,6 +70,9 @@ pub enum Error {
         /// The limit.
         weights_max: usize,
     },
+    /// A class without a row, whose best bias would be infinitely low.
+    #[error("no row to fit has class {0:?}, and a linear model needs one of each; widen the window, or train an mlp")]
+    NoRow(String),
     /// The linear solver met a matrix that it cannot solve.
     #[error("the linear fit has no unique solution, raise l2 above {0}")]
     Singular(f64),
@@ -77,7 +83,7 @@ pub enum Error {
 /// Rows kept for early stopping set the threshold when there are any, otherwise the training rows do.
 pub fn train(config: &Config, dataset: &Dataset) -> Result<Trained, Error> {
     config.validate()?;
-    let task = config.loss.task();
+    let task = config.task();
     dataset.validate(task)?;
     let (mut fitted, mut held) = split(config, dataset);
     fitted.validate(task)?;
@@ -89,7 +95,7 @@ pub fn train(config: &Config, dataset: &Dataset) -> Result<Trained, Error> {
     let standardisation = standardisation(&fitted);
     let head = head(task, &fitted);
     let learnt = (learnt(&fitted, head), held.as_ref().map(|held| learnt(held, head)));
-    let linear = config.network == Kind::Linear;
+    let linear = (config.network == Kind::Linear).then_some(config.outputs());
     let mut embeddings = category::embeddings(&config.categories, &fitted, &vocabularies, linear)?;
     let (layers, history) = match &config.network {
         Kind::Linear => (vec![linear::fit(config, &learnt.0, &standardisation, &mut embeddings)?], Vec::new()),
@@ -99,7 +105,7 @@ pub fn train(config: &Config, dataset: &Dataset) -> Result<Trained, Error> {
     };
     let network = Network::with_embeddings(standardisation, embeddings, layers, head)?;
     let network = calibrated(config, network, held.as_ref())?;
-    let scores = score(&network, &fitted);
+    let scores = confidence(&network, score(&network, &fitted));
     let threshold = match &held {
         Some(held) => threshold(config, &score(&network, held), &held.time_us),
         None => threshold(config, &scores, &fitted.time_us),
@@ -109,7 +115,7 @@ pub fn train(config: &Config, dataset: &Dataset) -> Result<Trained, Error> {
         threshold,
         profile: profile(&fitted, &vocabularies, &scores),
         history,
-        dataset: facts(dataset, task),
+        dataset: facts(dataset, config),
         config: config.clone(),
         golden_rows: golden_rows(&fitted),
         vocabularies,
@@ -134,11 +140,14 @@ fn split(config: &Config, dataset: &Dataset) -> (Dataset, Option<Dataset>) {
 
 /// What the score is: numbers carry the target's mean and deviation over the rows to fit.
 fn head(task: Task, dataset: &Dataset) -> Head {
-    if task == Task::Binary {
-        return Head::Probability;
+    match task {
+        Task::Binary => Head::Probability,
+        Task::Multiclass(_) => Head::Classes,
+        Task::Regression => {
+            let (mean, std) = mean_and_deviation(dataset.label.iter().map(|&label| f64::from(label)));
+            Head::Number { mean, std }
+        }
     }
-    let (mean, std) = mean_and_deviation(dataset.label.iter().map(|&label| f64::from(label)));
-    Head::Number { mean, std }
 }
 
 /// The rows with the labels that the network's output is to meet.
@@ -151,7 +160,11 @@ fn learnt(dataset: &Dataset, head: Head) -> Cow<'_, Dataset> {
 /// The network with its outputs calibrated on the rows kept aside, where that was asked for.
 fn calibrated(config: &Config, network: Network, held: Option<&Dataset>) -> Result<Network, Error> {
     let (Some(calibrate), Some(held)) = (config.calibrate, held) else { return Ok(network) };
-    held.validate(Task::Binary).map_err(Error::Calibration)?;
+    held.validate(config.task()).map_err(Error::Calibration)?;
+    if network.head() == Head::Classes {
+        let temperature = temperature::fit(&score(&network, held), &held.label, network.outputs());
+        return Ok(network.calibrated(temperature)?);
+    }
     // The outputs themselves are what a head that changes no number gives.
     let bare = network.headed(Head::Number { mean: 0.0, std: 1.0 })?;
     let calibration = calibrate::fit(calibrate.method, &score(&bare, held), held);
@@ -185,9 +198,17 @@ fn standardisation(dataset: &Dataset) -> Standardisation {
 }
 
 fn score(network: &Network, dataset: &Dataset) -> Vec<f32> {
-    let mut scores = vec![0.0; dataset.len()];
+    let mut scores = vec![0.0; dataset.len() * network.outputs()];
     network.score(&dataset.rows, &mut scores);
     scores
+}
+
+/// One number per row: of classes the probability of the most probable one.
+fn confidence(network: &Network, scores: Vec<f32>) -> Vec<f32> {
+    match network.outputs() {
+        1 => scores,
+        outputs => scores.chunks_exact(outputs).map(|row| row[most_probable(row)]).collect(),
+    }
 }
 
 fn profile(dataset: &Dataset, vocabularies: &[Vocabulary], scores: &[f32]) -> Profile {
@@ -212,11 +233,12 @@ fn golden_rows(dataset: &Dataset) -> Vec<f32> {
     rows
 }
 
-fn facts(dataset: &Dataset, task: Task) -> DatasetFacts {
+fn facts(dataset: &Dataset, config: &Config) -> DatasetFacts {
     DatasetFacts {
         digest: dataset.digest(),
         rows: dataset.len() as u64,
-        positives: if task == Task::Binary { dataset.positives() as u64 } else { 0 },
+        positives: if config.task() == Task::Binary { dataset.positives() as u64 } else { 0 },
+        class_rows: dataset.class_rows(config.classes.len()),
         first_us: dataset.time_us.iter().copied().min().unwrap_or_default(),
         last_us: dataset.time_us.iter().copied().max().unwrap_or_default(),
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod categories;
+mod classes;
 
 use super::*;
 use crate::dataset::DAY_US;

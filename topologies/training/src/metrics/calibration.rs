@@ -4,7 +4,7 @@ use super::mean_metric;
 use model::Metric;
 
 /// Scores closer than this to 0 or 1 count as this close, so that one certain error is not an infinite loss.
-const CERTAINTY_MIN: f64 = f32::EPSILON as f64;
+pub(super) const CERTAINTY_MIN: f64 = f32::EPSILON as f64;
 
 /// Mean negative log-likelihood, in nats.
 #[must_use]

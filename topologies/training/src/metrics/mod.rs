@@ -8,10 +8,13 @@
 //! | precision at k a day, by event and by entity | percentiles of a seeded bootstrap over days |
 //! | accuracy, mean absolute error, pinball loss | standard error of a mean, normal |
 //! | root mean squared error | the interval of the mean squared error, rooted |
+//! | log-loss and accuracy of more than two classes | standard error of a mean, normal |
+//! | balanced accuracy, macro F1 | percentiles of a seeded bootstrap over rows |
 //! | R² | percentiles of a seeded bootstrap over rows |
 
 mod calibration;
 mod capacity;
+mod classes;
 mod numbers;
 mod ranking;
 #[cfg(test)]
@@ -19,6 +22,7 @@ mod tests;
 
 pub use calibration::{accuracy, brier, log_loss};
 pub use capacity::{entity_precision, precision_at};
+pub use classes::{balanced_accuracy, class_accuracy, class_log_loss, confusion, f1_macro};
 pub use numbers::{mae, pinball, r2, rmse};
 pub use ranking::{average_precision, roc_auc};
 
@@ -63,11 +67,29 @@ pub fn evaluate_numbers(
     Ok(metrics.into_iter().chain(pinball).map(|(name, metric)| (name.to_owned(), metric)).collect())
 }
 
+/// All measures of classes by name: `log_loss`, `accuracy`, `balanced_accuracy`, `f1_macro`.
+pub fn evaluate_classes(
+    probabilities: &[f32],
+    dataset: &Dataset,
+    classes: usize,
+) -> Result<BTreeMap<String, Metric>, Error> {
+    check(probabilities, dataset, Task::Multiclass(classes))?;
+    let label = &dataset.label;
+    let metrics = [
+        ("log_loss", class_log_loss(probabilities, label, classes)),
+        ("accuracy", class_accuracy(probabilities, label, classes)),
+        ("balanced_accuracy", balanced_accuracy(probabilities, label, classes)),
+        ("f1_macro", f1_macro(probabilities, label, classes)),
+    ];
+    Ok(metrics.map(|(name, metric)| (name.to_owned(), metric)).into())
+}
+
 fn check(scores: &[f32], dataset: &Dataset, task: Task) -> Result<(), Error> {
     dataset.validate(task)?;
-    match scores.len() == dataset.len() {
+    let per_row = if let Task::Multiclass(classes) = task { classes } else { 1 };
+    match scores.len() == dataset.len() * per_row {
         true => Ok(()),
-        false => Err(Error::Length { column: "scores", got: scores.len(), expected: dataset.len() }),
+        false => Err(Error::Length { column: "scores", got: scores.len(), expected: dataset.len() * per_row }),
     }
 }
 

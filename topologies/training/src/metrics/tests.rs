@@ -1,6 +1,8 @@
 //! Measures against scikit-learn 1.9 and hand counts.
 #![allow(clippy::unwrap_used)]
 
+mod classes;
+
 use super::*;
 use crate::dataset::DAY_US;
 

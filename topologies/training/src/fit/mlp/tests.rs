@@ -18,7 +18,7 @@ fn the_gradient_of_every_vector_is_the_slope_of_the_loss() {
         Embedding { input: 1, dimension: 3, table: vec![0.0; 12] },
         Embedding { input: 2, dimension: 2, table: vec![0.0; 6] },
     ];
-    let net = Net::new(4, &[5], &embeddings, 3).unwrap();
+    let net = Net::new(4, &[5, 1], &embeddings, 3).unwrap();
     let config = Config { positive_weight: 2.0, ..Config::recommended(Kind::Mlp(vec![5]), 3, 1) };
     let fit = Fit::new(&config, &net, 24).unwrap();
     let all: Vec<usize> = (0..24).collect();

@@ -138,7 +138,7 @@ fn dimensions_follow_from_the_words() {
             let words = category::vocabularies(&config(dimension), &rows).unwrap();
             category::embeddings(&config(dimension), &rows, &words, linear).unwrap()[0].dimension
         };
-        (made(false, None), made(false, Some(7)), made(true, None))
+        (made(None, None), made(None, Some(7)), made(Some(1), None))
     };
     assert_eq!([0, 1, 2, 4, 5, 100, 257, 9000].map(|words| of(words).0), [1, 1, 2, 2, 3, 10, 16, 16]);
     assert_eq!(of(100), (10, 7, 1));
