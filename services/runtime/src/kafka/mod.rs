@@ -15,14 +15,14 @@ mod session;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod topics;
 mod transaction;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::executor::block_on;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -33,23 +33,17 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use self::context::ConsumerSide;
 use self::probe::Probe;
 use self::session::KafkaSession;
-use self::settings::{MESSAGE_BYTES_MAX, Settings};
+use self::settings::Settings;
 use crate::log::{self, Commit, Committed, Error, Log, Result, Session, SessionOptions, TopicPartition, TopicSpec};
 
 /// How long a broker may take to answer the first question.
 pub const CONNECT_WAIT_MS: u64 = 10_000;
 /// How long a broker may take to answer any other question.
 pub const REQUEST_WAIT_MS: u64 = 30_000;
-/// How long a topic that was just created or deleted may take to be known everywhere.
-const CREATED_WAIT_MS: u64 = 30_000;
-/// Pause between two looks at such a topic.
-const CREATED_LOOK_MS: u64 = 20;
 /// Pause between two questions to a group's coordinator that is just being found.
 const COORDINATOR_LOOK_MS: u64 = 100;
 /// Log lines and errors of the client that are served after a question.
 const EVENTS_SERVED: usize = 32;
-/// Lets the broker choose (`default.replication.factor`).
-const REPLICATION_OF_BROKER: i32 = -1;
 /// The name under which questions are asked.
 const CLIENT_ID: &str = "tidemill";
 
@@ -170,102 +164,6 @@ impl Cluster {
             .map_err(|error| fault::error("creating a Kafka client", &error))?;
         let wait = Some(ms(REQUEST_WAIT_MS));
         Ok((admin, AdminOptions::new().request_timeout(wait).operation_timeout(wait)))
-    }
-
-    fn delete(&self, names: &[&str]) -> Result<()> {
-        let (admin, options) = self.admin()?;
-        let results = block_on(admin.delete_topics(names, &options));
-        for result in results.map_err(|error| fault::error("deleting topics", &error))? {
-            match result {
-                Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
-                Err((topic, code)) => {
-                    return Err(Error::Refused { doing: format!("deleting topic {topic}"), detail: code.to_string() });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until a topic that was just deleted is known no more.
-    fn await_deleted(&self, topic: &str) -> Result<()> {
-        let deadline = Instant::now() + ms(CREATED_WAIT_MS);
-        while self.partitions(topic)?.is_some() {
-            if Instant::now() >= deadline {
-                let detail = "it is still there".to_owned();
-                return Err(Error::Unavailable { doing: format!("deleting topic {topic}"), detail });
-            }
-            std::thread::sleep(ms(CREATED_LOOK_MS));
-        }
-        Ok(())
-    }
-
-    fn create(&self, specs: &[TopicSpec]) -> Result<()> {
-        let (admin, options) = self.admin()?;
-        let bytes_max = MESSAGE_BYTES_MAX.to_string();
-        let retentions: Vec<String> = specs.iter().map(|spec| spec.retention_ms.unwrap_or(-1).to_string()).collect();
-        let sizes: Vec<String> =
-            specs.iter().map(|spec| spec.retention_bytes.map_or("-1".to_owned(), |bytes| bytes.to_string())).collect();
-        let topics = specs.iter().zip(retentions.iter().zip(&sizes)).map(|(spec, (retention_ms, retention_bytes))| {
-            NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(REPLICATION_OF_BROKER))
-                .set("message.timestamp.type", "LogAppendTime")
-                .set("cleanup.policy", if spec.compacted { "compact" } else { "delete" })
-                .set("retention.ms", retention_ms)
-                .set("retention.bytes", retention_bytes)
-                .set("max.message.bytes", &bytes_max)
-        });
-        let topics: Vec<NewTopic<'_>> = topics.collect();
-        let results = block_on(admin.create_topics(&topics, &options))
-            .map_err(|error| fault::error("creating topics", &error))?;
-        for result in results {
-            match result {
-                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((topic, code)) => return Err(Error::InvalidTopic { topic, why: code.to_string() }),
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives a topic more partitions, and waits until they are known.
-    fn add_partitions(&self, topic: &str, wanted: i32) -> Result<()> {
-        let has = || match self.partitions(topic)? {
-            Some(found) => Ok(found >= wanted),
-            None => Err(Error::MissingTopic { topic: topic.to_owned() }),
-        };
-        if has()? {
-            return Ok(());
-        }
-        let (admin, options) = self.admin()?;
-        let more = NewPartitions::new(topic, wanted as usize);
-        let results = block_on(admin.create_partitions(&[more], &options));
-        let results = results.map_err(|error| fault::error(format!("adding partitions to topic {topic}"), &error))?;
-        let refused = results.into_iter().find_map(std::result::Result::err);
-        let deadline = Instant::now() + ms(CREATED_WAIT_MS);
-        // Somebody else may have added them meanwhile.
-        while !has()? {
-            let doing = || format!("adding partitions to topic {topic}");
-            match &refused {
-                Some((_, code)) => return Err(Error::Refused { doing: doing(), detail: code.to_string() }),
-                None if Instant::now() < deadline => std::thread::sleep(ms(CREATED_LOOK_MS)),
-                None => return Err(Error::Unavailable { doing: doing(), detail: "they are not known yet".to_owned() }),
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until a topic that was just created is known, and checks its partitions.
-    fn await_created(&self, spec: &TopicSpec) -> Result<()> {
-        let deadline = Instant::now() + ms(CREATED_WAIT_MS);
-        loop {
-            match self.partitions(&spec.name)? {
-                Some(found) if found == spec.partitions => return Ok(()),
-                Some(found) => {
-                    let topic = spec.name.clone();
-                    return Err(Error::PartitionCount { topic, wanted: spec.partitions, found });
-                }
-                None if Instant::now() < deadline => std::thread::sleep(ms(CREATED_LOOK_MS)),
-                None => return Err(Error::MissingTopic { topic: spec.name.clone() }),
-            }
-        }
     }
 }
 
