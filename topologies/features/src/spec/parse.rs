@@ -1,58 +1,11 @@
 //! Reading one aggregate expression.
 
-use flow::config::{listed, nearest};
+mod arguments;
+mod functions;
 
 use super::lexer::{Lexer, Token};
-use super::{
-    Aggregate, Condition, Decayed, Error, Function, Input, Scope, Source, Statistic, Window, parse_duration_us,
-};
-
-/// All functions.
-const FUNCTIONS: [&str; 18] = [
-    "count",
-    "sum",
-    "avg",
-    "min",
-    "max",
-    "stddev",
-    "first",
-    "last",
-    "distinct",
-    "quantile",
-    "most_frequent",
-    "rate",
-    "ratio",
-    "decayed_count",
-    "decayed_sum",
-    "decayed_avg",
-    "time_since_last",
-    "coalesce",
-];
-
-/// What others call our functions.
-const ALIASES: [(&str, &str); 18] = [
-    ("mean", "avg"),
-    ("average", "avg"),
-    ("std", "stddev"),
-    ("stdev", "stddev"),
-    ("stddev_samp", "stddev"),
-    ("minimum", "min"),
-    ("maximum", "max"),
-    ("total", "sum"),
-    ("first_value", "first"),
-    ("last_value", "last"),
-    ("frequency", "rate"),
-    ("ewma", "decayed_avg"),
-    ("count_distinct", "distinct"),
-    ("nunique", "distinct"),
-    ("percentile", "quantile"),
-    ("median", "quantile"),
-    ("mode", "most_frequent"),
-    ("most_common", "most_frequent"),
-];
-
-/// Parts of one.
-const MILLIONTHS: f64 = 1e6;
+use super::{Aggregate, Decayed, Error, Function, Input, Scope, Source, Statistic, Window};
+use functions::{FUNCTIONS, simple};
 
 /// An expression, where it stands, and what it may name.
 #[derive(Clone, Copy)]
@@ -98,7 +51,7 @@ impl<'a> Parser<'a, '_> {
             return Err(self.unknown_function(name, at, "`coalesce` cannot stand inside `coalesce`".into()));
         }
         if !FUNCTIONS.contains(&lower.as_str()) {
-            return Err(self.unknown_function(name, at, function_help(&lower)));
+            return Err(self.unknown_function(name, at, functions::help(&lower)));
         }
         self.symbol('(', "`(`")?;
         let aggregate = match lower.as_str() {
@@ -197,138 +150,6 @@ impl<'a> Parser<'a, '_> {
         Ok(self.plain(Function::Of(statistic, Source::Column(known))))
     }
 
-    fn condition(&mut self) -> Result<Option<Condition>, Error> {
-        if !self.at_where() {
-            return Ok(None);
-        }
-        self.lexer.next();
-        let text = self.lexer.raw().trim();
-        if text.is_empty() {
-            return Err(self.syntax("a condition such as `amount > 100`"));
-        }
-        Ok(Some(Condition { text: text.to_owned(), aggregate: self.place.name.to_owned() }))
-    }
-
-    fn at_where(&self) -> bool {
-        matches!(self.lexer.peek().0, Token::Word(word) if word.eq_ignore_ascii_case("where"))
-    }
-
-    fn source(&mut self) -> Result<Of<'a>, Error> {
-        self.source_of(false)
-    }
-
-    /// A column, or the label; one with texts if they will do.
-    fn source_of(&mut self, texts: bool) -> Result<Of<'a>, Error> {
-        let (name, at) = self.word("a column")?;
-        let Place { field, text, scope, .. } = self.place;
-        if scope.target == Some(name) {
-            return Ok(Of::Label);
-        }
-        if scope.numeric.contains(&name) {
-            return Ok(Of::Column(name));
-        }
-        if texts && scope.texts.contains(&name) {
-            return Ok(Of::Text(name));
-        }
-        let (field, text) = (field.to_owned(), text.to_owned());
-        if scope.texts.contains(&name) || scope.other.contains(&name) {
-            let kind =
-                if texts { "neither a number nor a boolean nor a text" } else { "neither a number nor a boolean" };
-            return Err(Error::Kind { field, text, at, name: name.into(), kind });
-        }
-        let more = if texts { scope.texts.as_slice() } else { &[] };
-        let candidates = || scope.numeric.iter().chain(more).copied().chain(scope.target);
-        let help = match nearest(name, candidates()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are {}", listed(candidates())),
-        };
-        Err(Error::UnknownColumn { field, text, at, name: name.into(), help })
-    }
-
-    fn word(&mut self, expected: &str) -> Result<(&'a str, usize), Error> {
-        match self.lexer.peek() {
-            (Token::Word(word), at) => {
-                self.lexer.next();
-                Ok((word, at))
-            }
-            _ => Err(self.syntax(expected)),
-        }
-    }
-
-    fn number(&mut self) -> Result<f64, Error> {
-        let negative = self.at_symbol('-');
-        if negative {
-            self.lexer.next();
-        }
-        let number = match self.lexer.peek().0 {
-            Token::Number(digits) => digits.parse::<f64>().ok().filter(|number| number.is_finite()),
-            _ => None,
-        };
-        let Some(number) = number else {
-            return Err(self.syntax("a number"));
-        };
-        self.lexer.next();
-        Ok(if negative { -number } else { number })
-    }
-
-    /// One of the group's windows, in any words.
-    fn window(&mut self) -> Result<usize, Error> {
-        let length_us = match self.lexer.peek().0 {
-            Token::Number(text) => parse_duration_us(text),
-            _ => None,
-        };
-        let windows = self.place.windows;
-        match windows.iter().position(|window| Some(window.length_us) == length_us) {
-            Some(window) => {
-                self.lexer.next();
-                Ok(window)
-            }
-            None => {
-                let known = listed(windows.iter().map(|window| window.text.as_str()));
-                Err(self.syntax(&format!("one of the windows {known}")))
-            }
-        }
-    }
-
-    /// A share from 0 to 1, in millionths.
-    fn millionths(&mut self) -> Result<u32, Error> {
-        let found = match self.lexer.peek().0 {
-            Token::Number(digits) => digits.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share)),
-            _ => None,
-        };
-        let exact = |share: f64| {
-            let millionths = (share * MILLIONTHS).round();
-            (millionths / MILLIONTHS == share).then_some(millionths as u32)
-        };
-        let millionths = found.and_then(exact);
-        let millionths =
-            millionths.ok_or_else(|| self.syntax("a share from 0 to 1 with at most six decimals, such as `0.95`"))?;
-        self.lexer.next();
-        Ok(millionths)
-    }
-
-    fn half_life(&mut self) -> Result<i64, Error> {
-        let found = match self.lexer.peek().0 {
-            Token::Number(text) => parse_duration_us(text).filter(|half_life_us| *half_life_us > 0),
-            _ => None,
-        };
-        let half_life_us = found.ok_or_else(|| self.syntax("a half-life such as `12h`"))?;
-        self.lexer.next();
-        Ok(half_life_us)
-    }
-
-    fn symbol(&mut self, symbol: char, expected: &str) -> Result<(), Error> {
-        if !self.at_symbol(symbol) {
-            return Err(self.syntax(expected));
-        }
-        self.lexer.next();
-        Ok(())
-    }
-
-    fn at_symbol(&self, symbol: char) -> bool {
-        self.lexer.peek().0 == Token::Symbol(symbol)
-    }
-
     fn syntax(&self, expected: &str) -> Error {
         let (token, at) = self.lexer.peek();
         let found = match token {
@@ -353,29 +174,4 @@ enum Of<'a> {
     Column(&'a str),
     Text(&'a str),
     Label,
-}
-
-/// Statistics that take a column and nothing else.
-fn simple(name: &str) -> Statistic {
-    match name {
-        "sum" => Statistic::Sum,
-        "avg" => Statistic::Avg,
-        "min" => Statistic::Min,
-        "max" => Statistic::Max,
-        "stddev" => Statistic::Stddev,
-        "first" => Statistic::First,
-        "most_frequent" => Statistic::MostFrequent,
-        _ => Statistic::Last,
-    }
-}
-
-fn function_help(name: &str) -> String {
-    let aliases = ALIASES.iter().map(|(alias, _)| *alias);
-    let near = nearest(name, FUNCTIONS.into_iter().chain(aliases));
-    let meant =
-        near.map(|near| ALIASES.iter().find(|(alias, _)| *alias == near).map_or(near, |(_, function)| function));
-    match meant {
-        Some(function) => format!("did you mean `{function}`?"),
-        None => format!("there are {}", listed(FUNCTIONS)),
-    }
 }

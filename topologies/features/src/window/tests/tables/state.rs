@@ -1,6 +1,7 @@
 //! The state behind the values: places of keys, groups that move, snapshots, memory.
 
 use super::super::{Engine, event, group};
+use crate::window::{Error, GROUPS};
 
 #[test]
 fn expired_keys_give_their_place_back() {
@@ -23,7 +24,7 @@ fn groups_are_handed_over_one_by_one() {
         event(&mut from, number, 1, &[Some(f64::from(number))]);
     }
     let whole = from.digest();
-    for key_group in 0..super::super::super::GROUPS {
+    for key_group in 0..GROUPS {
         let mut bytes = Vec::new();
         from.snapshot_group(key_group, &mut bytes);
         from.drop_group(key_group);
@@ -36,7 +37,6 @@ fn groups_are_handed_over_one_by_one() {
 
 #[test]
 fn damaged_snapshots_are_refused() {
-    use super::super::super::Error;
     let group_a = group(&["10us"], "0s", &[("s", "sum(a)")]);
     let group_b = group(&["10us"], "1us", &[("s", "sum(a)")]);
     let mut engine = Engine::new(&group_a, 0);
