@@ -21,8 +21,10 @@ pub mod verdict;
 
 mod clock;
 mod columns;
+mod digest;
 mod emit;
 mod intake;
+mod ledger;
 mod opened;
 mod targets;
 #[cfg(test)]

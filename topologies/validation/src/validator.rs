@@ -4,21 +4,22 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use flow::flaw::{Flaw, made};
-use flow::ledger::{Buckets, Counts, Fate, OUTSIDE, OriginHash, Row, Side, bucket};
+use flow::ledger::{Buckets, Fate, OriginHash, Row, bucket};
 use flow::names::{Names, Place};
 use flow::outputs::Outputs;
 use flow::processor::{InRecord, Stop, Task};
 use flow::state::{self, TaskState};
 use flow::task::SchemaSource;
 use schemas::reject::Reject;
-use sha2::{Digest, Sha256};
 
 use crate::breaker::Breaker;
 use crate::checks::Judged;
 use crate::clock::Clock;
 use crate::dead::{self, Subject};
+use crate::digest::digest;
 use crate::emit;
 use crate::intake::{Intake, Reader, size_bytes};
+use crate::ledger;
 use crate::opened::Opened;
 use crate::rules::Rulebook;
 use crate::source::{Error, Source};
@@ -28,8 +29,6 @@ use crate::verdict::Verdicts;
 
 /// Most bytes of records that are decoded together.
 pub(crate) const RUN_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Hex characters of the digest in a task's metadata.
-const DIGEST_CHARS: usize = 32;
 
 /// What connects a validator with the rest.
 pub struct Wiring {
@@ -86,7 +85,7 @@ impl Validator {
             .map_err(|error| Error::Schema { topic: source.topic.to_string(), source: error })?;
         let outputs = emit::outputs(&source, entity, journal);
         Ok(Validator {
-            digest: digest(&source, &names, &outputs),
+            digest: digest(&source.signature(), &names, &outputs),
             hash: OriginHash::new(&source.topic, own.partition),
             source,
             names,
@@ -272,33 +271,8 @@ impl Task for Validator {
     }
 
     fn ledger(&mut self) -> Vec<Row> {
-        let (source, names) = (self.source.clone(), self.names.clone());
-        let topics: Vec<u16> = self.outputs.iter().map(Output::topic).collect();
-        let mut rows = Vec::new();
-        for (sums, closed) in self.buckets.changed() {
-            let mut row = |side: Side, (from, to): (&Arc<str>, &Arc<str>), counts: Counts| {
-                if counts.total() > 0 {
-                    let (from, to, source) = (from.clone(), to.clone(), source.topic.clone());
-                    let (source_partition, bucket) = (self.own.partition, sums.bucket);
-                    rows.push(Row { side, from, to, source, source_partition, bucket, counts, closed });
-                }
-            };
-            let [accepted, late, dead] = std::array::from_fn(|fate| Counts {
-                emitted: sums.counts[fate],
-                digest: sums.digests[fate],
-                ..Counts::default()
-            });
-            let mut read = accepted;
-            (read.late, read.dead) = (late.emitted, dead.emitted);
-            read.digest = sums.digests.iter().fold(0, |all, one| all.wrapping_add(*one));
-            row(Side::Read, (&OUTSIDE.into(), &source.topic), read);
-            for topic in &topics {
-                row(Side::Written, (&source.topic, names.topic(*topic)), accepted);
-            }
-            row(Side::Written, (&source.topic, &source.late), late);
-            row(Side::Written, (&source.topic, &source.dead), dead);
-        }
-        rows
+        let targets = self.outputs.iter().map(|output| self.names.topic(output.topic()));
+        ledger::rows(&self.source, self.own.partition, &targets.collect::<Vec<_>>(), self.buckets.changed())
     }
 
     /// Writes the mark to every target partition that has not had it yet.
@@ -360,17 +334,4 @@ pub(crate) fn merge(
     rejected.extend(faults);
     rejected.sort_by_key(|(index, _)| *index);
     rejected
-}
-
-/// What a task's state depends on, rules aside: those have versions of their own.
-fn digest(source: &Source, names: &Names, outputs: &[Output]) -> String {
-    digest_of(&source.signature(), names, outputs)
-}
-
-/// The digest of what is done, and of the logs that it goes to.
-pub(crate) fn digest_of(what: &str, names: &Names, outputs: &[Output]) -> String {
-    let logs: Vec<&str> = outputs.iter().map(|output| &**names.topic(output.topic())).collect();
-    let hash = Sha256::digest(format!("{what} into {}", logs.join(" ")).as_bytes());
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    hex[..DIGEST_CHARS].to_owned()
 }

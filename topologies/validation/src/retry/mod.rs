@@ -25,13 +25,14 @@ use flow::wire::Origin;
 use schemas::reject::{Code, Reject};
 
 use crate::dead::{self, Subject};
+use crate::digest::digest;
 use crate::emit;
 use crate::intake::{Intake, Reader, size_bytes};
 use crate::opened::Opened;
 use crate::rules::Rulebook;
 use crate::source::{Error, Source};
 use crate::targets::{Accepted, Outgoing, Output};
-use crate::validator::{RUN_BYTES_MAX, Wiring, digest_of, merge};
+use crate::validator::{RUN_BYTES_MAX, Wiring, merge};
 use crate::verdict::{Retried, Verdicts};
 use letter::{Letter, original};
 use tally::{End, Tally};
@@ -69,7 +70,7 @@ impl Retrier {
             .map_err(|error| Error::Schema { topic: source.topic.to_string(), source: error })?;
         let outputs = emit::outputs(&source, entity, journal);
         Ok(Retrier {
-            digest: digest_of(&format!("retries of {}", source.signature()), &names, &outputs),
+            digest: digest(&format!("retries of {}", source.signature()), &names, &outputs),
             hash: OriginHash::new(&source.topic, own.partition),
             origin: Place { topic: number, partition: own.partition },
             opened: Opened::new(book, own.partition),
