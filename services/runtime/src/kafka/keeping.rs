@@ -16,7 +16,8 @@ pub(super) fn settings(cluster: &Cluster, topics: &[&str]) -> Result<Vec<Setting
     if topics.is_empty() {
         return Ok(Vec::new());
     }
-    let of_topic = |found: Option<ConfigResource>| -> Settings {
+    let of_topic = |found: Described| -> Settings {
+        let found = found.inspect_err(|code| debug!(%code, "a topic's settings may not be seen"));
         let entries = found.into_iter().flat_map(|found| found.entries);
         let compared = entries.filter(|entry| COMPARED.contains(&entry.name.as_str()));
         compared.filter_map(|entry| Some((entry.name, entry.value?))).collect()
@@ -24,31 +25,34 @@ pub(super) fn settings(cluster: &Cluster, topics: &[&str]) -> Result<Vec<Setting
     Ok(described(cluster, topics)?.into_iter().map(of_topic).collect())
 }
 
-fn described(cluster: &Cluster, topics: &[&str]) -> Result<Vec<Option<ConfigResource>>> {
+/// All settings of a topic, or why they are not told.
+type Described = std::result::Result<ConfigResource, RDKafkaErrorCode>;
+
+fn described(cluster: &Cluster, topics: &[&str]) -> Result<Vec<Described>> {
     let (admin, options) = cluster.admin()?;
     let asked: Vec<ResourceSpecifier<'_>> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let answer = block_on(admin.describe_configs(&asked, &options));
-    let answer = answer.map_err(|error| fault::error("asking for topics' settings", &error))?;
-    let one = |found: std::result::Result<ConfigResource, RDKafkaErrorCode>| {
-        found.inspect_err(|code| debug!(%code, "a topic's settings may not be seen")).ok()
-    };
-    Ok(answer.into_iter().map(one).collect())
+    answer.map_err(|error| fault::error("asking for topics' settings", &error))
 }
 
 /// Tells a topic so.
 pub(super) fn set(cluster: &Cluster, topic: &str, settings: &Settings) -> Result<()> {
     let doing = || format!("changing the settings of topic {topic}");
-    // A broker forgets what it is not told again.
+    let refused = |code: RDKafkaErrorCode| Error::Refused { doing: doing(), detail: code.to_string() };
+    // A broker forgets what it is not told again, so nothing is changed unless everything is known.
     let own = |entry: &ConfigEntry| entry.source == ConfigSource::DynamicTopic && !entry.is_sensitive;
-    let before = described(cluster, &[topic])?.into_iter().flatten().flat_map(|found| found.entries);
-    let mut all: Settings = before.filter(own).filter_map(|entry| Some((entry.name, entry.value?))).collect();
+    let mut all = Settings::new();
+    for found in described(cluster, &[topic])? {
+        let entries = found.map_err(refused)?.entries.into_iter();
+        all.extend(entries.filter(own).filter_map(|entry| Some((entry.name, entry.value?))));
+    }
     all.extend(settings.clone());
     let told =
         all.iter().fold(AlterConfig::new(ResourceSpecifier::Topic(topic)), |told, (name, value)| told.set(name, value));
     let (admin, options) = cluster.admin()?;
     let answer = block_on(admin.alter_configs(&[told], &options));
     for result in answer.map_err(|error| fault::error(doing(), &error))? {
-        result.map_err(|(_, code)| Error::Refused { doing: doing(), detail: code.to_string() })?;
+        result.map_err(|(_, code)| refused(code))?;
     }
     Ok(())
 }
