@@ -22,28 +22,41 @@ pub(crate) fn run(store: &Store, topics: &[String], interval: Duration, stop: &A
             continue;
         }
         for topic in topics {
-            if let Err(error) = topic_of(&archive, topic, stop) {
-                warn!(%error, topic, "small files of the archive stay as they are for now");
-            }
+            compact(&archive, topic, stop);
         }
         last = Instant::now();
     }
 }
 
-fn topic_of(archive: &Archive, topic: &str, stop: &AtomicBool) -> archive::Result<()> {
+/// What is wrong with one partition does not keep the others from being merged.
+fn compact(archive: &Archive, topic: &str, stop: &AtomicBool) {
+    let partitions = archive.partitions(topic).unwrap_or_else(|error| {
+        warn!(%error, topic, "the archive's partitions are not known; its small files stay as they are for now");
+        Vec::new()
+    });
+    for partition in partitions {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        match compact_partition(archive, topic, partition, stop) {
+            Ok(()) | Err(archive::Error::Interrupted) => {}
+            Err(error) => warn!(%error, topic, partition, "small files of the archive stay as they are for now"),
+        }
+    }
+}
+
+fn compact_partition(archive: &Archive, topic: &str, partition: i32, stop: &AtomicBool) -> archive::Result<()> {
     let options = CompactOptions { files_min: FILES_MIN, ..CompactOptions::default() };
     let grace = Some(Duration::from_secs(GRACE_PERIOD_S));
     let mut watch = |_| match stop.load(Ordering::Relaxed) {
         true => Err(archive::Error::Interrupted),
         false => Ok(()),
     };
-    for partition in archive.partitions(topic)? {
-        let now_ms = runtime::clock::now_ms();
-        let done = archive.compact(topic, partition, &options, now_ms, &mut watch);
-        match done.and_then(|_| archive.sweep(topic, partition, grace, now_ms, &mut watch)) {
-            Err(archive::Error::Interrupted) => return Ok(()),
-            other => other?,
-        };
-    }
+    let now_ms = runtime::clock::now_ms();
+    archive.compact(topic, partition, &options, now_ms, &mut watch)?;
+    archive.sweep(topic, partition, grace, now_ms, &mut watch)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
