@@ -15,8 +15,6 @@ use super::Error;
 const BATCH_ROWS: usize = 4_096;
 /// Endings of files with a JSON object per line.
 const LINES: [&str; 3] = ["json", "jsonl", "ndjson"];
-/// Lines of a JSON file that are looked at to know its columns.
-const INFER_LINES_MAX: usize = 1_000;
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, Error>> + Send>;
 
@@ -115,9 +113,10 @@ fn csv(path: &Path, delimiter: u8) -> Result<Source, Error> {
     Ok(Source { schema, rows: None, batches: Box::new(batches) })
 }
 
+/// Every line is looked at before the first row is taken: a column may come first in the last one.
 fn json(path: &Path) -> Result<Source, Error> {
     let mut names: Vec<String> = Vec::new();
-    for (at, line) in open(path)?.lines().take(INFER_LINES_MAX).enumerate() {
+    for (at, line) in open(path)?.lines().enumerate() {
         let line = line.map_err(|error| failed(path, error))?;
         if line.trim().is_empty() {
             continue;

@@ -237,6 +237,19 @@ fn text_files_of_every_kind_are_read() {
     check_file("a.jsonl", "{\"id\": 1, \"amount\": 1.5}\n{\"id\": 2, \"more\": {}}\n");
 }
 
+#[test]
+fn a_column_of_lines_may_come_first_in_the_last_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.jsonl");
+    let early: String = (0..5_000).map(|id| format!("{{\"id\": {id}}}\n")).collect();
+    std::fs::write(&path, early + "{\"id\": 5000, \"amount\": 1.5}\n").unwrap();
+    let source = Source::open(&path).unwrap();
+    let at = source.schema.index_of("amount").unwrap();
+    let batches: Vec<RecordBatch> = source.batches.collect::<Result<_, _>>().unwrap();
+    let amounts: Vec<Option<&str>> = batches.iter().flat_map(|batch| batch.column(at).as_string::<i32>()).collect();
+    assert_eq!((amounts.len(), amounts.iter().flatten().collect::<Vec<_>>()), (5_001, vec![&"1.5"]));
+}
+
 /// A compressed file with these mappings, as texts: each computed column with its values.
 fn computed(text: &str, map: &[(&str, &str)]) -> Result<Vec<Vec<String>>, String> {
     let dir = tempfile::tempdir().unwrap();
