@@ -34,7 +34,7 @@ pub fn run(global: &Global, output: Output, options: &Label) -> Result<(), Error
     }
     let mut encoder = context.encoder(&labels.topic)?;
     let columns = Columns::find(encoder.schema(), &source.schema, &options.map, labels.known_time.as_deref())?;
-    let id = encoder.schema().index_of(&labels.id).unwrap_or_default();
+    let id = encoder.schema().index_of(&labels.id).map_err(|error| Error::Failed(error.to_string()))?;
     let mut session = context.log.session(SessionOptions {
         durable: true,
         ..SessionOptions::publisher(format!("{}.label", context.pipeline.name))

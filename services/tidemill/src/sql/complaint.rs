@@ -81,8 +81,13 @@ fn own(error: &DataFusionError) -> Option<&Error> {
 
 fn of_schema(error: &SchemaError) -> String {
     let SchemaError::FieldNotFound { field, valid_fields } = error else { return first_line(&error.to_string()) };
-    let mut known: Vec<&str> = valid_fields.iter().map(|field| field.name.as_str()).collect();
-    known.dedup();
+    let mut known: Vec<&str> = Vec::new();
+    for name in valid_fields.iter().map(|field| field.name.as_str()) {
+        // Tables that are joined may have columns of one name.
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
     let help = match nearest(&field.name, known.iter().copied()) {
         Some(near) if near.to_lowercase() == near => format!("did you mean `{near}`?"),
         Some(near) => format!("did you mean \"{near}\"? Names with capitals stand in double quotes"),
