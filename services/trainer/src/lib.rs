@@ -242,6 +242,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the rows to train on are the reason, and other rows might do.
+    pub fn is_of_rows(&self) -> bool {
+        matches!(self, Error::Fit(training::fit::Error::Dataset(_)))
+    }
+}
+
 /// What to do when a model is not declared.
 fn declared_models(known: &str) -> String {
     match known {

@@ -73,7 +73,7 @@ bugs! {
     items_released_at_the_mark: "event_time", [], code[ReleasedAtMark],
         "a mark promises nothing at its time", [MISSING, WRITTEN];
     copies_dropped_when_they_arrive: "event_time", [], code[CopiesDroppedAtArrival],
-        "of an event's copies the first in order counts", [WRITTEN, ORDER];
+        "of an event's copies the first in order counts", [WRITTEN, ORDER, SNAPSHOT];
     quiet_marks_at_the_greatest_time: "event_time", [], code[QuietAtMax],
         "the last events come out", [ORDER, STUCK];
     marks_before_the_items_of_their_record: "event_time", [], code[MarksBeforeItems],
@@ -107,7 +107,7 @@ bugs! {
     a_snapshot_ahead_of_the_commit: "event_time", [Snapshots], code[SnapshotAhead],
         "a restore ends at the commit", [STOPS_AT_RESTORE];
     a_damaged_snapshot_taken_up: "event_time", [Snapshots], code[SnapshotUnchecked],
-        "a damaged snapshot gives way to the one before", [SNAPSHOT, STOPS_AT_RESTORE, WRITTEN];
+        "a damaged snapshot gives way to the one before", [SNAPSHOT, STOPS_AT_RESTORE, WRITTEN, LEDGER];
     transactional_ids_drawn: "event_time", [ExactlyOnce], code[TransactionalIdDrawn],
         "an heir ends what was left open", [EXPIRED, MISSING];
     an_abort_that_is_skipped: "event_time", [ExactlyOnce], code[AbortSkipped],

@@ -70,6 +70,16 @@ impl Reference {
             assert_eq!(told, ordering == LIMITED, "what limits push out is told");
             reference.contents.push(contents);
         }
+        let names = &reference.contexts[0][0].plan.names;
+        let is_corrected = reference.contents.iter().any(|contents| has_corrections(contents, &names.outcomes));
+        let is_refused = reference.contents.iter().any(|contents| of_topic(contents, &names.refusals).next().is_some());
+        // Of two labels that wait for their event the first comes to nothing; later the last one corrects.
+        let expected = match ordering {
+            LIMITED => (false, true),
+            "event_time" => (true, true),
+            _ => (false, false),
+        };
+        assert_eq!((is_corrected, is_refused), expected, "{ordering}: outcomes are corrected, labels are refused");
         reference
     }
 
@@ -171,6 +181,16 @@ fn one_end(cluster: &Cluster, contents: &Contents) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn of_topic<'a>(contents: &'a Contents, topic: &'a str) -> impl Iterator<Item = &'a Output> {
+    contents.iter().filter(move |((tp, _), _)| *tp.topic == *topic).flat_map(|(_, entries)| entries)
+}
+
+/// Whether an event has two outcomes: their texts begin with their key, which is its id.
+fn has_corrections(contents: &Contents, outcomes: &str) -> bool {
+    let mut seen = BTreeSet::new();
+    !of_topic(contents, outcomes).all(|entry| seen.insert(entry.text.split(' ').next()))
 }
 
 /// The id of a source record: its first field, a short text.

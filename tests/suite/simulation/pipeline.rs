@@ -1,7 +1,7 @@
 //! The pipeline that is simulated, and what is published to it.
 
 use bytes::Bytes;
-use flow::config::{self, Pipeline};
+use flow::config::{self, Ordering, Pipeline};
 use runtime::context::Context;
 use runtime::log::{Publish, TopicPartition};
 use runtime::simulated::Random;
@@ -41,7 +41,7 @@ sources:
     dedupe_horizon: 1d
     max_future: 36500d
     rules: { paid: { check: amount >= LEAST, on_fail: reject } }
-  marks: { topic: t.marks.events.v1, schema: Mark, labels: events, target: bad, known_time: known, horizon: 90d }
+  marks: { topic: t.marks.events.v1, schema: Mark, labels: events, target: bad, known_time: known, horizon: 90d, policy: POLICY }
 features:
   version: 1
   entities:
@@ -65,6 +65,9 @@ const EVENTS: i64 = 60;
 const SHUFFLE_MS: i64 = 4 * MINUTE_MS;
 /// Between an event and its label.
 const LABEL_MS: i64 = 25 * MINUTE_MS;
+/// Of a hundred labels so many are contradicted by a second one, known up to so long before or after.
+const DISPUTED: u32 = 25;
+const DISPUTE_MS: i64 = 3 * MINUTE_MS;
 /// The least amount that is accepted, by the first rule and by the one that comes later.
 const LEAST: [&str; 2] = ["0", "500"];
 /// An amount that any rule accepts.
@@ -75,12 +78,14 @@ pub const LATER: char = 'x';
 /// The pipeline in one of its orderings, with the first rule or the one that comes later.
 pub fn pipeline(ordering: &str, exactly_once: bool, is_later: bool) -> Pipeline {
     let resolve = |path: &str| Ok(if path == "Event" { EVENT } else { LABEL }.to_owned());
-    let (ordering, limits) = match ordering {
-        LIMITED => ("event_time", "limits: { keys: 256 }, windows"),
-        ordering => (ordering, "windows"),
+    // Which of two labels counts is decided by what they say, in both policies.
+    let (ordering, limits, policy) = match ordering {
+        LIMITED => ("event_time", "limits: { keys: 256 }, windows", "first"),
+        ordering => (ordering, "windows", "last"),
     };
     let text = PIPELINE
         .replacen("windows", limits, 1)
+        .replace("POLICY", policy)
         .replace("ORDERING", ordering)
         .replace("LEAST", LEAST[usize::from(is_later)]);
     let text = text.replace("DELIVERY", if exactly_once { "exactly_once" } else { "low_latency" });
@@ -93,7 +98,9 @@ pub fn later_schema(registry: &dyn SchemaRegistry) -> u32 {
 }
 
 /// Everything that is published, in its order: most events once, some twice, some with a fault, most with a label, some
-/// with the later schema. Those change nothing for the others, whether they are accepted or not.
+/// with two that contradict each other, some with the later schema. The latter change nothing for the others, whether
+/// they are accepted or not. Where things count in the order of their arrival no labels contradict each other: which
+/// outcomes and refusals there are would be another matter in each history.
 pub fn records(context: &Context, seed: u64) -> Vec<Publish> {
     let names = &context.plan.names;
     let (events, labels) = (&names.events, names.labels.as_ref().unwrap());
@@ -102,7 +109,8 @@ pub fn records(context: &Context, seed: u64) -> Vec<Publish> {
     let id = |topic: &str| context.schemas.latest(&value_subject(topic)).unwrap().unwrap().0;
     let (event_id, label_id) = (id(events), id(labels));
     let customers = CUSTOMERS[usize::from(context.pipeline.features.entities[0].is_limited())];
-    let mut random = Random::new(seed);
+    let is_ordered = context.pipeline.ordering == Ordering::EventTime;
+    let (mut random, mut disputes) = (Random::new(seed), Random::new(!seed));
     let mut arrivals: Vec<(i64, Publish)> = Vec::new();
     for number in 0..EVENTS {
         let at = BEGIN_MS + number * MINUTE_MS + random.below(3) as i64 * MINUTE_MS;
@@ -128,11 +136,19 @@ pub fn records(context: &Context, seed: u64) -> Vec<Publish> {
         if random.percent(80) {
             // Clocks differ: some labels are known before their events happen.
             let known = at + if random.percent(15) { -2 * MINUTE_MS } else { LABEL_MS };
-            let row = json!({"id": name, "bad": random.percent(40), "known": known});
-            let value: Bytes = label.framed(label_id, &row).unwrap().into();
-            let partition = random.below(PARTITIONS as usize) as i32;
-            let arrival = known + random.below(SHUFFLE_MS as usize) as i64;
-            arrivals.push((arrival, Publish::batch(TopicPartition::new(labels.as_str(), partition), value)));
+            let bad = random.percent(40);
+            let mut tell = |random: &mut Random, bad: bool, known: i64| {
+                let row = json!({"id": name, "bad": bad, "known": known});
+                let value: Bytes = label.framed(label_id, &row).unwrap().into();
+                let partition = random.below(PARTITIONS as usize) as i32;
+                let arrival = known + random.below(SHUFFLE_MS as usize) as i64;
+                arrivals.push((arrival, Publish::batch(TopicPartition::new(labels.as_str(), partition), value)));
+            };
+            tell(&mut random, bad, known);
+            if is_ordered && disputes.percent(DISPUTED) {
+                let apart = [-DISPUTE_MS, 0, DISPUTE_MS][disputes.below(3)];
+                tell(&mut disputes, !bad, known + apart);
+            }
         }
     }
     arrivals.sort_by_key(|(arrival, _)| *arrival);

@@ -35,7 +35,8 @@ pub fn run(global: &Global, output: Output, options: &Train) -> Result<(), Error
     chosen.save(store)?;
     let holdout = chosen.holdout(pipeline)?;
     // A model that a person trains is meant to replace none in particular, and depends on nothing but its rows.
-    let candidate = trainer::train(pipeline, &model, &chosen.rows, Some(&holdout), None)?;
+    let candidate = trainer::train(pipeline, &model, &chosen.rows, Some(&holdout), None)
+        .map_err(|error| unusable(error, &chosen.rows, &holdout))?;
     let published = trainer::publish(&workshop.models(), &candidate)?;
     let promoted = match (options.promote, &environment) {
         (true, Some(environment)) => {
@@ -49,6 +50,20 @@ pub fn run(global: &Global, output: Output, options: &Train) -> Result<(), Error
     };
     let trained = Trained { candidate, published, rows: chosen.rows, holdout, promoted };
     output.show(|| text(&trained), || value(&trained))
+}
+
+/// Why there is no model. Where the rows are the reason it says which they were, and how to have others.
+fn unusable(error: trainer::Error, trained_on: &Dataset, holdout: &Dataset) -> Error {
+    if !error.is_of_rows() {
+        return error.into();
+    }
+    let (rows, kept) = (rows::text("these rows", trained_on), &holdout.manifest);
+    let [from, to] = [kept.recipe.events_us.start, kept.recipe.events_us.end].map(rows::time);
+    Error::Input(format!(
+        "{error}\n{rows}  kept     {} rows of {from} to {to}, to measure the model on\n\
+         name other events with --from and --to, shorten `holdout` of `retraining`, or publish more",
+        kept.rows
+    ))
 }
 
 /// The log: needed to promote, else used if it answers.

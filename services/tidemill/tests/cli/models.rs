@@ -140,7 +140,8 @@ fn wrong_rows_and_models_are_refused_with_what_to_do() {
     refused(dir, &["evaluate", "fraud"], &["nothing was published under that name"]);
     refused(dir, &["score", "fraud@x", "a.parquet", "--out", "s.parquet"], &["`x` is not a version"]);
     let empty = ["train", "--file", "a.features.parquet", "--from", "2020-01-01", "--to", "2020-02-01"];
-    refused(dir, &empty, &["0 positive of 0 rows"]);
+    let told = ["0 positive of 0 rows", "2020-01-01T00:00:00Z to 2020-02-01T00:00:00Z", "--from and --to", "holdout"];
+    refused(dir, &empty, &told);
 
     let built = json(dir, &["train", "--file", "a.features.parquet"]);
     let digest = built["dataset"]["digest"].as_str().expect("a digest");
