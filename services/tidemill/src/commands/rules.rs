@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
+use std::ops::Range;
 use std::path::Path;
 
 use flow::config::{OnFail, Pipeline};
@@ -13,7 +14,7 @@ use schemas::reject::Code;
 use serde_json::{Value, json};
 use validator::rules::{DryRun, Failure, Verdict};
 
-use super::dlq::read::read;
+use super::dlq::read::read_range;
 use super::publish::options;
 use crate::cli::Global;
 use crate::cli::files::SourceArgs;
@@ -39,7 +40,7 @@ pub fn run(global: &Global, output: Output, command: &Rules) -> Result<(), Error
         }
         false => {
             let environment = Environment::existing(global)?;
-            let found = topic(&environment, what, *from..to.unwrap_or(i64::MAX), *examples)?;
+            let found = topic(&environment, what, &(*from..to.unwrap_or(i64::MAX)), *examples)?;
             (Pipeline::clone(&environment.context.pipeline), found)
         }
     };
@@ -111,12 +112,7 @@ fn rows(pipeline: &Pipeline, path: &Path, args: &SourceArgs, found: &mut Found) 
     Ok(())
 }
 
-fn topic(
-    environment: &Environment,
-    what: &str,
-    offsets: std::ops::Range<i64>,
-    examples: usize,
-) -> Result<Found, Error> {
+fn topic(environment: &Environment, what: &str, offsets: &Range<i64>, examples: usize) -> Result<Found, Error> {
     let pipeline = &environment.context.pipeline;
     let sources = [Some((&pipeline.events.name, &pipeline.events.topic))];
     let labels = pipeline.labels.as_ref().map(|labels| (&labels.name, &labels.topic));
@@ -129,11 +125,9 @@ fn topic(
     };
     let (mut dry, mut found) = (DryRun::of_topic(&environment.context, topic)?, Found::new(examples));
     let mut chunk = Chunk::default();
-    read(environment, topic, |tp: &TopicPartition, record: Record| {
-        if offsets.contains(&record.offset) {
-            let place = format!("{tp} offset {}", record.offset);
-            chunk.push(incoming(record), place);
-        }
+    read_range(environment, topic, offsets, |tp: &TopicPartition, record: Record| {
+        let place = format!("{tp} offset {}", record.offset);
+        chunk.push(incoming(record), place);
         if chunk.records.len() >= BATCH_RECORDS {
             chunk.judge(&mut dry, &mut found)?;
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{check, folder, lines, shipped, transactions};
+use super::{check, command, folder, lines, shipped, transactions};
 
 const RULE: &str = "amount_in_range: { check: amount >= 0 and amount < 100000, on_fail: reject }";
 const UP: [&str; 6] = ["up", "--drain", "--idle-timeout", "500ms", "--listen", "127.0.0.1:0"];
@@ -45,6 +45,14 @@ fn rules_are_tried_on_a_file_and_on_a_topic_and_change_nothing() {
     check(path, &["publish", csv], 0, &[]);
     check(path, &["rules", "check", "transactions"], 2, &["RULE_FAILED small", "40 records, 10 of them", "offset"]);
     check(path, &["rules", "check", "transactions", "--to", "0"], 0, &["0 records"]);
+    let part = |range: &[&str]| {
+        let args = [&["rules", "check", "transactions", "--output", "json"], range].concat();
+        let output = command(path, &args).output().expect("the binary runs");
+        lines(&super::text(&output.stdout)).remove(0)["records"].as_u64().expect("a count")
+    };
+    let (head, middle, tail) = (part(&["--to", "3"]), part(&["--from", "3", "--to", "7"]), part(&["--from", "7"]));
+    assert_eq!(head + middle + tail, 40);
+    assert!(head > 0 && middle > 0 && tail > 0, "{head}, {middle}, {tail}");
     check(path, &["rules", "check", "nowhere"], 2, &["is no file and no source", "transactions"]);
     check(path, &UP, 0, &[]);
     let features = lines(&check(path, &["tap", "features.log"], 0, &[]));

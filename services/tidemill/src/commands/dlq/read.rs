@@ -1,5 +1,6 @@
 //! Records of a topic as they are, from the log or through the gateway of the process that has it.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use base64::Engine;
@@ -19,6 +20,16 @@ const POLL_MS: u64 = 200;
 pub fn read(
     environment: &Environment,
     topic: &str,
+    each: impl FnMut(&TopicPartition, Record) -> Result<(), Error>,
+) -> Result<(), Error> {
+    read_range(environment, topic, &(0..i64::MAX), each)
+}
+
+/// The same of records with these offsets in their partitions; no others are fetched from a log that is at hand.
+pub fn read_range(
+    environment: &Environment,
+    topic: &str,
+    offsets: &Range<i64>,
     mut each: impl FnMut(&TopicPartition, Record) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let context = &environment.context;
@@ -26,14 +37,17 @@ pub fn read(
         return Err(Error::Input(format!("there is no topic {topic}; run `tidemill apply` with this pipeline file")));
     }
     if let Some(remote) = &environment.remote {
-        return read_beside(remote, topic, "start", each);
+        // A gateway shows all partitions in one stream, up to their ends.
+        return read_beside(remote, topic, &offsets.start.max(0).to_string(), |tp, record| {
+            if offsets.contains(&record.offset) { each(tp, record) } else { Ok(()) }
+        });
     }
     for (tp, start, end) in context.bounds(topic)? {
-        let mut next = start;
-        if start == end {
+        let (mut next, end) = (start.max(offsets.start), end.min(offsets.end));
+        if next >= end {
             continue;
         }
-        let mut session = context.log.session(SessionOptions::assigned("tidemill.dlq", vec![(tp.clone(), start)]))?;
+        let mut session = context.log.session(SessionOptions::assigned("tidemill.dlq", vec![(tp.clone(), next)]))?;
         while next < end {
             for (_, records) in session.poll(Duration::from_millis(POLL_MS))?.records {
                 next = records.last().map_or(next, |record| record.offset + 1);
