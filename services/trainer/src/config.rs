@@ -31,7 +31,7 @@ pub fn config(model: &Model, rows: &Dataset) -> Config {
         .early_stopping_epochs
         .map(|patience| EarlyStopping { share: training.validation_share, patience: patience as usize });
     let loss = match (model.objective, training.loss) {
-        (Objective::Binary, _) => Loss::Logistic,
+        (Objective::Binary | Objective::Multiclass, _) => Loss::Logistic,
         (Objective::Regression, flow::config::Loss::OfObjective) => Loss::Squared,
         (Objective::Regression, flow::config::Loss::Absolute) => Loss::Absolute,
         (Objective::Regression, flow::config::Loss::Huber(delta)) => Loss::Huber(delta),
@@ -47,7 +47,7 @@ pub fn config(model: &Model, rows: &Dataset) -> Config {
         (Some(AlertRule::TopPerDay(count)), _) => (Some(count), None),
         (Some(AlertRule::Above(score)), _) => (None, Some(score)),
         (None, Objective::Binary) => (Some(ALERTS_PER_DAY), None),
-        (None, Objective::Regression) => (None, None),
+        (None, Objective::Multiclass | Objective::Regression) => (None, None),
     };
     Config {
         network,

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::types::{EventSource, Features, Late, Limits};
+use super::types::{EventSource, Features, LabelSource, Late, Limits};
 
 /// SHA-256, in lower-case hex, of the canonical JSON of what decides a feature's value: expressions, keys, windows,
-/// the source's schema, and the columns with a role. The version number is a name and does not enter.
-pub(super) fn features(features: &Features, events: &EventSource, target: Option<&str>) -> String {
+/// the source's schema, the columns with a role, and the classes of the label. The version number is a name and does not enter.
+pub(super) fn features(features: &Features, events: &EventSource, labels: Option<&LabelSource>) -> String {
     let row = features.row.iter().map(|row| json!([row.output, row.expression.text]));
     let entities = features.entities.iter().map(|entity| {
         let windows: Vec<_> = entity.windows.iter().map(|window| json!([window.label, window.length_us])).collect();
@@ -39,12 +39,16 @@ pub(super) fn features(features: &Features, events: &EventSource, target: Option
         "entities": entities.collect::<Vec<_>>(),
         "id": events.id,
         "event_time": events.event_time,
-        "target": target,
+        "target": labels.map(|labels| &labels.target),
         "schema": events.schema.json,
     });
     if !features.derived.is_empty() {
         let derived = features.derived.iter().map(|one| json!([one.output, one.expression.text]));
         all["derived"] = derived.collect();
+    }
+    // Labels are in logs and state as numbers, which these words give a meaning.
+    if let Some(labels) = labels.filter(|labels| !labels.classes.is_empty()) {
+        all["classes"] = json!(labels.classes);
     }
     hex(&Sha256::digest(canonical_json(&all)))
 }

@@ -1,7 +1,7 @@
 //! A first look at SQL texts: which columns and functions they mention. Their grammar is checked where they are
 //! compiled; this look is what lets a mistyped column be reported with its place and without a query engine.
 
-use super::problem::{BAD_EXPRESSION, LABEL_LEAK, Problem, Problems, UNKNOWN_COLUMN, suggest};
+use super::problem::{BAD_EXPRESSION, LABEL_LEAK, Problem, Problems, UNKNOWN_COLUMN, WRONG_COLUMN_KIND, suggest};
 use super::types::{Expression, SourceSchema};
 use super::values::Text;
 
@@ -72,6 +72,8 @@ pub(super) struct Scope<'a> {
     pub target: Option<&'a str>,
     /// Whether the label may be mentioned.
     pub label_allowed: bool,
+    /// Whether it has classes, whose numbers nothing can be computed of.
+    pub label_has_classes: bool,
 }
 
 /// Reads an expression and checks its columns.
@@ -90,7 +92,7 @@ pub(super) fn compile(text: &Text, scope: Scope<'_>, problems: &mut Problems) ->
 }
 
 fn check_columns(text: &Text, mentions: &Mentions, scope: Scope<'_>, problems: &mut Problems) {
-    let Scope { schema, target, label_allowed } = scope;
+    let Scope { schema, target, label_allowed, label_has_classes } = scope;
     for (index, (column, at)) in mentions.columns.iter().enumerate() {
         let repeated = mentions.columns[..index].iter().any(|(earlier, _)| earlier == column);
         let maybe_label = label_allowed && target == Some("");
@@ -103,6 +105,10 @@ fn check_columns(text: &Text, mentions: &Mentions, scope: Scope<'_>, problems: &
                 let message = format!("`{column}` is the label, which is not known when an event is judged");
                 let help = "only aggregates of entities can use it".to_owned();
                 problems.add_help(LABEL_LEAK, span, message, help);
+            } else if label_has_classes {
+                let message = format!("`{column}` has classes, and an aggregate of their numbers says nothing");
+                let help = "aggregate columns of the events".to_owned();
+                problems.add_help(WRONG_COLUMN_KIND, span, message, help);
             }
             continue;
         }

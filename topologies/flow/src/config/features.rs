@@ -12,20 +12,21 @@ use super::problem::{
 use super::section::Section;
 use super::sources::check_column;
 use super::types::{
-    Aggregate, ColumnKind, Entity, EventSource, Expression, Features, Late, Limits, RowFeature, Window,
+    Aggregate, ColumnKind, Entity, EventSource, Expression, Features, LabelSource, Late, Limits, RowFeature, Window,
 };
 use super::values::{Text, duration, number_in, text};
 
 /// Names that logs and features already have.
 const RESERVED_ENTITIES: &[&str] = &["row", "derived", "features", "journal"];
 
-/// Reads the section. `target` is the label, where there is one.
+/// Reads the section.
 pub(super) fn read(
     node: Option<&Node>,
     events: &EventSource,
-    target: Option<&str>,
+    labels: Option<&LabelSource>,
     problems: &mut Problems,
 ) -> Features {
+    let target = labels.map(|labels| labels.target.as_str());
     let mut features =
         Features { version: 1, digest: String::new(), row: Vec::new(), entities: Vec::new(), derived: Vec::new() };
     let Some(node) = node else { return features };
@@ -33,11 +34,12 @@ pub(super) fn read(
     let Some(section) = section else { return features };
     let before = problems.len();
     features.version = section.count(&keys::VERSION, problems);
-    let scope = Scope { schema: &events.schema, target, label_allowed: false };
+    let scope = Scope { schema: &events.schema, target, label_allowed: false, label_has_classes: false };
     for entry in section.named(&keys::ROW, problems) {
         features.row.extend(row_feature(entry, scope, problems));
     }
-    let scope = Scope { label_allowed: true, ..scope };
+    let has_classes = labels.is_some_and(|labels| !labels.classes.is_empty());
+    let scope = Scope { label_allowed: true, label_has_classes: has_classes, ..scope };
     for entry in section.named(&keys::ENTITIES, problems) {
         features.entities.push(entity(entry, scope, problems));
     }
@@ -50,7 +52,7 @@ pub(super) fn read(
     let scope = derived::Scope { events, target, features: &features, complete };
     features.derived = derived(&entries, scope, problems);
     check_outputs(&features, events, node, problems);
-    features.digest = digest::features(&features, events, target);
+    features.digest = digest::features(&features, events, labels);
     features
 }
 

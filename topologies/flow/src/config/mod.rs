@@ -6,6 +6,7 @@
 mod breaker;
 mod bytes;
 mod categories;
+mod classes;
 mod compatibility;
 mod derived;
 mod digest;
@@ -78,9 +79,9 @@ fn validate(root: &Node, resolve: Resolve<'_>, problems: &mut Problems) -> Optio
     let settings = settings(&section, problems);
     let sources = section.require(&keys::SOURCES, problems);
     let (events, labels) = sources::read(sources, &settings, resolve, problems);
-    let target = labels.as_ref().map(|labels| labels.target.as_str());
     let before = problems.len();
-    let features = features::read(section.require(&keys::FEATURES_SECTION, problems), &events, target, problems);
+    let features = section.require(&keys::FEATURES_SECTION, problems);
+    let features = features::read(features, &events, labels.as_ref(), problems);
     let features_complete = problems.len() == before;
     let declared =
         models::Declared { events: &events, labels: labels.as_ref(), features: &features, features_complete };

@@ -1,6 +1,7 @@
 //! The `models` section: inputs, shape, training.
 
 use super::categories;
+use super::classes;
 use super::keys::{self, EPOCHS_MAX, LAYERS_MAX, WIDTH_MAX};
 use super::node::{Entry, Node, Value};
 use super::objective::{alert, calibration, loss};
@@ -42,6 +43,7 @@ fn model(entry: &Entry, declared: Declared<'_>, problems: &mut Problems) -> Opti
     let complete = declared.features_complete && problems.len() == before;
     let network = section.require(&keys::NETWORK, problems).map(|node| network(node, problems));
     let objective = section.choice(&keys::OBJECTIVE, problems);
+    classes::check_objective(objective, section.place(&keys::OBJECTIVE), declared.labels, problems);
     let training = training(&section, objective, problems);
     let alert = alert(&section, objective, problems);
     let is_linear = network == Some(Network::Linear);
@@ -225,6 +227,11 @@ fn training(model: &Section<'_>, objective: Objective, problems: &mut Problems) 
     if objective == Objective::Regression && training.class_weight != ClassWeight::None {
         let message = "`class_weight` weights classes, and `objective: regression` has none".to_owned();
         problems.add_help(CONTRADICTION, section.place(&keys::CLASS_WEIGHT), message, "take it out".to_owned());
+    }
+    if let (Objective::Multiclass, ClassWeight::Positive(weight)) = (objective, training.class_weight) {
+        let message = format!("`class_weight: {weight}` weights the positive class, and this model has several");
+        let help = "write `class_weight: balanced`, or take it out".to_owned();
+        problems.add_help(CONTRADICTION, section.place(&keys::CLASS_WEIGHT), message, help);
     }
     training
 }

@@ -1,6 +1,7 @@
 //! The `sources` section: one source of events and at most one of labels.
 
 use super::breaker::breaker;
+use super::classes;
 use super::expression::Scope;
 use super::format::format;
 use super::keys;
@@ -83,7 +84,7 @@ fn event_source(
         let help = "take it out of the events: a model that sees its label learns nothing else".to_owned();
         problems.add_help(LABEL_LEAK, schema_text.span, message, help);
     }
-    let scope = Scope { schema: &schema, target, label_allowed: false };
+    let scope = Scope { schema: &schema, target, label_allowed: false, label_has_classes: false };
     let rules = section.named(&keys::RULES, problems);
     let rules: Vec<Rule> = rules.into_iter().filter_map(|entry| rule(entry, scope, problems)).collect();
     let fields = section.entries_of(&keys::FIELDS, problems);
@@ -137,8 +138,10 @@ fn label_source(entry: &Entry, settings: &Settings, resolve: Resolve<'_>, proble
     let schema = load(&section.required_text(&keys::SCHEMA, problems), resolve, problems);
     let already = problems.len();
     let mut target = section.required_text(&keys::TARGET, problems);
-    check_column(&target, &schema, "a label", ColumnKind::is_numeric, problems);
-    if problems.len() > already {
+    classes::check_kind(&target, &schema, section.get(&keys::CLASSES).is_some(), problems);
+    let is_wrong = problems.len() > already;
+    let classes = classes::read(&section, &schema, &target, problems);
+    if is_wrong {
         // Unknown from here on, so that what mentions the right one is not reported as well.
         target.text.clear();
     }
@@ -157,6 +160,7 @@ fn label_source(entry: &Entry, settings: &Settings, resolve: Resolve<'_>, proble
         events: events.text.clone(),
         id: String::new(),
         target: target.text,
+        classes,
         known_time: known_time.map(|text| text.text),
         horizon_us: section.duration(&keys::HORIZON, problems),
         policy: section.choice(&keys::POLICY, problems),

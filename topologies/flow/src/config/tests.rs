@@ -4,6 +4,7 @@
 
 mod bad_aggregates;
 mod bad_categories;
+mod bad_classes;
 mod bad_features;
 mod bad_labels;
 mod bad_models;

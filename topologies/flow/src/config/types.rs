@@ -52,6 +52,16 @@ impl Pipeline {
         self.labels.as_ref().map(|labels| labels.target.as_str())
     }
 
+    /// The classes of the label in order; none where it has none.
+    pub fn classes(&self) -> &[String] {
+        self.labels.as_ref().map_or(&[], |labels| &labels.classes)
+    }
+
+    /// Whether a model predicts one of several classes, so that predictions name it.
+    pub fn predicts_classes(&self) -> bool {
+        self.models.iter().any(|model| model.objective == Objective::Multiclass)
+    }
+
     /// The model called `name`.
     pub fn model(&self, name: &str) -> Option<&Model> {
         self.models.iter().find(|model| model.name == name)

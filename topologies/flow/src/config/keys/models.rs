@@ -27,14 +27,15 @@ pub const OBJECTIVE: Key = Key::new(
     "objective",
     Kind::choice::<Objective>(),
     Absent::Word("binary"),
-    "What it predicts. `binary`: the probability that the label is true. `regression`: a number.",
+    "What it predicts. `binary`: the probability that the label is true. `multiclass`: the probability of each of the \
+     label's `classes`, of which there are at least 3. `regression`: a number.",
 );
 pub const TRAINING_SECTION: Key = Key::new("training", Kind::Section(&TRAINING), Absent::Nothing, "How it is trained.");
 pub const ALERT_SECTION: Key = Key::new(
     "alert",
     Kind::Section(&ALERT),
-    Absent::Told("100 a day if `binary`, nothing is decided if `regression`"),
-    "From which score on an event is acted upon.",
+    Absent::Told("100 a day if `binary`, else nothing is decided"),
+    "From which score on an event is acted upon. Not for `multiclass`, whose predictions name a class.",
 );
 
 /// A model.

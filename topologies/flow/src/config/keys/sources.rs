@@ -95,7 +95,23 @@ pub const SOURCE: Shape = Shape {
     needs: Needs::Nothing,
 };
 
-pub const TARGET: Key = Key::new("target", Kind::COLUMN, Absent::Refused, "The label.");
+pub const TARGET: Key =
+    Key::new("target", Kind::COLUMN, Absent::Refused, "The label: a number, true or false, or with `classes` a text.");
+/// With one class there is nothing to tell apart.
+pub const CLASSES_MIN: usize = 2;
+/// More classes than this want more rows each than anybody has, and predictions that nobody reads.
+pub const CLASSES_MAX: usize = 256;
+/// From so many classes on a model has an output for each.
+pub const MULTICLASS_MIN: usize = 3;
+/// Classes are words that predictions repeat, not texts.
+pub const CLASS_BYTES_MAX: usize = 128;
+pub const CLASSES: Key = Key::new(
+    "classes",
+    Kind::List { of: &Kind::Value, least: CLASSES_MIN, most: CLASSES_MAX },
+    Absent::Told("the label is a number"),
+    "All values of `target`, which may then be a text: texts, whole numbers, or true and false. A label that is none of \
+     them is a dead letter. Their order is part of every model; of two classes the second is the positive one.",
+);
 pub const KNOWN_TIME: Key = Key::new(
     "known_time",
     Kind::COLUMN,
@@ -124,6 +140,7 @@ pub const LABELS: Shape = Shape {
         TOPIC,
         SCHEMA,
         TARGET,
+        CLASSES,
         KNOWN_TIME,
         LABELS_OF,
         LABEL_ID,

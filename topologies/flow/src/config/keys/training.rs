@@ -39,24 +39,27 @@ pub const CLASS_WEIGHT: Key = Key::new(
     "class_weight",
     Kind::Any(&[Kind::choice::<ClassWeight>(), Kind::Number(POSITIVE)]),
     Absent::Word("none"),
-    "`balanced`: both classes weigh the same in sum. A number: what a positive row weighs, where a negative one weighs 1.",
+    "`balanced`: all classes weigh the same in sum. A number, for `binary` only: what a positive row weighs, where a \
+     negative one weighs 1.",
 );
 pub const CALIBRATION: Key = Key::new(
     "calibration",
     Kind::choice::<Calibration>(),
     Absent::Word("none"),
-    "What makes probabilities of the scores of a `binary` model, fitted on the newest rows.",
+    "What makes probabilities of the scores of a `binary` model, fitted on the newest rows; of a `multiclass` one \
+     `temperature` does.",
 );
 pub const LOSS: Key = Key::new(
     "loss",
     Kind::Any(&[
         Kind::Word("logistic"),
+        Kind::Word("softmax"),
         Kind::Word("squared"),
         Kind::Word("absolute"),
         Kind::Word("huber"),
         Kind::Section(&LOSS_SHAPE),
     ]),
-    Absent::Told("`logistic` if `binary`, `squared` if `regression`"),
+    Absent::Told("`logistic` if `binary`, `softmax` if `multiclass`, `squared` if `regression`"),
     "What training makes least.",
 );
 pub const EARLY_STOPPING: Key = Key::new(

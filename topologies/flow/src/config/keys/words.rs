@@ -18,6 +18,11 @@ pub(in crate::config) fn spelled<T: Word>() -> Vec<&'static str> {
     T::all().into_iter().map(|(word, _)| word).collect()
 }
 
+/// The word of a choice.
+pub(in crate::config) fn word<T: Word + PartialEq>(chosen: T) -> &'static str {
+    T::all().into_iter().find(|(_, value)| *value == chosen).map_or("", |(word, _)| word)
+}
+
 /// How records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::config) enum Encoding {
@@ -105,7 +110,7 @@ impl Word for Late {
 
 impl Word for Objective {
     fn all() -> Vec<(&'static str, Self)> {
-        vec![("binary", Self::Binary), ("regression", Self::Regression)]
+        vec![("binary", Self::Binary), ("multiclass", Self::Multiclass), ("regression", Self::Regression)]
     }
 }
 

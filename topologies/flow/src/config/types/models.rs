@@ -55,8 +55,10 @@ impl Category {
 /// What a model predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Objective {
-    /// The probability that the target is 1 and not 0.
+    /// The probability that the target is 1 and not 0; where the label has classes, that it is the second.
     Binary,
+    /// The probability of each class of the target.
+    Multiclass,
     /// The target itself, a number.
     Regression,
 }
@@ -73,7 +75,7 @@ pub enum AlertRule {
 /// What training minimises, as far as the objective leaves a choice.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Loss {
-    /// What belongs to the objective: the likelihood of a class, the square of an error.
+    /// What belongs to the objective: the likelihood of a class or of several, the square of an error.
     OfObjective,
     /// The absolute error.
     Absolute,
@@ -86,9 +88,9 @@ pub enum Loss {
 /// The shape of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Network {
-    /// One layer: logistic regression.
+    /// One layer: logistic regression, for several classes the multinomial one.
     Linear,
-    /// Dense layers of these widths, then one output.
+    /// Dense layers of these widths, then one output, or one per class.
     Mlp(Vec<u32>),
 }
 
@@ -141,7 +143,7 @@ pub enum Calibration {
 pub enum ClassWeight {
     /// All rows count alike.
     None,
-    /// Both classes weigh the same in sum.
+    /// All classes weigh the same in sum.
     Balanced,
     /// A positive row weighs this much, a negative one 1.
     Positive(f64),

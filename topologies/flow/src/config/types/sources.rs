@@ -282,6 +282,8 @@ pub struct LabelSource {
     pub id: String,
     /// Column with the label.
     pub target: String,
+    /// Its values as canonical texts where they are classes: the first one travels as 0, the next as 1, and so on.
+    pub classes: Vec<String>,
     /// Column with the time the label became known; absent, the append time stands for it.
     pub known_time: Option<String>,
     /// How long an event waits for its label.
