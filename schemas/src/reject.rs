@@ -92,6 +92,8 @@ codes! {
     RuleError => "RULE_ERROR",
     /// The label is null, not a number, or outside the target's values.
     LabelInvalid => "LABEL_INVALID",
+    /// The label is none of the classes that the target has.
+    LabelUnknownClass => "LABEL_UNKNOWN_CLASS",
     /// The event has another label, and the first one counts.
     LabelConflict => "LABEL_CONFLICT",
     /// The event has another label that became known later, and the last one counts.

@@ -11,6 +11,8 @@ pub enum Decision {
     Always,
     /// Where a rule for it is declared, which numbers need not have; the fields may be null.
     Declared,
+    /// As `Declared`; and some predictions name one of several classes instead.
+    DeclaredOrClass,
 }
 
 /// The schema of `<pipeline>.predictions.v1`: record `<name>Prediction`, one per event.
@@ -19,6 +21,11 @@ pub enum Decision {
 pub fn prediction_schema(name: &str, namespace: &str, decision: Decision) -> Value {
     let mut fields = event_fields();
     fields.extend(score_fields(decision));
+    if decision == Decision::DeclaredOrClass {
+        let doc =
+            "Of a model with classes the probability of each, in the order that the pipeline declares; else null.";
+        fields.push(optional("probabilities", array(json!("double")), doc));
+    }
     fields.push(field(
         "challengers",
         array(challenger_schema()),
@@ -27,15 +34,21 @@ pub fn prediction_schema(name: &str, namespace: &str, decision: Decision) -> Val
     top(&format!("{name}Prediction"), namespace, "The prediction for one event.", fields)
 }
 
-/// The schema of `<pipeline>.outcomes.v1`: record `<name>Outcome`, one per label that counts for its event.
-pub fn outcome_schema(name: &str, namespace: &str, decision: Decision) -> Value {
+/// The schema of `<pipeline>.outcomes.v1`: record `<name>Outcome`, one per label that counts for its event. Where labels
+/// have classes, it has their words, too.
+pub fn outcome_schema(name: &str, namespace: &str, decision: Decision, has_classes: bool) -> Value {
     let mut fields = event_fields();
+    let label = match has_classes {
+        true => "The place of the label among the classes, from 0 on.",
+        false => "The target's value.",
+    };
     fields.extend([
-        field("label", json!("double"), "The target's value."),
+        field("label", json!("double"), label),
         field("known_time", micros(), "When the label became known."),
         field("repeated", json!("boolean"), "True when the event already had a label."),
         revision(),
     ]);
+    fields.extend(has_classes.then(|| optional("label_class", json!("string"), "The label's class.")));
     let prediction = record("OutcomePrediction", "The prediction that the label answers.", score_fields(decision));
     fields.push(optional("prediction", prediction, "Null when the event was not scored, or not before its label."));
     top(&format!("{name}Outcome"), namespace, "An event, its label, and what was predicted.", fields)
@@ -63,7 +76,7 @@ pub(super) fn score_fields(decision: Decision) -> Vec<Value> {
             field("threshold", json!("double"), "Scores at or above it are decided positive."),
             field("decision", json!("boolean"), "True when the score reached the threshold."),
         ],
-        Decision::Declared => [
+        Decision::Declared | Decision::DeclaredOrClass => [
             optional(
                 "threshold",
                 json!("double"),
@@ -72,8 +85,14 @@ pub(super) fn score_fields(decision: Decision) -> Vec<Value> {
             optional("decision", json!("boolean"), "True when the score reached the threshold; null without one."),
         ],
     };
-    vec![
-        field("score", json!("double"), "The effective score."),
+    let score = match decision {
+        Decision::DeclaredOrClass => {
+            "The effective score; of a model with classes the probability of the one it names."
+        }
+        Decision::Always | Decision::Declared => "The effective score.",
+    };
+    let mut fields = vec![
+        field("score", json!("double"), score),
         threshold,
         decided,
         field("model", json!("string"), "Name and version of the model."),
@@ -82,7 +101,12 @@ pub(super) fn score_fields(decision: Decision) -> Vec<Value> {
         field("schema_id", json!("int"), "Registry id of the schema that the features log was written with."),
         field("route", json!("string"), "Why this model's score is the effective one: champion, canary, and so on."),
         field("profile", json!("string"), "Numeric profile of the forward pass."),
-    ]
+    ];
+    if decision == Decision::DeclaredOrClass {
+        let doc = "The most probable class, of a model that has classes; else null.";
+        fields.push(optional("class", json!("string"), doc));
+    }
+    fields
 }
 
 fn challenger_schema() -> Value {

@@ -133,7 +133,9 @@ fn every_field_is_documented() {
     let schemas = [
         serde_json::from_str(&full()).unwrap(),
         prediction_schema("Fraud", "fraud", Decision::Always),
-        outcome_schema("Fraud", "fraud", Decision::Always),
+        outcome_schema("Fraud", "fraud", Decision::Always, false),
+        prediction_schema("Way", "way", Decision::DeclaredOrClass),
+        outcome_schema("Way", "way", Decision::DeclaredOrClass, true),
     ];
     for mut schema in schemas {
         // The event's own schema is not ours to document here.
@@ -172,11 +174,18 @@ fn public_records_round_trip() {
     (undecided["threshold"], undecided["decision"]) = (Value::Null, Value::Null);
     let (mut number, declared) = (scores.clone(), Decision::Declared);
     number.as_object_mut().unwrap().retain(|name, _| !["threshold", "decision"].contains(&name.as_str()));
+    let classed = Decision::DeclaredOrClass;
+    let mut named = undecided.clone();
+    (named["class"], named["probabilities"]) = (json!("tram"), json!([0.25, 0.5, 0.25]));
+    let mut labelled = outcome(number.clone());
+    (labelled["label_class"], labelled["prediction"]["class"]) = (json!("bus"), json!("tram"));
     let cases = [
         (prediction_schema("Shop", "shop", declared), vec![prediction.clone(), undecided]),
-        (outcome_schema("Shop", "shop", declared), vec![outcome(scores.clone()), outcome(number)]),
+        (outcome_schema("Shop", "shop", declared, false), vec![outcome(scores.clone()), outcome(number)]),
+        (prediction_schema("Way", "way", classed), vec![named, prediction.clone()]),
+        (outcome_schema("Way", "way", classed, true), vec![labelled, outcome(Value::Null)]),
         (prediction_schema("Fraud", "fraud", Decision::Always), vec![prediction]),
-        (outcome_schema("Fraud", "fraud", Decision::Always), vec![outcome(scores), outcome(Value::Null)]),
+        (outcome_schema("Fraud", "fraud", Decision::Always, false), vec![outcome(scores), outcome(Value::Null)]),
     ];
     for (schema, rows) in cases {
         let schema = schema.to_string();
@@ -185,5 +194,26 @@ fn public_records_round_trip() {
         let batch = decoded(&schema, &values);
         let encoded = Encoder::new(&batch.schema(), 3).unwrap().encode(&batch).unwrap();
         assert_eq!(encoded.iter().map(|row| row.to_vec()).collect::<Vec<_>>(), values);
+    }
+}
+
+#[test]
+fn classes_may_come_and_go_without_breaking_readers() {
+    use crate::compatibility::Compatibility as Mode;
+    let pairs = [
+        (prediction_schema("A", "a", Decision::Declared), prediction_schema("A", "a", Decision::DeclaredOrClass)),
+        (
+            outcome_schema("A", "a", Decision::Declared, false),
+            outcome_schema("A", "a", Decision::DeclaredOrClass, true),
+        ),
+        (outcome_schema("A", "a", Decision::Always, false), outcome_schema("A", "a", Decision::Always, true)),
+    ];
+    for (without, with) in pairs {
+        assert_ne!(without, with);
+        let (without, with) = (without.to_string(), with.to_string());
+        let [without, with] = [without, with].map(|text| parse_schema(&text).unwrap());
+        for (earlier, new) in [(&without, &with), (&with, &without)] {
+            assert_eq!(Mode::FullTransitive.breach(&earlier.avro, &new.avro), None);
+        }
     }
 }

@@ -115,8 +115,11 @@ pub struct FeatureColumns {
 pub struct LabelColumns {
     /// Id of the labelled event.
     pub id: String,
-    /// The label: a number or a boolean.
+    /// The label: a number or a boolean, or with classes what has a canonical text.
     pub target: String,
+    /// What it may be, where it has classes; a row has the place of its label among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     /// When the label became known.
     pub known: Known,
 }

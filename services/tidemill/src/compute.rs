@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch};
 use arrow::compute::{cast, concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit};
 use features::offline::{Feature, Labels, Table, compute as run};
 use features::stage::{derived, group};
-use flow::config::Pipeline;
+use flow::config::{ColumnKind, Pipeline};
 use flow::sql::Expression;
 use schemas::key::key_text;
 
@@ -42,8 +42,7 @@ pub fn compute(
     for batch in batches {
         events.push(columns.convert(batch, &wanted, before)?);
         if let Some(at) = label {
-            let field = Field::new(pipeline.target().unwrap_or_default(), DataType::Float64, true);
-            labels.push(truth(batch.column(at), schema.field(at).name(), &field, before)?);
+            labels.push(label_of(pipeline, (batch.column(at), schema.field(at).name()), before)?);
         }
         before += batch.num_rows() as u64;
     }
@@ -93,6 +92,23 @@ fn label_column(pipeline: &Pipeline, table: &Schema, options: &Options) -> Resul
     if needed { Ok(Some(found?)) } else { Ok(found.ok()) }
 }
 
+/// A column of labels as numbers, or where they have classes as the texts of these.
+fn label_of(pipeline: &Pipeline, (array, column): (&ArrayRef, &str), before: u64) -> Result<ArrayRef, Error> {
+    let field = |data_type| Field::new(pipeline.target().unwrap_or_default(), data_type, true);
+    let Some(labels) = pipeline.labels.as_ref().filter(|labels| !labels.classes.is_empty()) else {
+        return truth(array, column, &field(DataType::Float64), before);
+    };
+    // By way of the type that they are published with, so that 3.0 is the class 3 here, too.
+    let kind = labels.schema.column(&labels.target).map(|column| column.kind);
+    let published = match kind {
+        Some(ColumnKind::Integer) => DataType::Int64,
+        Some(ColumnKind::Boolean) => DataType::Boolean,
+        _ => DataType::Utf8,
+    };
+    let values = convert(array, column, &field(published), before)?;
+    cast(&values, &DataType::Utf8).map_err(failed)
+}
+
 /// A column of labels as numbers; texts may be numbers or truth values.
 fn truth(array: &ArrayRef, column: &str, field: &Field, before: u64) -> Result<ArrayRef, Error> {
     if let Ok(numbers) = convert(array, column, field, before) {
@@ -137,13 +153,15 @@ fn features(
     let groups = entities.iter().map(|entity| group(pipeline, entity)).collect::<Result<Vec<_>, _>>();
     let groups = groups.map_err(|error| Error::Input(error.to_string()))?;
     let row = row_features(pipeline, events)?;
+    let known_at = |labels: &Float64Array| Labels { values: labels.clone(), known_us: &known };
     let table = Table {
         ids: Some(column(events, &pipeline.events.id)?.clone()),
         times_us: &times,
         origins: None,
         keys: entities.iter().map(|entity| column(events, &entity.key).cloned()).collect::<Result<_, _>>()?,
         columns: named(events),
-        labels: labels.map(|labels| Labels { values: labels.as_primitive::<Float64Type>().clone(), known_us: &known }),
+        // Nothing is computed of classes.
+        labels: labels.and_then(|labels| labels.as_primitive_opt::<Float64Type>()).map(known_at),
     };
     let computed = run(&groups, &table)?;
     let (mut fields, mut arrays) = event_columns(pipeline, events)?;
@@ -154,7 +172,7 @@ fn features(
         arrays.push(Arc::new(values));
     }
     if let (Some(labels), Some(target)) = (labels, pipeline.target()) {
-        fields.push(Field::new(target, DataType::Float64, true));
+        fields.push(Field::new(target, labels.data_type().clone(), true));
         arrays.push(labels.clone());
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(failed)

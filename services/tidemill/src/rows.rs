@@ -116,14 +116,22 @@ pub fn text(title: &str, dataset: &Dataset) -> String {
     if manifest.unlabelled > 0 {
         text.push_str(&format!("  left out {} without a label by then\n", manifest.unlabelled));
     }
+    if manifest.unknown_classes > 0 {
+        text.push_str(&format!("  left out {} with a label that is no class\n", manifest.unknown_classes));
+    }
     if manifest.repeated > 0 {
         text.push_str(&format!("  left out {} repeated\n", manifest.repeated));
     }
     text
 }
 
-/// What the labels are: how many are positive, or where they lie when they are more than two numbers.
+/// What the labels are: how many of each class or positive, or where they lie when they are more than two numbers.
 fn labels(dataset: &Dataset) -> String {
+    let (classes, rows) = (&dataset.manifest.recipe.labels.classes, &dataset.manifest.class_rows);
+    if !classes.is_empty() {
+        let counted = classes.iter().zip(rows).map(|(class, rows)| format!("{rows} {class}"));
+        return format!("of them {}", counted.collect::<Vec<_>>().join(", "));
+    }
     let label = &dataset.rows.label;
     if label.iter().all(|label| *label == 0.0 || *label == 1.0) {
         let positives = dataset.manifest.positives;
@@ -143,12 +151,15 @@ pub fn value(dataset: &Dataset) -> Value {
         "digest": dataset.digest,
         "rows": manifest.rows,
         "positives": manifest.positives,
+        "classes": recipe.labels.classes,
+        "class_rows": manifest.class_rows,
         "from": time(recipe.events_us.start),
         "to": time(recipe.events_us.end),
         "cutoff": time(recipe.cutoff_us),
         "first": manifest.first_us.map(time),
         "last": manifest.last_us.map(time),
         "unlabelled": manifest.unlabelled,
+        "unknown_classes": manifest.unknown_classes,
         "repeated": manifest.repeated,
         "feature_set": recipe.feature_set,
         "columns": manifest.columns,

@@ -61,7 +61,9 @@ impl Inputs {
             labels: source(&plan.names.outcomes),
             label_columns: LabelColumns {
                 id: "event_id".to_owned(),
-                target: "label".to_owned(),
+                // Places of classes mean something else once others are declared; their words do not.
+                target: if pipeline.classes().is_empty() { "label" } else { "label_class" }.to_owned(),
+                classes: pipeline.classes().to_vec(),
                 known: Known::Column("known_time".to_owned()),
             },
         }
@@ -82,7 +84,12 @@ impl Inputs {
                 categories: model.categories.iter().map(|one| one.input.clone()).collect(),
             },
             labels: Source::File(path.to_owned()),
-            label_columns: LabelColumns { id, target: model.target.clone(), known: Known::After { time, delay_us } },
+            label_columns: LabelColumns {
+                id,
+                target: model.target.clone(),
+                classes: pipeline.classes().to_vec(),
+                known: Known::After { time, delay_us },
+            },
         }
     }
 

@@ -11,11 +11,11 @@
 //! label      := confirmed_us:i64 value:f64 origin
 //! text       := length:u16 bytes
 //! origin     := topic:u16 partition:u16 offset:i64
-//! prediction := time_us:i64 score:f64 threshold:f64 decision:u8 route:u32 spot
+//! prediction := time_us:i64 score:f64 threshold:f64 decision:u8 route:u32 spot class:u8?
 //! spot       := parent:u16 topic:u16 partition:u16 bucket:u32
 //! ```
 //!
-//! Numbers are little-endian; the kind says whether there is a prediction.
+//! Numbers are little-endian; the kind says whether there is a prediction, and whether that names a class.
 
 use crate::keys::Keys;
 use crate::pairing::{Event, Known, Label, Prediction};
@@ -33,6 +33,8 @@ const DONE: u8 = 4;
 const OUTCOME: u8 = 5;
 /// Added to the kind of an event, a label or an outcome that has its prediction.
 const SCORED: u8 = 16;
+/// Added to any kind whose prediction names a class.
+const CLASSED: u8 = 32;
 
 /// An entry's value, or that there is none. Its buffer is used again.
 #[derive(Debug, Default)]
@@ -61,7 +63,9 @@ impl Packed {
             Known::Done { .. } => DONE,
             Known::Outcome(..) => OUTCOME,
         };
-        out.push(if kind != PREDICTION && scored.is_some() { kind + SCORED } else { kind });
+        let scored_part = if kind != PREDICTION && scored.is_some() { SCORED } else { 0 };
+        let classed_part = if scored.is_some_and(|prediction| prediction.class.is_some()) { CLASSED } else { 0 };
+        out.push(kind + scored_part + classed_part);
         out.extend_from_slice(&known.time_us().to_le_bytes());
         match known {
             Known::Event(event, _) => pack_event(event, out),
@@ -88,6 +92,7 @@ impl Packed {
             out.push(u8::from(prediction.decision));
             out.extend_from_slice(&prediction.route.to_le_bytes());
             pack_spot(prediction.spot, out);
+            out.extend(prediction.class);
         }
     }
 }
@@ -127,7 +132,7 @@ pub(crate) fn unpack(value: &[u8]) -> Option<Known> {
     let time_us = reader.i64()?;
     let known = match kind {
         DONE => Known::Done { time_us, fingerprint: reader.u64()?, value: f64::from_bits(reader.u64()?) },
-        PREDICTION => Known::Prediction(reader.prediction()?),
+        _ if kind % CLASSED == PREDICTION => Known::Prediction(reader.prediction(kind)?),
         _ if kind % SCORED == EVENT => Known::Event(reader.event(time_us)?, reader.scored(kind)?),
         _ if kind % SCORED == LABEL => {
             let label = reader.label(time_us)?;
@@ -185,12 +190,14 @@ impl<'a> Reader<'a> {
         Some(Label { known_us, confirmed_us, value, origin: Origin { place, offset: self.i64()? } })
     }
 
-    fn prediction(&mut self) -> Option<Prediction> {
+    fn prediction(&mut self, kind: u8) -> Option<Prediction> {
         let time_us = self.i64()?;
         let (score, threshold) = (f64::from_bits(self.u64()?), f64::from_bits(self.u64()?));
         let [decision] = self.take()?;
         let route = self.take().map(u32::from_le_bytes)?;
-        Some(Prediction { time_us, score, threshold, decision: decision == 1, route, spot: self.spot()? })
+        let spot = self.spot()?;
+        let class = if kind < CLASSED { None } else { Some(u8::from_le_bytes(self.take()?)) };
+        Some(Prediction { time_us, score, threshold, decision: decision == 1, class, route, spot })
     }
 
     fn spot(&mut self) -> Option<Spot> {
@@ -201,7 +208,7 @@ impl<'a> Reader<'a> {
 
     /// The prediction that the kind says is there; none of them when it is cut off.
     fn scored(&mut self, kind: u8) -> Option<Option<Prediction>> {
-        if kind < SCORED { Some(None) } else { self.prediction().map(Some) }
+        if kind < SCORED { Some(None) } else { self.prediction(kind).map(Some) }
     }
 }
 
@@ -232,12 +239,18 @@ mod tests {
         let spot = Spot::of(8, origin);
         let event = Event { time_us: -5, fingerprint: 9, keys, spot };
         let label = Label { known_us: 12, confirmed_us: 15, value: 0.5, origin };
-        let prediction = Prediction { time_us: 4, score: 0.25, threshold: 0.5, decision: true, route: 2, spot };
+        let prediction =
+            Prediction { time_us: 4, score: 0.25, threshold: 0.5, decision: true, class: None, route: 2, spot };
+        let named = Prediction { class: Some(255), ..prediction };
         check(&Known::Event(event.clone(), None));
         check(&Known::Event(event.clone(), Some(prediction)));
         check(&Known::Label(label, "é1".into(), None));
         check(&Known::Label(label, "a".into(), Some(prediction)));
         check(&Known::Prediction(prediction));
+        check(&Known::Prediction(named));
+        check(&Known::Event(event.clone(), Some(named)));
+        check(&Known::Label(label, "a".into(), Some(named)));
+        check(&Known::Outcome(event.clone(), label, Some(named), 1));
         check(&Known::Done { time_us: 3, fingerprint: 1, value: -0.5 });
         check(&Known::Outcome(event.clone(), label, None, 0));
         check(&Known::Outcome(event, label, Some(prediction), 3));

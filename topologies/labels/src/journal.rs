@@ -194,7 +194,7 @@ impl Pairing {
     fn item(&mut self, position: Position, (items, row): (&Items, usize), edges: &mut Edges) -> Result<(), Stop> {
         let layout = match &mut self.layout {
             Some(layout) => layout,
-            none => none.insert(Layout::of(items, &self.settings.keys)?),
+            none => none.insert(Layout::of(items, &self.settings.keys, &self.settings.classes)?),
         };
         let input = layout.read(items, row, &mut self.routes, &mut self.scratch);
         let id = items.ids().value(row);
@@ -272,8 +272,7 @@ impl Pairing {
             }
         }
         if !outcomes.is_empty() {
-            let rows = outcomes.rows(self.settings.outcomes, &self.settings.outcome_schema, &self.routes)?;
-            out.public.push(rows);
+            out.public.push(outcomes.rows(&self.settings, &self.routes)?);
         }
         if let Some((topic, schema)) = self.settings.refusals.as_ref().filter(|_| !refusals.is_empty()) {
             out.public.push(refusals.rows(*topic, schema)?);

@@ -32,7 +32,7 @@ pub(crate) struct Scratch {
 
 impl Layout {
     /// Looks the positions up.
-    pub(crate) fn of(items: &Items, keys: &[String]) -> Result<Self, Stop> {
+    pub(crate) fn of(items: &Items, keys: &[String], classes: &[String]) -> Result<Self, Stop> {
         let missing = |what: &str| Stop::Other(format!("the journal's items have no {what}; run `tidemill apply`"));
         let columns = items.columns();
         let position = |name: &str| columns.fields().iter().position(|field| field.name() == name);
@@ -46,7 +46,10 @@ impl Layout {
         let label = position("label");
         let label_type = label.map(|at| columns.column(at).data_type().clone());
         let prediction = match position("prediction") {
-            Some(at) => Some((at, PredictionColumns::of(part(at).fields()).map_err(|name| missing(&name))?)),
+            Some(at) => {
+                let found = PredictionColumns::of(part(at).fields(), classes);
+                Some((at, found.map_err(|name| missing(&name))?))
+            }
             None => None,
         };
         Ok(Layout { event, keys, label, prediction, label_type })

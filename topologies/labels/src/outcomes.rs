@@ -2,16 +2,24 @@
 
 use crate::pairing::{Event, Label, Prediction};
 use crate::predictions::{Route, Routes, TEXTS};
+use crate::settings::Settings;
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int32Array, RecordBatch, StringArray, StringBuilder, StructArray,
     TimestampMicrosecondArray, new_null_array,
 };
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::datatypes::{DataType, Field};
 use flow::processor::{PublicRows, Stop};
 use flow::reader::Trigger;
 use flow::wire::Origin;
 use std::sync::Arc;
+
+/// What the numbers of rows stand for.
+#[derive(Clone, Copy)]
+struct Words<'a> {
+    routes: &'a Routes,
+    classes: &'a [String],
+}
 
 /// Rows in the making.
 #[derive(Debug, Default)]
@@ -52,14 +60,15 @@ impl Outcomes {
     }
 
     /// The rows with the topic's columns, keyed by event id.
-    pub(crate) fn rows(mut self, topic: u16, schema: &SchemaRef, routes: &Routes) -> Result<PublicRows, Stop> {
-        let columns = schema.fields().iter().map(|field| self.column(field, routes)).collect::<Result<_, _>>()?;
+    pub(crate) fn rows(self, settings: &Settings, routes: &Routes) -> Result<PublicRows, Stop> {
+        let (schema, words) = (&settings.outcome_schema, Words { routes, classes: &settings.classes });
+        let columns = schema.fields().iter().map(|field| self.column(field, words)).collect::<Result<_, _>>()?;
         let rows = RecordBatch::try_new(schema.clone(), columns).map_err(flow::wire::Error::from)?;
         let Outcomes { ids, triggers, origins, .. } = self;
-        Ok(PublicRows { topic, keys: ids.clone(), ids, triggers, origins, rows })
+        Ok(PublicRows { topic: settings.outcomes, keys: ids.clone(), ids, triggers, origins, rows })
     }
 
-    fn column(&mut self, field: &Field, routes: &Routes) -> Result<ArrayRef, Stop> {
+    fn column(&self, field: &Field, words: Words<'_>) -> Result<ArrayRef, Stop> {
         let times = |values: &[i64]| -> ArrayRef {
             Arc::new(TimestampMicrosecondArray::from(values.to_vec()).with_data_type(field.data_type().clone()))
         };
@@ -67,16 +76,20 @@ impl Outcomes {
             "event_id" => Arc::new(StringArray::from_iter_values(&self.ids)),
             "event_time" => times(&self.event_time_us),
             "known_time" => times(&self.known_us),
-            "key" => Arc::new(self.keys.finish()),
-            "label" => Arc::new(Float64Array::from(std::mem::take(&mut self.values))),
+            "key" => Arc::new(self.keys.finish_cloned()),
+            "label" => Arc::new(Float64Array::from(self.values.clone())),
+            "label_class" => {
+                let classes = self.values.iter().map(|value| words.classes.get(*value as usize));
+                Arc::new(classes.collect::<StringArray>())
+            }
             "repeated" => Arc::new(BooleanArray::from_iter(self.revisions.iter().map(|revision| Some(*revision > 0)))),
             "revision" => Arc::new(Int32Array::from(self.revisions.clone())),
-            "prediction" => self.prediction(field, routes)?,
+            "prediction" => self.prediction(field, words)?,
             _ => new_null_array(field.data_type(), self.ids.len()),
         })
     }
 
-    fn prediction(&self, field: &Field, routes: &Routes) -> Result<ArrayRef, Stop> {
+    fn prediction(&self, field: &Field, Words { routes, classes }: Words<'_>) -> Result<ArrayRef, Stop> {
         let DataType::Struct(fields) = field.data_type() else {
             return Err(Stop::Other(format!("outcomes have {} where a record belongs", field.data_type())));
         };
@@ -95,6 +108,10 @@ impl Outcomes {
             }
             match name {
                 "score" => numbers(|row| row.score),
+                "class" => {
+                    let named = self.predictions.iter().map(|row| classes.get(usize::from(row.as_ref()?.class?)));
+                    Arc::new(named.collect::<StringArray>())
+                }
                 // What nobody decided is null, and a value where the schema wants one, as below an absent prediction.
                 "threshold" if field.is_nullable() => Arc::new(
                     self.predictions.iter().map(|row| decided(row).map(|row| row.threshold)).collect::<Float64Array>(),

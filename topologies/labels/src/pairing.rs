@@ -74,6 +74,8 @@ pub(crate) struct Prediction {
     pub(crate) threshold: f64,
     /// Whether the score was an alert.
     pub(crate) decision: bool,
+    /// The class that it names, by number; none of a model without classes.
+    pub(crate) class: Option<u8>,
     /// Number of the model and route, see [`crate::predictions::Routes`].
     pub(crate) route: u32,
     /// Where the ledger counts it.

@@ -63,12 +63,15 @@ pub(crate) struct PredictionColumns {
     decision: usize,
     threshold: Option<usize>,
     schema_id: Option<usize>,
+    class: Option<usize>,
     texts: [Option<usize>; TEXTS.len()],
+    /// All classes, in the order of their numbers.
+    classes: Vec<String>,
 }
 
 impl PredictionColumns {
     /// Looks the positions up; the error names what is missing.
-    pub(crate) fn of(fields: &Fields) -> Result<Self, String> {
+    pub(crate) fn of(fields: &Fields, classes: &[String]) -> Result<Self, String> {
         let position = |name: &str| fields.find(name).map(|(at, _)| at);
         let needed = |name: &str| position(name).ok_or_else(|| format!("prediction column {name}"));
         Ok(PredictionColumns {
@@ -76,7 +79,9 @@ impl PredictionColumns {
             decision: needed("decision")?,
             threshold: position("threshold"),
             schema_id: position("schema_id"),
+            class: position("class"),
             texts: TEXTS.map(position),
+            classes: classes.to_vec(),
         })
     }
 
@@ -94,9 +99,12 @@ impl PredictionColumns {
         };
         let text = |at: Option<usize>| at.map_or("", |at| part.column(at).as_string::<i32>().value(row));
         let schema_id = self.schema_id.map_or(0, |at| part.column(at).as_primitive::<Int32Type>().value(row));
+        let class = self.class.map(|at| part.column(at)).filter(|column| column.is_valid(row));
+        let place = |class: &str| self.classes.iter().position(|known| known == class);
         Prediction {
             time_us,
             spot,
+            class: class.and_then(|column| u8::try_from(place(column.as_string::<i32>().value(row))?).ok()),
             score: number(self.score),
             threshold: self.threshold.map_or(f64::NAN, number),
             decision: part.column(self.decision).is_valid(row) && part.column(self.decision).as_boolean().value(row),

@@ -41,6 +41,8 @@ pub struct Settings {
     pub outcome_schema: SchemaRef,
     /// Which of several labels for one event counts.
     pub policy: LabelPolicy,
+    /// The classes of labels in order; none where labels are numbers.
+    pub classes: Vec<String>,
     /// Topic of labels that come to nothing, by name number, and its columns; none where there are no labels.
     pub refusals: Option<(u16, SchemaRef)>,
 }
@@ -78,6 +80,7 @@ impl Settings {
             outcomes: number(names, topic)?,
             outcome_schema: outcome_schema(plan, topic)?,
             policy: pipeline.labels.as_ref().map_or(LabelPolicy::First, |labels| labels.policy),
+            classes: pipeline.classes().to_vec(),
             refusals: refused
                 .map(|topic| Ok::<_, Error>((number(names, topic)?, plan.arrow_schema(topic)?)))
                 .transpose()?,

@@ -15,7 +15,8 @@ use harness::{Harness, Like};
 
 const HORIZON_S: i64 = 1_000;
 /// All ids in memory, arrival order, the first label counts.
-const PLAIN: Like = Like { holds: false, horizon_s: HORIZON_S, policy: LabelPolicy::First, in_memory: None };
+const PLAIN: Like =
+    Like { holds: false, horizon_s: HORIZON_S, policy: LabelPolicy::First, in_memory: None, classes: &[] };
 
 /// Runs the script in arrival order and in batches of 1, 7 and 4096 records, with all ids in memory or none or some, and
 /// again with a restart before every record. All of these must give the same lines; the ledger must account for every item.
@@ -285,6 +286,34 @@ fn any_script(seed: u64) -> String {
         });
     }
     lines.join("\n")
+}
+
+#[test]
+fn outcomes_name_the_class_of_the_label_and_the_one_predicted() {
+    let classes: &[&str] = &["bus", "tram", "train"];
+    check_like(
+        Like { classes, policy: LabelPolicy::Last, ..PLAIN },
+        "
+        T0 event a t=10 c=7 m=3
+        F0 prediction a t=10 s=0.75 k=train
+        L0 label a t=20 v=2
+        L0 label a t=30 v=0
+        F0 prediction b t=11 s=0.5 k=tram
+        L0 label b t=21 v=1
+        T0 event b t=11 c=7 m=3
+        T0 event c t=12 c=7 m=3
+        L0 label c t=22 v=1",
+        &expect![[r#"
+            outcome a t=10 known=20 key=7 label=2.0 (train) 0.75 null m@1 train labels/0@0 3.0.0
+            terminal/0 #1 a t=20 key=3 label=2.0 event=10 labels/0@0 3.0.1
+            outcome a t=10 known=30 key=7 label=0.0 (bus) revision 1 0.75 null m@1 train labels/0@1 4.0.0
+            outcome b t=11 known=21 key=7 label=1.0 (tram) 0.5 null m@1 tram labels/0@2 7.0.0
+            terminal/0 #2 b t=21 key=3 label=1.0 event=11 labels/0@2 7.0.1
+            outcome c t=12 known=22 key=7 label=1.0 (tram) unscored labels/0@3 9.0.0
+            terminal/0 #3 c t=22 key=3 label=1.0 event=12 labels/0@3 9.0.1
+            emitted 9 filtered 0 duplicate 0 (conflict 0) dead 0 behind 0 waiting 0
+        "#]],
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What one source is: its topic, its schema, and which columns carry id, time, key and target.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
@@ -63,8 +64,31 @@ pub enum Error {
 pub(crate) enum Kind {
     /// Events: the column of the event time, the first entity's key, and all entities' keys.
     Events { time: usize, key: usize, keys: Vec<usize> },
-    /// Labels: the column of the label, and the one of the time it became known.
-    Labels { target: usize, known: Option<usize> },
+    /// Labels: the column of the label, what its values may be, and the column of the time it became known.
+    Labels { target: usize, values: Values, known: Option<usize> },
+}
+
+/// What a label is.
+#[derive(Debug, Clone)]
+pub(crate) enum Values {
+    /// A number, as it is.
+    Number,
+    /// One of these classes, which travels as its place in their order.
+    Classes(Arc<Classes>),
+}
+
+/// Classes in order.
+#[derive(Debug)]
+pub(crate) struct Classes {
+    pub(crate) words: Vec<String>,
+    pub(crate) places: HashMap<String, usize>,
+}
+
+impl Classes {
+    fn new(words: &[String]) -> Self {
+        let places = words.iter().enumerate().map(|(place, word)| (word.clone(), place));
+        Self { words: words.to_vec(), places: places.collect() }
+    }
 }
 
 /// A source of events or labels.
@@ -101,10 +125,17 @@ impl Source {
         let Some(source) = &pipeline.labels else { return Ok(None) };
         let columns = Columns::new(&source.topic, &source.schema)?;
         let id = columns.find(&source.id, "event id", is_key_type, "ids are texts, integers or booleans")?;
-        let target = columns.find(&source.target, "label", is_number, "labels are booleans or numbers")?;
+        let find = |fits, need| columns.find(&source.target, "label", fits, need);
+        let (target, values) = match &source.classes[..] {
+            [] => (find(is_number, "labels are booleans or numbers")?, Values::Number),
+            words => {
+                let target = find(is_key_type, "labels with classes are texts, integers or booleans")?;
+                (target, Values::Classes(Arc::new(Classes::new(words))))
+            }
+        };
         let known = source.known_time.as_ref();
         let known = known.map(|name| columns.find(name, "known time", is_time, "times are timestamps")).transpose()?;
-        Ok(Some(columns.source(pipeline, id, Kind::Labels { target, known })))
+        Ok(Some(columns.source(pipeline, id, Kind::Labels { target, values, known })))
     }
 
     /// The topic it is read from.
@@ -138,9 +169,13 @@ impl Source {
             Kind::Events { time, key, .. } => {
                 format!("events {} id {} time {} key {}{read}", self.topic, name(self.id), name(*time), name(*key))
             }
-            Kind::Labels { target, known } => {
-                let known = known.map_or("", name);
-                format!("labels {} id {} target {} known {known}{read}", self.topic, name(self.id), name(*target))
+            Kind::Labels { target, values, known } => {
+                let (known, target) = (known.map_or("", name), name(*target));
+                let classes = match values {
+                    Values::Number => String::new(),
+                    Values::Classes(classes) => format!(" classes {:?}", classes.words),
+                };
+                format!("labels {} id {} target {target} known {known}{classes}{read}", self.topic, name(self.id))
             }
         }
     }

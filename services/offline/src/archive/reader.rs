@@ -20,6 +20,8 @@ pub struct Selection {
     pub ranges: Option<BTreeMap<i32, Range<i64>>>,
     /// Columns, in this order; all of them when absent.
     pub columns: Option<Vec<String>>,
+    /// Files without this column, which were written before there was one, are passed over.
+    pub since: Option<String>,
 }
 
 /// Rows of one partition.
@@ -40,10 +42,10 @@ impl Archive {
     /// Offsets that were asked for and are not covered by files are an error, found before the first row is read.
     pub fn read(&self, topic: &str, selection: &Selection) -> Result<impl Iterator<Item = Result<Part>> + use<>> {
         let plan = self.plan(topic, selection)?;
-        let (archive, columns) = (self.clone(), selection.columns.clone());
+        let (archive, selection) = (self.clone(), selection.clone());
         Ok(plan.into_iter().flat_map(move |(file, range)| -> Box<dyn Iterator<Item = Result<Part>>> {
             let partition = file.partition;
-            match archive.read_file(&file, range, columns.as_deref()) {
+            match archive.read_file(&file, range, &selection) {
                 Ok(batches) => Box::new(batches.map(move |rows| Ok(Part { partition, rows: rows? }))),
                 Err(e) => Box::new(std::iter::once(Err(e))),
             }
@@ -80,7 +82,7 @@ impl Archive {
         &self,
         file: &FileInfo,
         range: Range<i64>,
-        columns: Option<&[String]>,
+        Selection { columns, since, .. }: &Selection,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
         let damaged = damaged(&file.key);
         let bytes = self.store.get(&file.key)?;
@@ -92,18 +94,20 @@ impl Archive {
             return Err(damaged("it changed while it was read".to_owned()));
         }
         let path = Path::new(&file.key);
+        let is_before = since.as_ref().is_some_and(|column| metadata.schema().column_with_name(column).is_none());
         let missing =
             |NoColumn { column, available }| table::Error::NoColumn { path: path.to_owned(), column, available };
         // The offsets are read last and dropped again if nobody asked for them here.
         let selected = match columns {
+            _ if is_before => None,
             None => None,
             Some(columns) => {
                 let with_offset: Vec<&str> = columns.iter().map(String::as_str).chain([OFFSET]).collect();
                 Some(decode::select(metadata.schema(), &with_offset).map_err(missing)?)
             }
         };
-        let offset_column = columns.map(<[String]>::len);
-        let groups = (0..metadata.metadata().num_row_groups()).collect();
+        let offset_column = columns.as_ref().map(Vec::len);
+        let groups = if is_before { Vec::new() } else { (0..metadata.metadata().num_row_groups()).collect() };
         let decoded = decode::batches(bytes, &metadata, groups, &selected).map_err(|e| damaged(e.to_string()))?;
         let wanted = move |batch: RecordBatch| {
             let mut rows = within(&batch, offset_column.unwrap_or(0), &range);

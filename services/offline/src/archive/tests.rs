@@ -283,6 +283,7 @@ fn a_range_and_some_columns_are_read() {
     let selection = Selection {
         ranges: Some(BTreeMap::from([(0, 3..9)])),
         columns: Some(vec!["name".to_owned(), ITEM.to_owned()]),
+        since: None,
     };
     let parts: Vec<_> = archive.read(TOPIC, &selection).unwrap().map(Result::unwrap).collect();
     assert_eq!(parts.iter().map(|part| part.rows.num_rows()).collect::<Vec<_>>(), [2, 8, 2]);
@@ -291,7 +292,7 @@ fn a_range_and_some_columns_are_read() {
     let all = Selection { columns: None, ..selection };
     assert_eq!(positions(&archive, &all).first(), Some(&(0, 3, 0)));
     assert_eq!(positions(&archive, &all).last(), Some(&(0, 8, 1)));
-    let none = Selection { ranges: Some(BTreeMap::from([(0, 5..5)])), columns: None };
+    let none = Selection { ranges: Some(BTreeMap::from([(0, 5..5)])), columns: None, since: None };
     assert!(positions(&archive, &none).is_empty());
 }
 
@@ -308,12 +309,12 @@ fn offsets_that_are_not_archived_are_named_with_what_is() {
     let archive = three_files(&Store::memory());
     let read = |partition, range| {
         let ranges = Some(BTreeMap::from([(partition, range)]));
-        archive.read(TOPIC, &Selection { ranges, columns: None })
+        archive.read(TOPIC, &Selection { ranges, columns: None, since: None })
     };
     check_refused(read(0, 5..13), &["5 to 13", "not archived", "0 to 12"]);
     check_refused(read(3, 0..1), &["partition 3", "nothing"]);
     let columns = Some(vec!["colour".to_owned()]);
-    let mut rows = archive.read(TOPIC, &Selection { ranges: None, columns }).unwrap();
+    let mut rows = archive.read(TOPIC, &Selection { columns, ..Selection::default() }).unwrap();
     check_refused(rows.next().unwrap(), &["`colour`", "amount, name"]);
 }
 

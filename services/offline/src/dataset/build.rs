@@ -75,13 +75,23 @@ struct Found {
     seen: HashSet<String>,
     repeated: u64,
     unlabelled: u64,
+    unknown_classes: u64,
 }
 
 /// A label and when it became known.
 #[derive(Clone, Copy)]
 struct Label {
     known_us: i64,
-    value: f64,
+    value: Value,
+}
+
+/// What a label says.
+#[derive(Clone, Copy)]
+enum Value {
+    /// A number, or the place of a class.
+    Number(f64),
+    /// None of the classes.
+    Stranger,
 }
 
 /// Builds a dataset. The same recipe over the same files gives the same digest and rows.
@@ -100,10 +110,12 @@ pub fn build(recipe: &Recipe, features: &Source, labels: &Source) -> Result<Data
         labels: labels.input()?,
         rows: found.events.len() as u64,
         positives: found.events.iter().filter(|event| event.label > 0.0).count() as u64,
+        class_rows: class_rows(&recipe.labels.classes, &found.events),
         first_us: found.events.first().map(|event| event.time_us),
         last_us: found.events.last().map(|event| event.time_us),
         repeated: found.repeated,
         unlabelled: found.unlabelled,
+        unknown_classes: found.unknown_classes,
         content: content_digest(&columns, &found.events),
         columns,
     };
@@ -111,6 +123,15 @@ pub fn build(recipe: &Recipe, features: &Source, labels: &Source) -> Result<Data
         recipe.features.inputs.iter().map(|path| recipe.features.categories.contains(path)).collect();
     let rows = to_batch(&manifest.columns, &is_text, &found.events);
     Ok(Dataset { digest: manifest.digest(), manifest, rows })
+}
+
+fn class_rows(classes: &[String], events: &[Event]) -> Vec<u64> {
+    let mut rows = vec![0; classes.len()];
+    for event in events {
+        // A label without classes has no place here.
+        rows.get_mut(event.label as usize).into_iter().for_each(|rows| *rows += 1);
+    }
+    rows
 }
 
 fn column_names(recipe: &Recipe) -> Result<Vec<String>> {
@@ -129,11 +150,13 @@ fn read_labels(recipe: &Recipe, source: &Source) -> Result<HashMap<String, Label
         if label.known_us > recipe.cutoff_us {
             return Ok(());
         }
-        if !label.value.is_finite() {
+        if let Value::Number(value) = label.value
+            && !value.is_finite()
+        {
             return Err(Error::Column {
                 place: source.place(),
                 column: recipe.labels.target.clone(),
-                detail: format!("the label of event {id} is {}", label.value),
+                detail: format!("the label of event {id} is {value}"),
             });
         }
         let best = known.entry(id.to_owned()).or_insert(label);
@@ -161,18 +184,32 @@ fn each_label(columns: &LabelColumns, source: &Source, mut take: impl FnMut(&str
         Known::After { time, delay_us } => (time, *delay_us),
     };
     let place = source.place();
-    source.each(&top_level([columns.id.as_str(), &columns.target, time]), |batch| {
+    let paths = top_level([columns.id.as_str(), &columns.target, time]);
+    // Outcomes name classes since their pipeline has declared some.
+    let since = (!columns.classes.is_empty()).then_some(columns.target.as_str());
+    source.each((&paths, since), |batch| {
         let rows = Rows { batch: &batch, place: &place };
-        let (ids, values) = (rows.texts(&columns.id)?, rows.doubles(&columns.target)?);
+        let ids = rows.texts(&columns.id)?;
+        let values = values(&rows, columns)?;
         let times = rows.times_us(time)?;
-        for row in 0..batch.num_rows() {
-            if ids.is_valid(row) && values.is_valid(row) && times.is_valid(row) {
-                let known_us = times.value(row).saturating_add(delay_us);
-                take(ids.value(row), Label { known_us, value: values.value(row) })?;
-            }
+        for (row, value) in values.into_iter().enumerate() {
+            let Some(value) = value.filter(|_| ids.is_valid(row) && times.is_valid(row)) else { continue };
+            let known_us = times.value(row).saturating_add(delay_us);
+            take(ids.value(row), Label { known_us, value })?;
         }
         Ok(())
     })
+}
+
+/// The labels of rows; none where one is null.
+fn values(rows: &Rows<'_>, LabelColumns { target, classes, .. }: &LabelColumns) -> Result<Vec<Option<Value>>> {
+    if classes.is_empty() {
+        return Ok(rows.doubles(target)?.iter().map(|value| value.map(Value::Number)).collect());
+    }
+    let places: HashMap<&str, usize> =
+        classes.iter().enumerate().map(|(place, class)| (class.as_str(), place)).collect();
+    let value = |class: &str| places.get(class).map_or(Value::Stranger, |place| Value::Number(*place as f64));
+    Ok(rows.texts(target)?.iter().map(|class| class.map(value)).collect())
 }
 
 fn read_events(recipe: &Recipe, source: &Source, known: &HashMap<String, Label>) -> Result<Found> {
@@ -180,7 +217,7 @@ fn read_events(recipe: &Recipe, source: &Source, known: &HashMap<String, Label>)
     let paths = [&columns.id, &columns.time].into_iter().chain(&columns.entity).chain(&columns.inputs);
     let place = source.place();
     let mut found = Found::default();
-    source.each(&top_level(paths.map(String::as_str)), |batch| {
+    source.each((&top_level(paths.map(String::as_str)), None), |batch| {
         let rows = Rows { batch: &batch, place: &place };
         let (ids, times) = (rows.texts(&columns.id)?, rows.times_us(&columns.time)?);
         let entities = columns.entity.as_ref().map(|path| rows.texts(path)).transpose()?;
@@ -214,7 +251,11 @@ impl Found {
         }
         let silence_us = recipe.cutoff_us.saturating_sub(event.time_us);
         event.label = match (known.get(&event.id), recipe.unlabelled) {
-            (Some(label), _) => label.value,
+            (Some(Label { value: Value::Number(value), .. }), _) => *value,
+            (Some(Label { value: Value::Stranger, .. }), _) => {
+                self.unknown_classes += 1;
+                return;
+            }
             (None, Unlabelled::ZeroAfter { horizon_us }) if silence_us >= horizon_us => 0.0,
             (None, _) => {
                 self.unlabelled += 1;

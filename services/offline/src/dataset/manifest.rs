@@ -32,6 +32,9 @@ pub struct Manifest {
     pub rows: u64,
     /// Rows with a label above zero.
     pub positives: u64,
+    /// Rows of each class, where labels have classes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_rows: Vec<u64>,
     /// Event time of the first row; `None` if there is no row.
     pub first_us: Option<i64>,
     /// Event time of the last row.
@@ -40,6 +43,9 @@ pub struct Manifest {
     pub repeated: u64,
     /// Events left out because their label was not known.
     pub unlabelled: u64,
+    /// Events left out because their label is none of the classes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown_classes: u64,
     /// Digest of the rows' values, in order.
     pub content: String,
 }
@@ -82,6 +88,11 @@ pub struct InputFile {
     pub used: Range<i64>,
     /// Digest of its bytes.
     pub sha256: String,
+}
+
+/// For what must not change the digests of datasets that do not have it.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Input {

@@ -98,15 +98,26 @@ impl Source {
         }
     }
 
-    /// Its rows in order, with only these top-level columns.
-    pub(super) fn each(&self, columns: &[String], mut take: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
-        self.each_of(columns, &mut take)
+    /// Its rows in order, with only these top-level columns; of an archive those since there is a certain column.
+    pub(super) fn each(
+        &self,
+        (columns, since): (&[String], Option<&str>),
+        mut take: impl FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        self.each_of((columns, since), &mut take)
     }
 
-    fn each_of(&self, columns: &[String], take: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+    fn each_of(
+        &self,
+        (columns, since): (&[String], Option<&str>),
+        take: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
         match self {
             Self::Archive { archive, topic, ranges } => {
-                let selection = Selection { ranges: ranges.clone(), columns: Some(columns.to_vec()) };
+                let selection = {
+                    let since = since.map(str::to_owned);
+                    Selection { ranges: ranges.clone(), columns: Some(columns.to_vec()), since }
+                };
                 for part in archive.read(topic, &selection)? {
                     take(part?.rows)?;
                 }
@@ -118,7 +129,7 @@ impl Source {
                     take(rows?)?;
                 }
             }
-            Self::Several(all) => all.iter().try_for_each(|source| source.each_of(columns, &mut *take))?,
+            Self::Several(all) => all.iter().try_for_each(|source| source.each_of((columns, since), &mut *take))?,
         }
         Ok(())
     }

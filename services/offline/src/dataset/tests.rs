@@ -17,7 +17,7 @@ use arrow::datatypes::{DataType, Field, Fields, Float64Type, TimestampMicrosecon
 use registry::store::Store;
 
 use super::{
-    Dataset, Error, FeatureColumns, Input, Known, LabelColumns, Recipe, Source, Unlabelled, build, find,
+    Dataset, Error, FeatureColumns, Input, Known, LabelColumns, Manifest, Recipe, Source, Unlabelled, build, find,
     newest_label_us, save, saved,
 };
 use crate::archive::{Archive, CompactOptions, Compaction, Outcome, Record, SchemaNote, positioned};
@@ -66,6 +66,7 @@ fn recipe(cutoff_day: i64) -> Recipe {
         labels: LabelColumns {
             id: "event_id".to_owned(),
             target: "label".to_owned(),
+            classes: Vec::new(),
             known: Known::Column("known".to_owned()),
         },
         events_us: 0..i64::MAX,
@@ -347,4 +348,43 @@ fn saved_manifests_are_listed_by_their_digests() {
     let dataset = check(&recipe(9), &[("1", 0, 5)], "1=0");
     save(&store, &dataset.manifest).unwrap();
     assert_eq!(saved(&store).unwrap(), [dataset.digest]);
+}
+
+/// (event, class, day known)
+fn classes(dir: &Path, rows: &[(&str, Option<&str>, i64)]) -> Source {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("event_id", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.0)))),
+        ("label", Arc::new(rows.iter().map(|row| row.1).collect::<StringArray>())),
+        ("known", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.2 * DAY_US)))),
+    ];
+    Source::File(write(dir, "classes.parquet", columns))
+}
+
+#[test]
+fn a_row_has_the_place_of_its_class_and_strangers_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = [
+        ("1", Some("tram"), 5),
+        ("2", Some("bus"), 5),
+        ("3", Some("ferry"), 5),
+        ("4", None, 5),
+        ("2", Some("train"), 6),
+    ];
+    let labels = classes(dir.path(), &rows);
+    let recipe = |classes: &[&str]| {
+        let mut recipe = recipe(9);
+        recipe.labels.classes = classes.iter().map(|class| (*class).to_owned()).collect();
+        recipe
+    };
+    let dataset = build(&recipe(&["bus", "tram", "train"]), &features(dir.path()), &labels).unwrap();
+    assert_eq!(ids(&dataset), "1=1 2=2", "the label known last counts");
+    let Manifest { class_rows, unlabelled, unknown_classes, .. } = &dataset.manifest;
+    assert_eq!((class_rows.as_slice(), *unlabelled, *unknown_classes), (&[0, 1, 1][..], 1, 1));
+    let other = build(&recipe(&["tram", "bus", "train"]), &features(dir.path()), &labels).unwrap();
+    assert_eq!(ids(&other), "1=0 2=2");
+    assert_ne!(dataset.digest, other.digest, "the order of classes is part of a dataset");
+    let fewer = build(&recipe(&["bus", "tram"]), &features(dir.path()), &labels).unwrap();
+    assert_eq!((ids(&fewer).as_str(), fewer.manifest.unknown_classes), ("1=1", 2));
+    let plain = build(&recipe(&[]), &features(dir.path()), &self::labels(dir.path(), &[("1", 1, 5)])).unwrap();
+    assert!(!plain.manifest.text().contains("class"), "digests without classes stay what they were");
 }

@@ -85,7 +85,7 @@ fn predictions(case: &Case, outcome: &Outcome, add: &mut impl FnMut(Option<u64>,
         let line = Some(expected.referenced.line());
         match outcome.predictions.get(id) {
             Some(Prediction { decision: Some(found), .. }) if *found == expected.value => {}
-            Some(Prediction { decision: Some(found), score }) => {
+            Some(Prediction { decision: Some(found), score, .. }) => {
                 add(
                     line,
                     format!("event {id}: its decision is {found} and not {}; its score is {score}", expected.value),
@@ -93,6 +93,17 @@ fn predictions(case: &Case, outcome: &Outcome, add: &mut impl FnMut(Option<u64>,
             }
             Some(_) => add(line, format!("event {id} is not decided: the model has no threshold")),
             None => add(line, format!("event {id} has no decision: it {}", fate(id, case, outcome))),
+        }
+    }
+    for (id, expected) in &case.expect.classes {
+        let (line, expected) = (Some(expected.referenced.line()), plain(&expected.value));
+        match outcome.predictions.get(id) {
+            Some(Prediction { class: Some(found), .. }) if *found == expected => {}
+            Some(Prediction { class: Some(found), score, .. }) => {
+                add(line, format!("event {id}: its class is {found} and not {expected}; its score is {score}"));
+            }
+            Some(_) => add(line, format!("event {id} has no class: the model's objective is not multiclass")),
+            None => add(line, format!("event {id} has no class: it {}", fate(id, case, outcome))),
         }
     }
 }

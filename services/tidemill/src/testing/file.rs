@@ -60,6 +60,9 @@ pub struct Expected {
     /// Decisions; those that are not named may be anything.
     #[serde(default)]
     pub decisions: BTreeMap<String, Spanned<bool>>,
+    /// Classes that a model names; those that are not named may be anything.
+    #[serde(default)]
+    pub classes: BTreeMap<String, Spanned<Value>>,
     /// Dead letters, all of them, with their codes.
     #[serde(default)]
     pub rejected: BTreeMap<String, Spanned<String>>,
@@ -69,10 +72,12 @@ pub struct Expected {
 }
 
 impl Case {
-    /// The line of the first score or decision that is expected.
+    /// The line of the first score, decision or class that is expected.
     pub fn needs_model(&self) -> Option<u64> {
-        let scores = self.expect.scores.values().map(|score| score.referenced.line());
-        scores.chain(self.expect.decisions.values().map(|decision| decision.referenced.line())).min()
+        let Expected { scores, decisions, classes, .. } = &self.expect;
+        let scores = scores.values().map(|score| score.referenced.line());
+        let decisions = decisions.values().map(|decision| decision.referenced.line());
+        scores.chain(decisions).chain(classes.values().map(|class| class.referenced.line())).min()
     }
 }
 
@@ -111,7 +116,7 @@ cases:
         }
         if let Some(line) = case.needs_model().filter(|_| case.model.is_none() && file.model.is_none()) {
             return Err(Error::Input(format!(
-                "{shown}:{line}: case `{name}` expects scores or decisions, and no model is named; write `model: NAME` for one that `tidemill train` published, or `model: ./FOLDER` for one in files, above `cases` or in the case"
+                "{shown}:{line}: case `{name}` expects scores, decisions or classes, and no model is named; write `model: NAME` for one that `tidemill train` published, or `model: ./FOLDER` for one in files, above `cases` or in the case"
             )));
         }
     }

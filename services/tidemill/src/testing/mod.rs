@@ -52,15 +52,17 @@ pub struct Outcome {
 }
 
 /// What a model made of an event.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// Its score.
     pub score: f64,
     /// Whether it is acted upon; none where the model has no threshold.
     pub decision: Option<bool>,
+    /// The class that it names; none where the model has no classes.
+    pub class: Option<String>,
 }
 
-/// Runs a case, with a model if it expects scores or decisions.
+/// Runs a case, with a model if it expects scores, decisions or classes.
 pub fn run(global: &Global, pipeline: &Pipeline, case: &Case, model: Option<&Chosen>) -> Result<Outcome, Error> {
     let folder =
         tempfile::tempdir().map_err(|error| Error::Failed(format!("cannot make a temporary folder: {error}")))?;
@@ -172,7 +174,8 @@ fn predictions(environment: &Environment, values: &mut Values, outcome: &mut Out
             for line in lines(&Position { tp, record: &record }, value, false) {
                 let value = &line["value"];
                 if let Some(score) = value["score"].as_f64() {
-                    let prediction = Prediction { score, decision: value["decision"].as_bool() };
+                    let class = value["class"].as_str().map(str::to_owned);
+                    let prediction = Prediction { score, decision: value["decision"].as_bool(), class };
                     outcome.predictions.insert(plain(&value["event_id"]), prediction);
                 }
             }

@@ -84,7 +84,8 @@ pub(super) fn check_kind(target: &Text, schema: &SourceSchema, has_classes: bool
 
 /// Notes an objective that does not fit the classes of the label.
 pub(super) fn check_objective(objective: Objective, at: Span, labels: Option<&LabelSource>, problems: &mut Problems) {
-    let Some(labels) = labels else { return };
+    // Of a label that could not be read nothing more is said.
+    let Some(labels) = labels.filter(|labels| !labels.target.is_empty()) else { return };
     let name = &labels.name;
     let mut wrong = |code: &'static str, message: String, help: String| problems.add_help(code, at, message, help);
     match (objective, labels.classes.len()) {

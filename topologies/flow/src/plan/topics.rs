@@ -111,9 +111,10 @@ fn logs(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
     topics
 }
 
-/// A probability always has a threshold; a number has one where its model declares it.
+/// A probability always has a threshold; a number has one where its model declares it; one of several classes has none.
 fn decision(pipeline: &Pipeline) -> Decision {
     match pipeline.models.iter().all(|model| model.objective == Objective::Binary) {
+        _ if pipeline.predicts_classes() => Decision::DeclaredOrClass,
         true => Decision::Always,
         false => Decision::Declared,
     }
@@ -130,7 +131,8 @@ fn results(pipeline: &Pipeline, names: &Names) -> Vec<Topic> {
         schema: Some(schema),
     };
     let (name, namespace, decision) = (pascal_case(&pipeline.name), namespace(pipeline), decision(pipeline));
-    let outcomes = topic(&names.outcomes, Kind::Outcomes, "event_id", outcome_schema(&name, &namespace, decision));
+    let outcomes = outcome_schema(&name, &namespace, decision, !pipeline.classes().is_empty());
+    let outcomes = topic(&names.outcomes, Kind::Outcomes, "event_id", outcomes);
     if pipeline.models.is_empty() {
         return vec![outcomes];
     }

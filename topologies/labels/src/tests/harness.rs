@@ -2,7 +2,7 @@
 //!
 //! - `T0 event a t=10 c=7 m=3`: an event from partition 0 of its source, with its time and keys (`-` is null);
 //! - `L0 label a t=20 v=1`: a label and when it became known;
-//! - `F0 prediction a t=10 s=0.5`: a score;
+//! - `F0 prediction a t=10 s=0.5`: a score, of a model with classes `k=tram`, too;
 //! - `T0 mark 15`: a mark;
 //! - several of these joined by ` + ` are one record.
 //!
@@ -46,6 +46,8 @@ pub(crate) struct Like {
     pub(crate) policy: LabelPolicy,
     /// How many ids are in memory; all of them if there is no limit.
     pub(crate) in_memory: Option<usize>,
+    /// What labels are, if they are no numbers.
+    pub(crate) classes: &'static [&'static str],
 }
 
 pub(crate) struct Harness {
@@ -85,12 +87,13 @@ impl Harness {
     }
 
     /// A journal at its log's start.
-    pub(crate) fn empty(Like { holds, horizon_s, policy, in_memory }: Like) -> Self {
+    pub(crate) fn empty(Like { holds, horizon_s, policy, in_memory, classes }: Like) -> Self {
         let names = Arc::new(Names::new(TOPICS));
         let event = event_schema();
-        let journal = log_schema("Journal", "shop.log", Some(&event), &[], true, Some(Decision::Always)).to_string();
+        let decision = if classes.is_empty() { Decision::Always } else { Decision::DeclaredOrClass };
+        let journal = log_schema("Journal", "shop.log", Some(&event), &[], true, Some(decision)).to_string();
         let terminal = log_schema("Terminal", "shop.log", Some(&event), &[], true, None).to_string();
-        let outcomes = outcome_schema("Shop", "shop", Decision::Always).to_string();
+        let outcomes = outcome_schema("Shop", "shop", decision, !classes.is_empty()).to_string();
         let outcome_schema = arrow_schema(&outcomes).unwrap();
         let refusals = contracts::avro(contracts::LABEL_REFUSAL).unwrap().to_owned();
         let refusal_schema = arrow_schema(&refusals).unwrap();
@@ -104,6 +107,7 @@ impl Harness {
             outcomes: 5,
             outcome_schema: outcome_schema.clone(),
             policy,
+            classes: classes.iter().map(|class| (*class).to_owned()).collect(),
             refusals: Some((6, refusal_schema.clone())),
         };
         let reader = LogReader::new(&journal, names.clone()).unwrap();
@@ -266,6 +270,11 @@ fn item<'a>(kind: &str, id: &str, words: impl Iterator<Item = &'a str>) -> Value
             item["prediction"] = json!({"score": number("s"), "decision": number("s") >= 0.5, "model": "m@1",
                 "model_digest": "ab", "feature_set": "cd", "threshold": 0.5, "schema_id": 3, "route": "champion",
                 "profile": "p"});
+            if let Some(class) = fields.get("k") {
+                item["prediction"]["class"] = json!(class);
+                item["prediction"]["threshold"] = Value::Null;
+                item["prediction"]["decision"] = Value::Null;
+            }
         }
     }
     item
@@ -328,8 +337,10 @@ fn outcome(record: &OutRecord, row: &Value) -> String {
     let revision = row["revision"].as_i64().unwrap();
     assert_eq!(row["repeated"], revision > 0);
     let revision = if revision > 0 { format!(" revision {revision}") } else { String::new() };
+    let class = row["label_class"].as_str().map(|class| format!(" ({class})")).unwrap_or_default();
+    let named = row["prediction"]["class"].as_str().map(|class| format!(" {class}")).unwrap_or_default();
     format!(
-        "outcome {} t={} known={} key={} label={}{revision} {prediction} {} {}",
+        "outcome {} t={} known={} key={} label={}{class}{revision} {prediction}{named} {} {}",
         row["event_id"].as_str().unwrap(),
         seconds(&row["event_time"]),
         seconds(&row["known_time"]),

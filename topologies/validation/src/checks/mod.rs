@@ -3,6 +3,7 @@
 
 mod columns;
 mod impute;
+mod labels;
 mod sql;
 mod work;
 
@@ -11,7 +12,7 @@ use schemas::json::Unknown;
 use schemas::key::KEY_BYTES_MAX;
 use schemas::reject::Code;
 
-use crate::columns::{doubles, texts, times_us};
+use crate::columns::{texts, times_us};
 use crate::faults::Faults;
 use crate::rules::RuleSet;
 use crate::source::{Error, Kind, Source};
@@ -111,7 +112,7 @@ impl Checks {
                 }
                 (Some(first), None)
             }
-            Kind::Labels { target, .. } => (None, Some(check_labels(batch, *target, faults))),
+            Kind::Labels { target, values, .. } => (None, Some(labels::check(batch, (*target, values), faults))),
         };
         self.conditions.iter().for_each(|rule| rule.check(&mut work));
         let Work { batch, faults, mut findings } = work;
@@ -188,18 +189,4 @@ fn check_key(batch: &RecordBatch, column: usize, keys: &StringArray, faults: &mu
             faults.push(row, Code::KeyInvalid, detail);
         }
     }
-}
-
-fn check_labels(batch: &RecordBatch, target: usize, faults: &mut Faults) -> Vec<f64> {
-    let array = batch.column(target);
-    let name = batch.schema_ref().field(target).name();
-    let values = doubles(array).map(std::borrow::Cow::into_owned).unwrap_or_default();
-    for (row, value) in values.iter().enumerate() {
-        if array.is_null(row) {
-            faults.push(row, Code::LabelInvalid, format!("{name} is null"));
-        } else if !value.is_finite() {
-            faults.push(row, Code::LabelInvalid, format!("{name} is {value}"));
-        }
-    }
-    values
 }

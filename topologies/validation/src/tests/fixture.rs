@@ -80,7 +80,17 @@ pub fn pipeline_with(old: &str, new: &str) -> Pipeline {
 }
 
 fn pipeline_of(yaml: &str) -> Pipeline {
-    let resolve = |path: &str| Ok(if path == "Event" { EVENT } else { LABEL }.to_owned());
+    parsed(yaml, LABEL)
+}
+
+/// The pipeline with labels of another schema, which are these classes and in this format.
+pub fn pipeline_with_classes(label: &str, classes: &str, format: &str) -> Pipeline {
+    let source = format!("target: bad, classes: {classes}, format: {format}");
+    parsed(&PIPELINE.replace("target: bad", &source).replace("avg(bad)", "count()"), label)
+}
+
+fn parsed(yaml: &str, label: &str) -> Pipeline {
+    let resolve = |path: &str| Ok(if path == "Event" { EVENT } else { label }.to_owned());
     config::parse(yaml, &resolve).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod classes;
 mod decisions;
 mod declared;
 mod fixture;

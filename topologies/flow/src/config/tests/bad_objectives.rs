@@ -49,21 +49,21 @@ fn a_loss_must_fit_the_objective() {
         "class_weight: balanced",
         "loss: squared",
         expect![[r#"
-        52 TM0016: `squared` is a loss of numbers, and this model's objective is binary
-            training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, loss: squared, early_stopping: 2 }
-                                                                                                       ^^^^^^^
-            write `logistic` for `objective: binary`, and for `objective: regression` `squared`, `absolute`, `{ huber: 1.0 }` or `{ quantile: 0.9 }`
-    "#]],
+            52 TM0016: `squared` is a loss of numbers, and this model's objective is binary
+                training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, loss: squared, early_stopping: 2 }
+                                                                                                           ^^^^^^^
+                write `logistic` for `objective: binary`, `softmax` for `objective: multiclass`, and for `objective: regression` `squared`, `absolute`, `{ huber: 1.0 }` or `{ quantile: 0.9 }`
+        "#]],
     );
     check(
         "class_weight: balanced",
         "loss: { huber: 1.0 }",
         expect![[r#"
-        52 TM0016: `huber` is a loss of numbers, and this model's objective is binary
-            training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, loss: { huber: 1.0 }, early_stopping: 2 }
-                                                                                                       ^
-            write `logistic` for `objective: binary`, and for `objective: regression` `squared`, `absolute`, `{ huber: 1.0 }` or `{ quantile: 0.9 }`
-    "#]],
+            52 TM0016: `huber` is a loss of numbers, and this model's objective is binary
+                training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, loss: { huber: 1.0 }, early_stopping: 2 }
+                                                                                                           ^
+                write `logistic` for `objective: binary`, `softmax` for `objective: multiclass`, and for `objective: regression` `squared`, `absolute`, `{ huber: 1.0 }` or `{ quantile: 0.9 }`
+        "#]],
     );
     check(
         "class_weight: balanced",
@@ -79,24 +79,24 @@ fn a_loss_must_fit_the_objective() {
         "class_weight: balanced",
         "loss: quantile",
         expect![[r#"
-        52 TM0003: `quantile` needs to know which
-            training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, loss: quantile, early_stopping: 2 }
-                                                                                                       ^^^^^^^^
-            write `logistic` for `objective: binary`, and for `objective: regression` `squared`, `absolute`, `{ huber: 1.0 }` or `{ quantile: 0.9 }`
-    "#]],
+            52 TM0003: `quantile` needs to know which
+                training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, loss: quantile, early_stopping: 2 }
+                                                                                                           ^^^^^^^^
+                write `logistic` for `objective: binary`, `softmax` for `objective: multiclass`, and for `objective: regression` `squared`, `absolute`, `{ huber: 1.0 }` or `{ quantile: 0.9 }`
+        "#]],
     );
     check(
         "class_weight: balanced",
         "loss: { quantile: 1.5 }",
         expect![[r#"
-        52 TM0016: `quantile` is a loss of numbers, and this model's objective is binary
-            training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, loss: { quantile: 1.5 }, early_stopping: 2 }
-                                                                                                       ^
-            write `logistic` for `objective: binary`, and for `objective: regression` `squared`, `absolute`, `{ huber: 1.0 }` or `{ quantile: 0.9 }`
-        52 TM0006: `quantile` must be from 0.001 to 0.999, not 1.5
-            training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, loss: { quantile: 1.5 }, early_stopping: 2 }
-                                                                                                                   ^^^
-    "#]],
+            52 TM0016: `quantile` is a loss of numbers, and this model's objective is binary
+                training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, loss: { quantile: 1.5 }, early_stopping: 2 }
+                                                                                                           ^
+                write `logistic` for `objective: binary`, `softmax` for `objective: multiclass`, and for `objective: regression` `squared`, `absolute`, `{ huber: 1.0 }` or `{ quantile: 0.9 }`
+            52 TM0006: `quantile` must be from 0.001 to 0.999, not 1.5
+                training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, loss: { quantile: 1.5 }, early_stopping: 2 }
+                                                                                                                       ^^^
+        "#]],
     );
     check(
         "class_weight: balanced",
@@ -112,21 +112,21 @@ fn a_loss_must_fit_the_objective() {
         "class_weight: balanced",
         "loss: {}",
         expect![[r#"
-        52 TM0004: `loss` names one loss
-            training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, loss: {}, early_stopping: 2 }
-                                                                                                       ^
-            write `logistic` for `objective: binary`, and for `objective: regression` `squared`, `absolute`, `{ huber: 1.0 }` or `{ quantile: 0.9 }`
-    "#]],
+            52 TM0004: `loss` names one loss
+                training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, loss: {}, early_stopping: 2 }
+                                                                                                           ^
+                write `logistic` for `objective: binary`, `softmax` for `objective: multiclass`, and for `objective: regression` `squared`, `absolute`, `{ huber: 1.0 }` or `{ quantile: 0.9 }`
+        "#]],
     );
     check(
         "class_weight: balanced",
         "loss: [absolute]",
         expect![[r#"
-        52 TM0004: `loss` must be a word or a map, not a list
-            training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, loss: [absolute], early_stopping: 2 }
-                                                                                                       ^
-            write `logistic` for `objective: binary`, and for `objective: regression` `squared`, `absolute`, `{ huber: 1.0 }` or `{ quantile: 0.9 }`
-    "#]],
+            52 TM0004: `loss` must be a word or a map, not a list
+                training: { epochs: 5, batch_size: 32, learning_rate: 0.01, dropout: 0.1, l2: 0.001, loss: [absolute], early_stopping: 2 }
+                                                                                                           ^
+                write `logistic` for `objective: binary`, `softmax` for `objective: multiclass`, and for `objective: regression` `squared`, `absolute`, `{ huber: 1.0 }` or `{ quantile: 0.9 }`
+        "#]],
     );
 }
 

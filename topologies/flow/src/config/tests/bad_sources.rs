@@ -270,10 +270,11 @@ fn a_column_of_the_wrong_kind_is_refused() {
         "target: returned\n    known",
         "target: reason\n    known",
         expect![[r#"
-        25 TM0012: `reason` is a text and cannot be a label
-            target: reason
-                    ^^^^^^
-    "#]],
+            25 TM0012: `reason` is a text and cannot be a label
+                target: reason
+                        ^^^^^^
+                name its values in order: `classes: [bus, tram, train]`
+        "#]],
     );
     check(
         "known_time: known",
