@@ -3,7 +3,7 @@
 use crate::inputs::Inputs;
 use crate::settings::Settings;
 use flow::fence::{Control, ModelRef};
-use model::Model;
+use model::{Head, Model};
 use std::sync::Arc;
 
 /// Where models come from. What it gives has passed the load gate.
@@ -54,7 +54,8 @@ impl Champion {
         let name = format!("{}@{}", reference.name, reference.version);
         let manifest = model.manifest();
         let texts = name.len() + reference.digest.len() + manifest.feature_set.len() + manifest.network.numerics.len();
-        let bytes = PREDICTION_BYTES + texts;
+        let class = model.classes().iter().map(String::len).max().unwrap_or_default();
+        let bytes = PREDICTION_BYTES + texts + class;
         Ok(Some(Arc::new(Champion { reference: reference.clone(), name, model, inputs, threshold, bytes })))
     }
 }
@@ -66,6 +67,7 @@ fn open(reference: &ModelRef, models: &dyn Models, settings: &Settings) -> Resul
     if model.digest() != digest {
         return Err(format!("model {name}@{version} has digest {}, the fence names {digest}", model.digest()));
     }
+    check_classes(&model, &settings.classes).map_err(|why| format!("model {name}@{version} {why}"))?;
     let manifest = model.manifest();
     if manifest.feature_set != settings.feature_set {
         return Err(format!(
@@ -76,4 +78,24 @@ fn open(reference: &ModelRef, models: &dyn Models, settings: &Settings) -> Resul
     let inputs = Inputs::of(&model, &settings.event, &settings.features);
     let inputs = inputs.map_err(|error| format!("model {name}@{version}: {error}"))?;
     Ok((model, inputs))
+}
+
+/// Whether a model tells the classes of a pipeline apart, in their order; if not, why.
+pub fn check_classes(model: &Model, wanted: &[String]) -> Result<(), String> {
+    let (found, is_of_classes) = (model.classes(), model.network().head() == Head::Classes);
+    // Two classes are one probability, of the second.
+    let is_wanted = wanted.len() > 2;
+    if (is_of_classes || !found.is_empty()) && found != wanted {
+        let listed = |classes: &[String]| match classes {
+            [] => "none".to_owned(),
+            classes => classes.join(", "),
+        };
+        let (found, wanted) = (listed(found), listed(wanted));
+        return Err(format!("tells the classes {found} apart, and the pipeline's are {wanted}; train it again"));
+    }
+    match (is_wanted, is_of_classes) {
+        (true, false) => Err(format!("names no class, and the pipeline's are {}; train it again", wanted.join(", "))),
+        (false, true) => Err("has an output for each of two classes; train it with `objective: binary`".to_owned()),
+        _ => Ok(()),
+    }
 }

@@ -8,11 +8,12 @@ pub mod handover;
 mod inputs;
 mod rows;
 mod saved;
+pub mod score;
 mod scorer;
 mod settings;
 mod unknown;
 
-pub use champion::{Models, check};
+pub use champion::{Models, check, check_classes};
 pub use inputs::{Error as InputError, Inputs};
 pub use scorer::Scorer;
 pub use settings::Settings;

@@ -1,10 +1,11 @@
 //! Predictions as columns: of the journal's items and of the public topic.
 
 use crate::champion::Champion;
+use crate::score::Score;
 use crate::settings::Settings;
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int32Array, ListArray, RecordBatch, StringArray, StringBuilder, StructArray,
-    TimestampMicrosecondArray, new_empty_array, new_null_array,
+    ArrayRef, BooleanArray, Float64Array, Float64Builder, Int32Array, ListArray, ListBuilder, RecordBatch, StringArray,
+    StringBuilder, StructArray, TimestampMicrosecondArray, new_empty_array, new_null_array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
@@ -21,12 +22,15 @@ const ROUTE: &str = "champion";
 #[derive(Debug, Default)]
 pub(crate) struct Scored {
     scores: Vec<f64>,
+    /// The places of the classes that are named.
+    classes: Vec<Option<usize>>,
     champions: Vec<Arc<Champion>>,
 }
 
 impl Scored {
-    pub(crate) fn push(&mut self, score: f64, champion: &Arc<Champion>) {
-        self.scores.push(score);
+    pub(crate) fn push(&mut self, score: &Score<'_>, champion: &Arc<Champion>) {
+        self.scores.push(score.value);
+        self.classes.push(score.class);
         self.champions.push(champion.clone());
     }
 
@@ -41,7 +45,7 @@ impl Scored {
     }
 
     /// A column by its name; one that a later schema has and this code does not know is null.
-    fn column(&self, field: &Field, settings: &Settings) -> ArrayRef {
+    fn column<'a>(&'a self, field: &Field, settings: &Settings) -> ArrayRef {
         let texts = |text: fn(&Champion) -> &str| -> ArrayRef {
             Arc::new(StringArray::from_iter_values(self.champions.iter().map(|champion| text(champion))))
         };
@@ -54,6 +58,12 @@ impl Scored {
                 let decided = |(score, champion): (&f64, &Arc<Champion>)| Some(*score >= champion.threshold?);
                 Arc::new(pairs.map(decided).collect::<BooleanArray>())
             }
+            "class" => {
+                let pairs = self.classes.iter().zip(&self.champions);
+                let named =
+                    |(class, champion): (&Option<usize>, &'a Arc<Champion>)| champion.model.classes().get((*class)?);
+                Arc::new(pairs.map(named).collect::<StringArray>())
+            }
             "model" => texts(|champion| &champion.name),
             "model_digest" => texts(|champion| &champion.reference.digest),
             "feature_set" => texts(|champion| &champion.model.manifest().feature_set),
@@ -61,7 +71,7 @@ impl Scored {
             "route" => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(ROUTE, rows))),
             "schema_id" => Arc::new(Int32Array::from(vec![settings.schema_id as i32; rows])),
             _ => match field.data_type() {
-                DataType::List(item) => {
+                DataType::List(item) if !field.is_nullable() => {
                     let (none, offsets) = (new_empty_array(item.data_type()), OffsetBuffer::new_zeroed(rows));
                     Arc::new(ListArray::new(item.clone(), offsets, none, None))
                 }
@@ -81,6 +91,7 @@ pub(crate) struct Predictions {
     entity: StringBuilder,
     time_us: Vec<i64>,
     scored: Scored,
+    probabilities: ListBuilder<Float64Builder>,
 }
 
 impl Predictions {
@@ -89,7 +100,7 @@ impl Predictions {
         &mut self,
         (trigger, origin): (Trigger, Origin),
         (time_us, id, entity): (i64, &str, &str),
-        (score, champion): (f64, &Arc<Champion>),
+        (score, champion): (&Score<'_>, &Arc<Champion>),
     ) {
         // An event without that key has no place of its own; its id spreads such events over the partitions.
         self.keys.push(if entity.is_empty() { id } else { entity }.to_owned());
@@ -99,6 +110,8 @@ impl Predictions {
         self.entity.append_value(entity);
         self.time_us.push(time_us);
         self.scored.push(score, champion);
+        let of_classes = score.class.map(|_| score.outputs.iter().map(|one| Some(f64::from(*one))));
+        self.probabilities.append_option(of_classes);
     }
 
     /// The rows, if there are any.
@@ -114,10 +127,20 @@ impl Predictions {
                 Arc::new(times.with_data_type(field.data_type().clone()))
             }
             "key" => Arc::new(self.entity.finish()),
+            "probabilities" => listed(self.probabilities.finish(), field),
             _ => self.scored.column(field, settings),
         });
         let rows = RecordBatch::try_new(schema.clone(), columns.collect())?;
         let Predictions { keys, ids, triggers, origins, .. } = self;
         Ok(Some(PublicRows { topic: settings.predictions, keys, ids, triggers, origins, rows }))
+    }
+}
+
+/// A list as its field has it: the name of its items and whether they may be null are the schema's.
+fn listed(list: ListArray, field: &Field) -> ArrayRef {
+    let (_, offsets, values, nulls) = list.into_parts();
+    match field.data_type() {
+        DataType::List(item) => Arc::new(ListArray::new(item.clone(), offsets, values, nulls)),
+        other => new_null_array(other, offsets.len() - 1),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::champion::{Champion, Models};
 use crate::rows::{Predictions, Scored};
+use crate::score::scores;
 use crate::settings::Settings;
 use crate::unknown::Unknown;
 use flow::emit::Emitter;
@@ -168,17 +169,17 @@ impl Scoring {
             edges.ended(run.iter().map(|(_, row)| (items.spot(*row), End::Filtered)));
             return Ok(());
         };
-        let scores = if self.suppressed {
+        let outputs = if self.suppressed {
             // A restored task counts its outputs, and no state depends on a score.
-            vec![0.0; run.len()]
+            vec![0.0; run.len() * champion.model.network().outputs()]
         } else {
             let rows: Vec<usize> = run.iter().map(|(_, row)| *row).collect();
             let matrix = champion.inputs.rows(items.event(), items.features(), &rows);
             self.unknown.add(&champion.reference.name, champion.inputs.unknown(&matrix));
-            let scores = champion.model.network().score_rows(&matrix);
-            scores.map_err(|error| Stop::Other(format!("model {} cannot score: {error}", champion.name)))?
+            let outputs = champion.model.network().score_rows(&matrix);
+            outputs.map_err(|error| Stop::Other(format!("model {} cannot score: {error}", champion.name)))?
         };
-        self.emit(&run, items, &scores, &champion);
+        self.emit(&run, items, &outputs, &champion);
         edges.ended(run.iter().map(|(_, row)| (items.spot(*row), End::Emitted)));
         let topics = [self.settings.journal, self.settings.predictions];
         edges.wrote(&topics, run.iter().map(|(_, row)| items.origin(*row)));
@@ -188,23 +189,23 @@ impl Scoring {
     }
 
     /// Emits predictions: each to the journal first, then to the public topic.
-    fn emit(&mut self, run: &[(Position, usize)], items: &Items, scores: &[f32], champion: &Arc<Champion>) {
+    fn emit(&mut self, run: &[(Position, usize)], items: &Items, outputs: &[f32], champion: &Arc<Champion>) {
         let (envelope, ids) = (items.envelope(), items.ids());
         let keys = self.settings.key.as_ref().and_then(|key| items.event_column(key));
-        for ((position, row), score) in run.iter().copied().zip(scores.iter().copied().map(f64::from)) {
+        for ((position, row), score) in run.iter().copied().zip(scores(champion.model.network(), outputs)) {
             let (time_us, id) = (envelope.time_us[row], ids.value(row));
             let origin = items.origin(row);
             let partition = log_partition(id, u32::from(self.settings.journal_partitions)) as u16;
             let target = Place { topic: self.settings.journal, partition };
             let trigger = self.emitter.trigger(position);
-            self.emitter.item(target, trigger, origin, (time_us, id, id), champion.bytes).push(score, champion);
+            self.emitter.item(target, trigger, origin, (time_us, id, id), champion.bytes).push(&score, champion);
             self.entity.clear();
             if let Some(keys) = keys {
                 // A null key leaves the text empty, which is how predictions spell it.
                 let _ = key_text(keys.as_ref(), row, &mut self.entity);
             }
             let trigger = self.emitter.trigger(position);
-            self.predictions.push((trigger, origin), (time_us, id, &self.entity), (score, champion));
+            self.predictions.push((trigger, origin), (time_us, id, &self.entity), (&score, champion));
         }
     }
 

@@ -10,6 +10,8 @@ use flow::plan::{Error, Plan, number};
 pub struct Settings {
     /// Digest of the feature set: models must be trained on it, and a commit's metadata carries it.
     pub feature_set: String,
+    /// The classes that a model must tell apart, in order; none where labels are numbers.
+    pub classes: Vec<String>,
     /// Registry id of the schema that the features log is written with.
     pub schema_id: u32,
     /// Columns of events in the features log.
@@ -42,6 +44,7 @@ impl Settings {
         let features_log = plan.arrow_schema(&plan.names.features_log)?;
         Ok(Settings {
             feature_set: pipeline.features.digest.clone(),
+            classes: pipeline.classes().to_vec(),
             schema_id,
             event: part(&features_log, "event").unwrap_or_default(),
             features: part(&features_log, "features").unwrap_or_default(),

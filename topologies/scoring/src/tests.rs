@@ -1,6 +1,7 @@
 //! The scorer from bytes to bytes.
 #![allow(clippy::unwrap_used)]
 
+mod classes;
 mod fences;
 mod harness;
 
@@ -18,8 +19,13 @@ use std::sync::Arc;
 #[track_caller]
 fn check(script: &str, expected: &Expect) {
     let shelf = Arc::new(Shelf::new());
+    check_like(|| Harness::new(shelf.clone()), script, expected);
+}
+
+#[track_caller]
+fn check_like(new: impl Fn() -> Harness, script: &str, expected: &Expect) {
     let run = |size| {
-        let mut harness = Harness::new(shelf.clone());
+        let mut harness = new();
         let records = harness.records(script);
         let lines = harness.feed(&records, size, false).unwrap();
         (lines, harness.state(), harness.ended(), records)
@@ -30,7 +36,7 @@ fn check(script: &str, expected: &Expect) {
         assert_eq!((&again, &saved, counted), (&lines, &state, ended), "in batches of {size}");
     }
     for at in 0..=records.len() {
-        let mut harness = Harness::new(shelf.clone());
+        let mut harness = new();
         harness.records(script);
         assert_eq!(harness.feed(&records[..at], 3, true).unwrap(), [""; 0], "a replay writes nothing");
         let rest = harness.feed(&records[at..], 3, false).unwrap();
@@ -38,10 +44,10 @@ fn check(script: &str, expected: &Expect) {
             |lines: &[String]| lines.iter().filter(|line| !line.contains(" mark ")).cloned().collect::<Vec<_>>();
         assert!(items(&lines).ends_with(&items(&rest)), "restarted at record {at}: {rest:?}");
         assert_eq!((harness.state(), harness.ended()), (state.clone(), ended), "restarted at record {at}");
-        let mut cut = Harness::new(shelf.clone());
+        let mut cut = new();
         cut.records(script);
         cut.feed(&records[..at], 3, true).unwrap();
-        let mut restored = Harness::new(shelf.clone());
+        let mut restored = new();
         restored.records(script);
         let (blob, changes) = (cut.saved().cut(), cut.saved().collect(1).unwrap());
         let mut merged = Merged::default();
@@ -95,7 +101,11 @@ fn models_switch_exactly_at_their_fence_and_lower_fences_are_ignored() {
 
 #[track_caller]
 fn check_stop(shelf: Shelf, script: &str, expected: &Expect) {
-    let mut harness = Harness::new(Arc::new(shelf));
+    check_stop_of(Harness::new(Arc::new(shelf)), script, expected);
+}
+
+#[track_caller]
+fn check_stop_of(mut harness: Harness, script: &str, expected: &Expect) {
     let records = harness.records(script);
     let stop = harness.feed(&records, 1, false).unwrap_err().to_string();
     let (stop, advice) = stop.rsplit_once("; mend that").unwrap();

@@ -6,13 +6,17 @@ mod tensor;
 #[cfg(test)]
 mod tests;
 
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::Float64Type;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use model::Head;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use trainer::Classes;
 
 use crate::answer::{self, Answer, Problem, blocking};
 use crate::health;
@@ -27,6 +31,8 @@ pub(crate) const SHAPE: &str = r#"{"inputs":[{"name":"amount","datatype":"FP64",
 /// Names of the outputs.
 const SCORE: &str = "score";
 const DECISION: &str = "decision";
+const CLASS: &str = "class";
+const PROBABILITIES: &str = "probabilities";
 /// What runs models, as the protocol calls it.
 const PLATFORM: &str = "tidemill_candle";
 
@@ -81,6 +87,11 @@ async fn described(State(state): Shared, asked: Asked) -> Answer<Json<Value>> {
         let inputs: Vec<Value> = inputs.iter().map(|name| tensor(name, datatype(name))).collect();
         let mut outputs = vec![tensor(SCORE, "FP64")];
         outputs.extend(found.threshold.map(|_| tensor(DECISION, "BOOL")));
+        if found.model.network().head() == Head::Classes {
+            let classes = found.model.classes().len();
+            outputs.push(tensor(CLASS, "BYTES"));
+            outputs.push(json!({ "name": PROBABILITIES, "datatype": "FP32", "shape": [-1, classes] }));
+        }
         Ok(Json(json!({
             "name": asked.model,
             "versions": versions,
@@ -145,6 +156,7 @@ async fn inferred(State(state): Shared, asked: Asked, read: Result<Bytes, BytesR
         outputs.extend(found.threshold.map(|threshold| {
             output(DECISION, "BOOL", scores.iter().map(|score| json!(*score >= threshold)).collect())
         }));
+        outputs.extend(scored.classes.iter().flat_map(of_classes));
         let outputs = chosen(outputs, &request.outputs).map_err(wrong)?;
         let mut told = json!({
             "model_name": asked.model,
@@ -158,6 +170,16 @@ async fn inferred(State(state): Shared, asked: Asked, read: Result<Bytes, BytesR
         Ok(Json(told))
     })
     .await
+}
+
+/// What a model with classes says beside the score: the class of each row, and its probabilities in rows.
+fn of_classes(classes: &Classes) -> [Value; 2] {
+    let class = classes.class.iter().map(|class| json!(class)).collect();
+    let values = classes.probabilities.values().as_primitive::<Float64Type>().values();
+    let mut probabilities = output(PROBABILITIES, "FP32", values.iter().map(|one| json!(one)).collect());
+    let rows = classes.class.len();
+    probabilities["shape"] = json!([rows, values.len() / rows.max(1)]);
+    [output(CLASS, "BYTES", class), probabilities]
 }
 
 fn output(name: &str, datatype: &str, data: Vec<Value>) -> Value {

@@ -110,6 +110,10 @@ impl Opened {
 impl Found {
     /// What the protocol has no place for.
     pub fn told(&self) -> Value {
-        json!({ "digest": self.digest, "threshold": self.threshold })
+        let mut told = json!({ "digest": self.digest, "threshold": self.threshold });
+        if !self.model.classes().is_empty() {
+            told["classes"] = json!(self.model.classes());
+        }
+        told
     }
 }

@@ -142,7 +142,7 @@ impl Partition<'_> {
         let wrong = TaskState::read(&committed.metadata, digest).err()?;
         let why = match wrong {
             flow::state::Error::Digest { .. } => format!(
-                "{} was worked by another configuration of keys, features, sources or event schema; take the change back, or `tidemill apply --rebuild` computes all from the sources",
+                "{} was worked by another configuration of keys, features, sources, classes of labels or event schema; take the change back, or `tidemill apply --rebuild` computes all from the sources",
                 self.tp
             ),
             other => format!("{}: {other}", self.tp),

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use flow::config::{listed, nearest};
+use flow::config::{CATEGORIES_MAX, listed, nearest};
 use serde_json::{Value, json};
 
 use super::Files;
 use super::infer::{Column, Kind, Table, infer};
+use super::target::Target;
 use crate::error::Error;
 use crate::loading::PIPELINE_FILE;
 
@@ -17,6 +18,10 @@ const AVERAGED_MAX: usize = 8;
 const WATCHED_EVENTS_MIN: usize = 500;
 /// Rows that a value has on average in a column that may be an entity's key.
 const ROWS_PER_KEY: usize = 2;
+/// Most different texts of a column that becomes a category; more are ids or sentences.
+const WORDS_MAX: usize = 10_000;
+/// Rows that a text has on average in such a column; of fewer nothing is learnt.
+const ROWS_PER_WORD: usize = 2;
 
 /// What is said of the file.
 #[derive(Debug, Clone)]
@@ -43,7 +48,7 @@ struct Roles<'t> {
     id: &'t Column,
     time: &'t Column,
     key: &'t Column,
-    label: Option<&'t Column>,
+    label: Option<(&'t Column, Target)>,
     label_delay: &'t str,
     table: &'t Table,
 }
@@ -56,7 +61,7 @@ pub fn derive(wanted: &Wanted<'_>) -> Result<Files, Error> {
     let mut publish = format!("tidemill up --publish '{}'", file.display());
     let mut files =
         vec![(PIPELINE_FILE.to_owned(), roles.pipeline()), ("Event.avsc".to_owned(), pretty(&roles.event_schema()))];
-    if let Some(label) = roles.label {
+    if let Some((label, _)) = &roles.label {
         files.push(("Label.avsc".to_owned(), pretty(&roles.label_schema(label))));
         // Writing to a string cannot fail.
         let _ = write!(publish, " --label-column '{}' --label-delay {}", label.name, wanted.label_delay);
@@ -91,9 +96,6 @@ fn roles<'t>(wanted: &Wanted<'t>, table: &'t Table) -> Result<Roles<'t>, Error> 
         return Err(Error::Input(format!("--id: column `{}` has neither whole numbers nor texts", id.name)));
     }
     let label = wanted.label.map(|name| column("--label", name)).transpose()?;
-    if let Some(label) = label.filter(|label| !matches!(label.kind, Kind::Integer | Kind::Float | Kind::Boolean)) {
-        return Err(Error::Input(format!("--label: column `{}` has no numbers and not true and false", label.name)));
-    }
     let key = match wanted.key {
         Some(name) => column("--key", name)?,
         None => likely_key(table, &[Some(id), Some(time), label]).ok_or_else(|| {
@@ -107,6 +109,7 @@ fn roles<'t>(wanted: &Wanted<'t>, table: &'t Table) -> Result<Roles<'t>, Error> 
         Some(name) => name.to_owned(),
         None => plain(stem.split('.').next().unwrap_or_default()).replace('_', "-"),
     };
+    let label = label.map(|label| Ok::<_, Error>((label, Target::of(label, table.rows, wanted.file)?))).transpose()?;
     Ok(Roles { name, id, time, key, label, label_delay: wanted.label_delay, table })
 }
 
@@ -123,14 +126,25 @@ fn likely_key<'t>(table: &'t Table, taken: &[Option<&Column>]) -> Option<&'t Col
 impl Roles<'_> {
     /// The columns of events; the label is none of them.
     fn columns(&self) -> impl Iterator<Item = &Column> {
-        let label = self.label.map(|label| label.name.as_str());
+        let label = self.label.as_ref().map(|(label, _)| label.name.as_str());
         self.table.columns.iter().filter(move |column| Some(column.name.as_str()) != label)
     }
 
+    /// The columns that are not id nor key.
+    fn others(&self) -> impl Iterator<Item = &Column> {
+        self.columns().filter(|column| ![self.id, self.key].iter().any(|role| role.name == column.name))
+    }
+
     fn numbers(&self) -> impl Iterator<Item = &Column> {
-        let is_other = |column: &&Column| ![self.id, self.key].iter().any(|role| role.name == column.name);
-        let is_number = |column: &&Column| matches!(column.kind, Kind::Float | Kind::Integer);
-        self.columns().filter(is_number).filter(is_other)
+        self.others().filter(|column| matches!(column.kind, Kind::Float | Kind::Integer))
+    }
+
+    /// Texts that come again often enough to learn something of each.
+    fn categories(&self) -> impl Iterator<Item = &Column> {
+        let comes_again = |column: &&Column| {
+            (2..=WORDS_MAX).contains(&column.values) && column.values * ROWS_PER_WORD <= self.table.rows
+        };
+        self.others().filter(|column| column.kind == Kind::Text).filter(comes_again).take(CATEGORIES_MAX)
     }
 
     fn event_schema(&self) -> Value {
@@ -176,15 +190,15 @@ sources:
     event_time: {time}
 "
         );
-        if let Some(label) = self.label {
-            let target = plain(&label.name);
+        if let Some((label, said)) = &self.label {
+            let (target, classes) = (plain(&label.name), said.lines());
             yaml += &format!(
                 "  labels:
     topic: {name}.labels.events.v1
     schema: Label.avsc
     labels: events
     target: {target}
-    known_time: {KNOWN_TIME}
+{classes}    known_time: {KNOWN_TIME}
     horizon: 90d                       # an event waits so long for its label
 "
             );
@@ -205,17 +219,17 @@ features:
             let column = plain(&column.name);
             yaml += &format!("        {column}_avg: avg({column})\n");
         }
-        self.label.iter().for_each(|label| yaml += &self.model(label));
+        self.label.iter().for_each(|(label, said)| yaml += &self.model(label, said));
         yaml
     }
 
-    fn model(&self, label: &Column) -> String {
+    fn model(&self, label: &Column, Target { objective, .. }: &Target) -> String {
         let target = plain(&label.name);
-        let (objective, alert) = match label.values <= 2 {
-            true => ("binary", "    alert: { top_per_day: 100 }        # sets the threshold\n"),
-            false => ("regression", ""),
+        let alert = match *objective {
+            "binary" => "    alert: { top_per_day: 100 }        # sets the threshold\n",
+            _ => "",
         };
-        let numbers: Vec<String> = self.numbers().map(|column| plain(&column.name)).collect();
+        let numbers: Vec<String> = self.numbers().chain(self.categories()).map(|column| plain(&column.name)).collect();
         let inputs: Vec<String> = numbers.iter().cloned().chain([format!("{ENTITY}.*")]).collect();
         let watched: Vec<String> = numbers.into_iter().chain([format!("{ENTITY}_events_1d")]).collect();
         let (inputs, watched) = (inputs.join(", "), watched.join(", "));

@@ -1,6 +1,6 @@
 //! What kind of values the columns of a file have. Texts count as what all of them can be read as.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -13,8 +13,10 @@ use crate::publish::file::Source;
 
 /// Rows that are looked at.
 const ROWS_MAX: usize = 100_000;
-/// Different values of a column that are told apart.
-const VALUES_MAX: usize = 10_000;
+/// Different values of a column that are told apart: one more than a category may have.
+const VALUES_MAX: usize = 10_001;
+/// Columns with no more different values keep these: they may be classes.
+const FEW_MAX: usize = 256;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct Column {
     pub nulls: bool,
     /// How many different values it has, as far as they are counted.
     pub values: usize,
+    /// The values of a column that has few, each with its number of rows, in alphabetical order.
+    pub few: Vec<(String, usize)>,
 }
 
 /// The columns of a file.
@@ -58,7 +62,7 @@ struct Seen {
     name: String,
     possible: Vec<Kind>,
     nulls: bool,
-    values: HashSet<String>,
+    values: HashMap<String, usize>,
 }
 
 /// Looks at the rows of a file.
@@ -77,7 +81,7 @@ pub fn infer(path: &Path) -> Result<Table, Error> {
     let mut seen: Vec<Seen> = Vec::new();
     for field in source.schema.fields() {
         let possible = kinds(field.data_type());
-        seen.push(Seen { name: field.name().clone(), possible, nulls: false, values: HashSet::new() });
+        seen.push(Seen { name: field.name().clone(), possible, nulls: false, values: HashMap::new() });
     }
     let mut rows = 0;
     for batch in source.batches {
@@ -94,7 +98,10 @@ pub fn infer(path: &Path) -> Result<Table, Error> {
     // A column of lists or structures has no place in an event, and one without any value says nothing.
     let columns = seen.into_iter().filter(|seen| !seen.values.is_empty()).filter_map(|seen| {
         let Seen { name, possible, nulls, values } = seen;
-        Some(Column { name, kind: *possible.first()?, nulls, values: values.len() })
+        let count = values.len();
+        let mut few: Vec<_> = if count > FEW_MAX { Vec::new() } else { values.into_iter().collect() };
+        few.sort();
+        Some(Column { name, kind: *possible.first()?, nulls, values: count, few })
     });
     Ok(Table { columns: columns.collect(), rows })
 }
@@ -107,10 +114,12 @@ impl Seen {
         }
         let Ok(formatter) = ArrayFormatter::try_new(array, &FormatOptions::default()) else { return };
         for row in (0..array.len()).filter(|row| array.is_valid(*row)) {
-            if self.values.len() >= VALUES_MAX {
-                return;
+            let value = formatter.value(row).to_string();
+            if let Some(rows) = self.values.get_mut(&value) {
+                *rows += 1;
+            } else if self.values.len() < VALUES_MAX {
+                self.values.insert(value, 1);
             }
-            self.values.insert(formatter.value(row).to_string());
         }
     }
 }

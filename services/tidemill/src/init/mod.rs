@@ -2,6 +2,7 @@
 
 mod derive;
 mod infer;
+mod target;
 #[cfg(test)]
 mod tests;
 

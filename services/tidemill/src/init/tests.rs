@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use flow::config::Objective;
+
 use super::infer::{Kind, infer};
 use super::{Files, Wanted, check_empty, derive, names, template};
 
@@ -81,6 +83,63 @@ fn a_pipeline_is_derived_with_its_schemas() {
     assert!(files.next[0].contains("--label-column 'late' --label-delay 7d"), "{:?}", files.next);
 }
 
+/// Forty rows in which every column has its own number of values.
+fn trips(dir: &Path) -> std::path::PathBuf {
+    let mut text = "id,at,who,mode,stars,paid,level,weather,remark\n".to_owned();
+    for row in 0..40 {
+        let mode = ["tram", "bus", "train", "no"][row % 4];
+        let (paid, weather) = (if row % 5 == 0 { "late" } else { "in time" }, ["dry", "rain"][row % 2]);
+        let level = [7, 3][usize::from(row % 3 == 0)];
+        text += &format!(
+            "{row},2026-04-01T{:02}:30:00Z,p{},{mode},{},{paid},{level},{weather},remark {row}\n",
+            row % 24,
+            row % 7,
+            [10, 2, 3][row % 3]
+        );
+    }
+    file(dir, "trips.csv", &text)
+}
+
+#[test]
+fn labels_of_few_values_are_classes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = trips(dir.path());
+    let of = |label| {
+        let wanted = Wanted { id: "id", time: "at", key: Some("who"), label: Some(label), ..wanted(&path) };
+        let files = derive(&wanted).unwrap();
+        let yaml = text(&files, "pipeline.yaml").to_owned();
+        let resolve = |path: &str| Ok(text(&files, path).to_owned());
+        let pipeline = flow::config::parse(&yaml, &resolve).unwrap_or_else(|problems| panic!("{problems:#?}\n{yaml}"));
+        let model = &pipeline.models[0];
+        (pipeline.classes().to_vec(), model.objective, model.alert.is_some())
+    };
+    let classes = |classes: &[&str]| classes.iter().map(|class| (*class).to_owned()).collect::<Vec<_>>();
+    assert_eq!(of("mode"), (classes(&["bus", "no", "train", "tram"]), Objective::Multiclass, false));
+    assert_eq!(of("stars"), (classes(&["2", "3", "10"]), Objective::Multiclass, false), "by size, not by the alphabet");
+    assert_eq!(of("paid"), (classes(&["in time", "late"]), Objective::Binary, true), "the rarer one is looked for");
+    assert_eq!(of("level"), (classes(&["7", "3"]), Objective::Binary, true));
+    assert_eq!(of("weather").0, classes(&["dry", "rain"]));
+    let single =
+        file(dir.path(), "single.csv", "id,at,who,x\n1,2026-04-01T09:30:00Z,a,b\n2,2026-04-01T09:30:00Z,a,b\n");
+    let single = Wanted { id: "id", time: "at", key: Some("who"), label: Some("x"), ..wanted(&single) };
+    assert!(derive(&single).unwrap_err().to_string().contains("has one value, `b`"));
+    let many: String = (0..300).map(|row| format!("{row},2026-04-01T09:30:00Z,a,x{row}\n")).collect();
+    let many = file(dir.path(), "many.csv", &format!("id,at,who,x\n{many}"));
+    let many = Wanted { id: "id", time: "at", key: Some("who"), label: Some("x"), ..wanted(&many) };
+    assert!(derive(&many).unwrap_err().to_string().contains("more different texts than the 256 classes"));
+}
+
+#[test]
+fn texts_that_come_again_are_inputs() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = trips(dir.path());
+    let wanted = Wanted { id: "id", time: "at", key: Some("who"), label: Some("paid"), ..wanted(&path) };
+    let yaml = text(&derive(&wanted).unwrap(), "pipeline.yaml").to_owned();
+    let inputs = "inputs: [stars, level, mode, weather, of_key.*]";
+    assert!(yaml.contains(inputs), "neither id, key and label nor what is said once: {yaml}");
+    assert!(yaml.contains("features: [stars, level, mode, weather, of_key_events_1d]"), "{yaml}");
+}
+
 #[test]
 fn what_cannot_be_derived_is_said() {
     let dir = tempfile::tempdir().unwrap();
@@ -93,7 +152,7 @@ fn what_cannot_be_derived_is_said() {
     check(&Wanted { id: "Order No.", ..wanted(&path) }, "did you mean `Order No`?");
     check(&Wanted { time: "Amount", ..wanted(&path) }, "the values of column `Amount` are not times");
     check(&Wanted { id: "Amount", ..wanted(&path) }, "neither whole numbers nor texts");
-    check(&Wanted { label: Some("who"), ..wanted(&path) }, "no numbers and not true and false");
+    check(&Wanted { label: Some("WHEN"), ..wanted(&path) }, "has times, which no model predicts");
     let single = file(dir.path(), "single.csv", "id,at,x\n1,2026-04-01T09:30:00Z,a\n2,2026-04-01T09:30:00Z,b\n");
     check(&Wanted { id: "id", time: "at", ..wanted(&single) }, "--key COLUMN");
 }

@@ -17,7 +17,7 @@ use flow::state::TaskState;
 use flow::task::{LogTask, SchemaSource, Sink};
 use flow::wire::{LogReader, LogWriter};
 use model::artefact::DatasetFacts;
-use model::{Artefact, Dense, Draft, Model, Network, Profile, Rule, Standardisation, Threshold};
+use model::{Artefact, Dense, Draft, Head, Model, Network, Profile, Rule, Standardisation, Threshold};
 use schemas::codec::{Decoder, Encoder, arrow_schema};
 use schemas::framing::split;
 use schemas::json::JsonWriter;
@@ -52,11 +52,25 @@ impl Models for Shelf {
 }
 
 pub(crate) fn model(version: u64, inputs: &[&str], feature_set: &str) -> Model {
+    let dense =
+        Dense { inputs: inputs.len(), outputs: 1, weight: vec![1.0; inputs.len()], bias: vec![version as f32 - 4.0] };
+    packed((version, inputs, feature_set), dense, &[])
+}
+
+/// A model of amount and risk with an output per class.
+pub(crate) fn classed(version: u64, classes: &[&str]) -> Model {
+    let outputs = classes.len();
+    let weight = (0..2 * outputs).map(|at| (at as f32 - version as f32) / 4.0).collect();
+    let dense = Dense { inputs: 2, outputs, weight, bias: (0..outputs).map(|at| -(at as f32)).collect() };
+    packed((version, &["amount", "risk"], FEATURE_SET), dense, classes)
+}
+
+fn packed((version, inputs, feature_set): (u64, &[&str], &str), dense: Dense, classes: &[&str]) -> Model {
     let width = inputs.len();
     let standardisation = Standardisation { mean: vec![0.0; width], std: vec![1.0; width], fill: vec![0.25; width] };
-    let dense = Dense { inputs: width, outputs: 1, weight: vec![1.0; width], bias: vec![version as f32 - 4.0] };
     let names: Vec<String> = inputs.iter().map(|name| (*name).to_owned()).collect();
     let columns = names.iter().map(String::as_str).chain(["score"]);
+    let head = if classes.is_empty() { Head::Probability } else { Head::Classes };
     let draft = Draft {
         name: "m".into(),
         parent: None,
@@ -70,10 +84,10 @@ pub(crate) fn model(version: u64, inputs: &[&str], feature_set: &str) -> Model {
         },
         feature_set: feature_set.into(),
         inputs: names.clone(),
-        network: Network::new(standardisation, vec![dense]).unwrap(),
+        network: Network::with_head(standardisation, vec![dense], head).unwrap(),
         vocabularies: Vec::new(),
-        classes: Vec::new(),
-        threshold: Some(Threshold { value: 0.5, rule: Rule::Fixed }),
+        classes: classes.iter().map(|class| (*class).to_owned()).collect(),
+        threshold: classes.is_empty().then_some(Threshold { value: 0.5, rule: Rule::Fixed }),
         metrics: BTreeMap::new(),
         seed: version,
         config: BTreeMap::new(),
@@ -140,6 +154,12 @@ impl Harness {
 
     /// A scorer that goes by these outcomes of fences.
     pub(crate) fn with(shelf: Arc<Shelf>, fences: Arc<Outcomes>) -> Self {
+        Self::of(shelf, fences, &[])
+    }
+
+    /// A scorer of a pipeline whose labels have these classes.
+    pub(crate) fn of(shelf: Arc<Shelf>, fences: Arc<Outcomes>, classes: &[&str]) -> Self {
+        let decision = if classes.is_empty() { Decision::Always } else { Decision::DeclaredOrClass };
         let topics = [("events", 0), ("terminal", 1), ("features", 1), ("journal", 1), ("predictions", 0)];
         let names = Arc::new(Names::new(topics));
         let event = json!({"type": "record", "name": "Event", "namespace": "shop", "fields": [
@@ -147,12 +167,13 @@ impl Harness {
             {"name": "customer", "type": ["null", "long"], "default": null},
             {"name": "amount", "type": ["null", "int"], "default": null}]});
         let features = log_schema("Features", "shop.log", Some(&event), &["risk".into()], false, None).to_string();
-        let journal = log_schema("Journal", "shop.log", Some(&event), &[], true, Some(Decision::Always)).to_string();
-        let predictions = prediction_schema("Shop", "shop", Decision::Always).to_string();
+        let journal = log_schema("Journal", "shop.log", Some(&event), &[], true, Some(decision)).to_string();
+        let predictions = prediction_schema("Shop", "shop", decision).to_string();
         let schema = arrow_schema(&predictions).unwrap();
         let features_schema = arrow_schema(&features).unwrap();
         let settings = Settings {
             feature_set: FEATURE_SET.into(),
+            classes: classes.iter().map(|class| (*class).to_owned()).collect(),
             schema_id: 3,
             event: part(&features_schema, "event").unwrap(),
             features: part(&features_schema, "features").unwrap(),
@@ -246,8 +267,9 @@ impl Harness {
             let partition = record.partition.unwrap();
             for (at, item) in value["items"].as_array().unwrap().iter().enumerate() {
                 let number = value["parents"][0]["first"].as_i64().unwrap() + at as i64;
+                let class = item["prediction"]["class"].as_str().map(|class| format!(" {class}")).unwrap_or_default();
                 lines.push(format!(
-                    "journal/{partition} #{number} {} {} {} {} {}.{}.{}",
+                    "journal/{partition} #{number} {}{class} {} {} {} {}.{}.{}",
                     item["id"].as_str().unwrap(),
                     item["prediction"]["score"],
                     item["prediction"]["decision"],
@@ -319,8 +341,9 @@ fn prediction(record: &OutRecord, row: &Value) -> String {
     let emission = String::from_utf8(emission.clone().unwrap().to_vec()).unwrap();
     let key = String::from_utf8(record.key.clone().unwrap().to_vec()).unwrap();
     assert_eq!(row["challengers"], json!([]));
+    let class = row["class"].as_str().map(|class| format!(" {class} of {}", row["probabilities"])).unwrap_or_default();
     format!(
-        "prediction[{key}] {} {} key={} score={} threshold={} {} {} digest={} features={} schema={} {} {} {}",
+        "prediction[{key}] {} {} key={}{class} score={} threshold={} {} {} digest={} features={} schema={} {} {} {}",
         text("event_id"),
         text("event_time"),
         text("key"),

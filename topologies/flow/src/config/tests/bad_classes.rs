@@ -85,8 +85,14 @@ fn a_text_is_a_label_with_classes_only() {
 #[test]
 fn several_classes_must_be_named() {
     check_file(
-        &super::changed("    network: {", "    objective: multiclass\n    network: {").replace("    alert: { top_per_day: 10 }\n", ""),
-        expect![[""]],
+        &super::changed("    network: {", "    objective: multiclass\n    network: {")
+            .replace("    alert: { top_per_day: 10 }\n", ""),
+        expect![[r#"
+            51 TM0003: `objective: multiclass` needs the classes of `returned`
+                objective: multiclass
+                           ^^^^^^^^^^
+                name them in source `returns`: `classes: [bus, tram, train]`
+        "#]],
     );
 }
 
