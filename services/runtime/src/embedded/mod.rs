@@ -45,8 +45,8 @@ use self::state::{Chapter, Run, State};
 use self::sync::{SyncState, Syncer};
 use self::writer::{Append, Shared, Tail};
 use crate::log::{
-    Commit, Committed, Error, Log, METADATA_BYTES_MAX, Needed, Result, Session, SessionOptions, TopicPartition,
-    TopicSpec,
+    Commit, Committed, Error, Log, METADATA_BYTES_MAX, Needed, Result, Retained, Session, SessionOptions,
+    TopicPartition, TopicSpec,
 };
 
 /// Where a log lies when nobody says otherwise.
@@ -259,7 +259,8 @@ impl Log for Embedded {
             return Ok(());
         }
         let lsn = shared.append(Append { topics, ..Append::default() }, |_| Ok(()))?;
-        shared.wait_synced(lsn)
+        shared.wait_synced(lsn)?;
+        rebase::reclaim(shared).map(|_| ())
     }
 
     fn partitions(&self, topic: &str) -> Result<Option<i32>> {
@@ -284,7 +285,7 @@ impl Log for Embedded {
         retention::delete(&self.inner.shared, tp, before)
     }
 
-    fn retain(&self, specs: &[TopicSpec], needed: Needed<'_>) -> Result<u64> {
+    fn retain(&self, specs: &[TopicSpec], needed: Needed<'_>) -> Result<Vec<Retained>> {
         retention::retain(self, specs, needed)
     }
 

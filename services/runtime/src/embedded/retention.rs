@@ -3,12 +3,15 @@
 //! As on Kafka limits are a topic's, sizes are counted per partition, and a topic that is compacted has none. Other than on
 //! Kafka whoever asks for deletion says what is still needed, and nothing of that is deleted, however old or large.
 
+use std::sync::Arc;
+
 use super::Embedded;
 use super::frame::StartEntry;
+use super::index::SegmentIndex;
 use super::rebase;
-use super::state::Partition;
+use super::state::{Chapter, Partition, Run, Slot};
 use super::writer::{Append, Shared};
-use crate::log::{Error, Log, Needed, Result, TopicPartition, TopicSpec};
+use crate::log::{Error, Log, Needed, Result, Retained, TopicPartition, TopicSpec};
 
 /// Deletes the records of a partition before an offset, for good.
 pub(super) fn delete(shared: &Shared, tp: &TopicPartition, before: i64) -> Result<()> {
@@ -24,32 +27,47 @@ pub(super) fn delete(shared: &Shared, tp: &TopicPartition, before: i64) -> Resul
         }
         slot
     };
-    let entry = StartEntry { topic: slot.0, partition: slot.1, start: before, next: before };
-    let lsn = shared.append(Append { starts: vec![entry], ..Append::default() }, |_| Ok(()))?;
+    begin(shared, vec![entry(slot, before)])
+}
+
+fn entry((topic, partition): Slot, before: i64) -> StartEntry {
+    StartEntry { topic, partition, start: before, next: before }
+}
+
+/// Lets partitions begin later, all in one step.
+fn begin(shared: &Shared, starts: Vec<StartEntry>) -> Result<()> {
+    if starts.is_empty() {
+        return Ok(());
+    }
+    let lsn = shared.append(Append { starts, ..Append::default() }, |_| Ok(()))?;
     shared.wait_synced(lsn)?;
     rebase::reclaim(shared).map(|_| ())
 }
 
-/// Deletes what is beyond the limits of these topics and not needed; says how many records that were.
-pub(super) fn retain(log: &Embedded, specs: &[TopicSpec], needed: Needed<'_>) -> Result<u64> {
+/// Deletes what is beyond the limits of these topics and not needed; says what became of each partition with too much.
+pub(super) fn retain(log: &Embedded, specs: &[TopicSpec], needed: Needed<'_>) -> Result<Vec<Retained>> {
     let now_ms = (log.inner.shared.clock)();
-    let mut deleted = 0;
+    let (mut found, mut starts) = (Vec::new(), Vec::new());
     for spec in specs.iter().filter(|spec| spec.is_limited()) {
         for partition in 0..log.partitions(&spec.name)?.unwrap_or(0) {
             let tp = TopicPartition::new(spec.name.as_str(), partition);
-            deleted += retain_partition(log, spec, &tp, now_ms, needed)?;
+            let (start, wanted) = excess(log, spec, &tp, now_ms)?;
+            if wanted <= start {
+                continue;
+            }
+            let begins = needed(&tp)?.map_or(wanted, |needed| needed.clamp(start, wanted));
+            let slot = log.inner.shared.state().slot(&tp)?;
+            let bytes = bytes_between(&log.inner.shared, slot, start, begins)?;
+            starts.extend((begins > start).then(|| entry(slot, begins)));
+            found.push(Retained { tp, start, begins, wanted, bytes });
         }
     }
-    Ok(deleted)
+    begin(&log.inner.shared, starts)?;
+    Ok(found)
 }
 
-fn retain_partition(
-    log: &Embedded,
-    spec: &TopicSpec,
-    tp: &TopicPartition,
-    now_ms: i64,
-    needed: Needed<'_>,
-) -> Result<u64> {
+/// Where a partition begins, and where it would by the limits of its topic.
+fn excess(log: &Embedded, spec: &TopicSpec, tp: &TopicPartition, now_ms: i64) -> Result<(i64, i64)> {
     let (start, end) = log.watermarks(tp)?;
     let too_old = match spec.retention_ms {
         Some(age_ms) => log.offset_at(tp, now_ms.saturating_sub(age_ms))?.unwrap_or(end),
@@ -62,17 +80,30 @@ fn retain_partition(
         }
         None => start,
     };
-    let wanted = too_old.max(too_many).min(end);
-    if wanted <= start {
-        return Ok(0);
+    Ok((start, too_old.max(too_many).min(end)))
+}
+
+/// Bytes of the runs that begin within these offsets.
+fn bytes_between(shared: &Shared, slot: Slot, from: i64, to: i64) -> Result<u64> {
+    let is_within = |run: &&Run| (from..to).contains(&run.base);
+    let of = |runs: &[Run]| runs.iter().filter(is_within).map(|run| u64::from(run.len)).sum::<u64>();
+    let (mut bytes, mut old) = (0, Vec::new());
+    {
+        let state = shared.state();
+        let within = |chapter: &&Chapter| chapter.end > from && chapter.base < to;
+        for chapter in state.partition(slot).chapters.iter().filter(within) {
+            match &chapter.runs {
+                _ if chapter.base >= from && chapter.end <= to => bytes += chapter.bytes,
+                Some(runs) => bytes += of(runs),
+                None => old.push((chapter.segment, state.segment(chapter.segment).clone())),
+            }
+        }
     }
-    let before = needed(tp)?.map_or(wanted, |needed| needed.min(wanted));
-    if before <= start {
-        return Ok(0);
+    for (number, segment) in old {
+        let index: Arc<SegmentIndex> = shared.old.get(number, &segment)?;
+        bytes += index.get(&slot).map_or(0, |runs| of(runs));
     }
-    delete(&log.inner.shared, tp, before)?;
-    tracing::info!(%tp, start, before, "records beyond the topic's retention are deleted");
-    Ok(before.abs_diff(start))
+    Ok(bytes)
 }
 
 /// Where a partition begins that has no more than these bytes, to within a segment, and no fewer if it has them.

@@ -220,6 +220,9 @@ impl State {
         if entry.partitions == 0 {
             // Its number and partitions stay: runs and sessions know it by these.
             if let Some(topic) = self.by_name.remove(&name) {
+                // Nobody can read its records, and they give their room back like others that are deleted.
+                let partitions = &mut self.topics[topic as usize].partitions;
+                partitions.iter_mut().for_each(|partition| partition.start = partition.end);
                 self.commits.values_mut().for_each(|of_group| of_group.retain(|slot, _| slot.0 != topic));
             }
             return;

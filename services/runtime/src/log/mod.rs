@@ -27,6 +27,33 @@ pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
 /// Names the oldest offset of a partition that somebody still needs.
 pub type Needed<'n> = &'n dyn Fn(&TopicPartition) -> Result<Option<i64>>;
 
+/// What became of a partition that held more than its topic's retention.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retained {
+    /// The partition.
+    pub tp: TopicPartition,
+    /// Where it began.
+    pub start: i64,
+    /// Where it begins now.
+    pub begins: i64,
+    /// Where it would begin if nobody needed what is before.
+    pub wanted: i64,
+    /// How many bytes its deleted records took in the log.
+    pub bytes: u64,
+}
+
+impl Retained {
+    /// How many records were deleted.
+    pub fn records(&self) -> u64 {
+        self.begins.abs_diff(self.start)
+    }
+
+    /// How many are beyond the retention and stay, as somebody needs them.
+    pub fn held(&self) -> u64 {
+        self.wanted.abs_diff(self.begins)
+    }
+}
+
 /// Settings of a topic, by name.
 pub type Settings = BTreeMap<String, String>;
 
@@ -93,10 +120,11 @@ pub trait Log: Send + Sync {
         Err(Error::Refused { doing: "deleting records through this handle".to_owned(), detail })
     }
 
-    /// Deletes what is beyond the retention of these topics, and says how many records that were. `needed` names the oldest
-    /// offset of a partition that is still needed, if any is. Kafka's brokers do this by themselves, and ask nobody.
-    fn retain(&self, _specs: &[TopicSpec], _needed: Needed<'_>) -> Result<u64> {
-        Ok(0)
+    /// Deletes what is beyond the retention of these topics, and says what that was, and what is beyond it and stays.
+    /// `needed` names the oldest offset of a partition that is still needed, if any is. Kafka's brokers do this by themselves,
+    /// and ask nobody.
+    fn retain(&self, _specs: &[TopicSpec], _needed: Needed<'_>) -> Result<Vec<Retained>> {
+        Ok(Vec::new())
     }
 
     /// The first offset whose append time is at or after `time_ms`; `None` when everything is older.

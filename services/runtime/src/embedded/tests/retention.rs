@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::log::{Commit, Log};
+use crate::log::{Commit, Log, Retained};
 
 /// Bytes of all segments.
 fn bytes(dir: &TempDir) -> u64 {
@@ -15,7 +15,11 @@ fn bytes(dir: &TempDir) -> u64 {
 }
 
 fn long(numbers: std::ops::Range<usize>) -> Vec<String> {
-    numbers.map(|number| format!("{number:03}-{}", "x".repeat(96))).collect()
+    numbers.map(long_of).collect()
+}
+
+fn long_of(number: usize) -> String {
+    format!("{number:03}-{}", "x".repeat(96))
 }
 
 fn fill(log: &Embedded, topic: &str, numbers: std::ops::Range<usize>) {
@@ -172,14 +176,19 @@ fn age_and_size_delete_what_nobody_needs() {
     let start = |topic: &str| log.watermarks(&tp(topic, 0)).unwrap().0;
 
     // Somebody still needs record 10 of each.
-    assert_eq!(log.retain(&specs, &|_| Ok(Some(10))).unwrap(), 20);
+    let records = |found: Vec<Retained>| found.iter().map(Retained::records).sum::<u64>();
+    let held = log.retain(&specs, &|_| Ok(Some(10))).unwrap();
+    assert!(held.iter().all(|held| held.begins < held.wanted), "more is beyond the limits, and needed: {held:?}");
+    // A run of one record of 100 bytes takes some more.
+    assert!(held.iter().all(|held| (1_000..1_200).contains(&held.bytes)), "{held:?}");
+    assert_eq!(records(held), 20);
     assert_eq!(["aged", "sized", "kept", "states"].map(start), [10, 10, 0, 0]);
     log.retain(&specs, &|_| Ok(None)).unwrap();
     assert_eq!(start("aged"), 40, "those of the last second stay");
     let sized = left(&log, "sized").1.len() * 100;
     assert!((1_700..3_500).contains(&sized), "{sized} bytes: as many as it may have, to within a segment");
     assert_eq!((start("kept"), start("states")), (0, 0), "a compacted topic keeps its records");
-    assert_eq!(log.retain(&specs, &|_| Ok(None)).unwrap(), 0);
+    assert_eq!(log.retain(&specs, &|_| Ok(None)).unwrap(), []);
     assert!(
         log.retain(&specs, &|tp| Err(Error::MissingTopic { topic: tp.topic.to_string() })).is_ok(),
         "nothing is to go"
@@ -195,4 +204,87 @@ fn age_and_size_delete_what_nobody_needs() {
     let log = open(&dir, tiny());
     assert_eq!(log.watermarks(&tp("aged", 0)).unwrap(), (50, 50));
     assert_eq!(left(&log, "kept"), (0, long(0..50)));
+}
+
+#[test]
+fn a_deleted_topic_gives_its_room_back_and_its_name() {
+    let dir = TempDir::new().unwrap();
+    let log = open(&dir, tiny());
+    log.create_topics(&[TopicSpec::new("kept", 1), TopicSpec::new("gone", 2)]).unwrap();
+    for round in 0..10 {
+        append(&log, "kept", &[&format!("kept {round}")]);
+        fill(&log, "gone", round * 10..round * 10 + 10);
+    }
+    log.set_committed("g", &[Commit { tp: tp("gone", 0), offset: 60, metadata: "old".into() }]).unwrap();
+    let full = bytes(&dir);
+    log.delete_topics(&["gone"]).unwrap();
+    assert!(bytes(&dir) * 3 < full, "{} of {full} bytes are left", bytes(&dir));
+
+    // One of the same name is another one, and stays so when the base that tells of both is read and written again.
+    log.create_topics(&[TopicSpec::new("gone", 1)]).unwrap();
+    fill(&log, "gone", 0..40);
+    log.set_committed("g", &[Commit { tp: tp("gone", 0), offset: 7, metadata: "new".into() }]).unwrap();
+    log.create_topics(&[TopicSpec::new("later", 1)]).unwrap();
+    fill(&log, "later", 0..5);
+    let kept: Vec<String> = (0..10).map(|round| format!("kept {round}")).collect();
+    let check = |log: &Embedded, begins: usize| {
+        assert_eq!(log.topics().unwrap(), ["gone", "kept", "later"]);
+        assert_eq!(log.partitions("gone").unwrap(), Some(1), "the one of now");
+        assert_eq!(left(log, "kept"), (0, kept.clone()));
+        assert_eq!(left(log, "gone"), (begins as i64, long(begins..40)));
+        assert_eq!(left(log, "later"), (0, long(0..5)));
+        let committed = Committed { offset: 7, metadata: "new".into() };
+        assert_eq!(log.committed("g", &[tp("gone", 0)]).unwrap(), [Some(committed)]);
+    };
+    check(&log, 0);
+    drop(log);
+    let log = open(&dir, tiny());
+    check(&log, 0);
+    log.delete_records(&tp("gone", 0), 35).unwrap();
+    check(&log, 35);
+    drop(log);
+    let log = open(&dir, tiny());
+    check(&log, 35);
+    fill(&log, "kept", 0..1);
+    assert_eq!(log.watermarks(&tp("kept", 0)).unwrap(), (0, 11), "partitions go on counting");
+}
+
+#[test]
+fn readers_go_on_while_what_they_have_read_is_deleted() {
+    const RECORDS: usize = 3_000;
+    let dir = TempDir::new().unwrap();
+    let time_ms = Arc::new(AtomicI64::new(0));
+    let log = Embedded::open_with(dir.path(), tiny(), clock(&time_ms)).unwrap();
+    let specs = [TopicSpec::new("t", 1).retention_ms(0)];
+    log.create_topics(&specs).unwrap();
+    let read_until = Arc::new(AtomicI64::new(0));
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut session = log.session(SessionOptions::assigned("r", vec![(tp("t", 0), 0)])).unwrap();
+            let mut next = 0;
+            while next < RECORDS as i64 {
+                for (_, records) in session.poll(Duration::from_secs(1)).unwrap().records {
+                    for record in records {
+                        assert_eq!((record.offset, &*record.value.unwrap()), (next, long_of(next as usize).as_bytes()));
+                        next += 1;
+                    }
+                }
+                read_until.store(next, Ordering::SeqCst);
+            }
+        });
+        let mut deleted = 0;
+        for number in (0..RECORDS).step_by(10) {
+            fill(&log, "t", number..number + 10);
+            time_ms.fetch_add(1, Ordering::SeqCst);
+            let needed = read_until.load(Ordering::SeqCst);
+            let found = log.retain(&specs, &|_| Ok(Some(needed))).unwrap();
+            assert!(log.watermarks(&tp("t", 0)).unwrap().0 <= needed);
+            deleted += found.iter().map(Retained::records).sum::<u64>();
+        }
+        reader.join().unwrap();
+        let last = log.retain(&specs, &|_| Ok(None)).unwrap();
+        assert_eq!(deleted + last.iter().map(Retained::records).sum::<u64>(), RECORDS as u64);
+    });
+    let most = 20 * tiny().segment_bytes_max;
+    assert!(bytes(&dir) < most, "{} bytes are left of {RECORDS} deleted records", bytes(&dir));
 }
