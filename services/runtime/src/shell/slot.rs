@@ -47,6 +47,11 @@ impl Slot {
     ) -> Result<Self, Error> {
         let Assigned { tp, committed, start, .. } = assigned;
         let (mut next, mut restoring) = (start, None);
+        let has_begun = committed.as_ref().is_some_and(|committed| committed.offset > 0);
+        if opened.restore == Restore::Replay && !has_begun && start > 0 {
+            // What came first names its parents and their numbers.
+            return Err(Error::LogStart { tp, start, needed: 0 });
+        }
         if let Some(committed) = committed {
             next = committed.offset;
             if committed.metadata.is_empty() && committed.offset > 0 {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod memory;
+mod needed;
 
 use super::{Cut, Done, Error, Owner, Vault, Writer};
 use flow::snapshot::{Changes, Entry, Error as StateError, Notes, State, entry_hash};

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use flow::flaw::{Flaw, made};
 use flow::snapshot::{Blob, Entry, Header, State, Total};
 use registry::store::{self, Store, escape};
+use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -105,9 +106,23 @@ impl Vault {
 
     /// Everyone who has snapshots.
     pub fn owners(&self) -> Result<Vec<Owner>, Error> {
+        let mut owners = self.owners_below("snapshots")?;
+        let has_some: Result<Vec<bool>, Error> = owners.iter().map(|owner| Ok(!self.list(owner)?.is_empty())).collect();
+        let mut has_some = has_some?.into_iter();
+        // A folder on disk stays when what was in it is deleted.
+        owners.retain(|_| has_some.next().unwrap_or(true));
+        Ok(owners)
+    }
+
+    /// Everyone who has committed.
+    pub fn workers(&self) -> Result<Vec<Owner>, Error> {
+        self.owners_below("tasks")
+    }
+
+    fn owners_below(&self, folder: &str) -> Result<Vec<Owner>, Error> {
         let mut owners = Vec::new();
         let children = |prefix: String| Ok::<_, Error>((self.store.children(&prefix)?, prefix));
-        let (groups, top) = children("snapshots".to_owned())?;
+        let (groups, top) = children(folder.to_owned())?;
         for group in groups {
             let (logs, below) = children(format!("{top}/{group}"))?;
             for log in logs {
@@ -140,6 +155,38 @@ impl Vault {
         names.sort_unstable();
         names.reverse();
         Ok(names)
+    }
+
+    /// The oldest offset that a task with this layout may read when it is restored from any of its snapshots that are not
+    /// above its commit; `None` where there is none of these, so that it would read its log from the start. One that is
+    /// damaged counts as not there.
+    pub fn needed(&self, owner: &Owner, committed: i64, layout: &str) -> Result<Option<i64>, Error> {
+        let mut oldest = None::<i64>;
+        for name in self.list(owner)?.iter().filter(|name| name.position <= committed) {
+            let manifest = match self.manifest(owner, name) {
+                Ok(manifest) => manifest,
+                // Cleaned up meanwhile, as newer ones are there.
+                Err(Error::Store(store::Error::NotFound { .. })) => continue,
+                Err(Error::Store(error)) => return Err(error.into()),
+                Err(_) => continue,
+            };
+            let Ok(blob) = Blob::<IgnoredAny>::read(&manifest.blob) else { continue };
+            if manifest.layout == layout {
+                let from = blob.header.held.map_or(name.position, |(from, _)| from.min(name.position));
+                oldest = Some(oldest.map_or(from, |oldest| oldest.min(from)));
+            }
+        }
+        Ok(oldest)
+    }
+
+    /// Deletes all that is kept of a task that is no more, manifests last: as long as there is one, its owner is found, and
+    /// a call that was cut short is made again.
+    pub fn remove(&self, owner: &Owner) -> Result<(), Error> {
+        self.store.delete(&owner.begun())?;
+        let files = self.store.children(&format!("{}/files", owner.folder()))?;
+        files.iter().try_for_each(|file| self.store.delete(&owner.file(file)))?;
+        let names = self.list(owner)?;
+        Ok(names.iter().try_for_each(|name| self.store.delete(&owner.manifest(name)))?)
     }
 
     /// A manifest.

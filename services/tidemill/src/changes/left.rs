@@ -1,12 +1,12 @@
-//! What a pipeline had and its file does not name any more. It stays until somebody removes it, topics with
-//! `apply --delete-left-behind`.
+//! What a pipeline had and its file does not name any more: topics, and what tasks kept in the store. It stays until
+//! somebody removes it with `apply --delete-left-behind`.
 
 use std::collections::BTreeSet;
 
 use flow::plan::{LeftBehind, Plan, Service};
 use registry::generations::Generation;
 use runtime::log::TopicPartition;
-use runtime::snapshot::Vault;
+use runtime::snapshot::{Owner, Vault};
 
 use crate::environment::{Environment, planned};
 use crate::error::Error;
@@ -28,6 +28,8 @@ pub struct Left {
     pub topics: Vec<LeftTopic>,
     /// Tasks with snapshots in the store: group and log.
     pub tasks: Vec<(String, String)>,
+    /// All that something is kept of, the notes that they have committed included.
+    owners: Vec<Owner>,
 }
 
 impl Left {
@@ -44,7 +46,15 @@ impl Left {
             }
             topics.push(LeftTopic { name, why, records });
         }
-        Ok(Self { topics, tasks: tasks(environment, plan)? })
+        let vault = Vault::new(environment.store.clone());
+        let failed = |error: runtime::snapshot::Error| Error::Failed(error.to_string());
+        let is_left = |owner: &Owner| is_left(plan, owner);
+        let with_state: Vec<Owner> = vault.owners().map_err(failed)?.into_iter().filter(is_left).collect();
+        let noted = vault.workers().map_err(failed)?.into_iter().filter(is_left);
+        let tasks: BTreeSet<(String, String)> =
+            with_state.iter().map(|owner| (owner.group.clone(), owner.log.clone())).collect();
+        let owners: BTreeSet<Owner> = with_state.into_iter().chain(noted).collect();
+        Ok(Self { topics, tasks: tasks.into_iter().collect(), owners: owners.into_iter().collect() })
     }
 
     /// An error while anybody works in an older generation, or with what the file does not name any more.
@@ -70,20 +80,20 @@ impl Left {
         Ok(())
     }
 
-    /// Deletes topics.
-    pub fn delete(environment: &Environment, topics: &[LeftTopic]) -> Result<(), Error> {
-        let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
-        Ok(environment.context.log.delete_topics(&names)?)
+    /// Deletes topics, then what their tasks kept: a topic that is made again under such a name begins with nothing.
+    pub fn delete(&self, environment: &Environment) -> Result<(), Error> {
+        let names: Vec<&str> = self.topics.iter().map(|topic| topic.name.as_str()).collect();
+        environment.context.log.delete_topics(&names)?;
+        let vault = Vault::new(environment.store.clone());
+        let removed = self.owners.iter().try_for_each(|owner| vault.remove(owner));
+        removed.map_err(|error| Error::Failed(error.to_string()))
     }
 }
 
-fn tasks(environment: &Environment, plan: &Plan) -> Result<Vec<(String, String)>, Error> {
-    let owners = Vault::new(environment.store.clone()).owners();
-    let owners = owners.map_err(|error| Error::Failed(error.to_string()))?;
-    let is_ours = |group: &str| group.strip_prefix(&*plan.pipeline).is_some_and(|rest| rest.starts_with('.'));
-    let is_planned =
-        |group: &str, log: &String| plan.tasks.iter().any(|task| task.group_id == group && task.reads.contains(log));
-    let left = owners.into_iter().filter(|owner| is_ours(&owner.group) && !is_planned(&owner.group, &owner.log));
-    let left: BTreeSet<(String, String)> = left.map(|owner| (owner.group, owner.log)).collect();
-    Ok(left.into_iter().collect())
+/// Whether this is a task of the pipeline that is not planned any more. What a later generation has is not left behind.
+fn is_left(plan: &Plan, owner: &Owner) -> bool {
+    let Owner { group, log, .. } = owner;
+    let is_ours = group.strip_prefix(&*plan.pipeline).is_some_and(|rest| rest.starts_with('.'));
+    let is_planned = plan.tasks.iter().any(|task| task.group_id == *group && task.reads.contains(log));
+    is_ours && !is_planned && !plan.is_later(log)
 }

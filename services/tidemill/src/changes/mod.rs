@@ -7,6 +7,7 @@ mod tasks;
 use flow::fence::{Control, ModelRef};
 use runtime::apply::{Applied, carry_out};
 use runtime::changes::{Foreseen, Refused};
+use runtime::log::TopicPartition;
 use runtime::{changes, parents};
 use scorer::History;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::error::Error;
 
 pub use left::{Left, LeftTopic};
 pub use show::Shown;
-pub use tasks::{Cost, Task};
+pub use tasks::{Cost, Task, layout};
 
 /// What is missing, what it costs, and what is no longer needed.
 pub struct Changes {
@@ -28,6 +29,8 @@ pub struct Changes {
     pub tasks: Vec<Task>,
     /// Topics and tasks of the pipeline that its file does not name any more.
     pub left: Left,
+    /// Sources whose first records are deleted, with how many there were.
+    pub cut: Vec<(String, i64)>,
 }
 
 impl Changes {
@@ -40,6 +43,7 @@ impl Changes {
             named: parents::unnamed(&environment.context, &environment.decisions)?,
             tasks: tasks::find(&after, &made)?,
             left: Left::find(environment)?,
+            cut: cut(environment, &made)?,
             made,
         })
     }
@@ -80,4 +84,19 @@ impl Changes {
         let applied = carry_out(&environment.context, &self.made, |_| Control::default())?;
         Ok(Applied { named: parents::announce(&environment.context, &environment.decisions)?, ..applied })
     }
+}
+
+/// What a rebuild cannot read any more.
+fn cut(environment: &Environment, made: &changes::Changes) -> Result<Vec<(String, i64)>, Error> {
+    let context = &environment.context;
+    let is_new = |topic: &String| made.topics.iter().any(|spec| spec.name == *topic);
+    let mut found = Vec::new();
+    for topic in context.plan.names.sources().filter(|topic| !is_new(topic)) {
+        let mut deleted = 0;
+        for partition in 0..context.log.partitions(topic)?.unwrap_or(0) {
+            deleted += context.log.watermarks(&TopicPartition::new(topic.as_str(), partition))?.0;
+        }
+        found.extend((deleted > 0).then(|| (topic.clone(), deleted)));
+    }
+    Ok(found)
 }

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use flow::config::format_duration;
 use flow::fence::ModelRef;
 use runtime::changes::{Grown, Kept, Mode, Standing};
+use runtime::log::TopicSpec;
 use serde_json::{Value, json};
 
 use super::{Changes, Cost, LeftTopic, Task};
@@ -33,11 +35,13 @@ impl Shown<'_> {
         section(&mut text, "topics", self.topics());
         section(&mut text, "schemas", self.schemas());
         section(&mut text, "first records and parents of logs", self.fences());
+        let cut = self.changes.cut.iter().filter(|_| self.rebuild);
+        section(&mut text, "sources", cut.map(|(topic, records)| deleted(topic, *records)).collect());
         section(&mut text, "models", self.champion.iter().map(without).collect());
         section(&mut text, "tasks", self.changes.tasks.iter().map(|task| line(task, self.rebuild)).collect());
         section(
             &mut text,
-            "left behind: not in the file any more; `apply --delete-left-behind` deletes topics",
+            "left behind: not in the file any more; `apply --delete-left-behind` deletes topics and states",
             self.left(),
         );
         let refused = self.changes.refusals();
@@ -78,8 +82,8 @@ impl Shown<'_> {
     fn topics(&self) -> Vec<String> {
         let made = &self.changes.made;
         let new = made.topics.iter().map(|spec| {
-            let kept = if spec.compacted { ", compacted" } else { "" };
-            format!("+ {}  {}{kept}", spec.name, counted(spec.partitions, "partition"))
+            let compacted = if spec.compacted { ", compacted" } else { "" };
+            format!("+ {}  {}{compacted}{}", spec.name, counted(spec.partitions, "partition"), kept(spec))
         });
         let grown = made.grown.iter().map(|Grown { topic, from, to }| format!("^ {topic}  {from} -> {to} partitions"));
         let kept =
@@ -124,7 +128,8 @@ impl Shown<'_> {
     pub fn value(&self) -> Value {
         let (plan, made) = (&self.environment.context.plan, &self.changes.made);
         let topics = made.topics.iter().map(|spec| {
-            json!({ "topic": spec.name, "change": "create", "partitions": spec.partitions, "compacted": spec.compacted })
+            json!({ "topic": spec.name, "change": "create", "partitions": spec.partitions, "compacted": spec.compacted,
+                "retention_ms": spec.retention_ms, "retention_bytes": spec.retention_bytes })
         });
         let grown = made.grown.iter().map(|Grown { topic, from, to }| {
             json!({ "topic": topic, "change": "grow", "partitions": to, "partitions_before": from })
@@ -164,6 +169,9 @@ impl Shown<'_> {
             "parents": self.changes.named,
             "begins_without_champion": self.champion.as_ref().map(|model| format!("{}@{}", model.name, model.version)),
             "tasks": tasks.collect::<Vec<_>>(),
+            "sources_cut": self.changes.cut.iter().map(|(topic, records)| {
+                json!({ "topic": topic, "records_deleted": records })
+            }).collect::<Vec<_>>(),
             "left_behind": { "topics": left_topics.collect::<Vec<_>>(), "tasks": left_tasks.collect::<Vec<_>>() },
             "refused": self.changes.refusals().iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
@@ -177,6 +185,13 @@ fn without(champion: &ModelRef) -> String {
     )
 }
 
+fn deleted(topic: &str, records: i64) -> String {
+    format!(
+        "! {topic}  its first {} are deleted, and nothing is computed of them; what was archived of them is in the archive",
+        counted(records, "record")
+    )
+}
+
 fn section(text: &mut String, title: &str, lines: Vec<String>) {
     if lines.is_empty() {
         return;
@@ -184,6 +199,13 @@ fn section(text: &mut String, title: &str, lines: Vec<String>) {
     // Writing to a string cannot fail.
     let _ = write!(text, "\n{title}");
     lines.iter().for_each(|line| text.push_str(&format!("\n  {line}")));
+}
+
+/// How long records of a topic are kept, where that is declared.
+fn kept(spec: &TopicSpec) -> String {
+    let time = spec.retention_ms.map(|ms| format!(", kept for {}", format_duration(ms.saturating_mul(1_000))));
+    let bytes = spec.retention_bytes.map(|bytes| format!(", at most {} a partition", size(bytes.cast_signed())));
+    time.into_iter().chain(bytes).collect()
 }
 
 fn word(cost: &Cost) -> &'static str {

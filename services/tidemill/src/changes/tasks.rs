@@ -75,6 +75,16 @@ pub fn find(after: &Environment, changes: &Changes) -> Result<Vec<Task>, Error> 
     tasks.collect()
 }
 
+/// How a task that reads a log lays out its snapshots.
+pub fn layout(
+    environment: &Environment,
+    task: &Planned,
+    tp: &TopicPartition,
+    committed: &Committed,
+) -> Result<Option<String>, Error> {
+    Partition { after: environment, task, tp }.layout(committed)
+}
+
 fn cost(after: &Environment, task: &Planned) -> Result<Cost, Error> {
     let context = &after.context;
     let mut tps = Vec::new();
@@ -106,7 +116,13 @@ impl Partition<'_> {
         let Self { after, task, tp } = self;
         let (start, end) = after.context.log.watermarks(tp)?;
         let Some(committed) = committed.filter(|at| at.offset > 0 || !at.metadata.is_empty()) else {
-            return Ok(Cost::Begins { ahead: end - start });
+            let reads_log = matches!(task.service, Role::Featurizer | Role::Scorer | Role::Monitor);
+            return Ok(match start > 0 && reads_log {
+                true => Cost::Refused(format!(
+                    "{tp} begins at offset {start}, as retention deleted what is before, and who has read nothing of it begins with its first record; `tidemill apply --rebuild` computes all from the sources"
+                )),
+                false => Cost::Begins { ahead: end - start },
+            });
         };
         let ahead = (end - committed.offset).max(0);
         let kept = Cost::Kept { again: 0, ahead };
@@ -150,13 +166,18 @@ impl Partition<'_> {
         Some(Cost::Refused(why))
     }
 
+    /// How the task lays out its snapshots; none if it takes none.
+    fn layout(&self, committed: &Committed) -> Result<Option<String>, Error> {
+        match self.open(committed) {
+            Ok(mut opened) => Ok(opened.task.state().map(|state| state.layout())),
+            Err(error) => Err(Error::Failed(format!("{} cannot be looked at: {error}", self.task.group_id))),
+        }
+    }
+
     /// Position of the newest snapshot that the task takes up.
     fn snapshot(&self, committed: &Committed) -> Result<Option<i64>, Error> {
         let Self { after, task, tp } = self;
-        let layout = match self.open(committed) {
-            Ok(mut opened) => opened.task.state().map(|state| state.layout()),
-            Err(error) => return Err(Error::Failed(format!("{} cannot be looked at: {error}", task.group_id))),
-        };
+        let layout = self.layout(committed)?;
         let owner = Owner { group: task.group_id.clone(), log: tp.topic.to_string(), partition: tp.partition };
         let vault = Vault::new(after.store.clone());
         let failed = |error: runtime::snapshot::Error| Error::Failed(error.to_string());

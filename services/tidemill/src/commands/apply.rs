@@ -26,15 +26,18 @@ pub fn run(global: &Global, output: Output, options: &plan::Apply) -> Result<(),
         changes.left.check_unused(&environment)?;
     }
     let applied = changes.carry_out(&environment)?;
-    let deleted = if options.delete_left_behind { &changes.left.topics[..] } else { &[] };
-    Left::delete(&environment, deleted)?;
-    let text = || text(&environment, &applied, rebuild) + &gone(deleted);
+    let deleted = options.delete_left_behind.then_some(&changes.left);
+    if let Some(left) = deleted {
+        left.delete(&environment)?;
+    }
+    let text = || text(&environment, &applied, rebuild) + &deleted.map(gone).unwrap_or_default();
     output.show(text, || value(&environment, &applied, deleted))
 }
 
-fn gone(deleted: &[LeftTopic]) -> String {
-    let line = |topic: &LeftTopic| format!("\n  - {} is deleted, with {} records", topic.name, topic.records);
-    deleted.iter().map(line).collect()
+fn gone(deleted: &Left) -> String {
+    let topic = |topic: &LeftTopic| format!("\n  - {} is deleted, with {} records", topic.name, topic.records);
+    let task = |(group, log): &(String, String)| format!("\n  - state of {group} over {log} is deleted");
+    deleted.topics.iter().map(topic).chain(deleted.tasks.iter().map(task)).collect()
 }
 
 fn text(environment: &Environment, applied: &Applied, rebuild: bool) -> String {
@@ -67,7 +70,9 @@ fn text(environment: &Environment, applied: &Applied, rebuild: bool) -> String {
     text
 }
 
-fn value(environment: &Environment, applied: &Applied, deleted: &[LeftTopic]) -> Value {
+fn value(environment: &Environment, applied: &Applied, deleted: Option<&Left>) -> Value {
+    let topics = deleted.map_or(&[][..], |left| &left.topics);
+    let tasks = deleted.map_or(&[][..], |left| &left.tasks);
     let schemas: Vec<Value> =
         applied.schemas.iter().map(|(subject, id)| json!({ "subject": subject, "id": id })).collect();
     json!({
@@ -76,7 +81,8 @@ fn value(environment: &Environment, applied: &Applied, deleted: &[LeftTopic]) ->
         "topics_created": applied.topics,
         "topics_grown": applied.grown,
         "settings_changed": applied.kept.iter().map(|kept| json!({ "topic": kept.topic, "setting": kept.setting })).collect::<Vec<_>>(),
-        "topics_deleted": deleted.iter().map(|topic| &topic.name).collect::<Vec<_>>(),
+        "topics_deleted": topics.iter().map(|topic| &topic.name).collect::<Vec<_>>(),
+        "states_deleted": tasks.iter().map(|(group, log)| json!({ "group": group, "log": log })).collect::<Vec<_>>(),
         "schemas": schemas,
         "compatibility_set": applied.rules.iter().map(|(topic, rule)| (topic, rule.name())).collect::<BTreeMap<_, _>>(),
         "fences_written": applied.fences,

@@ -95,6 +95,12 @@ fn what_is_shown_is_applied_and_then_nothing_is_left_to_do() {
     assert_eq!(shown["parents"], serde_json::json!(["fraud.journal.log.g1"]));
 }
 
+/// All files below a folder.
+fn files(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path.display().to_string()] }).collect()
+}
+
 #[test]
 fn a_plan_says_what_happens_to_the_state_of_tasks() {
     let dir = folder();
@@ -140,7 +146,15 @@ fn a_plan_says_what_happens_to_the_state_of_tasks() {
     let shown: Vec<Value> = left["topics"].as_array().into_iter().flatten().map(|one| one["topic"].clone()).collect();
     let applied = place.json(&["apply", "--delete-left-behind"], 0);
     assert_eq!(applied["topics_deleted"], Value::from(shown));
-    assert_eq!(place.json(&["plan"], 0)["left_behind"]["topics"], serde_json::json!([]));
+    let states = applied["states_deleted"].as_array().cloned().unwrap_or_default();
+    assert!(states.iter().any(|state| state["log"] == "fraud.customer.log.f1.g1"), "{applied}");
+    assert_eq!(place.json(&["plan"], 0)["left_behind"], serde_json::json!({ "topics": [], "tasks": [] }));
+    place.run(&["snapshot", "list"], 0, &[]);
+    let kept = |folder: &str| dir.path().join(".tidemill/store").join(folder).join("fraud.featurizer.customer");
+    for (folder, log) in [("snapshots", "fraud.customer.log.f1.g1/0"), ("tasks", "fraud.customer.log.f1.g1")] {
+        let left = files(&kept(folder).join(log));
+        assert_eq!(left, [""; 0], "nothing of the old state is left");
+    }
     let topics = place.run(&["topics"], 0, &["fraud.customer.log.f1.g2", "fraud.outcomes.v1"]);
     assert!(!topics.contains(".g1"), "{topics}");
     place.run(&["apply", "--delete-left-behind"], 0, &["generation 2"]);

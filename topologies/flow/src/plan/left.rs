@@ -4,6 +4,8 @@ use std::fmt;
 
 use super::Plan;
 
+/// Stands in the names of logs, before feature set and generation.
+const LOG: &str = ".log.";
 /// Endings of public topics.
 const RESULTS: [&str; 9] =
     ["predictions", "outcomes", "drift", "alerts", "retraining", "models", "control", "ledger", "progress"];
@@ -35,10 +37,9 @@ impl Plan {
         if self.topic(topic).is_some() {
             return None;
         }
-        let rest = topic.strip_prefix(&*self.pipeline)?.strip_prefix('.')?;
-        if let Some((_, marks)) = rest.split_once(".log.") {
-            let generation = marks.rsplit('.').next()?.strip_prefix('g')?.parse().ok()?;
-            return match generation {
+        let rest = self.own(topic)?;
+        if rest.contains(LOG) {
+            return match generation(rest)? {
                 later if later > self.generation => None,
                 own if own == self.generation => Some(LeftBehind::Unnamed),
                 older => Some(LeftBehind::Generation(older)),
@@ -47,6 +48,22 @@ impl Plan {
         let is_result = rest.strip_suffix(".v1").is_some_and(|kind| RESULTS.contains(&kind));
         (is_result || BESIDE.iter().any(|ending| rest.ends_with(ending))).then_some(LeftBehind::Unnamed)
     }
+
+    /// Whether this is a log of a generation that is not in force yet.
+    pub fn is_later(&self, topic: &str) -> bool {
+        self.own(topic).and_then(generation).is_some_and(|generation| generation > self.generation)
+    }
+
+    /// What follows the pipeline's name.
+    fn own<'t>(&self, topic: &'t str) -> Option<&'t str> {
+        topic.strip_prefix(&*self.pipeline)?.strip_prefix('.')
+    }
+}
+
+/// The generation of a log, by its name behind that of the pipeline.
+fn generation(rest: &str) -> Option<u32> {
+    let (_, marks) = rest.split_once(LOG)?;
+    marks.rsplit('.').next()?.strip_prefix('g')?.parse().ok()
 }
 
 #[cfg(test)]
@@ -78,6 +95,8 @@ mod tests {
         check("fraud.customer.log.f1.g4", None);
         check("fraud.old.events.v1.validator.dlq", Some(Unnamed));
         check("fraud.old.events.v1.late", Some(Unnamed));
+        assert!(planned().is_later("fraud.customer.log.f1.g4") && !planned().is_later("fraud.customer.log.f1.g3"));
+        assert!(!planned().is_later("fraud.transactions.events.v1") && !planned().is_later("other.journal.log.g9"));
         // Somebody else's.
         check("fraud.old.events.v1", None);
         check("fraud.anything", None);
