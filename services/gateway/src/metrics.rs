@@ -20,7 +20,7 @@ use crate::answer::{Answer, Problem, blocking};
 use crate::state::Shared;
 
 /// The values of a shell that may fall.
-const FALLING: [&str; 2] = ["partitions", "delay_ms"];
+const FALLING: [&str; 3] = ["partitions", "delay_ms", "held_records"];
 /// Content type of Prometheus's text format.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 

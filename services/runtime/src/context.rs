@@ -3,7 +3,7 @@
 use crate::changes::Refused;
 use crate::log::{self, Log, TopicPartition, TopicSpec};
 use crate::patience::{Patience, Stopped};
-use flow::config::{Format, Pipeline};
+use flow::config::{Format, Pipeline, Retention};
 use flow::names::Names;
 use flow::plan::{Plan, SchemaRef, Topic, schema_text};
 use flow::task::SchemaSource;
@@ -196,13 +196,16 @@ impl Context {
 
     /// What the topics of the plan are created as.
     pub fn topic_specs(&self) -> Vec<TopicSpec> {
-        let spec = |topic: &Topic| TopicSpec {
-            name: topic.name.clone(),
-            partitions: topic.partitions as i32,
-            compacted: topic.compacted,
-            public: !topic.internal,
-            retention_ms: None,
-            retention_bytes: None,
+        let spec = |topic: &Topic| {
+            let spec = TopicSpec {
+                compacted: topic.compacted,
+                public: !topic.internal,
+                ..TopicSpec::new(topic.name.clone(), topic.partitions as i32)
+            };
+            match self.pipeline.retention.of(topic) {
+                Some(Retention { time_us, bytes }) => spec.declared(time_us.map(|us| us / 1_000), bytes),
+                None => spec,
+            }
         };
         self.plan.topics.iter().map(spec).collect()
     }

@@ -14,6 +14,7 @@ pub mod models;
 pub mod plan;
 pub mod repair;
 pub mod repartition;
+pub mod retain;
 pub mod rows;
 pub mod rules;
 pub mod snapshot;
@@ -116,6 +117,7 @@ pub enum Command {
     #[command(subcommand)]
     Model(models::Model),
     Compact(compact::Compact),
+    Retain(retain::Retain),
     /// Snapshots of the tasks' state, from which services go on after a restart.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),

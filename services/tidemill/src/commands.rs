@@ -21,6 +21,7 @@ mod plan;
 mod publish;
 pub mod repair;
 mod repartition;
+mod retain;
 mod rules;
 mod run;
 pub mod schema;
@@ -70,6 +71,7 @@ pub fn run(cli: &Cli) -> Result<(), Error> {
         Command::Score(options) => score::run(global, output, options),
         Command::Model(command) => model::run(global, output, command),
         Command::Compact(options) => compact::run(global, output, options),
+        Command::Retain(options) => retain::run(global, output, options),
         Command::Snapshot(command) => snapshot::run(global, output, command),
         Command::Ledger(command) => ledger::run(global, output, command),
         Command::Dlq(command) => dlq::run(global, output, command),

@@ -66,6 +66,8 @@ pub struct Environment {
     pub archive_interval: Duration,
     /// How often the archiver merges small files; zero is never.
     pub compact_interval: Duration,
+    /// How often the embedded log deletes what is beyond its topics' retention; zero is never.
+    pub retention_interval: Duration,
     /// The gateway that stands between us and the log, if another process has it.
     pub remote: Option<Remote>,
     /// Signals that ask to stop.
@@ -171,6 +173,7 @@ impl Environment {
             backlog: global.backlog,
             archive_interval: global.archive_interval,
             compact_interval: global.compact_interval,
+            retention_interval: global.retention_interval,
             remote,
             signals,
             tenure: None,

@@ -18,6 +18,7 @@ mod output;
 mod publish;
 mod rehearsal;
 mod remote;
+mod retention;
 mod rows;
 mod services;
 mod settings;

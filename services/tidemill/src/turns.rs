@@ -15,6 +15,7 @@ use crate::cli::gateway::Doors;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::note;
+use crate::retention;
 use crate::services::{self, Job};
 use crate::supervisor;
 
@@ -51,6 +52,7 @@ pub fn run(opened: &Environment, turns: Turns<'_>) -> Result<(), Error> {
         announce(&environment, &jobs);
         let publishing = Arc::new(AtomicBool::new(publish.is_some()));
         jobs.extend(publish.take().map(|job| telling(job, publishing.clone())));
+        jobs.extend(retention::job(&environment));
         jobs.extend(environment.tenure.clone().map(|tenure| watch(&environment, tenure, publishing)));
         supervisor::run(&environment, jobs, drain)?;
         if !opened.signals.making_way() || opened.signals.go_on().is_err() {

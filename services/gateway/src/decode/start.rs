@@ -25,6 +25,11 @@ impl Start {
             Self::Last(count) => end.saturating_sub(count).max(start),
         }
     }
+
+    /// Whether this is a place before the oldest record of a partition that begins at `start`.
+    pub fn is_deleted(self, start: i64) -> bool {
+        matches!(self, Self::Offset(offset) if offset < start)
+    }
 }
 
 impl FromStr for Start {

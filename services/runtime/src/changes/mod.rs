@@ -8,7 +8,7 @@ mod refused;
 mod tests;
 
 use crate::context::{Context, Error};
-use crate::log::{TopicPartition, TopicSpec};
+use crate::log::{Settings, TopicPartition, TopicSpec};
 use flow::plan::{Kind, Topic, schema_text};
 use schemas::compatibility::Compatibility;
 use schemas::registry::{RegisterError, is_same, value_subject};
@@ -110,14 +110,22 @@ impl Changes {
         Ok(changes)
     }
 
-    /// Sources are their owners'; of the others it matters how they keep their records.
+    /// Sources are their owners', but for a retention that the pipeline declares; of the others it matters how they keep
+    /// their records.
     fn find_kept(&mut self, context: &Context, existing: &[String]) -> Result<(), Error> {
         let ours = context.plan.topics.iter().zip(context.topic_specs());
-        let ours = ours.filter(|(topic, spec)| topic.kind != Kind::Source && existing.contains(&spec.name));
-        let ours: Vec<TopicSpec> = ours.map(|(_, spec)| spec).collect();
-        let names: Vec<&str> = ours.iter().map(|spec| spec.name.as_str()).collect();
-        for (spec, found) in ours.iter().zip(context.log.settings(&names)?) {
-            for (setting, to) in spec.settings() {
+        let wanted = ours.filter(|(_, spec)| existing.contains(&spec.name)).map(|(topic, spec)| {
+            let settings = match topic.kind {
+                Kind::Source if spec.is_declared => spec.limits(),
+                Kind::Source => Settings::new(),
+                _ => spec.settings(),
+            };
+            (spec, settings)
+        });
+        let wanted: Vec<(TopicSpec, Settings)> = wanted.filter(|(_, settings)| !settings.is_empty()).collect();
+        let names: Vec<&str> = wanted.iter().map(|(spec, _)| spec.name.as_str()).collect();
+        for ((spec, settings), found) in wanted.iter().zip(context.log.settings(&names)?) {
+            for (setting, to) in settings.clone() {
                 // What else a policy says, such as `compact,delete`, is the operators'.
                 let is_so = |from: &String| *from == to || (to == "compact" && from.split(',').any(|one| one == to));
                 if let Some(from) = found.get(&setting).filter(|from| !is_so(from)) {

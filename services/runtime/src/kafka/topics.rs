@@ -8,7 +8,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::settings::MESSAGE_BYTES_MAX;
 use super::{Cluster, fault, ms};
-use crate::log::{Error, Result, TopicSpec};
+use crate::log::{Error, Result, Settings, TopicSpec};
 
 /// How long a topic that was just created or deleted may take to be known everywhere.
 const CREATED_WAIT_MS: u64 = 30_000;
@@ -22,16 +22,13 @@ impl Cluster {
     pub fn create(&self, specs: &[TopicSpec]) -> Result<()> {
         let (admin, options) = self.admin()?;
         let bytes_max = MESSAGE_BYTES_MAX.to_string();
-        let retentions: Vec<String> = specs.iter().map(|spec| spec.retention_ms.unwrap_or(-1).to_string()).collect();
-        let sizes: Vec<String> =
-            specs.iter().map(|spec| spec.retention_bytes.map_or("-1".to_owned(), |bytes| bytes.to_string())).collect();
-        let topics = specs.iter().zip(retentions.iter().zip(&sizes)).map(|(spec, (retention_ms, retention_bytes))| {
-            NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(REPLICATION_OF_BROKER))
+        let limits: Vec<Settings> = specs.iter().map(TopicSpec::limits).collect();
+        let topics = specs.iter().zip(&limits).map(|(spec, limits)| {
+            let topic = NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(REPLICATION_OF_BROKER))
                 .set("message.timestamp.type", "LogAppendTime")
                 .set("cleanup.policy", if spec.compacted { "compact" } else { "delete" })
-                .set("retention.ms", retention_ms)
-                .set("retention.bytes", retention_bytes)
-                .set("max.message.bytes", &bytes_max)
+                .set("max.message.bytes", &bytes_max);
+            limits.iter().fold(topic, |topic, (name, limit)| topic.set(name, limit))
         });
         let topics: Vec<NewTopic<'_>> = topics.collect();
         let results = block_on(admin.create_topics(&topics, &options))

@@ -45,6 +45,8 @@ pub struct TopicSpec {
     pub retention_ms: Option<i64>,
     /// How many bytes of each partition are kept, to within a segment; `None` for all.
     pub retention_bytes: Option<u64>,
+    /// Whether somebody said how long records are kept. Where nobody did, that of a public topic is its readers' matter.
+    pub is_declared: bool,
 }
 
 impl TopicSpec {
@@ -57,18 +59,36 @@ impl TopicSpec {
             public: false,
             retention_ms: None,
             retention_bytes: None,
+            is_declared: false,
         }
     }
 
-    /// How it is to keep its records, by Kafka's names. How long results and what was rejected are kept is for their readers
-    /// to say; what tasks read they may have to read from its start.
+    /// How it is to keep its records, by Kafka's names. How long those of a public topic are kept is for its readers to say
+    /// where nothing is declared; what tasks read they may have to read from its start.
     pub fn settings(&self) -> Settings {
         let policy = if self.compacted { "compact" } else { "delete" };
-        let mut settings = vec![("cleanup.policy", policy), ("message.timestamp.type", "LogAppendTime")];
-        if !self.public {
-            settings.extend([("retention.ms", "-1"), ("retention.bytes", "-1")]);
+        let fixed = [("cleanup.policy", policy), ("message.timestamp.type", "LogAppendTime")];
+        let mut settings: Settings =
+            fixed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        if self.is_declared || !self.public {
+            settings.extend(self.limits());
         }
-        settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        settings
+    }
+
+    /// How long records are kept, by Kafka's names.
+    pub fn limits(&self) -> Settings {
+        let text = |limit: Option<String>| limit.unwrap_or_else(|| "-1".to_owned());
+        let limits = [
+            ("retention.ms", text(self.retention_ms.map(|ms| ms.to_string()))),
+            ("retention.bytes", text(self.retention_bytes.map(|bytes| bytes.to_string()))),
+        ];
+        limits.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// The same topic, whose retention somebody declared.
+    pub fn declared(self, retention_ms: Option<i64>, retention_bytes: Option<u64>) -> Self {
+        Self { retention_ms, retention_bytes, is_declared: true, ..self }
     }
 
     /// The same topic, public.

@@ -1,5 +1,6 @@
 //! Counters of one shell, read by the metrics page.
 
+use crate::log::Retained;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,9 @@ pub struct Stats {
     delay_ms: AtomicI64,
     evicted_keys: AtomicU64,
     evicted_entries: AtomicU64,
+    deleted_records: AtomicU64,
+    deleted_bytes: AtomicU64,
+    held_records: AtomicU64,
     failed: Mutex<BTreeMap<Failed, u64>>,
     labels: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -51,7 +55,7 @@ impl Stats {
     }
 
     /// Every counter.
-    pub fn counts(&self) -> [Count; 11] {
+    pub fn counts(&self) -> [Count; 14] {
         let count = |name, what, counter: &AtomicU64| Count { name, what, value: counter.load(Ordering::Relaxed) };
         let partitions = self.partitions.load(Ordering::Relaxed).max(0).unsigned_abs();
         let delay_ms = self.delay_ms.load(Ordering::Relaxed).max(0).unsigned_abs();
@@ -69,6 +73,17 @@ impl Stats {
                 &self.evicted_keys,
             ),
             count("evicted_entries", "Entries of keys that the limits of an entity pushed out", &self.evicted_entries),
+            count(
+                "deleted_records",
+                "Records of the embedded log that its topics' retention deleted",
+                &self.deleted_records,
+            ),
+            count("deleted_bytes", "Bytes of the embedded log that its topics' retention deleted", &self.deleted_bytes),
+            count(
+                "held_records",
+                "Records of the embedded log beyond their topics' retention that tasks still need",
+                &self.held_records,
+            ),
             Count {
                 name: "delay_ms",
                 what: "How old the newest record of the last poll was when it was handled",
@@ -82,6 +97,14 @@ impl Stats {
     pub fn evicted(&self, keys: u64, entries: u64) {
         self.evicted_keys.store(keys, Ordering::Relaxed);
         self.evicted_entries.store(entries, Ordering::Relaxed);
+    }
+
+    /// What retention deleted, and how much beyond it is there still because somebody needs it.
+    pub fn retained(&self, all: &[Retained]) {
+        let records = all.iter().map(Retained::records).sum();
+        self.deleted_records.fetch_add(records, Ordering::Relaxed);
+        self.deleted_bytes.fetch_add(all.iter().map(|one| one.bytes).sum(), Ordering::Relaxed);
+        self.held_records.store(all.iter().map(Retained::held).sum(), Ordering::Relaxed);
     }
 
     /// Labels by what became of them, in all tasks that the shell has now.

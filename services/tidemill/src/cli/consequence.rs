@@ -9,12 +9,13 @@ impl Command {
     pub fn consequence(&self) -> Option<&'static str> {
         match self {
             Self::Apply(options) if options.delete_left_behind => {
-                Some("`apply --delete-left-behind` deletes topics with their records")
+                Some("`apply --delete-left-behind` deletes topics with their records, and states of tasks")
             }
             Self::Apply(options) if options.rebuild => Some("`apply --rebuild` begins a new generation of the logs"),
             Self::Compact(options) if options.delete_older_than.is_some() => {
                 Some("`compact --delete-older-than` deletes files that were merged")
             }
+            Self::Retain(options) if !options.dry_run => Some("`retain` deletes records from the log"),
             Self::Repartition(options) if options.withdraw => Some("`repartition --withdraw` gives up what was begun"),
             Self::Repartition(_) => Some("`repartition` stops the services and moves the logs into a new generation"),
             Self::Repair(options) if !options.dry_run => Some("`repair` commits other offsets for consumer groups"),

@@ -10,7 +10,7 @@ use crate::cli::Global;
 use crate::cli::tap::Tap;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::output::Output;
+use crate::output::{Output, note};
 use crate::remote::Remote;
 use crate::signals::Signals;
 use flow::config::nearest;
@@ -95,6 +95,11 @@ fn positions(
         let tp = TopicPartition::new(topic, partition);
         let (start, end) = log.watermarks(&tp)?;
         let offset = from.offset(start, end);
+        if from.is_deleted(start) {
+            note(&format!(
+                "{tp} begins at offset {start}: what was before is deleted, and in the archive if that got it (`tidemill sql`)"
+            ));
+        }
         if offset < end {
             left.insert(tp.clone(), end);
         }

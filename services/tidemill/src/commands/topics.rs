@@ -13,6 +13,8 @@ struct Row {
     kind: &'static str,
     partitions: i32,
     records: i64,
+    /// How many were deleted before these, if offsets have no holes.
+    deleted: i64,
 }
 
 pub fn run(global: &Global, output: Output) -> Result<(), Error> {
@@ -21,13 +23,14 @@ pub fn run(global: &Global, output: Output) -> Result<(), Error> {
     let mut rows = Vec::new();
     for name in log.topics()? {
         let partitions = log.partitions(&name)?.unwrap_or(0);
-        let mut records = 0;
+        let (mut records, mut deleted) = (0, 0);
         for partition in 0..partitions {
             let (start, end) = log.watermarks(&TopicPartition::new(name.as_str(), partition))?;
             records += end - start;
+            deleted += start;
         }
         let kind = plan.topic(&name).map_or("-", |topic| topic.kind.word());
-        rows.push(Row { name, kind, partitions, records });
+        rows.push(Row { name, kind, partitions, records, deleted });
     }
     output.show(|| text(&rows), || value(&rows))
 }
@@ -39,6 +42,6 @@ fn text(rows: &[Row]) -> String {
 }
 
 fn value(rows: &[Row]) -> Value {
-    let row = |row: &Row| json!({ "topic": row.name, "kind": row.kind, "partitions": row.partitions, "records": row.records });
+    let row = |row: &Row| json!({ "topic": row.name, "kind": row.kind, "partitions": row.partitions, "records": row.records, "deleted": row.deleted });
     rows.iter().map(row).collect()
 }

@@ -131,7 +131,8 @@ fn label_delay(case: &Case) -> Result<i64, Error> {
     })
 }
 
-fn outcome(environment: &Environment) -> Result<Outcome, Error> {
+/// What is in the topics now.
+pub fn outcome(environment: &Environment) -> Result<Outcome, Error> {
     let context = &environment.context;
     let (names, source) = (&context.plan.names, &context.pipeline.events);
     let mut outcome = Outcome::default();

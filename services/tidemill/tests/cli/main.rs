@@ -19,6 +19,7 @@ mod pages;
 mod plan;
 mod promotion;
 mod readme;
+mod retention;
 mod rules;
 mod s3;
 mod schema;

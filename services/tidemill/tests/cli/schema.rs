@@ -181,6 +181,11 @@ const REFUSED: &[(&str, &str)] = &[
     ("topic: shop.alerts.v1", "topics: shop.alerts.v1"),
     ("compatibility: { all: BACKWARD, shop.orders: FULL }", "compatibility: backward"),
     ("compatibility: { all: BACKWARD, shop.orders: FULL }", "compatibility: [BACKWARD]"),
+    ("results: forever", "results: for ever"),
+    ("results: forever", "results: 0s"),
+    ("results: forever", "results: { times: 30d }"),
+    ("rejected: { bytes: 64MiB }", "rejected: {}"),
+    ("sources: 120d", "source: 120d"),
 ];
 
 #[test]

@@ -209,6 +209,7 @@ fn every_command_that_destroys_is_asked_about() {
         &["repartition", "--partitions", "8"],
         &["repartition", "--withdraw"],
         &["repair"],
+        &["retain"],
         &["model", "promote", "fraud"],
         &["train", "--promote"],
         &["demo", "--fresh", "--keep", "kept"],

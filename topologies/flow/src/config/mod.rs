@@ -22,6 +22,7 @@ pub mod node;
 mod objective;
 mod policy;
 mod problem;
+mod retention;
 mod rules;
 mod schema;
 mod section;
@@ -97,6 +98,8 @@ fn validate(root: &Node, resolve: Resolve<'_>, problems: &mut Problems) -> Optio
     let alerts_topic = section.entry(&keys::ALERTS_SECTION).and_then(|entry| alerts(entry, problems));
     let chosen = section.get(&keys::COMPATIBILITY);
     let compatibility = chosen.map(|node| compatibility::read(node, problems)).unwrap_or_default();
+    let kept = section.entry(&keys::RETENTION_SECTION);
+    let retention = kept.map(|entry| retention::read(entry, problems)).unwrap_or_default();
     let Settings { name, delivery, ordering, lateness_us, idle_timeout_us, partitions } = settings;
     let alerts_topic = alerts_topic.unwrap_or_else(|| format!("{name}.alerts.v1"));
     let pipeline = Pipeline {
@@ -114,10 +117,12 @@ fn validate(root: &Node, resolve: Resolve<'_>, problems: &mut Problems) -> Optio
         retraining,
         alerts_topic,
         compatibility,
+        retention,
     };
     if problems.len() == 0 {
         check_loops(&pipeline, root, problems);
         chosen.iter().for_each(|node| compatibility::check_topics(&pipeline, node, problems));
+        retention::check_lengths(&pipeline, root, problems);
     }
     Some(pipeline)
 }

@@ -11,6 +11,7 @@ mod bad_models;
 mod bad_monitors;
 mod bad_objectives;
 mod bad_pipeline;
+mod bad_retention;
 mod bad_rules;
 mod bad_sources;
 mod bad_training;

@@ -5,12 +5,14 @@ mod compatibility;
 mod features;
 mod models;
 mod monitors;
+mod retention;
 mod sources;
 
 pub use compatibility::*;
 pub use features::*;
 pub use models::*;
 pub use monitors::*;
+pub use retention::*;
 pub use sources::*;
 
 /// A checked pipeline.
@@ -44,6 +46,8 @@ pub struct Pipeline {
     pub alerts_topic: String,
     /// What new schemas of its topics owe to earlier ones.
     pub compatibility: Compatibilities,
+    /// How long its topics keep their records.
+    pub retention: Retentions,
 }
 
 impl Pipeline {

@@ -8,6 +8,7 @@ mod models;
 mod monitors;
 mod pipeline;
 mod reference;
+mod retention;
 mod rules;
 mod sources;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub(super) use features::*;
 pub(super) use models::*;
 pub(super) use monitors::*;
 pub(super) use pipeline::*;
+pub(super) use retention::*;
 pub(super) use rules::*;
 pub(super) use sources::*;
 pub(super) use training::*;

@@ -2,7 +2,7 @@
 
 use schemas::compatibility::Compatibility;
 
-use super::{Absent, FEATURES, Key, Kind, LABELS, MODEL, MONITOR, Needs, RETRAINING, SOURCE, Shape};
+use super::{Absent, FEATURES, Key, Kind, LABELS, MODEL, MONITOR, Needs, RETENTION, RETRAINING, SOURCE, Shape};
 
 const MINUTE_US: i64 = 60_000_000;
 /// Internal logs map 256 key groups to partitions, so more would stay empty.
@@ -80,6 +80,12 @@ pub const COMPATIBILITY: Key = Key::new(
     Absent::Told("what the schema registry says"),
     "What new schemas of the pipeline's public topics owe to earlier ones.",
 );
+pub const RETENTION_SECTION: Key = Key::new(
+    "retention",
+    Kind::Section(&RETENTION),
+    Absent::Nothing,
+    "For how long topics keep their records; without it nothing is deleted.",
+);
 
 /// The file.
 pub const PIPELINE: Shape = Shape {
@@ -100,6 +106,7 @@ pub const PIPELINE: Shape = Shape {
         RETRAINING_SECTION,
         ALERTS_SECTION,
         COMPATIBILITY,
+        RETENTION_SECTION,
     ],
     needs: Needs::Nothing,
 };

@@ -138,11 +138,11 @@ fn an_unknown_key_is_shown_with_the_nearest_known_one() {
         "idle_timeout:",
         "timeout:",
         expect![[r#"
-        5 TM0002: the pipeline has no setting `timeout`
-            timeout: 30s
-            ^^^^^^^
-            known: `pipeline`, `delivery`, `ordering`, `lateness`, `idle_timeout`, `partitions`, `sources`, `features`, `models`, `monitors`, `retraining`, `alerts`, `compatibility`
-    "#]],
+            5 TM0002: the pipeline has no setting `timeout`
+                timeout: 30s
+                ^^^^^^^
+                known: `pipeline`, `delivery`, `ordering`, `lateness`, `idle_timeout`, `partitions`, `sources`, `features`, `models`, `monitors`, `retraining`, `alerts`, `compatibility`, `retention`
+        "#]],
     );
     check(
         "version: 2",
