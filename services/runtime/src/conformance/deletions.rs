@@ -1,9 +1,12 @@
 //! Deleted records: the log's start moves, and nobody passes over in silence what is gone.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{PATIENCE_MS, POLL_MS, fill, numbered, poll_until, read, reader, topic, tp, values};
-use crate::log::{Commit, Error, Log, Session, SessionOptions};
+use bytes::Bytes;
+
+use super::{PATIENCE_MS, POLL_MS, fill, numbered, poll_until, read, reader, topic, tp, value, values};
+use crate::log::{Commit, Error, Log, Publish, Session, SessionOptions, TopicPartition, TopicSpec};
 
 /// Polls until the session says what is wrong.
 fn poll_error(session: &mut dyn Session) -> Error {
@@ -85,4 +88,41 @@ pub(super) fn a_reader_that_is_overtaken_is_told(log: &dyn Log, prefix: &str) {
     session.resume(std::slice::from_ref(&tp0)).expect("resumed");
     let error = poll_error(session.as_mut());
     assert!(matches!(error, Error::OutOfRange { start: 7, end: 9, .. }), "{error:?}");
+}
+
+pub(super) fn a_compacted_topic_keeps_each_keys_last_value(log: &dyn Log, prefix: &str) {
+    let spec = TopicSpec::new(format!("{prefix}.states"), 1).compacted();
+    log.create_topics(std::slice::from_ref(&spec)).expect("created");
+    let tp0 = TopicPartition::new(spec.name.as_str(), 0);
+    let (mut said, mut end) = (Vec::new(), 0);
+    for round in 0..3 {
+        let mut session = log.session(SessionOptions::publisher("publisher")).expect("opened");
+        for number in 0..50 {
+            let key = Bytes::from(format!("key-{}", number % 7));
+            // The last word of each round is that a key is gone.
+            let value = (number < 49).then(|| value(round * 100 + number));
+            let record = Publish::batch(tp0.clone(), Bytes::new());
+            session.publish(Publish { key: Some(key.clone()), value: value.clone(), ..record }).expect("published");
+            session.flush().expect("acknowledged");
+            said.push((key, value));
+        }
+        session.close().expect("closed");
+        log.retain(std::slice::from_ref(&spec), &|_| Ok(None)).expect("retained");
+        end += 50;
+        assert_eq!(log.watermarks(&tp0).expect("bounds").1, end, "offsets go on as if nothing were gone");
+        let mut reader = reader(log, vec![(tp0.clone(), 0)]);
+        let seen = poll_until(reader.as_mut(), "the end", |seen| {
+            seen.records.last().is_some_and(|(_, last)| last.offset + 1 == end)
+        });
+        let records = seen.records.iter().map(|(_, record)| record);
+        let read: Vec<_> = records.map(|record| (record.offset, record.key.clone(), record.value.clone())).collect();
+        assert!(read.windows(2).all(|two| two[0].0 < two[1].0), "in the order of offsets");
+        for (offset, key, value) in &read {
+            let (said_key, said_value) = &said[*offset as usize];
+            assert_eq!((key.as_ref(), value), (Some(said_key), said_value), "a record keeps its offset");
+        }
+        let last = |of: &[(Bytes, Option<Bytes>)]| of.iter().cloned().collect::<BTreeMap<_, _>>();
+        let read: Vec<_> = read.into_iter().filter_map(|(_, key, value)| Some((key?, value))).collect();
+        assert_eq!(last(&read), last(&said), "what is last of each key");
+    }
 }

@@ -35,6 +35,7 @@ pub const SUITE: &[(&str, Case)] = &[
     ("deleted_records_are_out_of_range", deletions::deleted_records_are_out_of_range),
     ("a_commit_below_the_start_is_told", deletions::a_commit_below_the_start_is_told),
     ("a_reader_that_is_overtaken_is_told", deletions::a_reader_that_is_overtaken_is_told),
+    ("a_compacted_topic_keeps_each_keys_last_value", deletions::a_compacted_topic_keeps_each_keys_last_value),
     ("time_leads_to_an_offset", positions::time_leads_to_an_offset),
     ("pause_holds_records_back", positions::pause_holds_records_back),
     ("a_poll_keeps_its_limits", positions::a_poll_keeps_its_limits),

@@ -7,11 +7,12 @@
 //! flushed and what readers of a public topic saw is on disk.
 //!
 //! The files are `NUMBER.wal` and `lock` in the log's directory. Each segment file stays open. What is deleted, by time,
-//! by size, or up to an offset, says [`retention`]; how files become smaller by it, [`rebase`]. No topic is compacted by
-//! key.
+//! by size, or up to an offset, says [`retention`]; what by key, [`compaction`]; how files become smaller by it,
+//! [`rebase`].
 
 mod body;
 mod buffer;
+mod compaction;
 mod failure;
 mod frame;
 mod group;
@@ -34,6 +35,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
+use self::compaction::Superseded;
 use self::frame::{CommitEntry, TopicEntry};
 use self::group::Group;
 use self::index::{INDEXED_SEGMENTS, OldIndexes};
@@ -146,6 +148,7 @@ impl Embedded {
             pool: Pool::default(),
             old: OldIndexes::default(),
             rebasing: Mutex::new(()),
+            compacted: Mutex::new(None),
             sync: Mutex::new(SyncState::default()),
             sync_changed: Condvar::new(),
         });
@@ -260,7 +263,7 @@ impl Log for Embedded {
         }
         let lsn = shared.append(Append { topics, ..Append::default() }, |_| Ok(()))?;
         shared.wait_synced(lsn)?;
-        rebase::reclaim(shared).map(|_| ())
+        rebase::reclaim(shared, &Superseded::new()).map(|_| ())
     }
 
     fn partitions(&self, topic: &str) -> Result<Option<i32>> {

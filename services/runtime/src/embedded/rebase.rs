@@ -1,16 +1,20 @@
-//! Deleted records give their room back: old segments are written anew as one that holds what is left of them.
+//! Records that are deleted or superseded give their room back: old segments are written anew as one that holds what is
+//! left of them.
 //!
 //! The new segment, the _base_, takes the place of the newest of those it stands for; its first frame names every topic
 //! and commit, and where every partition begins and goes on. It is written aside, synced, and gets its name in one step;
 //! then the others are deleted. A process that dies before the step leaves the log as it was, and one that dies after it
 //! leaves files that the next start deletes. Readers go on meanwhile, in files that they have open.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
+use bytes::Bytes;
+
+use super::compaction::{Superseded, by_segment, thinned};
 use super::frame::{CommitEntry, Meta, RunEntry, StartEntry, TopicEntry};
 use super::index::SegmentIndex;
 use super::segment::{Segment, io_error, scan, sync_dir};
@@ -32,21 +36,23 @@ pub(super) fn sweep(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes the oldest segments anew if at least half of what they hold is deleted; says how many bytes that gave back.
-pub(super) fn reclaim(shared: &Shared) -> Result<u64> {
+/// Writes the oldest segments anew if at least half of what they hold is deleted or superseded; says how many bytes that
+/// gave back.
+pub(super) fn reclaim(shared: &Shared, superseded: &Superseded) -> Result<u64> {
     let _one_at_a_time = shared.rebasing.lock().unwrap_or_else(PoisonError::into_inner);
     let newest = shared.tail().number as u32;
     let (number, old, starts) = {
         let mut state = shared.state();
         state.check_running()?;
-        let Some(number) = worth_it(&mut state, newest) else { return Ok(0) };
+        let Some(number) = worth_it(&mut state, newest, superseded) else { return Ok(0) };
         let first = state.first_segment;
         let old: Vec<(u32, Arc<Segment>)> = (first..=number).map(|at| (at, state.segment(at).clone())).collect();
         let starts: HashMap<Slot, i64> = slots(&mut state.topics).map(|(slot, found)| (slot, found.start)).collect();
         (number, old, starts)
     };
     let before = bytes(old.iter().map(|(_, segment)| segment))?;
-    let (base, index) = write(&shared.dir, number, &old, &starts)?;
+    let what = What { starts: &starts, superseded };
+    let (base, index) = write(&shared.dir, number, &old, what)?;
     let after = bytes([&base].into_iter())?;
     shared.state().rebase(number, base, index);
     shared.old.clear();
@@ -59,12 +65,18 @@ pub(super) fn reclaim(shared: &Shared) -> Result<u64> {
 
 /// The last segment of the longest beginning of the log of which at least half is deleted. Then no more is written than
 /// is deleted, however often it happens.
-fn worth_it(state: &mut State, newest: u32) -> Option<u32> {
+fn worth_it(state: &mut State, newest: u32, superseded: &Superseded) -> Option<u32> {
     let mut sizes: HashMap<u32, (u64, u64)> = HashMap::new();
-    for (_, partition) in slots(&mut state.topics) {
+    for (slot, partition) in slots(&mut state.topics) {
+        let thin = superseded.get(&slot).map(|offsets| by_segment(partition, offsets)).unwrap_or_default();
         for chapter in partition.chapters.iter().filter(|chapter| chapter.segment < newest) {
+            let gone = match chapter.end <= partition.start {
+                true => chapter.bytes,
+                false => thin.get(&chapter.segment).map_or(0, |bytes| chapter.bytes.min(*bytes)),
+            };
             let (dead, live) = sizes.entry(chapter.segment).or_default();
-            *(if chapter.end <= partition.start { dead } else { live }) += chapter.bytes;
+            *dead += gone;
+            *live += chapter.bytes - gone;
         }
     }
     let (mut dead, mut live, mut found) = (0, 0, None);
@@ -83,13 +95,37 @@ fn bytes<'s>(segments: impl Iterator<Item = &'s Arc<Segment>>) -> Result<u64> {
     segments.map(len).sum()
 }
 
+/// What does not come into the base.
+#[derive(Clone, Copy)]
+struct What<'a> {
+    /// Where partitions begin.
+    starts: &'a HashMap<Slot, i64>,
+    superseded: &'a Superseded,
+}
+
+impl What<'_> {
+    /// The first offset of a run that stays.
+    fn first_kept(&self, run: &RunEntry) -> Option<i64> {
+        let slot = (run.topic, run.partition);
+        let end = run.base + i64::from(run.count);
+        if end <= self.starts.get(&slot).copied().unwrap_or(0) {
+            return None;
+        }
+        match self.superseded.get(&slot) {
+            None => Some(run.base),
+            Some(offsets) => (run.base..end).find(|offset| !offsets.contains_key(offset)),
+        }
+    }
+
+    /// What of a run goes while the rest stays.
+    fn thins(&self, run: &RunEntry) -> Option<&BTreeMap<i64, u64>> {
+        let offsets = self.superseded.get(&(run.topic, run.partition))?;
+        offsets.range(run.base..run.base + i64::from(run.count)).next().map(|_| offsets)
+    }
+}
+
 /// Writes the base, and gives it its name.
-fn write(
-    dir: &Path,
-    number: u32,
-    old: &[(u32, Arc<Segment>)],
-    starts: &HashMap<Slot, i64>,
-) -> Result<(Arc<Segment>, SegmentIndex)> {
+fn write(dir: &Path, number: u32, old: &[(u32, Arc<Segment>)], what: What<'_>) -> Result<(Arc<Segment>, SegmentIndex)> {
     let (_, newest) = &old[old.len() - 1];
     let aside = newest.path.with_extension(UNFINISHED);
     let failed = || io_error("writing", &aside);
@@ -98,7 +134,7 @@ fn write(
     File::create(&aside).map_err(failed())?;
     let file = options().map_err(failed())?;
     let written = Base { out: BufWriter::new(&file), path: &aside, position: 0, index: SegmentIndex::new() }
-        .write(number, old, starts)
+        .write(number, old, what)
         .and_then(|index| file.sync_data().map(|()| index).map_err(failed()));
     let index = match written {
         Ok(index) => index,
@@ -122,27 +158,25 @@ struct Base<'a> {
 }
 
 impl Base<'_> {
-    fn write(mut self, number: u32, old: &[(u32, Arc<Segment>)], starts: &HashMap<Slot, i64>) -> Result<SegmentIndex> {
-        let is_kept = |run: &RunEntry| {
-            let start = starts.get(&(run.topic, run.partition)).copied().unwrap_or(0);
-            run.base + i64::from(run.count) > start
-        };
+    fn write(mut self, number: u32, old: &[(u32, Arc<Segment>)], what: What<'_>) -> Result<SegmentIndex> {
         // First everything but the records, as the first frame has to tell it.
         let (mut scratch, mut next) = (State::default(), HashMap::new());
         for (at, segment) in old {
             scan(segment, false, |bodies_at, meta| {
-                for run in meta.runs.iter().filter(|run| is_kept(run)) {
-                    next.entry((run.topic, run.partition)).or_insert(run.base);
+                for run in &meta.runs {
+                    if let Some(first) = what.first_kept(run) {
+                        next.entry((run.topic, run.partition)).or_insert(first);
+                    }
                 }
                 scratch.replay(*at as usize, bodies_at, meta)
             })?;
         }
-        let first = first_frame(&mut scratch, starts, &next);
+        let first = first_frame(&mut scratch, what.starts, &next);
         self.frame(&first, &[])?;
         for (_, segment) in old {
             let mut failure = None;
             let copied = scan(segment, false, |bodies_at, meta| {
-                let copied = self.copy(number, segment, bodies_at, &meta, is_kept);
+                let copied = self.copy(number, segment, bodies_at, &meta, what);
                 copied.map_err(|error| failure.insert(error).to_string())
             });
             match failure {
@@ -155,29 +189,25 @@ impl Base<'_> {
     }
 
     /// Copies the runs of one frame that are kept.
-    fn copy(
-        &mut self,
-        number: u32,
-        segment: &Segment,
-        bodies_at: u64,
-        meta: &Meta,
-        is_kept: impl Fn(&RunEntry) -> bool,
-    ) -> Result<()> {
-        let (mut at, mut bodies, mut runs) = (bodies_at, Vec::new(), Vec::new());
+    fn copy(&mut self, number: u32, segment: &Segment, bodies_at: u64, meta: &Meta, what: What<'_>) -> Result<()> {
+        let (mut at, mut kept) = (bodies_at, Vec::new());
         for run in &meta.runs {
-            if is_kept(run) {
-                let body = segment.read_at(at, run.len as usize)?;
+            if what.first_kept(run).is_some() {
+                let body = Bytes::from(segment.read_at(at, run.len as usize)?);
                 if crc32fast::hash(&body) != run.crc {
                     return Err(segment.corrupt(at, "the checksum of its records does not match"));
                 }
-                bodies.push(body);
-                runs.push(*run);
+                match what.thins(run) {
+                    Some(superseded) => kept.extend(thinned(run, body, superseded)),
+                    None => kept.push((*run, body)),
+                }
             }
             at += u64::from(run.len);
         }
-        if runs.is_empty() {
+        if kept.is_empty() {
             return Ok(());
         }
+        let (runs, bodies): (Vec<RunEntry>, Vec<Bytes>) = kept.into_iter().unzip();
         let kept = Meta { append_time_ms: meta.append_time_ms, runs, ..Meta::default() };
         let mut position = self.frame(&kept, &bodies)?;
         for run in &kept.runs {
@@ -189,10 +219,10 @@ impl Base<'_> {
     }
 
     /// Writes a frame; says where its bodies begin.
-    fn frame(&mut self, meta: &Meta, bodies: &[Vec<u8>]) -> Result<u64> {
+    fn frame(&mut self, meta: &Meta, bodies: &[Bytes]) -> Result<u64> {
         let header = meta.encode();
         let bodies_at = self.position + header.len() as u64;
-        for bytes in std::iter::once(&header).chain(bodies) {
+        for bytes in std::iter::once(header.as_slice()).chain(bodies.iter().map(|body| &body[..])) {
             self.out.write_all(bytes).map_err(io_error("writing", self.path))?;
             self.position += bytes.len() as u64;
         }

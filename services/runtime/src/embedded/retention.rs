@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::Embedded;
+use super::compaction::{Superseded, compact};
 use super::frame::StartEntry;
 use super::index::SegmentIndex;
 use super::rebase;
@@ -41,10 +42,11 @@ fn begin(shared: &Shared, starts: Vec<StartEntry>) -> Result<()> {
     }
     let lsn = shared.append(Append { starts, ..Append::default() }, |_| Ok(()))?;
     shared.wait_synced(lsn)?;
-    rebase::reclaim(shared).map(|_| ())
+    rebase::reclaim(shared, &Superseded::new()).map(|_| ())
 }
 
-/// Deletes what is beyond the limits of these topics and not needed; says what became of each partition with too much.
+/// Deletes what is beyond the limits of these topics and not needed, and what is superseded in those that are compacted;
+/// says what became of each partition with too much.
 pub(super) fn retain(log: &Embedded, specs: &[TopicSpec], needed: Needed<'_>) -> Result<Vec<Retained>> {
     let now_ms = (log.inner.shared.clock)();
     let (mut found, mut starts) = (Vec::new(), Vec::new());
@@ -63,6 +65,7 @@ pub(super) fn retain(log: &Embedded, specs: &[TopicSpec], needed: Needed<'_>) ->
         }
     }
     begin(&log.inner.shared, starts)?;
+    compact(log, specs, needed)?;
     Ok(found)
 }
 

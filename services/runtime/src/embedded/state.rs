@@ -71,9 +71,9 @@ pub(super) fn run_at(runs: &[Run], offset: i64) -> usize {
 }
 
 impl Partition {
-    /// The index of the chapter that holds `offset`; the offset is one of the partition's.
+    /// The index of the chapter that holds `offset`, or that comes next: a compacted topic has gaps.
     pub fn chapter_at(&self, offset: i64) -> usize {
-        self.chapters.partition_point(|chapter| chapter.base <= offset).saturating_sub(1)
+        self.chapters.partition_point(|chapter| chapter.end <= offset)
     }
 
     /// Adds a run, and says where: in which chapter, as its how manieth run.
@@ -194,12 +194,13 @@ impl State {
         }
         let mut position = bodies_at;
         for run in meta.runs {
+            let may_skip = self.topics.get(run.topic as usize).is_some_and(|topic| topic.compacted);
             let partition = self.known((run.topic, run.partition))?;
-            if run.base != partition.end {
+            if run.base < partition.end || (run.base > partition.end && !may_skip) {
                 return Err(format!("it continues a partition at {} that ends at {}", run.base, partition.end));
             }
             partition.add(place(&run, meta.append_time_ms, segment, position, None));
-            partition.end += i64::from(run.count);
+            partition.end = run.base + i64::from(run.count);
             partition.visible = partition.end;
             position += u64::from(run.len);
         }

@@ -54,6 +54,8 @@ pub(super) struct Shared {
     pub old: OldIndexes,
     /// Held by whoever writes old segments anew.
     pub rebasing: Mutex<()>,
+    /// The newest segment when superseded records were looked for last.
+    pub compacted: Mutex<Option<usize>>,
     pub sync: Mutex<SyncState>,
     pub sync_changed: Condvar,
 }

@@ -61,8 +61,8 @@ pub type Settings = BTreeMap<String, String>;
 ///
 /// # Offsets
 ///
-/// A partition is a sequence of records with rising offsets. Offsets of an embedded partition are dense; Kafka may
-/// leave holes (control records of transactions, compaction), so progress is a position and never a count: _the next
+/// A partition is a sequence of records with rising offsets. Offsets of an embedded partition are dense but where
+/// compaction left holes; Kafka has them of transactions, too, so progress is a position and never a count: _the next
 /// offset_ after a record is its offset plus one, and a reader simply gets the next record at or above it. A committed
 /// offset is always the next offset to read, never the last one read. `start` of a partition is its oldest readable
 /// offset, `end` the offset after its last readable one, so who reads up to `end` arrives there; a partition is empty

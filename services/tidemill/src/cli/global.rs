@@ -80,7 +80,8 @@ pub struct Global {
     /// 0s is never.
     #[arg(long, global = true, value_name = "TIME", default_value = "0s", env = "TIDEMILL_COMPACT_INTERVAL", value_parser = duration)]
     pub compact_interval: Duration,
-    /// How often a process that has the embedded log deletes what is beyond the pipeline's `retention`; 0s is never.
+    /// How often a process that has the embedded log deletes what is beyond the pipeline's `retention`, and records of
+    /// compacted topics that later ones of their key supersede; 0s is never.
     #[arg(long, global = true, value_name = "TIME", default_value = "5m", env = "TIDEMILL_RETENTION_INTERVAL", value_parser = duration)]
     pub retention_interval: Duration,
     /// What results are written as.

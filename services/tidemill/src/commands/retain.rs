@@ -8,7 +8,7 @@ use crate::cli::retain::Retain;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::{Output, table};
-use crate::retention::{Kept, Needs, limited, retain};
+use crate::retention::{Kept, Needs, retain, shrinking};
 
 pub fn run(global: &Global, output: Output, options: &Retain) -> Result<(), Error> {
     let refused = |why: &str| Err(Error::Input(why.to_owned()));
@@ -21,13 +21,9 @@ pub fn run(global: &Global, output: Output, options: &Retain) -> Result<(), Erro
             "another process has the log, and deletes by itself what is beyond `retention`; stop it with Ctrl-C to do it by hand",
         );
     }
-    let limited = limited(&environment);
-    if limited.is_empty() {
-        return refused("the pipeline declares no `retention` that ends, so nothing is ever deleted");
-    }
-    let meant: Vec<TopicSpec> = limited.into_iter().filter(|spec| options.means(&spec.name)).collect();
+    let meant: Vec<TopicSpec> = shrinking(&environment).into_iter().filter(|spec| options.means(&spec.name)).collect();
     if meant.is_empty() {
-        return refused("no topic with a retention is meant; `tidemill topics` lists them");
+        return refused("no topic that has a retention or is compacted is meant; `tidemill topics` lists all");
     }
     let kept = retain(&environment, &meant, &Needs::of(&environment), options.dry_run)?;
     output.show(|| text(&kept, options.dry_run), || kept.iter().map(|kept| value(kept, options.dry_run)).collect())

@@ -1,5 +1,5 @@
-//! Deleting what is beyond the pipeline's `retention` from an embedded log: by a job beside the services, or once by
-//! command. Nothing goes that a task of the pipeline still needs ([`Needs`]). On Kafka brokers delete by themselves.
+//! Deleting from an embedded log what is beyond the pipeline's `retention`, and what later records of the same key supersede
+//! in compacted topics: by a job beside the services, or once by command. Nothing goes that a task of the pipeline still needs ([`Needs`]). On Kafka brokers delete by themselves.
 
 mod needs;
 
@@ -33,9 +33,10 @@ pub struct Kept {
     pub holder: Option<String>,
 }
 
-/// The topics that have a retention.
-pub fn limited(environment: &Environment) -> Vec<TopicSpec> {
-    environment.context.topic_specs().into_iter().filter(TopicSpec::is_limited).collect()
+/// The topics from which something may go: those with a retention, and compacted ones.
+pub fn shrinking(environment: &Environment) -> Vec<TopicSpec> {
+    let specs = environment.context.topic_specs().into_iter();
+    specs.filter(|spec| spec.compacted || spec.is_limited()).collect()
 }
 
 /// Deletes what is beyond the retention of these topics, or only looks.
@@ -77,7 +78,7 @@ pub fn retain(
 /// The job that does so every now and then; none where the log is not this process's own, or nothing is ever to go.
 pub fn job(environment: &Environment) -> Option<Job> {
     let is_own = environment.brokers.is_none() && environment.remote.is_none();
-    let (interval, specs) = (environment.retention_interval, limited(environment));
+    let (interval, specs) = (environment.retention_interval, shrinking(environment));
     if !is_own || interval.is_zero() || specs.is_empty() {
         return None;
     }
