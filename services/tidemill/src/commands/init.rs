@@ -29,7 +29,10 @@ pub fn run(global: &Global, output: Output, options: &Init) -> Result<(), Error>
     let files = files.with_editor_schema(schema::text());
     files.check(global)?;
     let written = files.write(&options.dir)?;
-    output.show(|| text(&options.dir, &files, &written), || json!({ "files": written, "next": files.next }))
+    output.show(
+        || text(&options.dir, &files, &written),
+        || json!({ "files": written, "next": files.next, "notes": files.notes }),
+    )
 }
 
 impl Files {
@@ -44,6 +47,7 @@ impl Files {
 
 fn text(dir: &Path, files: &Files, written: &[PathBuf]) -> String {
     let mut lines: Vec<String> = written.iter().map(|path| format!("wrote {}", path.display())).collect();
+    lines.extend(files.notes.iter().map(|note| format!("note: {note}")));
     lines.push("go on with".to_owned());
     if dir != Path::new(".") {
         lines.push(format!("  cd {}", dir.display()));

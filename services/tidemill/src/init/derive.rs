@@ -23,6 +23,12 @@ const WORDS_MAX: usize = 10_000;
 /// Rows that a text has on average in such a column; of fewer nothing is learnt.
 const ROWS_PER_WORD: usize = 2;
 
+/// How long the newest events are that a monitor watches and that decide between two models, in microseconds too.
+const PERIODS: [(&str, i64); 4] =
+    [("1d", 86_400_000_000), ("6h", 21_600_000_000), ("1h", 3_600_000_000), ("10m", 600_000_000)];
+/// Periods that a file spans at least, so that enough is left to train on.
+const PERIODS_MIN: i64 = 5;
+
 /// What is said of the file.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
@@ -66,7 +72,7 @@ pub fn derive(wanted: &Wanted<'_>) -> Result<Files, Error> {
         // Writing to a string cannot fail.
         let _ = write!(publish, " --label-column '{}' --label-delay {}", label.name, wanted.label_delay);
     }
-    Ok(Files { files, next: vec![publish] })
+    Ok(Files { files, next: vec![publish], notes: roles.repeated_ids().into_iter().collect() })
 }
 
 fn pretty(schema: &Value) -> String {
@@ -145,6 +151,24 @@ impl Roles<'_> {
             (2..=WORDS_MAX).contains(&column.values) && column.values * ROWS_PER_WORD <= self.table.rows
         };
         self.others().filter(|column| column.kind == Kind::Text).filter(comes_again).take(CATEGORIES_MAX)
+    }
+
+    /// What a person must know whose ids are none.
+    fn repeated_ids(&self) -> Option<String> {
+        let (id, rows) = (self.id, self.table.rows);
+        (id.values < rows).then(|| {
+            format!(
+                "{rows} rows have {} values of `{}`, and of events with one id only the first counts; where each row is an event, take a column without repeats, or make one with `--map` when publishing",
+                id.values, id.name
+            )
+        })
+    }
+
+    /// How long the newest events are that are watched and kept back, by how much time the file spans.
+    fn period(&self) -> &'static str {
+        let span_us = self.time.span_us.unwrap_or_default();
+        let fits = PERIODS.iter().find(|(_, period_us)| period_us.saturating_mul(PERIODS_MIN) <= span_us);
+        fits.or(PERIODS.last()).map_or("1d", |(period, _)| period)
     }
 
     fn event_schema(&self) -> Value {
@@ -229,11 +253,12 @@ features:
             "binary" => "    alert: { top_per_day: 100 }        # sets the threshold\n",
             _ => "",
         };
-        let numbers: Vec<String> = self.numbers().chain(self.categories()).map(|column| plain(&column.name)).collect();
-        let inputs: Vec<String> = numbers.iter().cloned().chain([format!("{ENTITY}.*")]).collect();
-        let watched: Vec<String> = numbers.into_iter().chain([format!("{ENTITY}_events_1d")]).collect();
+        let watched: Vec<String> = self.numbers().chain(self.categories()).map(|column| plain(&column.name)).collect();
+        let facts = self.others().filter(|column| column.kind == Kind::Boolean).map(|column| plain(&column.name));
+        let inputs: Vec<String> = watched.iter().cloned().chain(facts).chain([format!("{ENTITY}.*")]).collect();
+        let watched: Vec<String> = watched.into_iter().chain([format!("{ENTITY}_events_1d")]).collect();
         let (inputs, watched) = (inputs.join(", "), watched.join(", "));
-        let Self { name, label_delay, .. } = self;
+        let (Self { name, label_delay, .. }, period) = (self, self.period());
         format!(
             "
 models:
@@ -251,17 +276,17 @@ models:
       delay: {label_delay}                        # that ended so long ago, when its labels are in
 {alert}
 monitors:
-  inputs:                              # the newest day against what the model was trained on
+  inputs:                              # the newest events against what the model was trained on
     model: {target}_model
-    window: 1d
+    window: {period}
     psi: {{ features: [{watched}], warn: 0.1, alarm: 0.25 }}
-    min_events: {WATCHED_EVENTS_MIN}                    # fewer than that a day say nothing
+    min_events: {WATCHED_EVENTS_MIN}                    # fewer than that in a window say nothing
 
 retraining:
   on: [drift]
   train_window: 30d
   label_delay: {label_delay}
-  holdout: 1d                          # the newest labelled day decides between champion and candidate
+  holdout: {period}                          # the newest labelled events decide between champion and candidate
   promote: if_better
 
 alerts: {{ topic: {name}.alerts.v1 }}    # incidents, for whoever wants to know

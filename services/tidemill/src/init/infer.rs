@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::compute::{CastOptions, cast, cast_with_options, max, min};
+use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::Error;
@@ -13,8 +13,6 @@ use crate::publish::file::Source;
 
 /// Rows that are looked at.
 const ROWS_MAX: usize = 100_000;
-/// Different values of a column that are told apart: one more than a category may have.
-const VALUES_MAX: usize = 10_001;
 /// Columns with no more different values keep these: they may be classes.
 const FEW_MAX: usize = 256;
 
@@ -42,10 +40,12 @@ pub struct Column {
     pub kind: Kind,
     /// Whether values are missing.
     pub nulls: bool,
-    /// How many different values it has, as far as they are counted.
+    /// How many different values it has.
     pub values: usize,
     /// The values of a column that has few, each with its number of rows, in alphabetical order.
     pub few: Vec<(String, usize)>,
+    /// Microseconds between the first and the last of its times, where it can be read as times.
+    pub span_us: Option<i64>,
 }
 
 /// The columns of a file.
@@ -63,6 +63,8 @@ struct Seen {
     possible: Vec<Kind>,
     nulls: bool,
     values: HashMap<String, usize>,
+    /// The first and the last time.
+    times_us: Option<(i64, i64)>,
 }
 
 /// Looks at the rows of a file.
@@ -81,7 +83,7 @@ pub fn infer(path: &Path) -> Result<Table, Error> {
     let mut seen: Vec<Seen> = Vec::new();
     for field in source.schema.fields() {
         let possible = kinds(field.data_type());
-        seen.push(Seen { name: field.name().clone(), possible, nulls: false, values: HashMap::new() });
+        seen.push(Seen { name: field.name().clone(), possible, nulls: false, values: HashMap::new(), times_us: None });
     }
     let mut rows = 0;
     for batch in source.batches {
@@ -97,11 +99,11 @@ pub fn infer(path: &Path) -> Result<Table, Error> {
     }
     // A column of lists or structures has no place in an event, and one without any value says nothing.
     let columns = seen.into_iter().filter(|seen| !seen.values.is_empty()).filter_map(|seen| {
-        let Seen { name, possible, nulls, values } = seen;
-        let count = values.len();
+        let Seen { name, possible, nulls, values, times_us } = seen;
+        let (count, span_us) = (values.len(), times_us.map(|(first, last)| last - first));
         let mut few: Vec<_> = if count > FEW_MAX { Vec::new() } else { values.into_iter().collect() };
         few.sort();
-        Some(Column { name, kind: *possible.first()?, nulls, values: count, few })
+        Some(Column { name, kind: *possible.first()?, nulls, values: count, few, span_us })
     });
     Ok(Table { columns: columns.collect(), rows })
 }
@@ -112,15 +114,24 @@ impl Seen {
         if let [_, _, ..] = self.possible[..] {
             self.possible.retain(|kind| fits(*kind, array));
         }
+        if self.possible.contains(&Kind::Time) {
+            self.times_us = span(array, self.times_us);
+        }
         let Ok(formatter) = ArrayFormatter::try_new(array, &FormatOptions::default()) else { return };
         for row in (0..array.len()).filter(|row| array.is_valid(*row)) {
-            let value = formatter.value(row).to_string();
-            if let Some(rows) = self.values.get_mut(&value) {
-                *rows += 1;
-            } else if self.values.len() < VALUES_MAX {
-                self.values.insert(value, 1);
-            }
+            *self.values.entry(formatter.value(row).to_string()).or_default() += 1;
         }
+    }
+}
+
+/// The first and the last time of an array and of those before it.
+fn span(array: &ArrayRef, before: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    let read = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, None)).ok()?;
+    let times = read.as_primitive::<TimestampMicrosecondType>();
+    let found = min(times).zip(max(times));
+    match (before, found) {
+        (Some(before), Some(found)) => Some((before.0.min(found.0), before.1.max(found.1))),
+        (before, found) => before.or(found),
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Files {
     pub files: Vec<(String, String)>,
     /// Commands to go on with.
     pub next: Vec<String>,
+    /// What should be known before.
+    pub notes: Vec<String>,
 }
 
 /// The names of all templates.

@@ -68,7 +68,7 @@ fn a_pipeline_is_derived_with_its_schemas() {
         ["pipeline: my-orders\n", "id: order_no\n", "event_time: when\n", "key: who\n", "amount_avg: avg(amount)"];
     said.iter().for_each(|part| assert!(yaml.contains(part), "{part}: {yaml}"));
     assert!(
-        yaml.contains("target: late\n    objective: binary\n") && yaml.contains("inputs: [amount, of_key.*]"),
+        yaml.contains("target: late\n    objective: binary\n") && yaml.contains("inputs: [amount, vip, of_key.*]"),
         "{yaml}"
     );
     let event: serde_json::Value = serde_json::from_str(text(&files, "Event.avsc")).unwrap();
@@ -81,6 +81,35 @@ fn a_pipeline_is_derived_with_its_schemas() {
     let said = [watched, "delay: 7d", "label_delay: 7d", "alerts: { topic: my-orders.alerts.v1 }"];
     said.iter().for_each(|part| assert!(yaml.contains(part), "{part}: {yaml}"));
     assert!(files.next[0].contains("--label-column 'late' --label-delay 7d"), "{:?}", files.next);
+    assert_eq!(files.notes, [""; 0]);
+}
+
+#[test]
+fn windows_are_as_long_as_the_file_allows() {
+    let dir = tempfile::tempdir().unwrap();
+    #[track_caller]
+    fn check(dir: &Path, last: &str, period: &str) {
+        let rows = format!(
+            "id,at,who,bad\n1,2026-04-01T09:30:00Z,a,0\n2,2026-04-01T09:31:00Z,a,1\n3,{last},b,1\n4,{last},b,0\n"
+        );
+        let path = file(dir, "events.csv", &rows);
+        let files = derive(&Wanted { id: "id", time: "at", label: Some("bad"), ..wanted(&path) }).unwrap();
+        let yaml = text(&files, "pipeline.yaml");
+        let said = [format!("    window: {period}\n    psi"), format!("  holdout: {period} ")];
+        said.iter().for_each(|part| assert!(yaml.contains(part), "{part}: {yaml}"));
+    }
+    check(dir.path(), "2026-04-06T09:30:00Z", "1d");
+    check(dir.path(), "2026-04-06T09:29:59Z", "6h");
+    check(dir.path(), "2026-04-01T15:00:00Z", "1h");
+    check(dir.path(), "2026-04-01T09:32:00Z", "10m");
+}
+
+#[test]
+fn ids_that_come_again_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "orders.csv", &format!("{CSV}4,2026-04-01T13:30:00Z,ada,4,true,0,c\n"));
+    let notes = derive(&wanted(&path)).unwrap().notes;
+    assert!(notes[0].starts_with("5 rows have 4 values of `Order No`"), "{notes:?}");
 }
 
 /// Forty rows in which every column has its own number of values.
