@@ -128,3 +128,29 @@ fn is_close(actual: &Value, expected: &Value, tolerance: f64) -> bool {
         _ => actual == expected,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_class_is_compared_as_text_and_one_that_is_not_there_says_why() {
+        let case = "{ events: [{ id: a }], expect: { classes: { a: tram, b: 3, c: bus, d: bus } } }";
+        let case: Case = serde_saphyr::from_str(case).unwrap();
+        assert_eq!(case.needs_model(), Some(1));
+        let predicted =
+            |class: Option<&str>| Prediction { score: 0.5, decision: None, class: class.map(str::to_owned) };
+        let mut outcome = Outcome::default();
+        let predictions = [("a", predicted(Some("tram"))), ("b", predicted(Some("3"))), ("c", predicted(None))];
+        outcome.predictions.extend(predictions.map(|(id, one)| (id.to_owned(), one)));
+        let said =
+            |outcome: &Outcome| differences(&case, outcome, &[]).into_iter().map(|one| one.what).collect::<Vec<_>>();
+        let missing = "event d has no class: it is none of the 1 events of the case";
+        let number = "event c has no class: the model's objective is not multiclass";
+        assert_eq!(said(&outcome), [number, missing]);
+        outcome.predictions.insert("a".to_owned(), predicted(Some("bus")));
+        assert_eq!(said(&outcome)[0], "event a: its class is bus and not tram; its score is 0.5");
+    }
+}

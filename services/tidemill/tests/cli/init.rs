@@ -1,5 +1,7 @@
 //! What `init` writes runs with the commands that it says.
 
+use std::path::Path;
+
 use super::{check, folder, lines, transactions};
 
 #[test]
@@ -89,4 +91,57 @@ fn a_pipeline_is_derived_from_a_file_and_runs_on_it() {
     // Customer 0 paid once a day: seven times in the last seven days.
     assert_eq!(features[0]["features"]["of_key_events_7d"], 7.0);
     assert_eq!(lines(&check(&mine, &["tap", "outcomes"], 0, &[])).len(), 40);
+}
+
+/// Forty trips of which the last is labelled with a class that nobody knows yet.
+fn trips(dir: &Path) -> String {
+    let mut text = "trip,at,rider,weather,mode\n".to_owned();
+    for row in 0..40 {
+        let (mode, weather) = (["tram", "bus", "train"][row % 3], ["dry", "rain"][row % 2]);
+        text += &format!("{row},2026-04-01T{:02}:30:00Z,p{},{weather},{mode}\n", row / 2, row % 4);
+    }
+    let file = dir.join("trips.csv");
+    std::fs::write(&file, &text).expect("a file");
+    std::fs::write(dir.join("more.csv"), format!("{text}40,2026-04-01T21:00:00Z,p1,dry,ferry\n")).expect("a file");
+    file.display().to_string()
+}
+
+#[test]
+fn a_label_of_words_becomes_classes_and_other_classes_are_another_pipeline() {
+    let dir = folder();
+    let file = trips(dir.path());
+    let from = ["init", "mine", "--from", &file, "--id", "trip", "--time", "at", "--key", "rider", "--label", "mode"];
+    check(dir.path(), &from, 0, &["--label-column 'mode'"]);
+    let mine = dir.path().join("mine");
+    let yaml = std::fs::read_to_string(mine.join("pipeline.yaml")).expect("a pipeline");
+    let said = ["classes: [bus, train, tram]", "objective: multiclass", "inputs: [weather, of_key.*]"];
+    said.iter().for_each(|said| assert!(yaml.contains(said), "{said}: {yaml}"));
+    let more = dir.path().join("more.csv").display().to_string();
+    let publish = ["up", "--publish", &more, "--label-column", "mode"];
+    let ends = ["--drain", "--idle-timeout", "500ms", "--listen", "127.0.0.1:0"];
+    check(&mine, &[&publish[..], &ends].concat(), 0, &["everything is committed"]);
+    let outcomes = lines(&check(&mine, &["tap", "outcomes"], 0, &[]));
+    assert_eq!(outcomes.len(), 40, "one label is a dead letter");
+    for outcome in &outcomes {
+        let trip: usize = outcome["value"]["event_id"].as_str().and_then(|id| id.parse().ok()).expect("a number");
+        let (place, class) = [(2.0, "tram"), (0.0, "bus"), (1.0, "train")][trip % 3];
+        assert_eq!((&outcome["value"]["label"], &outcome["value"]["label_class"]), (&place.into(), &class.into()));
+    }
+    let letters = check(&mine, &["dlq", "list"], 0, &[]);
+    assert!(letters.contains("LABEL_UNKNOWN_CLASS"), "{letters}");
+    check(&mine, &["explain", "LABEL_UNKNOWN_CLASS"], 0, &["none of the `classes`", "ferry"]);
+    check(&mine, &["plan"], 0, &["nothing to do"]);
+    std::fs::write(mine.join("pipeline.yaml"), yaml.replace("[bus, train, tram]", "[bus, tram, train]"))
+        .expect("a file");
+    check(&mine, &["plan"], 2, &["classes of labels", "`apply` refuses this, and makes nothing"]);
+    check(&mine, &["apply"], 2, &["classes of labels"]);
+    check(&mine, &["apply", "--rebuild"], 0, &[]);
+    check(&mine, &[&["up"][..], &ends].concat(), 0, &["everything is committed"]);
+    let outcomes = lines(&check(&mine, &["tap", "outcomes"], 0, &[]));
+    let trams = |place: f64| {
+        let is_tram =
+            |one: &&serde_json::Value| one["value"]["label_class"] == "tram" && one["value"]["label"] == place;
+        outcomes.iter().filter(is_tram).count()
+    };
+    assert_eq!((outcomes.len(), trams(2.0), trams(1.0)), (80, 14, 14), "the words stay, and places are the new ones");
 }

@@ -154,7 +154,11 @@ fn a_model_that_cannot_be_used_is_said() {
     };
     refused(
         "",
-        &["case `scored` expects scores or decisions, and no model is named", "own.test.yaml:46:", "model: NAME"],
+        &[
+            "case `scored` expects scores, decisions or classes, and no model is named",
+            "own.test.yaml:46:",
+            "model: NAME",
+        ],
     );
     refused("model: frod\n", &["`model: frod`", "nothing was published under that name", "tidemill train"]);
     refused("model: fraud@7\n", &["`model: fraud@7`", "version 7"]);
