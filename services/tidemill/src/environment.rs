@@ -26,8 +26,8 @@ use crate::loading;
 use crate::remote::Remote;
 use crate::signals::Signals;
 
-use places::{Opened, check_direct, has_log, has_own_log, open_embedded, open_log, open_schemas, open_shared};
-pub use places::{check_store, open_store};
+use places::{Opened, has_log, has_own_log, open_embedded, open_log, open_schemas, open_shared};
+pub use places::{check_direct, check_store, open_store};
 pub use workshop::Workshop;
 
 /// The embedded log's folder in the data directory.

@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use crate::changes::{Changes, Left, LeftTopic};
 use crate::cli::{Global, plan};
-use crate::environment::Environment;
+use crate::environment::{Environment, check_direct};
 use crate::error::Error;
 use crate::output::Output;
 
 pub fn run(global: &Global, output: Output, options: &plan::Apply) -> Result<(), Error> {
     let rebuild = options.rebuild;
+    check_direct(global)?;
     let environment = if rebuild { Environment::upcoming(global)? } else { Environment::open(global)? };
     let changes = Changes::find(&environment)?;
     if rebuild {

@@ -26,14 +26,14 @@ pub(super) fn has_own_log(global: &Global) -> bool {
     global.brokers.is_some() || global.data.join(LOG_DIR).is_dir()
 }
 
-/// An error where a gateway stands before the log: it does not tell what tasks have committed. Brokers are asked directly,
-/// whatever gateway is named beside them.
-pub(super) fn check_direct(global: &Global) -> Result<(), Error> {
+/// An error where a gateway stands before the log: it does not tell what tasks have committed, and makes no topics. Brokers
+/// are asked directly, whatever gateway is named beside them.
+pub fn check_direct(global: &Global) -> Result<(), Error> {
     let (None, Some(address)) = (&global.brokers, &global.gateway) else { return Ok(()) };
     let remote = Remote::named(address, global)?;
     remote.health()?;
     Err(Error::Input(format!(
-        "the gateway at {} does not tell what tasks have committed; stop its process and name its --data, or name the brokers with --brokers",
+        "the gateway at {} does not tell what tasks have committed, nor makes it topics; stop its process and name its --data, or name the brokers with --brokers",
         remote.address()
     )))
 }
