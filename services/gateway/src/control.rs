@@ -81,7 +81,7 @@ fn not_promoted(error: trainer::Error) -> Problem {
             Problem::missing(error, "GET /v1/models lists them; `tidemill train` makes one")
         }
         Error::Threshold { .. } => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error, "leave the threshold out"),
-        Error::Gate { .. } | Error::FeatureSet { .. } => {
+        Error::Gate { .. } | Error::Classes { .. } | Error::FeatureSet { .. } => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error, "train it again, or restore its files")
         }
         Error::Promote(PromoteError::Lost { .. } | PromoteError::Withdrawn { .. }) => {

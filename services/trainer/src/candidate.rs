@@ -1,16 +1,11 @@
 //! From a dataset to a model, its measures and its scores.
 
-use crate::champion::check_feature_set;
+use crate::champion::{check_classes, check_feature_set};
 use crate::config::{ALERTS_PER_DAY, config};
 use crate::{Dataset, Error};
-use arrow::array::{AsArray, Float64Array, ListArray, RecordBatch, StringArray, StructArray};
-use arrow::array::{Float64Builder, ListBuilder, StringBuilder};
-use arrow::datatypes::{DataType, Fields};
 use flow::config::Pipeline;
-use model::network::most_probable;
 use model::{Artefact, Head, Metric, Model, Rule, Threshold};
 use registry::models::{Models, Published};
-use scoring::Inputs;
 use std::collections::BTreeMap;
 use training::{Facts, Loss, Task};
 
@@ -26,6 +21,26 @@ pub struct Candidate {
     pub model: Model,
     /// Measures on the holdout; none where it has only one class, or no two rows.
     pub metrics: Metrics,
+    /// What the holdout's rows of more than two classes are taken for.
+    pub confusion: Option<Confusion>,
+}
+
+/// How good a model is on rows.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// Its measures.
+    pub metrics: Metrics,
+    /// What rows of more than two classes are taken for.
+    pub confusion: Option<Confusion>,
+}
+
+/// Rows by their class and the one that is most probable by the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confusion {
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// By label, then by prediction.
+    pub rows: Vec<Vec<u64>>,
 }
 
 /// Trains a model of the pipeline. `parent` is the digest of the model it is to replace.
@@ -42,17 +57,18 @@ pub fn train(
         return Err(Error::OldDataset { digest: dataset.digest.clone(), found, wanted });
     }
     check_inputs(dataset, &model.inputs)?;
-    let config = config(model, &dataset.rows);
+    let config = config(model, pipeline.classes(), &dataset.rows);
     let mut trained = training::train(&config, &dataset.rows)?;
     // The manifest names rows, files and rule; the rows' own digest is in it.
     trained.dataset.digest.clone_from(&dataset.digest);
-    let metrics = match holdout.filter(|holdout| holdout.rows.validate(config.task()).is_ok()) {
+    let evaluation = match holdout.filter(|holdout| holdout.rows.validate(config.task()).is_ok()) {
         Some(holdout) => {
             let scores = trained.score(&holdout.rows.cells(&trained.vocabularies)?);
-            measured(&scores, &holdout.rows, (config.loss, config.classes.len()), trained.threshold.as_ref())?
+            measured(&scores, &holdout.rows, (config.loss, &config.classes), trained.threshold.as_ref())?
         }
-        None => Metrics::new(),
+        None => Evaluation { metrics: Metrics::new(), confusion: None },
     };
+    let Evaluation { metrics, confusion } = evaluation;
     let artefact = trained.artefact(Facts {
         name: model.name.clone(),
         parent,
@@ -60,17 +76,18 @@ pub fn train(
         metrics: metrics.clone(),
     })?;
     let opened = Artefact::open_as(artefact.files(), artefact.digest())?;
-    Ok(Candidate { artefact, model: opened, metrics })
+    Ok(Candidate { artefact, model: opened, metrics, confusion })
 }
 
 /// Measures of a model on a dataset.
-pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Metrics, Error> {
-    check_feature_set(model, &dataset.manifest.recipe.feature_set)?;
+pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Evaluation, Error> {
+    let recipe = &dataset.manifest.recipe;
+    check_classes(model, &recipe.labels.classes)?;
+    check_feature_set(model, &recipe.feature_set)?;
     check_inputs(dataset, &model.manifest().inputs)?;
     let mut scores = vec![0.0; dataset.rows.len() * model.network().outputs()];
     model.network().score(&dataset.rows.cells(model.vocabularies())?, &mut scores);
-    let told = (loss(model), model.classes().len());
-    measured(&scores, &dataset.rows, told, model.manifest().threshold.as_ref())
+    measured(&scores, &dataset.rows, (loss(model), model.classes()), model.manifest().threshold.as_ref())
 }
 
 /// Measures of scores, by what they were trained for. A threshold that was given, and not set by a capacity, decides
@@ -78,17 +95,29 @@ pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Metrics, Error> {
 fn measured(
     scores: &[f32],
     rows: &training::Dataset,
-    (loss, classes): (Loss, usize),
+    (loss, classes): (Loss, &[String]),
     threshold: Option<&Threshold>,
-) -> Result<Metrics, Error> {
-    match loss.task(classes) {
-        Task::Binary => {}
+) -> Result<Evaluation, Error> {
+    let metrics = match loss.task(classes.len()) {
+        Task::Binary => measured_decisions(scores, rows, threshold)?,
         Task::Regression => {
             let quantile = if let Loss::Quantile(quantile) = loss { Some(quantile) } else { None };
-            return Ok(training::evaluate_numbers(scores, rows, quantile)?);
+            training::evaluate_numbers(scores, rows, quantile)?
         }
-        Task::Multiclass(classes) => return Ok(training::evaluate_classes(scores, rows, classes)?),
-    }
+        Task::Multiclass(count) => {
+            let metrics = training::evaluate_classes(scores, rows, count)?;
+            let rows = training::metrics::confusion(scores, &rows.label, count);
+            return Ok(Evaluation { metrics, confusion: Some(Confusion { classes: classes.to_vec(), rows }) });
+        }
+    };
+    Ok(Evaluation { metrics, confusion: None })
+}
+
+fn measured_decisions(
+    scores: &[f32],
+    rows: &training::Dataset,
+    threshold: Option<&Threshold>,
+) -> Result<Metrics, Error> {
     let (per_day, given) = match threshold.map(|threshold| (threshold.rule, threshold.value)) {
         Some((Rule::TopPerDay(per_day), _)) => (per_day, None),
         Some((Rule::Fixed, value)) => (ALERTS_PER_DAY, Some(value)),
@@ -117,65 +146,6 @@ fn check_inputs(dataset: &Dataset, wanted: &[String]) -> Result<(), Error> {
         true => Ok(()),
         false => Err(Error::Inputs { found: dataset.rows.inputs.join(", "), wanted: wanted.join(", ") }),
     }
-}
-
-/// Scores of rows, and how many of their categories the model does not know.
-#[derive(Debug, Clone)]
-pub struct Scored {
-    /// A score per row: of classes the probability of the most probable one.
-    pub scores: Float64Array,
-    /// What a model of classes says beside that.
-    pub classes: Option<Classes>,
-    /// By input; nothing where all are known.
-    pub unknown: BTreeMap<String, u64>,
-}
-
-/// What a model of classes says of rows.
-#[derive(Debug, Clone)]
-pub struct Classes {
-    /// The most probable class of each row, the first of equals.
-    pub class: StringArray,
-    /// Per row a probability of each class, in the order of the model's classes.
-    pub probabilities: ListArray,
-}
-
-impl Classes {
-    fn of(names: &[String], scores: &[f32]) -> Self {
-        let (mut class, mut probabilities) = (StringBuilder::new(), ListBuilder::new(Float64Builder::new()));
-        for row in scores.chunks_exact(names.len()) {
-            class.append_value(&names[most_probable(row)]);
-            row.iter().for_each(|p| probabilities.values().append_value(f64::from(*p)));
-            probabilities.append(true);
-        }
-        Self { class: class.finish(), probabilities: probabilities.finish() }
-    }
-}
-
-/// Scores of rows with the bits that streaming gives. Rows have the parts `event` and `features`, as archived logs do,
-/// or all columns beside each other.
-pub fn score(model: &Model, rows: &RecordBatch) -> Result<Scored, Error> {
-    let part = |name: &str| match rows.column_by_name(name).map(|column| (column, column.data_type())) {
-        Some((column, DataType::Struct(_))) => Some(column.as_struct().clone()),
-        _ => None,
-    };
-    let (event, features) = match (part("event"), part("features")) {
-        (None, None) => (Some(StructArray::from(rows.clone())), None),
-        parts => parts,
-    };
-    let fields = |part: &Option<StructArray>| part.as_ref().map_or_else(Fields::empty, |part| part.fields().clone());
-    let inputs = Inputs::of(model, &fields(&event), &fields(&features))?;
-    let all: Vec<usize> = (0..rows.num_rows()).collect();
-    let matrix = inputs.rows(event.as_ref(), features.as_ref(), &all);
-    let outputs = model.network().outputs();
-    let mut scores = vec![0.0_f32; rows.num_rows() * outputs];
-    model.network().score(&matrix, &mut scores);
-    let classes = (outputs > 1).then(|| Classes::of(model.classes(), &scores));
-    let score = |row: &[f32]| f64::from(row[most_probable(row)]);
-    Ok(Scored {
-        scores: Float64Array::from_iter_values(scores.chunks_exact(outputs).map(score)),
-        classes,
-        unknown: inputs.unknown(&matrix).map(|(input, count)| (input.to_owned(), count)).collect(),
-    })
 }
 
 /// Publishes a model's files; the same files again get the version they have.

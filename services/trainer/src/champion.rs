@@ -94,7 +94,8 @@ pub fn compare(
     }
     let measure = Measure::of(wanted);
     let name = measure.name;
-    let measured = |model: &Model| Ok::<_, Error>(evaluate(model, holdout)?.get(name).map_or(f64::NAN, |m| m.value));
+    let measured =
+        |model: &Model| Ok::<_, Error>(evaluate(model, holdout)?.metrics.get(name).map_or(f64::NAN, |m| m.value));
     let (new, old) = (measured(&candidate.model)?, measured(&current)?);
     let detail = format!("{name} {new:.6} on the holdout, the champion has {old:.6}");
     Ok(Judgement { better: measure.is_better(new, old), detail })
@@ -121,6 +122,7 @@ pub fn promote_version(
 ) -> Result<Promotion, Error> {
     declared(&context.pipeline, name)?;
     let (published, model) = open(models, name, version)?;
+    check_classes(&model, context.pipeline.classes())?;
     check_feature_set(&model, &context.pipeline.features.digest)?;
     check_threshold(&model, &published, terms.threshold)?;
     let before = champion(context, decisions)?;
@@ -141,7 +143,9 @@ pub fn promote_version(
 /// Refuses a threshold that would decide nothing: a model of a number decides only where its pipeline declares an `alert`.
 fn check_threshold(model: &Model, published: &Published, threshold: Option<f64>) -> Result<(), Error> {
     let Some(threshold) = threshold else { return Ok(()) };
-    let problem = if model.manifest().threshold.is_none() {
+    let problem = if model.network().outputs() > 1 {
+        "it names a class and decides nothing; leave the threshold out"
+    } else if model.manifest().threshold.is_none() {
         "it decides nothing; declare an `alert` in the pipeline and train it again, or leave the threshold out"
     } else if !threshold.is_finite() {
         "no score can be compared with it; name a number"
@@ -150,6 +154,12 @@ fn check_threshold(model: &Model, published: &Published, threshold: Option<f64>)
     };
     let model = format!("{}@{}", published.name, published.version);
     Err(Error::Threshold { model, threshold, problem })
+}
+
+/// Refuses a model that tells other classes apart than labels have, or the same in another order.
+pub fn check_classes(model: &Model, wanted: &[String]) -> Result<(), Error> {
+    let name = &model.manifest().name;
+    scoring::check_classes(model, wanted).map_err(|problem| Error::Classes { model: name.clone(), problem })
 }
 
 /// Refuses a model that was trained on other features than those at hand.

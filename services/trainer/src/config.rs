@@ -1,6 +1,7 @@
 //! What a pipeline says of training, in the words of training.
 
 use flow::config::{AlertRule, Calibration, Category, ClassWeight, Model, Network, Objective};
+use training::fit::balanced;
 use training::{Calibrate, CategoryConfig, Config, Dataset, EarlyStopping, Kind, Loss, Method};
 
 /// Alerts a day that a threshold leaves, where the pipeline says nothing.
@@ -15,23 +16,30 @@ fn category(category: &Category) -> CategoryConfig {
     }
 }
 
-/// The configuration for a model; weights of classes may depend on the rows.
-pub fn config(model: &Model, rows: &Dataset) -> Config {
+/// The configuration for a model of labels that have these classes; weights of classes may depend on the rows.
+pub fn config(model: &Model, classes: &[String], rows: &Dataset) -> Config {
     let training = &model.training;
+    let several = model.objective == Objective::Multiclass;
     let network = match &model.network {
         Network::Linear => Kind::Linear,
         Network::Mlp(hidden) => Kind::Mlp(hidden.iter().map(|width| *width as usize).collect()),
     };
     let positive_weight = match training.class_weight {
         ClassWeight::None => 1.0,
+        _ if several => 1.0,
         ClassWeight::Positive(weight) => weight,
         ClassWeight::Balanced => (rows.len() - rows.positives()) as f64 / rows.positives().max(1) as f64,
+    };
+    let class_weights = match training.class_weight {
+        ClassWeight::Balanced if several => balanced(rows, classes.len()),
+        _ => Vec::new(),
     };
     let early_stopping = training
         .early_stopping_epochs
         .map(|patience| EarlyStopping { share: training.validation_share, patience: patience as usize });
     let loss = match (model.objective, training.loss) {
-        (Objective::Binary | Objective::Multiclass, _) => Loss::Logistic,
+        (Objective::Binary, _) => Loss::Logistic,
+        (Objective::Multiclass, _) => Loss::Softmax,
         (Objective::Regression, flow::config::Loss::OfObjective) => Loss::Squared,
         (Objective::Regression, flow::config::Loss::Absolute) => Loss::Absolute,
         (Objective::Regression, flow::config::Loss::Huber(delta)) => Loss::Huber(delta),
@@ -54,8 +62,8 @@ pub fn config(model: &Model, rows: &Dataset) -> Config {
         loss,
         seed: training.seed,
         positive_weight,
-        classes: Vec::new(),
-        class_weights: Vec::new(),
+        classes: classes.to_vec(),
+        class_weights,
         top_per_day,
         alert_above,
         l2: training.l2,

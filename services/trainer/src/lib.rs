@@ -15,6 +15,7 @@ mod dataset;
 mod first;
 mod progress;
 mod request;
+mod scored;
 mod service;
 mod window;
 
@@ -23,14 +24,15 @@ mod tests;
 
 pub use announce::announce;
 pub use answer::{Answer, answer};
-pub use candidate::{Candidate, Classes, Metrics, Scored, evaluate, publish, score, train};
-pub use champion::{Judgement, Terms, champion, check_feature_set, compare, open, promote_version};
+pub use candidate::{Candidate, Confusion, Evaluation, Metrics, evaluate, publish, train};
+pub use champion::{Judgement, Terms, champion, check_classes, check_feature_set, compare, open, promote_version};
 pub use choice::{Choice, Chosen, choose};
 pub use config::config;
 pub use dataset::{Dataset, Inputs, dataset, load};
 pub use first::{First, first_model};
 pub use progress::{Behind, Progress};
 pub use request::Request;
+pub use scored::{Classes, Scored, score};
 pub use service::{Options, group, run};
 pub use window::{Window, Windows, newest, requested};
 
@@ -129,6 +131,14 @@ pub enum Error {
         found: String,
         /// Of the model.
         wanted: String,
+    },
+    /// A model tells other classes apart than labels have.
+    #[error("model {model} {problem}")]
+    Classes {
+        /// Its name.
+        model: String,
+        /// What does not fit.
+        problem: String,
     },
     /// A model was trained on another feature set than the one at hand.
     #[error("model {model} was trained on feature set {found}, and here it is {wanted}; train it again")]
@@ -266,7 +276,7 @@ impl Error {
                 offline::dataset::Error::Store(_) | offline::dataset::Error::Archive(offline::archive::Error::Store(_))
             ),
             Error::Rows(_) | Error::Fit(_) | Error::Artefact(_) | Error::Gate { .. } => true,
-            Error::Inputs { .. } | Error::NoModel { .. } => true,
+            Error::Inputs { .. } | Error::Classes { .. } | Error::NoModel { .. } => true,
             _ => false,
         }
     }

@@ -45,13 +45,13 @@ fn a_request_names_its_training_window_and_the_holdout_follows() {
 fn training_is_told_what_the_pipeline_says() {
     let mut model = pipeline().models[0].clone();
     let rows = Dataset { label: vec![1.0, 0.0, 0.0, 0.0, 0.0], ..Dataset::default() };
-    let told = config(&model, &rows);
+    let told = config(&model, &[], &rows);
     assert_eq!(told.network, Kind::Mlp(vec![64, 32]));
     assert_eq!((told.epochs, told.batch_rows, told.top_per_day, told.seed), (40, 64, Some(100), 1));
     assert_eq!((told.learning_rate, told.dropout, told.positive_weight), (0.001, 0.2, 1.0));
     assert_eq!(told.early_stopping.map(|early| early.patience), Some(5));
     model.training.class_weight = ClassWeight::Balanced;
-    assert_eq!(config(&model, &rows).positive_weight, 4.0);
+    assert_eq!(config(&model, &[], &rows).positive_weight, 4.0);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_model_of_a_number_is_trained_by_its_loss_and_alarms_only_where_declared() {
     (model.objective, model.alert) = (flow::config::Objective::Regression, None);
     let rows = Dataset { label: vec![10.0, 250.5], ..Dataset::default() };
     let told = |model: &flow::config::Model| {
-        let told = config(model, &rows);
+        let told = config(model, &[], &rows);
         (told.loss, told.top_per_day, told.alert_above, told.positive_weight)
     };
     assert_eq!(told(&model), (Loss::Squared, None, None, 1.0));
@@ -73,15 +73,29 @@ fn a_model_of_a_number_is_trained_by_its_loss_and_alarms_only_where_declared() {
 }
 
 #[test]
+fn a_model_of_classes_is_trained_by_their_softmax() {
+    let mut model = pipeline().models[0].clone();
+    (model.objective, model.alert) = (flow::config::Objective::Multiclass, None);
+    let classes = ["bus", "tram", "train"].map(str::to_owned);
+    let rows = Dataset { label: vec![0.0, 0.0, 1.0, 2.0, 0.0, 2.0], ..Dataset::default() };
+    let told = config(&model, &classes, &rows);
+    assert_eq!((told.loss, told.classes.as_slice(), told.positive_weight), (Loss::Softmax, &classes[..], 1.0));
+    assert_eq!((told.top_per_day, told.alert_above, told.class_weights.len()), (None, None, 0));
+    assert!(told.validate().is_ok());
+    model.training.class_weight = ClassWeight::Balanced;
+    assert_eq!(config(&model, &classes, &rows).class_weights, [2.0 / 3.0, 2.0, 1.0]);
+}
+
+#[test]
 fn categories_are_learnt_as_the_pipeline_says_within_the_same_limits() {
     use ::model::network::{DIMENSION_MAX, EMBEDDINGS_MAX};
     use ::model::vocabulary::WORDS_MAX;
     use flow::config::{CATEGORIES_MAX, CATEGORY_DIMENSION_MAX, CATEGORY_WORDS_MAX, Category};
     let mut model = pipeline().models[0].clone();
     let rows = Dataset { label: vec![1.0, 0.0], ..Dataset::default() };
-    assert_eq!(config(&model, &rows).categories, []);
+    assert_eq!(config(&model, &[], &rows).categories, []);
     model.categories = vec![Category { input: "terminal".into(), dimension: Some(3), words_max: 200, min_count: 4 }];
-    let told = config(&model, &rows).categories;
+    let told = config(&model, &[], &rows).categories;
     let expected = CategoryConfig { input: "terminal".into(), dimension: Some(3), words_max: 200, min_count: 4 };
     assert_eq!(told, [expected]);
     let limits = (CATEGORIES_MAX, CATEGORY_DIMENSION_MAX as usize, CATEGORY_WORDS_MAX as usize);

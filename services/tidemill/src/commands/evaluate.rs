@@ -1,7 +1,7 @@
 //! `tidemill evaluate`: how good a published model is on labelled rows.
 
 use serde_json::json;
-use trainer::{Choice, Dataset};
+use trainer::{Choice, Dataset, Evaluation};
 
 use crate::cli::Global;
 use crate::cli::models::Evaluate;
@@ -25,12 +25,14 @@ pub fn run(global: &Global, output: Output, options: &Evaluate) -> Result<(), Er
         chosen = chosen.into_holdout(pipeline)?;
     }
     chosen.save(store)?;
-    let metrics = trainer::evaluate(&model, &chosen.rows)?;
+    let Evaluation { metrics, confusion } = trainer::evaluate(&model, &chosen.rows)?;
     if let Some(overlap) = overlap(&model, &chosen.rows) {
         note(&overlap);
     }
     let heading = || format!("model {}@{}, digest {}\n", published.name, published.version, published.digest);
-    let text = || heading() + &rows::text("dataset", &chosen.rows) + &measures::text(&metrics);
+    let confused = confusion.as_ref();
+    let measured = || measures::text(&metrics) + &measures::confusion_text(confused);
+    let text = || heading() + &rows::text("dataset", &chosen.rows) + &measured();
     let value = || {
         json!({
             "name": published.name,
@@ -38,6 +40,7 @@ pub fn run(global: &Global, output: Output, options: &Evaluate) -> Result<(), Er
             "digest": published.digest,
             "dataset": rows::value(&chosen.rows),
             "metrics": measures::value(&metrics),
+            "confusion": measures::confusion_value(confused),
         })
     };
     output.show(text, value)

@@ -28,6 +28,7 @@ const ARCHIVED: [&str; 2] = ["id", "time"];
 pub fn run(global: &Global, output: Output, options: &Score) -> Result<(), Error> {
     let workshop = Workshop::open(global)?;
     let (published, model) = trainer::open(&workshop.models(), &options.model.name, options.model.version)?;
+    trainer::check_classes(&model, workshop.pipeline.classes())?;
     trainer::check_feature_set(&model, &workshop.pipeline.features.digest)?;
     let own = model.manifest().threshold.as_ref().map(|threshold| f64::from(threshold.value));
     let threshold = options.threshold.or(own);

@@ -92,11 +92,12 @@ fn text(trained: &Trained) -> String {
     text.push_str(&rows::text("trained on", &trained.rows));
     text.push_str(&rows::text("holdout", &trained.holdout));
     match trained.candidate.metrics.is_empty() {
-        true => {
-            text.push_str("no measures: the holdout needs events of both classes, or two where labels are numbers\n")
-        }
+        true => text.push_str(
+            "no measures: the holdout needs events of at least two classes, or two where labels are numbers\n",
+        ),
         false => text.push_str(&measures::text(&trained.candidate.metrics)),
     }
+    text.push_str(&measures::confusion_text(trained.candidate.confusion.as_ref()));
     if let Some(threshold) = &manifest.threshold {
         text.push_str(&format!("threshold {}{}\n", threshold.value, model::rule(threshold.rule)));
     }
@@ -117,6 +118,7 @@ fn value(trained: &Trained) -> Value {
         "dataset": rows::value(&trained.rows),
         "holdout": rows::value(&trained.holdout),
         "metrics": measures::value(&trained.candidate.metrics),
+        "confusion": measures::confusion_value(trained.candidate.confusion.as_ref()),
         "threshold": manifest.threshold.as_ref().map(|threshold| threshold.value),
         "promoted": trained.promoted.is_some(),
         "control": trained.promoted.as_ref().map(Promoted::number),

@@ -175,7 +175,7 @@ fn test_then_train(dir: &Path, (train_days, block_days): (i64, i64)) -> (f64, f6
         let known = rows(at - train_days * DAY_US, at, at);
         let model = trainer::train(&pipeline, model, &known, None, None).expect("a model").model;
         let block = rows(at, at + block_days * DAY_US, i64::MAX);
-        let accuracy = trainer::evaluate(&model, &block).expect("both classes")["accuracy"].value;
+        let accuracy = trainer::evaluate(&model, &block).expect("both classes").metrics["accuracy"].value;
         right += accuracy * block.rows.len() as f64;
         let unchanged = |(time, label): (&i64, &f32)| before.get(time) == Some(label);
         same += block.rows.time_us.iter().zip(&block.rows.label).filter(|row| unchanged(*row)).count();

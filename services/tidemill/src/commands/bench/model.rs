@@ -4,9 +4,10 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, Float64Type, Schema};
-use flow::config::{Category, Model, Network as Shape, Pipeline};
+use flow::config::{Category, Model, Network as Shape, Objective, Pipeline};
 use flow::fence::ModelRef;
 use model::artefact::DatasetFacts;
+use model::network::most_probable;
 use model::profile::SCORE;
 use model::{
     Artefact, Column, Dense, Draft, Embedding, Head, Network, Profile, Rule, Standardisation, Threshold, Vocabulary,
@@ -144,11 +145,15 @@ fn drawn(pipeline: &Pipeline, model: &Model, rows: &[f32], vocabularies: Vec<Voc
     let embeddings = embeddings(model, &vocabularies);
     let entering = width - embeddings.len() + embeddings.iter().map(|one| one.dimension).sum::<usize>();
     let unusable = |error: &dyn std::fmt::Display| Error::Failed(format!("no model for the benchmark: {error}"));
-    let layers = layers(entering, &model.network);
-    let network = Network::with_embeddings(standardisation, embeddings, layers, Head::Probability);
+    let several = model.objective == Objective::Multiclass;
+    let (head, outputs) = if several { (Head::Classes, pipeline.classes().len()) } else { (Head::Probability, 1) };
+    let layers = layers(entering, &model.network, outputs);
+    let network = Network::with_embeddings(standardisation, embeddings, layers, head);
     let network = network.map_err(|error| unusable(&error))?;
-    let mut scores = vec![0.0; rows.len() / width];
-    network.score(&rows[..scores.len() * width], &mut scores);
+    let count = rows.len() / width;
+    let mut scores = vec![0.0; count * outputs];
+    network.score(&rows[..count * width], &mut scores);
+    let scores: Vec<f32> = scores.chunks_exact(outputs).map(|row| row[most_probable(row)]).collect();
     let reference = |(input, name): (usize, &String)| match words(name) {
         Some(words) => Column::fit_category(name, column(input), words.words().len()),
         None => Column::fit(name, column(input)),
@@ -156,14 +161,14 @@ fn drawn(pipeline: &Pipeline, model: &Model, rows: &[f32], vocabularies: Vec<Voc
     let mut columns: Vec<Column> = model.inputs.iter().enumerate().map(reference).collect();
     columns.push(Column::fit(SCORE, scores.iter().copied()));
     let bytes: Vec<u8> = rows.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let mut golden_rows = rows[..width * GOLDEN_ROWS.min(scores.len())].to_vec();
+    let mut golden_rows = rows[..width * GOLDEN_ROWS.min(count)].to_vec();
     golden_rows.extend(vec![f32::NAN; width]);
     let draft = Draft {
         name: model.name.clone(),
         parent: None,
         dataset: DatasetFacts {
             digest: sha256_hex(&bytes),
-            rows: scores.len() as u64,
+            rows: count as u64,
             positives: 0,
             class_rows: Vec::new(),
             first_us: 0,
@@ -171,10 +176,10 @@ fn drawn(pipeline: &Pipeline, model: &Model, rows: &[f32], vocabularies: Vec<Voc
         },
         feature_set: pipeline.features.digest.clone(),
         inputs: model.inputs.clone(),
-        threshold: Some(Threshold { value: threshold(scores), rule: Rule::Fixed }),
+        threshold: (!several).then(|| Threshold { value: threshold(scores), rule: Rule::Fixed }),
         network,
         vocabularies,
-        classes: Vec::new(),
+        classes: pipeline.classes().to_vec(),
         metrics: Default::default(),
         seed: SEED,
         config: [("weights".to_owned(), "drawn".to_owned())].into(),
@@ -215,14 +220,14 @@ fn embeddings(model: &Model, vocabularies: &[Vocabulary]) -> Vec<Embedding> {
     model.categories.iter().zip(vocabularies).map(of).collect()
 }
 
-fn layers(inputs: usize, shape: &Shape) -> Vec<Dense> {
+fn layers(inputs: usize, shape: &Shape, outputs: usize) -> Vec<Dense> {
     let hidden: &[u32] = match shape {
         Shape::Linear => &[],
         Shape::Mlp(hidden) => hidden,
     };
     let mut random = ChaCha8Rng::seed_from_u64(SEED);
     let mut inputs = inputs;
-    let widths = hidden.iter().map(|width| *width as usize).chain([1]);
+    let widths = hidden.iter().map(|width| *width as usize).chain([outputs]);
     let layer = |outputs: usize| {
         let limit = (6.0 / (inputs + outputs) as f32).sqrt();
         let weight = (0..inputs * outputs).map(|_| random.random_range(-limit..limit)).collect();
