@@ -2,6 +2,7 @@
 
 mod asyncapi;
 mod categories;
+mod classes;
 mod compact;
 mod compose;
 mod contracts;
