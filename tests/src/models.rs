@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use flow::fence::ModelRef;
 use model::artefact::DatasetFacts;
-use model::{Artefact, Column, Dense, Draft, Network, Profile, Rule, Standardisation, Threshold};
+use model::{Artefact, Column, Dense, Draft, Head, Network, Profile, Rule, Standardisation, Threshold};
 use registry::models::Models;
 use registry::store::Store;
 
@@ -14,10 +14,30 @@ pub fn of_amount(feature_set: &str, bias: f32, amounts: &[f32]) -> Artefact {
     let standardisation = Standardisation { mean: vec![100.0], std: vec![50.0], fill: vec![100.0] };
     let dense = Dense { inputs: 1, outputs: 1, weight: vec![1.0], bias: vec![bias] };
     let network = Network::new(standardisation, vec![dense]).unwrap_or_else(|error| panic!("{error}"));
-    let mut scores = vec![0.0; amounts.len()];
+    let threshold = Some(Threshold { value: 0.9, rule: Rule::Fixed });
+    packed("fraud", (feature_set, amounts), (network, threshold), &[])
+}
+
+/// A model of the amount that gives a probability to each of these classes, so called.
+pub fn of_classes(name: &str, feature_set: &str, classes: &[&str]) -> Artefact {
+    let standardisation = Standardisation { mean: vec![100.0], std: vec![50.0], fill: vec![100.0] };
+    let weight = (0..classes.len()).map(|class| class as f32 - 1.0).collect();
+    let dense = Dense { inputs: 1, outputs: classes.len(), weight, bias: vec![0.25; classes.len()] };
+    let network = Network::with_head(standardisation, vec![dense], Head::Classes);
+    let network = network.unwrap_or_else(|error| panic!("{error}"));
+    packed(name, (feature_set, &[50.0, 100.0]), (network, None), classes)
+}
+
+fn packed(
+    name: &str,
+    (feature_set, amounts): (&str, &[f32]),
+    (network, threshold): (Network, Option<Threshold>),
+    classes: &[&str],
+) -> Artefact {
+    let mut scores = vec![0.0; amounts.len() * network.outputs()];
     network.score(amounts, &mut scores);
     let packed = Artefact::pack(Draft {
-        name: "fraud".into(),
+        name: name.into(),
         parent: None,
         dataset: DatasetFacts {
             digest: "0".repeat(64),
@@ -31,8 +51,8 @@ pub fn of_amount(feature_set: &str, bias: f32, amounts: &[f32]) -> Artefact {
         inputs: vec!["amount".into()],
         network,
         vocabularies: Vec::new(),
-        classes: Vec::new(),
-        threshold: Some(Threshold { value: 0.9, rule: Rule::Fixed }),
+        classes: classes.iter().map(|class| (*class).to_owned()).collect(),
+        threshold,
         metrics: BTreeMap::new(),
         seed: 1,
         config: BTreeMap::new(),

@@ -97,7 +97,10 @@ fn a_model_that_is_asked_gives_the_scores_of_the_stream() {
     check("/v2/models/fraud/versions/7/infer", &request, 404, "GET /v1/models");
     check("/v2/models/nobody/infer", &request, 404, "is not champion");
 
+    let [shown, of_classes] = asked_for_classes(&served, &request);
     let told = json!([
+        ["MetadataModelResponse", shown],
+        ["InferenceResponse", of_classes],
         ["MetadataServerResponse", served.get_json("/v2").1],
         ["MetadataModelResponse", served.get_json("/v2/models/fraud").1],
         ["MetadataModelResponse", served.get_json("/v2/models/fraud/versions/1").1],
@@ -115,8 +118,34 @@ fn a_model_that_is_asked_gives_the_scores_of_the_stream() {
     let (_, document) = served.get_json("/openapi.json");
     let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
     if let Some(python) = Python::find() {
-        assert_eq!(python.run(VALIDATE, &[&json!(paths).to_string(), &told.to_string()]), "7 valid");
+        assert_eq!(python.run(VALIDATE, &[&json!(paths).to_string(), &told.to_string()]), "9 valid");
     }
     assert_eq!(running.stop(), Vec::<String>::new());
     served.stop();
+}
+
+/// What is told of a model with classes, and what it answers: the most probable class with the probabilities of all.
+fn asked_for_classes(served: &Served, request: &Value) -> [Value; 2] {
+    let classes = ["bus", "tram", "train"];
+    let artefact = models::of_classes("mode", &served.deployment.context.pipeline.features.digest, &classes);
+    Models::new(served.store.clone()).publish("mode", artefact.files()).unwrap();
+    let (_, shown) = served.get_json("/v2/models/mode/versions/1");
+    let outputs = json!([
+        { "name": "score", "datatype": "FP64", "shape": [-1] },
+        { "name": "class", "datatype": "BYTES", "shape": [-1] },
+        { "name": "probabilities", "datatype": "FP32", "shape": [-1, 3] },
+    ]);
+    assert_eq!((&shown["outputs"], &shown["parameters"]["classes"]), (&outputs, &json!(classes)));
+    let (status, answer) = served.post_json("/v2/models/mode/versions/1/infer", request);
+    assert_eq!(status, 200, "{answer}");
+    let [score, class, probabilities] = [0, 1, 2].map(|at| &answer["outputs"][at]);
+    let rows = score["data"].as_array().unwrap().len();
+    assert_eq!((&class["shape"], &probabilities["shape"]), (&json!([rows]), &json!([rows, 3])));
+    let all: Vec<f64> = probabilities["data"].as_array().unwrap().iter().map(|one| one.as_f64().unwrap()).collect();
+    for (row, of_row) in all.chunks_exact(3).enumerate() {
+        let most = (1..3).fold(0, |best, at| if of_row[at] > of_row[best] { at } else { best });
+        assert_eq!((&class["data"][row], &score["data"][row]), (&json!(classes[most]), &json!(of_row[most])));
+        assert!((of_row.iter().sum::<f64>() - 1.0).abs() < 1e-6, "{of_row:?}");
+    }
+    [shown, answer]
 }
