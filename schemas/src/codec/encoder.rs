@@ -1,5 +1,6 @@
 //! Batches to rows: framed Avro, or JSON as sources in that format have it.
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
@@ -7,9 +8,9 @@ use arrow_avro::schema::FingerprintStrategy;
 use arrow_avro::writer::format::AvroSoeFormat;
 use arrow_avro::writer::{EncodedRows, Encoder as ArrowEncoder, WriterBuilder};
 
-use super::reshape::conform;
+use super::reshape::{conform, with_symbols};
 use super::{AVRO_SCHEMA_KEY, Error};
-use crate::json::{Uuids, noted_uuids, rows};
+use crate::json::{Uuids, noted_uuids, rows, symbols};
 
 /// Buffer that a new encoder starts with.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -19,6 +20,8 @@ pub struct Encoder {
     schema: SchemaRef,
     /// The schema with notes at its fields that say which bytes are a UUID.
     noted: SchemaRef,
+    /// The symbols of enums by column; nothing where there are none, or JSON has them as text anyway.
+    symbols: Vec<Vec<ArrayRef>>,
     inner: Inner,
 }
 
@@ -40,12 +43,21 @@ impl Encoder {
             .with_capacity(BUFFER_BYTES)
             .build_encoder::<AvroSoeFormat>()
             .map_err(|error| Error::Encode { detail: error.to_string() })?;
-        Ok(Encoder { schema: schema.clone(), noted, inner: Inner::Avro(Box::new(inner)) })
+        let mut symbols = symbols(schema);
+        if symbols.iter().all(Vec::is_empty) {
+            symbols.clear();
+        }
+        Ok(Encoder { schema: schema.clone(), noted, symbols, inner: Inner::Avro(Box::new(inner)) })
     }
 
     /// An encoder of JSON objects with no frame around them.
     pub fn json(schema: &SchemaRef) -> Self {
-        Encoder { schema: schema.clone(), noted: noted_uuids(schema, Uuids::All), inner: Inner::Json }
+        Encoder {
+            schema: schema.clone(),
+            noted: noted_uuids(schema, Uuids::All),
+            symbols: Vec::new(),
+            inner: Inner::Json,
+        }
     }
 
     /// The schema that batches must have; metadata of their fields may differ.
@@ -56,10 +68,15 @@ impl Encoder {
     /// Encodes each row. All rows share one buffer; a row's `Bytes` is a view of it.
     pub fn encode(&mut self, batch: &RecordBatch) -> Result<EncodedRows, Error> {
         let encode = |error: ArrowError| Error::Encode { detail: error.to_string() };
-        if batch.schema_ref().fields() == self.noted.fields() {
+        let is_noted = batch.schema_ref().fields() == self.noted.fields();
+        if is_noted && self.symbols.is_empty() {
             return self.inner.encode(batch).map_err(encode);
         }
-        conform(batch, &self.noted).and_then(|batch| self.inner.encode(&batch)).map_err(encode)
+        let mut batch = if is_noted { batch.clone() } else { conform(batch, &self.noted).map_err(encode)? };
+        if !self.symbols.is_empty() {
+            batch = with_symbols(&batch, &self.symbols).map_err(encode)?;
+        }
+        self.inner.encode(&batch).map_err(encode)
     }
 }
 

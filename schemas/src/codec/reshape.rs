@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, ListArray, MapArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, Int32Array, ListArray, MapArray, StructArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int32Type, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -76,6 +76,41 @@ pub(super) fn from_keys(keys: &ArrayRef, target: &DataType, symbols: Vec<ArrayRe
         let symbols = symbols.next().ok_or_else(missing)?;
         Ok(Arc::new(DictionaryArray::try_new(array.as_primitive::<Int32Type>().clone(), symbols)?))
     })
+}
+
+/// The batch with these symbols in its enums, those of each column in the order in which they stand in its type. Columns that
+/// are null throughout have none, and such as were put together may have them in another order.
+pub(super) fn with_symbols(batch: &RecordBatch, symbols: &[Vec<ArrayRef>]) -> Result<RecordBatch, ArrowError> {
+    let columns = batch.columns().iter().zip(symbols).map(|(column, symbols)| {
+        if symbols.is_empty() {
+            return Ok(column.clone());
+        }
+        let mut wanted = symbols.iter();
+        let keys = rebuild(column, &keys_type(column.data_type()), &mut |array, _| {
+            let missing = || ArrowError::SchemaError("an enum without symbols".to_owned());
+            places(array.as_dictionary::<Int32Type>(), wanted.next().ok_or_else(missing)?)
+        })?;
+        from_keys(&keys, column.data_type(), symbols.clone())
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(batch.schema(), columns, &options)
+}
+
+/// The keys of an enum as places among these symbols.
+fn places(array: &DictionaryArray<Int32Type>, symbols: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let own = array.values();
+    if own.is_empty() || own == symbols {
+        return Ok(Arc::new(array.keys().clone()));
+    }
+    let (own, symbols) = (own.as_string::<i32>(), symbols.as_string::<i32>());
+    let place = |key: i32| {
+        let symbol = own.value(key as usize);
+        let found = symbols.iter().position(|known| known == Some(symbol));
+        found.map(|place| place as i32).ok_or_else(|| ArrowError::SchemaError(format!("no symbol `{symbol}`")))
+    };
+    let keys = array.keys().iter().map(|key| key.map(place).transpose());
+    Ok(Arc::new(keys.collect::<Result<Int32Array, _>>()?))
 }
 
 /// The array under the target type; `leaf` turns what is no container and has another type.

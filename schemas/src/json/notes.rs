@@ -1,4 +1,4 @@
-//! Notes at fields that say what their types do not: that sixteen bytes are a UUID.
+//! What the types of fields do not say: that sixteen bytes are a UUID, and which symbols an enum has.
 //!
 //! Schemas here have no metadata at their fields, so that two of the same columns are equal whoever wrote them. Writers
 //! need it back: a UUID is text in JSON, and in Avro where its type is a string.
@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::plan::{self, Named, Node};
@@ -33,6 +34,49 @@ pub(crate) fn noted_uuids(schema: &SchemaRef, uuids: Uuids) -> SchemaRef {
     };
     let noted = fields.iter().zip(schema.fields()).map(|(of, field)| noted(&of.node, (&named, uuids), field));
     Arc::new(Schema::new_with_metadata(noted.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// The symbols of a field that is an enum, in the order of the Avro schema: the keys of its dictionaries count them.
+pub fn enum_symbols(schema: &Schema, field: &str) -> Option<ArrayRef> {
+    let (at, found) = schema.column_with_name(field)?;
+    let is_enum = matches!(found.data_type(), DataType::Dictionary(..));
+    symbols(schema).into_iter().nth(at).filter(|_| is_enum)?.into_iter().next()
+}
+
+/// The symbols of each enum in each field, in the order in which they stand in the field's type.
+pub(crate) fn symbols(schema: &Schema) -> Vec<Vec<ArrayRef>> {
+    let parsed = schema.metadata().get(AVRO_SCHEMA_KEY).and_then(|avro| parse_schema(avro).ok());
+    let Some((Node::Record(fields), named)) = parsed.map(|parsed| plan::compile(&parsed.avro)) else {
+        return Vec::new();
+    };
+    let of = |(of, field): (&plan::Field, &FieldRef)| {
+        let mut found = Vec::new();
+        collect(&of.node, &named, field.data_type(), &mut found);
+        found
+    };
+    fields.iter().zip(schema.fields()).map(of).collect()
+}
+
+fn collect(node: &Node, named: &Named, data_type: &DataType, to: &mut Vec<ArrayRef>) {
+    match (node, data_type) {
+        (Node::Named(name), _) => named.get(name).into_iter().for_each(|node| collect(node, named, data_type, to)),
+        (Node::Union(union), _) => {
+            if let [(_, only)] = &union.others[..] {
+                collect(only, named, data_type, to);
+            }
+        }
+        (Node::Enum(symbols), DataType::Dictionary(..)) => to.push(Arc::new(StringArray::from_iter_values(symbols))),
+        (Node::Record(of), DataType::Struct(fields)) => {
+            of.iter().zip(fields).for_each(|(of, field)| collect(&of.node, named, field.data_type(), to));
+        }
+        (Node::Array(of), DataType::List(item)) => collect(of, named, item.data_type(), to),
+        (Node::Map(of), DataType::Map(entries, _)) => {
+            if let DataType::Struct(pair) = entries.data_type() {
+                pair.iter().skip(1).for_each(|value| collect(of, named, value.data_type(), to));
+            }
+        }
+        _ => {}
+    }
 }
 
 fn noted(node: &Node, known: (&Named, Uuids), field: &FieldRef) -> FieldRef {

@@ -1,8 +1,14 @@
 //! Batches come back from bytes, and bytes from batches, for every shape the contracts use.
 
-use arrow::array::{Array, AsArray};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int64Array, ListArray, StructArray, new_empty_array, new_null_array,
+};
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, Int32Type, TimeUnit};
+use arrow::record_batch::RecordBatch;
 
 use super::*;
 
@@ -104,4 +110,36 @@ fn no_records_give_an_empty_batch() {
     decoder.add_writer(1, RICH).unwrap();
     let decoded = decoder.decode(&[]);
     assert_eq!((decoded.batch.num_rows(), decoded.batch.schema()), (0, arrow_schema(RICH).unwrap()));
+}
+
+#[test]
+fn enums_are_written_by_their_symbols_however_a_batch_came_about() {
+    const TRIP: &str = r#"{"type":"record","name":"Trip","fields":[
+        {"name":"id","type":"long"},
+        {"name":"way","type":["null",{"type":"record","name":"Way","fields":[
+            {"name":"mode","type":{"type":"enum","name":"Mode","symbols":["BUS","TRAM","TRAIN"]}},
+            {"name":"before","type":{"type":"array","items":"Mode"}}]}],"default":null}]}"#;
+    let schema = arrow_schema(TRIP).unwrap();
+    let encode = |way: ArrayRef| {
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..way.len() as i64));
+        encoded(&RecordBatch::try_new(schema.clone(), vec![ids, way]).unwrap(), &schema)
+    };
+    // The value that stands for nothing has no symbols.
+    assert_eq!(encode(new_null_array(schema.field(1).data_type(), 2)), [vec![0, 0], vec![2, 0]]);
+    // One that was put together has them in the order in which they came.
+    let DataType::Struct(fields) = schema.field(1).data_type() else { panic!("a record") };
+    let mode: DictionaryArray<Int32Type> = ["TRAIN", "BUS"].into_iter().collect();
+    let before: DictionaryArray<Int32Type> = ["TRAM", "TRAIN", "TRAM"].into_iter().collect();
+    let DataType::List(item) = fields[1].data_type() else { panic!("an array") };
+    let before = ListArray::new(item.clone(), OffsetBuffer::from_lengths([2, 1]), Arc::new(before), None);
+    let way = StructArray::new(fields.clone(), vec![Arc::new(mode), Arc::new(before)], None);
+    assert_eq!(encode(Arc::new(way)), [vec![0, 2, 4, 4, 2, 4, 0], vec![2, 2, 0, 2, 2, 0]]);
+    let other: DictionaryArray<Int32Type> = ["CAR", "BUS"].into_iter().collect();
+    let lists =
+        ListArray::new(item.clone(), OffsetBuffer::from_lengths([0, 0]), new_empty_array(item.data_type()), None);
+    let way = StructArray::new(fields.clone(), vec![Arc::new(other), Arc::new(lists)], None);
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..2));
+    let batch = RecordBatch::try_new(schema.clone(), vec![ids, Arc::new(way)]).unwrap();
+    let error = Encoder::new(&schema, 1).unwrap().encode(&batch).unwrap_err().to_string();
+    assert!(error.contains("no symbol `CAR`"), "{error}");
 }

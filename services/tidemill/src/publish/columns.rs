@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions, new_null_array,
+};
 use arrow::compute::{CastOptions, can_cast_types, cast, cast_with_options};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::Error;
 use flow::config::{listed, nearest};
+use schemas::json::enum_symbols;
 
 /// Names of the schema with names of the table, as a user wrote them.
 pub type Mapping = Vec<(String, String)>;
@@ -52,7 +55,7 @@ impl Columns {
         let rows = table.num_rows();
         let columns = schema.fields().iter().zip(&self.found).map(|(field, at)| match at {
             None => Ok(new_null_array(field.data_type(), rows)),
-            Some(at) => convert(table.column(*at), table.schema_ref().field(*at).name(), field, before),
+            Some(at) => convert_in(schema, (table.column(*at), table.schema_ref().field(*at).name()), field, before),
         });
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -69,6 +72,34 @@ pub fn check_map(map: &Mapping, known: &[&str]) -> Result<(), Error> {
         None => format!("the schema has no `{name}`, it has {}", listed(known.iter().copied())),
     };
     Err(Error::Map { name: name.clone(), column: column.clone(), detail })
+}
+
+/// One column as a field of a schema wants it, which may be an enum.
+pub fn convert_in(
+    schema: &Schema,
+    (array, column): (&ArrayRef, &str),
+    field: &Field,
+    before: u64,
+) -> Result<ArrayRef, Error> {
+    if !matches!(field.data_type(), DataType::Dictionary(..)) || array.data_type() == field.data_type() {
+        return convert(array, column, field, before);
+    }
+    let Some(symbols) = enum_symbols(schema, field.name()) else { return convert(array, column, field, before) };
+    let texts = convert(array, column, &Field::new(field.name(), DataType::Utf8, field.is_nullable()), before)?;
+    let (texts, known) = (texts.as_string::<i32>(), symbols.as_string::<i32>());
+    let place = |text: &str| known.iter().position(|symbol| symbol == Some(text)).map(|place| place as i32);
+    let keys: Int32Array = texts.iter().map(|text| text.and_then(place)).collect();
+    if let Some(row) = (0..texts.len()).find(|row| texts.is_valid(*row) && keys.is_null(*row)) {
+        return Err(Error::Value {
+            row: before + row as u64 + 1,
+            column: column.to_owned(),
+            value: shown(array, row),
+            field: field.name().clone(),
+            wanted: format!("one of {}", listed(known.iter().flatten())),
+        });
+    }
+    let dictionary = DictionaryArray::try_new(keys, symbols.clone());
+    Ok(Arc::new(dictionary.map_err(|error| schemas::codec::Error::Encode { detail: error.to_string() })?))
 }
 
 /// One column as the field wants it. A value that does not survive is named with its row.

@@ -12,7 +12,7 @@ use runtime::context::Context;
 use schemas::codec::Encoder;
 use schemas::key::key_text;
 
-use super::columns::convert;
+use super::columns::{convert, convert_in};
 use super::{Columns, Error, Options, row_of};
 
 /// A label that waits.
@@ -111,7 +111,8 @@ impl Labels {
                 let ids = events.column_by_name(&self.event_id);
                 convert(ids.ok_or_else(|| detail("the event has no id".into()))?, &self.event_id, field, before)?
             } else if at == self.target {
-                convert(table.column(self.column), table.schema_ref().field(self.column).name(), &optional, before)?
+                let column = (table.column(self.column), table.schema_ref().field(self.column).name().as_str());
+                convert_in(schema, column, &optional, before)?
             } else if Some(at) == self.known {
                 let known: ArrayRef = Arc::new(TimestampMicrosecondArray::from(known_us.to_vec()));
                 cast(&known, field.data_type()).map_err(|error| detail(error.to_string()))?

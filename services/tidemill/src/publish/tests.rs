@@ -214,6 +214,28 @@ fn being_told_to_stop_ends_a_paced_publish() {
     assert_eq!(publisher.end().unwrap().events, 1);
 }
 
+#[test]
+fn words_become_symbols_of_enums() {
+    const AVRO: &str = r#"{"type":"record","name":"Trip","fields":[
+        {"name":"mode","type":{"type":"enum","name":"Mode","symbols":["BUS","TRAM","TRAIN"]}},
+        {"name":"back","type":["null","Mode"],"default":null}]}"#;
+    let schema = schemas::codec::arrow_schema(AVRO).unwrap();
+    let table = |modes: [&str; 3]| {
+        let back: ArrayRef = Arc::new(StringArray::from(vec![None, Some("BUS"), Some("TRAM")]));
+        let modes: ArrayRef = Arc::new(StringArray::from(modes.to_vec()));
+        RecordBatch::try_from_iter_with_nullable([("mode", modes, false), ("back", back, true)]).unwrap()
+    };
+    let good = table(["TRAIN", "BUS", "TRAIN"]);
+    let columns = Columns::find(&schema, &good.schema(), &Vec::new(), None).unwrap();
+    let batch = columns.convert(&good, &schema, 0).unwrap();
+    let rows = schemas::codec::Encoder::new(&schema, 1).unwrap().encode(&batch).unwrap();
+    // Places of symbols in the order of the schema, as zigzag numbers; the second field says first which branch it is.
+    let bodies: Vec<Vec<u8>> = rows.iter().map(|row| row[5..].to_vec()).collect();
+    assert_eq!(bodies, [vec![4, 0], vec![0, 2, 0], vec![4, 2, 2]]);
+    let error = columns.convert(&table(["BUS", "CAR", "BUS"]), &schema, 10).unwrap_err().to_string();
+    assert_eq!(error, "row 12: column `mode` has `CAR`, and `mode` must be one of `BUS`, `TRAM`, `TRAIN`");
+}
+
 #[track_caller]
 fn check_file(name: &str, text: &str) {
     let dir = tempfile::tempdir().unwrap();

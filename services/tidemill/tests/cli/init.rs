@@ -145,3 +145,42 @@ fn a_label_of_words_becomes_classes_and_other_classes_are_another_pipeline() {
     };
     assert_eq!((outcomes.len(), trams(2.0), trams(1.0)), (80, 14, 14), "the words stay, and places are the new ones");
 }
+
+#[test]
+fn words_of_a_file_may_be_enums_of_the_schemas() {
+    let dir = folder();
+    let file = trips(dir.path());
+    let from = ["init", "mine", "--from", &file, "--id", "trip", "--time", "at", "--key", "rider", "--label", "mode"];
+    check(dir.path(), &from, 0, &["--label-column 'mode'"]);
+    let mine = dir.path().join("mine");
+    let narrow = |schema: &str, field: &str, symbols: &str| {
+        let path = mine.join(schema);
+        let text = std::fs::read_to_string(&path).expect("a schema");
+        let mut avro: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let fields = avro["fields"].as_array_mut().expect("fields");
+        let found = fields.iter_mut().find(|one| one["name"] == field).expect("the field");
+        let symbols: Vec<&str> = symbols.split(' ').collect();
+        let named = serde_json::json!({ "type": "enum", "name": format!("{field}_word"), "symbols": symbols });
+        found["type"] = if found["type"].is_array() { serde_json::json!(["null", named]) } else { named };
+        std::fs::write(path, avro.to_string()).expect("a schema");
+    };
+    narrow("Event.avsc", "weather", "snow rain dry");
+    narrow("Label.avsc", "mode", "train tram");
+    let up = ["up", "--publish", &file, "--label-column", "mode"];
+    let ends = ["--drain", "--idle-timeout", "500ms", "--listen", "127.0.0.1:0"];
+    let said = ["row 2", "column `mode` has `bus`, and `mode` must be one of `train`, `tram`"];
+    check(&mine, &[&up[..], &ends].concat(), 2, &said);
+    narrow("Label.avsc", "mode", "train tram bus");
+    std::fs::remove_dir_all(mine.join(".tidemill")).expect("what was begun");
+    check(&mine, &[&up[..], &ends].concat(), 0, &["everything is committed"]);
+    // Labels have no event beside them: their logs hold enums without any value.
+    let outcomes = lines(&check(&mine, &["tap", "outcomes"], 0, &[]));
+    let classes: std::collections::BTreeMap<&str, usize> = outcomes.iter().fold(Default::default(), |mut seen, one| {
+        *seen.entry(one["value"]["label_class"].as_str().expect("a class")).or_default() += 1;
+        seen
+    });
+    assert_eq!(classes, [("bus", 13), ("train", 13), ("tram", 14)].into());
+    let features = lines(&check(&mine, &["tap", "features.log"], 0, &[]));
+    let rainy = features.iter().filter(|one| one["event"]["weather"] == "rain").count();
+    assert_eq!((features.len(), rainy), (40, 20));
+}
