@@ -39,14 +39,7 @@ fn packed(
     let packed = Artefact::pack(Draft {
         name: name.into(),
         parent: None,
-        dataset: DatasetFacts {
-            digest: "0".repeat(64),
-            rows: 1,
-            positives: 0,
-            class_rows: Vec::new(),
-            first_us: 0,
-            last_us: 1,
-        },
+        dataset: DatasetFacts { digest: "0".repeat(64), rows: 1, last_us: 1, ..DatasetFacts::default() },
         feature_set: feature_set.into(),
         inputs: vec!["amount".into()],
         network,

@@ -104,10 +104,11 @@ fn places(array: &DictionaryArray<Int32Type>, symbols: &ArrayRef) -> Result<Arra
         return Ok(Arc::new(array.keys().clone()));
     }
     let (own, symbols) = (own.as_string::<i32>(), symbols.as_string::<i32>());
+    let place = |symbol| symbols.iter().position(|known| known == symbol).map(|place| place as i32);
+    let places: Vec<Option<i32>> = own.iter().map(place).collect();
     let place = |key: i32| {
-        let symbol = own.value(key as usize);
-        let found = symbols.iter().position(|known| known == Some(symbol));
-        found.map(|place| place as i32).ok_or_else(|| ArrowError::SchemaError(format!("no symbol `{symbol}`")))
+        let missing = || ArrowError::SchemaError(format!("no symbol `{}`", own.value(key as usize)));
+        places[key as usize].ok_or_else(missing)
     };
     let keys = array.keys().iter().map(|key| key.map(place).transpose());
     Ok(Arc::new(keys.collect::<Result<Int32Array, _>>()?))

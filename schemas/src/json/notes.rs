@@ -26,12 +26,18 @@ pub(crate) enum Uuids {
     Strings,
 }
 
+/// The fields of the Avro schema that a schema was made from, and the types that they name.
+fn compiled(schema: &Schema) -> Option<(Vec<plan::Field>, Named)> {
+    let parsed = parse_schema(schema.metadata().get(AVRO_SCHEMA_KEY)?).ok()?;
+    match plan::compile(&parsed.avro) {
+        (Node::Record(fields), named) => Some((fields, named)),
+        _ => None,
+    }
+}
+
 /// The schema with notes at the fields whose sixteen bytes are a UUID.
 pub(crate) fn noted_uuids(schema: &SchemaRef, uuids: Uuids) -> SchemaRef {
-    let parsed = schema.metadata().get(AVRO_SCHEMA_KEY).and_then(|avro| parse_schema(avro).ok());
-    let Some((Node::Record(fields), named)) = parsed.map(|parsed| plan::compile(&parsed.avro)) else {
-        return schema.clone();
-    };
+    let Some((fields, named)) = compiled(schema) else { return schema.clone() };
     let noted = fields.iter().zip(schema.fields()).map(|(of, field)| noted(&of.node, (&named, uuids), field));
     Arc::new(Schema::new_with_metadata(noted.collect::<Vec<_>>(), schema.metadata().clone()))
 }
@@ -45,10 +51,7 @@ pub fn enum_symbols(schema: &Schema, field: &str) -> Option<ArrayRef> {
 
 /// The symbols of each enum in each field, in the order in which they stand in the field's type.
 pub(crate) fn symbols(schema: &Schema) -> Vec<Vec<ArrayRef>> {
-    let parsed = schema.metadata().get(AVRO_SCHEMA_KEY).and_then(|avro| parse_schema(avro).ok());
-    let Some((Node::Record(fields), named)) = parsed.map(|parsed| plan::compile(&parsed.avro)) else {
-        return Vec::new();
-    };
+    let Some((fields, named)) = compiled(schema) else { return Vec::new() };
     let of = |(of, field): (&plan::Field, &FieldRef)| {
         let mut found = Vec::new();
         collect(&of.node, &named, field.data_type(), &mut found);

@@ -29,7 +29,7 @@ pub fn value(metrics: &Metrics) -> Value {
 pub fn confusion_text(confusion: Option<&Confusion>) -> String {
     let Some(Confusion { classes, rows }) = confusion else { return String::new() };
     if classes.len() > CLASSES_SHOWN_MAX {
-        return format!("what the {} classes are taken for is shown with --json\n", classes.len());
+        return format!("what the {} classes are taken for is told with --output json\n", classes.len());
     }
     let heading: Vec<&str> = std::iter::once("LABEL, TAKEN FOR").chain(classes.iter().map(String::as_str)).collect();
     let row = |(class, counts): (&String, &Vec<u64>)| {

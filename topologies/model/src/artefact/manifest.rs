@@ -49,7 +49,7 @@ pub struct Manifest {
 }
 
 /// Facts about the training data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetFacts {
     /// Its digest.

@@ -68,7 +68,11 @@ fn seal(files: &mut Files, manifest: &Manifest) {
 
 #[track_caller]
 fn refused(change: impl FnOnce(&mut Files), message: &str) {
-    let mut files = files();
+    refused_of(files(), change, message);
+}
+
+#[track_caller]
+fn refused_of(mut files: Files, change: impl FnOnce(&mut Files), message: &str) {
     change(&mut files);
     let error = Artefact::open(&files).unwrap_err().to_string();
     assert!(error.contains(message), "{error}");
@@ -76,7 +80,13 @@ fn refused(change: impl FnOnce(&mut Files), message: &str) {
 
 #[track_caller]
 fn refused_manifest(change: impl FnOnce(&mut Manifest), message: &str) {
-    refused(
+    refused_manifest_of(files(), change, message);
+}
+
+#[track_caller]
+fn refused_manifest_of(files: Files, change: impl FnOnce(&mut Manifest), message: &str) {
+    refused_of(
+        files,
         |files| {
             let mut manifest: Manifest = serde_json::from_slice(&files[MANIFEST_FILE]).unwrap();
             change(&mut manifest);

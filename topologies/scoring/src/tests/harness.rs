@@ -74,14 +74,7 @@ fn packed((version, inputs, feature_set): (u64, &[&str], &str), dense: Dense, cl
     let draft = Draft {
         name: "m".into(),
         parent: None,
-        dataset: DatasetFacts {
-            digest: "0".repeat(64),
-            rows: 1,
-            positives: 0,
-            class_rows: Vec::new(),
-            first_us: 0,
-            last_us: 1,
-        },
+        dataset: DatasetFacts { digest: "0".repeat(64), rows: 1, last_us: 1, ..DatasetFacts::default() },
         feature_set: feature_set.into(),
         inputs: names.clone(),
         network: Network::with_head(standardisation, vec![dense], head).unwrap(),

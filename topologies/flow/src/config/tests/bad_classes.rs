@@ -62,16 +62,6 @@ fn the_order_of_classes_is_part_of_the_feature_set() {
 fn a_text_is_a_label_with_classes_only() {
     check(
         "",
-        "",
-        expect![[r#"
-        25 TM0012: `reason` is a text and cannot be a label
-            target: reason
-                    ^^^^^^
-            name its values in order: `classes: [bus, tram, train]`
-    "#]],
-    );
-    check(
-        "",
         MULTICLASS,
         expect![[r#"
         25 TM0012: `reason` is a text and cannot be a label

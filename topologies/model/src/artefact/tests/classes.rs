@@ -17,22 +17,9 @@ fn multiclass() -> Draft {
     Draft { network, dataset, classes: names(&["bus", "tram", "train"]), threshold: None, ..good }
 }
 
-fn refused(change: impl FnOnce(&mut Files), message: &str) {
-    let mut files = Artefact::pack(multiclass()).unwrap().into_files();
-    change(&mut files);
-    let error = Artefact::open(&files).unwrap_err().to_string();
-    assert!(error.contains(message), "{error}");
-}
-
+#[track_caller]
 fn refused_manifest(change: impl FnOnce(&mut Manifest), message: &str) {
-    refused(
-        |files| {
-            let mut manifest: Manifest = serde_json::from_slice(&files[MANIFEST_FILE]).unwrap();
-            change(&mut manifest);
-            seal(files, &manifest);
-        },
-        message,
-    );
+    refused_manifest_of(Artefact::pack(multiclass()).unwrap().into_files(), change, message);
 }
 
 #[test]
