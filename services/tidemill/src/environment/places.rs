@@ -33,7 +33,7 @@ pub fn check_direct(global: &Global) -> Result<(), Error> {
     let remote = Remote::named(address, global)?;
     remote.health()?;
     Err(Error::Input(format!(
-        "the gateway at {} does not tell what tasks have committed, nor makes it topics; stop its process and name its --data, or name the brokers with --brokers",
+        "the gateway at {} does not tell what tasks have committed, nor does it make topics; stop its process and name its --data, or name the brokers with --brokers",
         remote.address()
     )))
 }
