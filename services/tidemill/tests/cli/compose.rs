@@ -50,6 +50,8 @@ fn every_service_is_there_and_has_no_more_rights_than_it_needs() {
         let ends = service["command"][0] == "apply";
         assert_eq!(service["healthcheck"].is_null(), ends, "{name}");
     }
+    let built = ours.values().filter(|service| !service["build"].is_null()).count();
+    assert_eq!(built, 1, "one of them builds the image, and others do not build it again");
     let all = stack["services"].as_object().expect("services");
     for (name, service) in all {
         let (_, tag) = service["image"].as_str().and_then(|image| image.rsplit_once(':')).expect("a pinned image");
@@ -58,6 +60,64 @@ fn every_service_is_there_and_has_no_more_rights_than_it_needs() {
             assert!(port.as_str().is_some_and(|port| port.starts_with("127.0.0.1:")), "{name} listens on {port}");
         }
     }
+}
+
+#[test]
+fn whoever_waits_for_a_service_can_see_it_come_and_it_comes_back() {
+    let stack = stack();
+    let all = stack["services"].as_object().expect("services");
+    let awaited = |condition: &'static str| {
+        let waits = all.values().filter_map(|service| service["depends_on"].as_object()).flatten();
+        waits.filter(move |(_, wait)| wait["condition"] == condition).map(|(name, _)| name.as_str())
+    };
+    let ending: Vec<&str> = awaited("service_completed_successfully").collect();
+    let healthy: Vec<&str> = awaited("service_healthy").collect();
+    for name in ["kafka", "registry", "s3"] {
+        assert!(healthy.contains(&name), "nobody waits for {name}");
+    }
+    for name in healthy {
+        assert!(!all[name]["healthcheck"].is_null(), "{name} is awaited and has no check");
+    }
+    for (name, service) in all {
+        let comes_back = service["restart"] == "unless-stopped";
+        assert_ne!(comes_back, ending.contains(&name.as_str()), "{name}: {}", service["restart"]);
+    }
+}
+
+/// Files of Rust under a folder.
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn the_image_is_built_from_all_that_is_compiled_in() {
+    let root = folder_of_stack().join("..").canonicalize().expect("the root");
+    let text = std::fs::read_to_string(root.join(".dockerignore")).expect("what is not taken");
+    let mut patterns = text.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(patterns.next(), Some("*"), "nothing is taken but what is named");
+    let taken: Vec<PathBuf> = patterns.filter_map(|line| line.strip_prefix('!')).map(|path| root.join(path)).collect();
+    let mut rust = Vec::new();
+    taken.iter().filter(|path| path.is_dir()).for_each(|folder| sources(folder, &mut rust));
+
+    let mut outside = 0;
+    for file in rust {
+        let text = std::fs::read_to_string(&file).expect("source");
+        for call in text.split("include_str!(\"").chain(text.split("include_bytes!(\"")) {
+            let Some((path, _)) = call.split_once("\")") else { continue };
+            let Ok(included) = file.with_file_name(path).canonicalize() else { continue };
+            let is_taken = taken.iter().any(|taken| included.starts_with(taken));
+            assert!(is_taken, "{} includes {}, which .dockerignore keeps out", file.display(), included.display());
+            outside += usize::from(included.starts_with(root.join("docs")));
+        }
+    }
+    assert!(outside > 0, "a page of docs/ is compiled in, and was not found");
 }
 
 /// What of a container's environment is elsewhere here.
