@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +16,14 @@ use tests::pipeline::Running;
 use tests::python::Python;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-use crate::gateway::{EVENTS, Served, transaction};
+use crate::served::{EVENTS, Served, ids, transaction};
 
 /// Sources are quiet at once, so that events go through without others behind them.
 const IDLE: Duration = Duration::from_millis(50);
 const COMMIT: Duration = Duration::from_millis(50);
 
 /// A token for each role, and the file that lets them in.
-fn tokens() -> (Vec<(Role, String)>, Tokens) {
+pub fn tokens() -> (Vec<(Role, String)>, Tokens) {
     let made: Vec<_> = Role::ALL.map(|role| (role, Holder::new(role.name(), vec![role]).unwrap())).into();
     let line = |(_, (_, holder)): &(Role, (String, Holder))| serde_json::to_string(holder).unwrap();
     let text = format!("[{}]", made.iter().map(line).collect::<Vec<_>>().join(","));
@@ -68,41 +69,80 @@ fn a_token_is_good_for_its_roles() {
     let challenge = served.agent.get(url("/v1/topics")).call().unwrap();
     assert_eq!(challenge.headers()["www-authenticate"], "Bearer");
 
-    // One operation of each role, with a body that is accepted or refused for other reasons than the token.
-    let event = transaction(1);
-    let operations: [(Role, &str, Option<Value>); 4] = [
-        (Role::Read, "/v1/topics", None),
-        (Role::Publish, EVENTS, Some(event)),
-        (Role::Score, "/v1/score?timeout_ms=0", Some(json!([transaction(2)]))),
-        (Role::Operate, "/v1/control/promote", Some(json!({}))),
-    ];
-    for (wanted, path, body) in &operations {
-        for role in Role::ALL {
-            let (status, answer) = asked(path, token(role), body.as_ref());
-            match role == *wanted {
-                true => assert!(status != 401 && status != 403, "{path} by {role:?}: {answer}"),
-                false => {
-                    assert_eq!(status, 403, "{path} by {role:?}: {answer}");
-                    let said =
-                        format!("the token of `{}` is good for {0}, and this needs {}", role.name(), wanted.name());
-                    assert_eq!(answer["error"], said);
-                }
-            }
-        }
-    }
+    let (status, answer) = asked(EVENTS, token(Role::Read), Some(&transaction(1)));
+    let said = "the token of `read` is good for read, and this needs publish";
+    assert_eq!((status, &answer["error"]), (403, &json!(said)));
+    assert_eq!(asked(EVENTS, token(Role::Publish), Some(&transaction(2))).0, 202);
+    assert_eq!(asked("/v1/score?timeout_ms=0", token(Role::Score), Some(&transaction(3))).0, 202);
     let rows = served.deployment.rows(&served.deployment.context.plan.names.events);
-    assert_eq!(rows.len(), 2, "what was refused was not published");
+    assert_eq!(ids(&rows), [2, 3], "what was refused was not published");
     assert_eq!(served.get_json("/v1/topics").0, 200, "programs of this machine need none at their own door");
     served.stop();
 }
 
+#[test]
+fn every_operation_wants_the_role_that_it_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let (held, known) = tokens();
+    let listener = Listener::bind("127.0.0.1:0").unwrap().public("127.0.0.1:0", known, None).unwrap();
+    let public = listener.public_address().unwrap();
+    let served = Served::through(dir.path(), listener);
+    let events = &served.deployment.context.plan.names.events;
+    let parts = [("{source}", "transactions"), ("{topic}", events), ("{model}", "fraud"), ("{version}", "1")];
+    let (_, listed) = served.get_json("/");
+    let mut named = BTreeSet::new();
+    for one in listed.as_array().unwrap() {
+        let (method, path) = one["path"].as_str().unwrap().split_once(' ').unwrap();
+        let path = parts.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value));
+        let query = if path.ends_with("/tap") { "?follow=false&limit=0" } else { "" };
+        let url = format!("http://{public}{path}{query}");
+        // Nothing can be made of a text, so nobody changes anything.
+        let body = (method == "POST").then_some(json!("no object"));
+        let asked = |token: Option<&str>| ask(&served.agent, &url, token, body.as_ref());
+        let admitted = |(status, answer): (u16, Value)| {
+            assert!(status != 401 && status != 403, "{method} {path}: {status} {answer}");
+            assert!(status != 405 && answer["help"] != "GET / lists what there is", "{method} {path}: {answer}");
+        };
+        let Some(wanted) = one["role"].as_str() else {
+            admitted(asked(None));
+            continue;
+        };
+        named.insert(wanted.to_owned());
+        assert_eq!(asked(None).0, 401, "{method} {path}");
+        assert_eq!(asked(Some("tidemill_guess")).0, 401, "{method} {path}");
+        for (role, token) in &held {
+            match role.name() == wanted {
+                true => admitted(asked(Some(token))),
+                false => assert_eq!(asked(Some(token)).0, 403, "{method} {path} by {role:?}"),
+            }
+        }
+    }
+    let all: BTreeSet<String> = Role::ALL.map(|role| role.name().to_owned()).into();
+    assert_eq!(named, all, "each role is good for something");
+    assert!(served.deployment.rows(events).is_empty());
+    served.stop();
+}
+
 /// A certificate for 127.0.0.1 and its key, in files.
-fn certificate(dir: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
+pub fn certificate(dir: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let (chain, key) = (dir.join("chain.pem"), dir.join("key.pem"));
     std::fs::write(&chain, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     (chain, key)
+}
+
+/// A client that trusts a certificate and no other.
+pub fn trusting(chain: &Path) -> ureq::Agent {
+    let text = std::fs::read(chain).unwrap();
+    let items = parse_pem(&text).map(|item| match item.unwrap() {
+        PemItem::Certificate(certificate) => certificate,
+        _ => panic!("a key in the chain"),
+    });
+    let trusted: Vec<_> = items.collect();
+    let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(trusted))).build();
+    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+    config.tls_config(tls).build().new_agent()
 }
 
 #[test]
@@ -119,15 +159,7 @@ fn the_public_door_speaks_tls() {
     let public = listener.public_address().unwrap();
     let served = Served::through(dir.path(), listener);
 
-    let text = std::fs::read(&chain).unwrap();
-    let items = parse_pem(&text).map(|item| match item.unwrap() {
-        PemItem::Certificate(certificate) => certificate,
-        _ => panic!("a key in the chain"),
-    });
-    let trusted: Vec<_> = items.collect();
-    let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(trusted))).build();
-    let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
-    let agent = config.tls_config(tls).build().new_agent();
+    let agent = trusting(&chain);
     let url = format!("https://{public}/v1/topics");
     let read = held.iter().find(|(role, _)| *role == Role::Read).map(|(_, token)| token.as_str());
     let (status, topics) = ask(&agent, &url, read, None);

@@ -1,119 +1,20 @@
 //! The gateway over real HTTP and a real embedded log: what is acknowledged is durable, what is refused is told in full,
 //! and what other processes need of the log they get.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gateway::{Gateway, Listener, Options};
+use gateway::Listener;
 use registry::models::Models;
-use registry::store::Store;
-use runtime::embedded::Embedded;
-use runtime::shell::Stats;
 use serde_json::{Value, json};
 use tests::models;
-use tests::pipeline::{Deployment, Running, fraud};
+use tests::pipeline::{Running, fraud};
 
-pub const EVENTS: &str = "/v1/sources/transactions/events";
+use crate::served::{EVENTS, Served, ids, transaction};
+
 /// Never: nothing here waits for quiet partitions.
 const IDLE: Duration = Duration::from_secs(3_600);
-
-/// A pipeline on an embedded log in a folder, with its gateway.
-pub struct Served {
-    pub deployment: Deployment,
-    pub store: Store,
-    pub stop: Arc<AtomicBool>,
-    pub running: gateway::Running,
-    pub agent: ureq::Agent,
-}
-
-impl Served {
-    pub fn start(dir: &Path) -> Self {
-        Self::of(dir, fraud(&[]))
-    }
-
-    /// Of another pipeline.
-    pub fn of(dir: &Path, pipeline: flow::config::Pipeline) -> Self {
-        Self::with(dir, pipeline, Listener::bind("127.0.0.1:0").unwrap())
-    }
-
-    /// Where the gateway listens as given.
-    pub fn through(dir: &Path, listener: Listener) -> Self {
-        Self::with(dir, fraud(&[]), listener)
-    }
-
-    fn with(dir: &Path, pipeline: flow::config::Pipeline, listener: Listener) -> Self {
-        let log = Embedded::open(dir.join("log")).unwrap();
-        let store = Store::local(&dir.join("store")).unwrap();
-        let deployment = Deployment::new(Arc::new(log), store.clone(), pipeline);
-        let stop = Arc::new(AtomicBool::new(false));
-        let options = Options {
-            listener,
-            decisions: deployment.decisions().clone(),
-            models: Models::new(store.clone()),
-            stats: vec![Arc::new(Stats::new("validator")), Arc::new(Stats::new("scorer"))],
-            waiting: None,
-            stop: stop.clone(),
-        };
-        let running = Gateway::start(deployment.context.clone(), options).unwrap();
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
-        Served { deployment, store, stop, running, agent }
-    }
-
-    pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.running.address)
-    }
-
-    fn get(&self, path: &str) -> (u16, String) {
-        let mut answer = self.agent.get(self.url(path)).call().unwrap();
-        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
-    }
-
-    pub fn get_json(&self, path: &str) -> (u16, Value) {
-        let (status, text) = self.get(path);
-        (status, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}")))
-    }
-
-    fn post(&self, path: &str, kind: &str, body: &str) -> (u16, Value) {
-        let mut answer = self.agent.post(self.url(path)).header("content-type", kind).send(body).unwrap();
-        let text = answer.body_mut().read_to_string().unwrap();
-        let value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"));
-        (answer.status().as_u16(), value)
-    }
-
-    pub fn post_json(&self, path: &str, body: &Value) -> (u16, Value) {
-        self.post(path, "application/json", &body.to_string())
-    }
-
-    /// The data of a tap's events, as they come; ends with the tap.
-    fn tap(&self, topic: &str, query: &str) -> impl Iterator<Item = Value> + use<> {
-        let answer = self.agent.get(self.url(&format!("/v1/topics/{topic}/tap?{query}"))).call().unwrap();
-        assert_eq!(answer.status().as_u16(), 200, "tap of {topic}");
-        let lines = BufReader::new(answer.into_body().into_reader()).lines().map(Result::unwrap);
-        let data = lines.filter_map(|line| line.strip_prefix("data: ").map(str::to_owned));
-        data.take_while(|data| data != "{}").map(|data| serde_json::from_str(&data).unwrap())
-    }
-
-    pub fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.running.wait().unwrap();
-    }
-}
-
 /// 2018-06-22T16:14:18Z.
 const TIME_US: i64 = 1_529_684_058_000_000;
-
-pub fn transaction(id: i64) -> Value {
-    json!({ "transaction_id": id, "event_time": "2018-06-22T16:14:18Z", "customer_id": 7, "terminal_id": 3, "amount": 64.5 })
-}
-
-fn ids(rows: &[Value]) -> Vec<i64> {
-    let mut ids: Vec<i64> = rows.iter().filter_map(|row| row["transaction_id"].as_i64()).collect();
-    ids.sort_unstable();
-    ids
-}
 
 #[test]
 fn a_source_in_json_gets_json_and_shows_it() {
@@ -280,33 +181,6 @@ fn it_is_ready_once_a_model_is_promoted() {
     assert_eq!(served.get_json("/v1/control").1, control, "what was withdrawn is not in force");
     assert_eq!(promote(json!(1)).1["number"], 1, "promoting again changes nothing");
     assert_eq!(served.get_json("/readyz").0, 200);
-    served.stop();
-}
-
-#[test]
-fn the_metrics_page_has_counters_and_lag() {
-    let dir = tempfile::tempdir().unwrap();
-    let served = Served::start(dir.path());
-    assert_eq!(served.post_json(EVENTS, &json!([transaction(1), transaction(2)])).0, 202);
-    let (status, text) = served.get("/metrics");
-    assert_eq!(status, 200);
-    let mut lag = 0.0;
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
-        let value: f64 = value.parse().unwrap_or_else(|error| panic!("{line}: {error}"));
-        assert!(series.starts_with("tidemill_"), "{line}");
-        if series.contains(r#"group="fraud.validator""#) {
-            lag += value;
-        }
-    }
-    assert_eq!(lag, 2.0, "nobody validated them yet: {text}");
-    let said = [
-        r#"tidemill_records_in_total{service="validator"} 0"#,
-        r#"tidemill_partitions{service="scorer"} 0"#,
-        r#"tidemill_gateway_records_total{outcome="accepted"} 2"#,
-        "tidemill_build_info{",
-    ];
-    said.iter().for_each(|said| assert!(text.contains(said), "{said} in {text}"));
     served.stop();
 }
 

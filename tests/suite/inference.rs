@@ -10,22 +10,34 @@ use tests::models;
 use tests::pipeline::Running;
 use tests::python::Python;
 
-use crate::gateway::{EVENTS, Served, transaction};
+use crate::served::{EVENTS, Served, transaction};
 
 const COMMIT: Duration = Duration::from_millis(50);
 const IDLE: Duration = Duration::from_millis(50);
 
 /// Validates each pair of a schema's name and a document against the protocol's OpenAPI file, as a server of another maker
-/// ships it.
+/// ships it, and against the types of the protocol's own project, which know what parameters may be.
 const VALIDATE: &str = "
 import json, sys
 from pathlib import Path
 import importlib.util
 import jsonschema
-folder = Path(importlib.util.find_spec('mlserver').submodule_search_locations[0])
-spec = json.loads((folder / 'rest/openapi/dataplane.json').read_text())
-# The file calls bytes a type, which JSON has none of.
-spec['components']['schemas']['TensorData'] = {'type': 'array'}
+def folder(name):
+    return Path(importlib.util.find_spec(name).submodule_search_locations[0])
+spec = json.loads((folder('mlserver') / 'rest/openapi/dataplane.json').read_text())
+# The file calls bytes a type, which JSON has none of; the protocol writes tensors as lists in lists.
+scalar, nested = {'type': ['number', 'string', 'boolean']}, {'$ref': '#/components/schemas/TensorData'}
+spec['components']['schemas']['TensorData'] = {'type': 'array', 'items': {'anyOf': [nested, scalar]}}
+path = folder('kserve') / 'protocol/rest/v2_datamodels.py'
+found = importlib.util.spec_from_file_location('kserve_v2', path)
+types = importlib.util.module_from_spec(found)
+found.loader.exec_module(types)
+typed = {
+    'InferenceRequest': types.InferenceRequest,
+    'InferenceResponse': types.InferenceResponse,
+    'MetadataModelResponse': types.ModelMetadataResponse,
+    'MetadataServerResponse': types.ServerMetadataResponse,
+}
 paths, told = json.loads(sys.argv[1]), json.loads(sys.argv[2])
 ours = {path for path in paths if path.startswith('/v2')}
 theirs = {path.replace('model_name', 'model').replace('model_version', 'version') for path in spec['paths']}
@@ -35,8 +47,33 @@ assert ours == theirs, ours ^ theirs
 for name, document in told:
     schema = {'$ref': f'#/components/schemas/{name}', 'components': spec['components']}
     jsonschema.validate(document, schema)
+    if name in typed:
+        typed[name].model_validate(document, strict=True)
 print(len(told), 'valid')
 ";
+
+/// Checks that each tensor has as many values as its shape says, all of its datatype.
+#[track_caller]
+fn check_tensors(tensors: &Value) {
+    let tensors = tensors.as_array().unwrap();
+    assert!(!tensors.is_empty());
+    for tensor in tensors {
+        let values = tensor["data"].as_array().unwrap();
+        let shape = tensor["shape"].as_array().unwrap();
+        let count: u64 = shape.iter().map(|size| size.as_u64().unwrap()).product();
+        assert_eq!(values.len() as u64, count, "{tensor}");
+        let fits = |value: &Value| match tensor["datatype"].as_str().unwrap() {
+            "BOOL" => value.is_boolean(),
+            "BYTES" => value.is_string(),
+            "FP64" => value.is_number(),
+            // What has more bits than its datatype would be another number to who reads it as such.
+            "FP32" => value.as_f64().is_some_and(|value| f64::from(value as f32).to_bits() == value.to_bits()),
+            other => panic!("{other} is not among ours"),
+        };
+        let odd = values.iter().find(|value| !fits(value));
+        assert_eq!(odd, None, "{tensor}");
+    }
+}
 
 #[test]
 fn a_model_that_is_asked_gives_the_scores_of_the_stream() {
@@ -98,6 +135,8 @@ fn a_model_that_is_asked_gives_the_scores_of_the_stream() {
     check("/v2/models/nobody/infer", &request, 404, "is not champion");
 
     let [shown, of_classes] = asked_for_classes(&served, &request);
+    [&answer, &by_version, &of_classes].iter().for_each(|answer| check_tensors(&answer["outputs"]));
+    check_tensors(&request["inputs"]);
     let told = json!([
         ["MetadataModelResponse", shown],
         ["InferenceResponse", of_classes],

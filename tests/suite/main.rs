@@ -9,6 +9,7 @@
 mod aggregates;
 mod archiver;
 mod avro;
+mod bodies;
 mod compatibility;
 mod conformance;
 mod delivery;
@@ -27,6 +28,7 @@ mod metadata;
 mod monitor;
 mod offline;
 mod outcomes;
+mod pressure;
 mod processes;
 mod promotion;
 mod registry;
@@ -35,12 +37,14 @@ mod repartition;
 mod restarts;
 mod retries;
 mod s3;
+mod served;
 mod simulation;
 mod snapshots;
 mod streaming;
 mod tidy;
 mod training;
 mod void;
+mod wire;
 
 /// The allocator that services run with.
 #[global_allocator]

@@ -1,14 +1,14 @@
 //! Answers that are errors: a status, what is wrong, and what to do about it.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::BODY_BYTES_MAX;
+use crate::body;
+use crate::state::Shared;
 
 /// After how many seconds a request that was refused for want of room may be sent again.
 const RETRY_AFTER_S: &str = "1";
@@ -71,18 +71,6 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A body that was read in full.
-pub(crate) fn body(read: Result<Bytes, BytesRejection>) -> Answer<Bytes> {
-    read.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is larger than {BODY_BYTES_MAX} bytes"),
-            "send it in several requests",
-        ),
-        status => Problem::new(status, rejection.body_text(), "send the body again"),
-    })
-}
-
 /// A body that is one JSON object of a known shape.
 pub(crate) fn object<T: DeserializeOwned>(bytes: &[u8], shape: &str) -> Answer<T> {
     serde_json::from_slice(bytes).map_err(|error| {
@@ -97,12 +85,14 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Answer<T>
 }
 
 /// No such path.
-pub(crate) async fn no_path(uri: axum::http::Uri) -> Problem {
-    Problem::missing(format!("there is nothing at {}", uri.path()), "GET / lists what there is")
+pub(crate) async fn no_path(State(state): Shared, request: Request) -> Problem {
+    let head = body::head(request, &state.limits);
+    Problem::missing(format!("there is nothing at {}", head.uri.path()), "GET / lists what there is")
 }
 
 /// No such method.
-pub(crate) async fn no_method(method: axum::http::Method, uri: axum::http::Uri) -> Problem {
-    let error = format!("{} does not answer {method}", uri.path());
+pub(crate) async fn no_method(State(state): Shared, request: Request) -> Problem {
+    let head = body::head(request, &state.limits);
+    let error = format!("{} does not answer {}", head.uri.path(), head.method);
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, error, "GET / lists what there is")
 }

@@ -16,12 +16,8 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
-/// Connections that may be open at once; further ones wait to be accepted.
-const CONNECTIONS_MAX: usize = 512;
-/// Longest handshake.
-const HANDSHAKE_MS_MAX: u64 = 10_000;
-/// A connection on which nothing comes or goes for so long is closed. Taps say every 15 seconds that they live.
-const SILENCE_MS_MAX: u64 = 60_000;
+use crate::Limits;
+
 /// Pause after an error of the listener, such as too many open files.
 const PAUSE_MS: u64 = 100;
 
@@ -33,10 +29,10 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Accepts connections on a task of its own, until the receiver is dropped.
-    pub fn accept(listener: TcpListener, tls: Option<TlsAcceptor>) -> io::Result<Self> {
+    pub fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, limits: Limits) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (sender, ready) = channel(1);
-        tokio::spawn(accept(listener, tls, sender));
+        tokio::spawn(accept(listener, tls, limits, sender));
         Ok(Self { ready, address })
     }
 }
@@ -58,8 +54,14 @@ impl axum::serve::Listener for Connections {
     }
 }
 
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, ready: Sender<(Connection, SocketAddr)>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+async fn accept(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+    ready: Sender<(Connection, SocketAddr)>,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let [handshake, silence] = [limits.handshake_ms_max, limits.silence_ms_max].map(Duration::from_millis);
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
@@ -79,19 +81,19 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, ready: Sender<(
         let (tls, ready) = (tls.clone(), ready.clone());
         // A slow handshake must not hold up others.
         tokio::spawn(async move {
-            match shaken(stream, tls).await {
+            match shaken(stream, tls, handshake).await {
                 // Nobody serves any more.
-                Ok(stream) => drop(ready.send((Connection::new(stream, place), address)).await),
+                Ok(stream) => drop(ready.send((Connection::new(stream, silence, place), address)).await),
                 Err(error) => debug!(%error, %address, "no handshake"),
             }
         });
     }
 }
 
-async fn shaken(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Box<dyn Stream>> {
+async fn shaken(stream: TcpStream, tls: Option<TlsAcceptor>, longest: Duration) -> io::Result<Box<dyn Stream>> {
     match tls {
         None => Ok(Box::new(stream)),
-        Some(tls) => Ok(Box::new(timeout(Duration::from_millis(HANDSHAKE_MS_MAX), tls.accept(stream)).await??)),
+        Some(tls) => Ok(Box::new(timeout(longest, tls.accept(stream)).await??)),
     }
 }
 
@@ -103,17 +105,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 /// A connection that keeps its place, and ends with an error when it is silent for too long.
 pub(crate) struct Connection {
     stream: Box<dyn Stream>,
+    /// The longest silence, and its end unless something is heard.
+    silence_max: Duration,
     silence: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Connection {
-    fn new(stream: Box<dyn Stream>, place: OwnedSemaphorePermit) -> Self {
-        Self { stream, silence: Box::pin(sleep(Duration::from_millis(SILENCE_MS_MAX))), _place: place }
+    fn new(stream: Box<dyn Stream>, silence_max: Duration, place: OwnedSemaphorePermit) -> Self {
+        Self { stream, silence_max, silence: Box::pin(sleep(silence_max)), _place: place }
     }
 
     fn heard(&mut self) {
-        self.silence.as_mut().reset(Instant::now() + Duration::from_millis(SILENCE_MS_MAX));
+        let end = Instant::now() + self.silence_max;
+        self.silence.as_mut().reset(end);
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use flow::fence::Control;
 use registry::models::{self, Version};
@@ -39,8 +38,8 @@ pub(crate) async fn show(State(state): Shared) -> Answer<Json<Value>> {
 }
 
 /// `POST /v1/control/promote`.
-pub(crate) async fn promote(State(state): Shared, read: Result<Bytes, BytesRejection>) -> Answer<Json<Value>> {
-    let wanted: Wanted = answer::object(&answer::body(read)?, SHAPE)?;
+pub(crate) async fn promote(State(state): Shared, body: Bytes) -> Answer<Json<Value>> {
+    let wanted: Wanted = answer::object(&body, SHAPE)?;
     if let Some(waits) = state.waits() {
         return Err(waits);
     }

@@ -4,17 +4,16 @@
 
 use std::sync::Arc;
 
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::answer::Problem;
+use crate::answer::{Answer, Problem};
 use crate::tokens::{Role, Tokens};
-
-/// Requests that may be in work at once; with the limit on bodies this bounds their memory.
-pub(crate) const REQUESTS_MAX: usize = 256;
+use crate::{Limits, body};
 
 /// The way by which requests come in.
 #[derive(Clone)]
@@ -40,23 +39,35 @@ pub(crate) struct Asked {
     /// What a token must be good for. Without any, the operation is for everybody and needs no place, so that health is
     /// told under load, too.
     pub role: Option<Role>,
+    /// Whether its body is read; of others it is thrown away.
+    pub takes_body: bool,
+    pub limits: Limits,
 }
 
-/// Lets requests through that may be served, and for which there is room.
+/// Lets requests through that may be served, and for which there is room, with their bodies read in full.
 pub(crate) async fn admit(State(asked): State<Asked>, request: Request, next: Next) -> Response {
-    let Entered { door, places } = &asked.entered;
-    let admitted = match (door, asked.role) {
-        (Door::Local, _) => local(request.headers()),
-        (Door::Public(tokens), Some(role)) => holds(tokens, role, request.headers()),
-        (Door::Public(_), None) => Ok(()),
+    let (parts, mut incoming) = body::taken(request);
+    let served = async {
+        let _place = asked.place(&parts.headers)?;
+        let bytes = if asked.takes_body { incoming.read().await? } else { Bytes::new() };
+        Ok::<_, Problem>(next.run(Request::from_parts(parts, Body::from(bytes))).await)
     };
-    if let Err(problem) = admitted {
-        return problem.into_response();
-    }
-    let place = asked.role.map(|_| places.try_acquire());
-    match place.transpose() {
-        Ok(_place) => next.run(request).await,
-        Err(_) => Problem::busy(format!("{REQUESTS_MAX} requests are in work already")).into_response(),
+    let answer = served.await;
+    incoming.discard(&asked.limits);
+    answer.into_response()
+}
+
+impl Asked {
+    /// A place for a request that may be served; none where it needs none.
+    fn place(&self, headers: &HeaderMap) -> Answer<Option<SemaphorePermit<'_>>> {
+        let Entered { door, places } = &self.entered;
+        match (door, self.role) {
+            (Door::Local, _) => local(headers)?,
+            (Door::Public(tokens), Some(role)) => holds(tokens, role, headers)?,
+            (Door::Public(_), None) => {}
+        }
+        let place = self.role.map(|_| places.try_acquire()).transpose();
+        place.map_err(|_| Problem::busy(format!("{} requests are in work already", self.limits.requests_max)))
     }
 }
 

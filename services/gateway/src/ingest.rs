@@ -4,7 +4,6 @@ use std::sync::{Arc, PoisonError};
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,7 +12,7 @@ use schemas::reject::Reject;
 use serde_json::{Value, json};
 use validation::ingest::Ready;
 
-use crate::answer::{self, Answer, Problem, blocking};
+use crate::answer::{Answer, Problem, blocking};
 use crate::sources::Checked;
 use crate::state::{self, Shared};
 
@@ -37,9 +36,9 @@ pub(crate) async fn events(
     State(state): Shared,
     Path(source): Path<String>,
     headers: HeaderMap,
-    read: Result<Bytes, BytesRejection>,
+    body: Bytes,
 ) -> Answer {
-    let judged = judge(&state, &source, &headers, read).await?;
+    let judged = judge(&state, &source, &headers, body).await?;
     if let Some(refused) = judged.refused(&state) {
         return Ok(refused);
     }
@@ -48,18 +47,12 @@ pub(crate) async fn events(
 }
 
 /// Reads the records of a body and checks them as the validator would.
-pub(crate) async fn judge(
-    state: &state::State,
-    source: &str,
-    headers: &HeaderMap,
-    read: Result<Bytes, BytesRejection>,
-) -> Answer<Judged> {
+pub(crate) async fn judge(state: &state::State, source: &str, headers: &HeaderMap, body: Bytes) -> Answer<Judged> {
     let Some(checked) = state.sources.find(source).cloned() else {
         let help = format!("the pipeline's sources are {}", state.sources.names());
         return Err(Problem::missing(format!("there is no source {source}"), help));
     };
     let lines = is_lines(headers);
-    let body = answer::body(read)?;
     let topic = checked.topic.clone();
     let (ready, rejected) = blocking(move || Ok(check(&checked, objects(&body, lines)?))).await?;
     Ok(Judged { topic, ready, rejected })

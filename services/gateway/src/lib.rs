@@ -6,6 +6,7 @@
 //! It decides nothing: what is checked, promoted or counted here is what the services' own code checks and promotes.
 
 mod answer;
+mod body;
 mod connections;
 mod control;
 pub mod decode;
@@ -13,6 +14,7 @@ mod guard;
 mod health;
 mod inference;
 mod ingest;
+mod limits;
 mod listener;
 mod metrics;
 mod newest;
@@ -41,6 +43,7 @@ use registry::models::Models;
 use runtime::context::Context;
 use runtime::shell::Stats;
 
+pub use limits::Limits;
 pub use listener::{Certificate, Listener};
 
 /// Where the gateway listens when nothing else is said.
@@ -52,6 +55,8 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub struct Options {
     /// Where it listens.
     pub listener: Listener,
+    /// What it takes at once.
+    pub limits: Limits,
     /// Control states.
     pub decisions: Decisions,
     /// The models that may be promoted.

@@ -183,8 +183,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 
 /// All routes as they are served through a door.
 pub(crate) fn router(state: Arc<State>, entered: &Entered) -> Router {
+    let limits = state.limits;
     let add = |router: Router<Arc<State>>, operation: &Operation| {
-        let asked = Asked { entered: entered.clone(), role: operation.role };
+        let (entered, takes_body) = (entered.clone(), operation.body.is_some());
+        let asked = Asked { entered, role: operation.role, takes_body, limits };
         let route = (operation.route)().layer(middleware::from_fn_with_state(asked, guard::admit));
         router.route(operation.path, route)
     };

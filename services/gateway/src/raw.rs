@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use base64::Engine;
@@ -16,7 +15,7 @@ use runtime::log::{Header, Publish, RECORD_BYTES_MAX, Record};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::answer::{self, Answer, Problem, blocking};
+use crate::answer::{Answer, Problem, blocking};
 use crate::state::Shared;
 
 pub(crate) const SHAPE: &str =
@@ -44,9 +43,8 @@ pub(crate) fn line(record: &Record) -> Value {
 pub(crate) async fn publish(
     State(state): Shared,
     Path(topic): Path<String>,
-    read: Result<Bytes, BytesRejection>,
+    body: Bytes,
 ) -> Answer<(StatusCode, Json<Value>)> {
-    let body = answer::body(read)?;
     let own = state.clone();
     let records = blocking(move || {
         let takes = |kind: Kind| matches!(kind, Kind::Progress | Kind::Retry);

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use runtime::log::Publish;
 use schemas::json::JsonWriter;
@@ -28,11 +27,7 @@ struct Wanted {
 }
 
 /// `POST /v1/retrain`.
-pub(crate) async fn request(
-    State(state): Shared,
-    read: Result<Bytes, BytesRejection>,
-) -> Answer<(StatusCode, Json<Value>)> {
-    let body = answer::body(read)?;
+pub(crate) async fn request(State(state): Shared, body: Bytes) -> Answer<(StatusCode, Json<Value>)> {
     let wanted: Wanted = if body.is_empty() { Wanted::default() } else { answer::object(&body, SHAPE)? };
     let own = state.clone();
     let (request, record) = blocking(move || {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -26,7 +25,7 @@ pub(crate) async fn events(
     State(state): Shared,
     Query(query): Query<Vec<(String, String)>>,
     headers: HeaderMap,
-    read: Result<Bytes, BytesRejection>,
+    body: Bytes,
 ) -> Answer {
     let deadline = Instant::now() + wanted(&query)?;
     if state.context.pipeline.models.is_empty() {
@@ -34,7 +33,7 @@ pub(crate) async fn events(
         return Err(Problem::missing(error, "publish events with POST /v1/sources/SOURCE/events"));
     }
     let source = state.context.pipeline.events.name.clone();
-    let judged = ingest::judge(&state, &source, &headers, read).await?;
+    let judged = ingest::judge(&state, &source, &headers, body).await?;
     if let Some(refused) = judged.refused(&state) {
         return Ok(refused);
     }

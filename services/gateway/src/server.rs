@@ -16,15 +16,15 @@ use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
 use crate::connections::Connections;
-use crate::guard::{Door, Entered, REQUESTS_MAX};
+use crate::guard::{Door, Entered};
 use crate::inference::Opened;
 use crate::metrics::Metrics;
 use crate::operations;
 use crate::predictions::Predictions;
 use crate::publisher::Publisher;
 use crate::sources::Sources;
-use crate::state::{State, TAPS_MAX};
-use crate::{BODY_BYTES_MAX, Error, Listener, Options, Running};
+use crate::state::State;
+use crate::{Error, Listener, Options, Running};
 
 /// Time between two looks at the stop flag.
 const LOOK_MS: u64 = 100;
@@ -57,7 +57,8 @@ pub(crate) fn start(context: Context, options: Options) -> Result<Running, Error
         metrics,
         predictions,
         opened: Opened::default(),
-        taps: Arc::new(Semaphore::new(TAPS_MAX)),
+        taps: Arc::new(Semaphore::new(options.limits.taps_max)),
+        limits: options.limits,
         waiting: options.waiting,
         stop: options.stop,
     });
@@ -89,12 +90,13 @@ struct Entrance {
 }
 
 async fn serve(entrances: Vec<Entrance>, state: Arc<State>) -> Result<(), Error> {
-    let places = Arc::new(Semaphore::new(REQUESTS_MAX));
+    let places = Arc::new(Semaphore::new(state.limits.requests_max));
     let mut serving = JoinSet::new();
     for Entrance { socket, tls, door } in entrances {
-        let connections = Connections::accept(tokio::net::TcpListener::from_std(socket)?, tls)?;
+        let connections = Connections::accept(tokio::net::TcpListener::from_std(socket)?, tls, state.limits)?;
+        // Whoever is admitted has a body that was read within our own limit.
         let router = operations::router(state.clone(), &Entered { door, places: places.clone() })
-            .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+            .layer(DefaultBodyLimit::disable());
         let served = axum::serve(connections, router).with_graceful_shutdown(stopped(state.stop.clone()));
         serving.spawn(served.into_future());
     }

@@ -10,15 +10,13 @@ use runtime::context::Context;
 use scorer::History;
 use tokio::sync::Semaphore;
 
+use crate::Limits;
 use crate::answer::{Answer, Problem};
 use crate::inference::Opened;
 use crate::metrics::Metrics;
 use crate::predictions::Predictions;
 use crate::publisher::Publisher;
 use crate::sources::Sources;
-
-/// Taps that may be open at once; each has a thread and a session.
-pub(crate) const TAPS_MAX: usize = 16;
 
 /// The parts of a running gateway.
 pub(crate) struct State {
@@ -31,6 +29,7 @@ pub(crate) struct State {
     pub predictions: Predictions,
     pub opened: Opened,
     pub taps: Arc<Semaphore>,
+    pub limits: Limits,
     pub waiting: Option<String>,
     pub stop: Arc<AtomicBool>,
 }

@@ -18,7 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::answer::{Answer, Problem, blocking};
 use crate::decode::{Filter, Position, Start, Values, lines};
 use crate::raw;
-use crate::state::{self, Shared, TAPS_MAX};
+use crate::state::{self, Shared};
 
 /// Longest wait for records at once, and with it for noticing that the caller left.
 const POLL_MS: u64 = 200;
@@ -65,7 +65,7 @@ pub(crate) async fn tap(
 ) -> Answer<Sse<impl tokio_stream::Stream<Item = Result<Event, Infallible>>>> {
     let wanted = wanted(&query)?;
     let permit = state.taps.clone().try_acquire_owned();
-    let permit = permit.map_err(|_| Problem::busy(format!("{TAPS_MAX} taps are open already")))?;
+    let permit = permit.map_err(|_| Problem::busy(format!("{} taps are open already", state.limits.taps_max)))?;
     let (sender, receiver) = channel(LINES_MAX);
     let reader = blocking(move || Reader::open(state, &topic, wanted, sender, permit)).await?;
     let spawned = thread::Builder::new().name("gateway.tap".to_owned()).spawn(move || reader.run());

@@ -4,7 +4,7 @@
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::decode::Start;
-use crate::{Error, guard, ingest, listener, raw, tap};
+use crate::{BODY_BYTES_MAX, Error, Limits, guard, ingest, listener, publisher, raw, tap};
 
 #[track_caller]
 fn check_address(listen: &str, said: Option<&str>) {
@@ -115,4 +115,28 @@ fn a_tap_takes_its_options_from_the_query() {
     for bad in ["from=middle", "limit=x", "filter=a", "follow=maybe", "colour=red"] {
         assert_eq!(tap::wanted(&pairs(bad)).unwrap_err().status, StatusCode::BAD_REQUEST, "{bad}");
     }
+}
+
+#[test]
+fn limits_are_those_of_the_documentation() {
+    let Limits { connections_max, handshake_ms_max, silence_ms_max, requests_max, taps_max, .. } = Limits::USUAL;
+    let (discarded, discard_s) = (Limits::USUAL.discarded_bytes_max >> 20, Limits::USUAL.discard_ms_max / 1_000);
+    let (body, objects, queue) = (BODY_BYTES_MAX >> 20, ingest::OBJECTS_MAX / 1_000, publisher::QUEUE_REQUESTS_MAX);
+    let busy = "429 with `Retry-After`";
+    let table = format!(
+        "\
+| body of a request | {body} MiB | 413 |
+| a refused body, which is read on and thrown away | {discarded} MiB or {discard_s} s | closed |
+| records of a request | {objects},000 | 413 |
+| requests in work at once | {requests_max} | {busy} |
+| requests that wait to be published | {queue} | {busy} |
+| taps at once | {taps_max} | {busy} |
+| connections at once, for each door | {connections_max} | wait to be accepted |
+| TLS handshake | {} s | closed |
+| a connection on which nothing comes or goes | {} s | closed |
+",
+        handshake_ms_max / 1_000,
+        silence_ms_max / 1_000,
+    );
+    assert!(include_str!("../../../docs/reference/gateway.md").contains(&table), "{table}");
 }

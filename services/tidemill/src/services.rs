@@ -232,6 +232,7 @@ pub fn gateway(environment: &Environment, listener: &Listener, jobs: &[Job], wai
     let stats = jobs.iter().filter_map(|job| job.stats.clone()).collect();
     let options = gateway::Options {
         listener: listener.clone(),
+        limits: gateway::Limits::USUAL,
         decisions: environment.decisions.clone(),
         models: environment.models(),
         stats,

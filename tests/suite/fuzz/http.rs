@@ -51,7 +51,8 @@ impl Target {
         let (context, stop) = (context(), Arc::new(AtomicBool::new(false)));
         let (decisions, models) = (Decisions::new(Store::memory()), Models::new(Store::memory()));
         let listener = Listener::bind("127.0.0.1:0").unwrap();
-        let options = Options { listener, decisions, models, stats: Vec::new(), waiting: None, stop: stop.clone() };
+        let (limits, stats) = (gateway::Limits::USUAL, Vec::new());
+        let options = Options { listener, limits, decisions, models, stats, waiting: None, stop: stop.clone() };
         let running = Gateway::start(context, options).unwrap();
         let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
         Target { running, stop, agent }

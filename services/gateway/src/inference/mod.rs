@@ -10,7 +10,6 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::Float64Type;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use model::Head;
@@ -86,11 +85,13 @@ async fn described(State(state): Shared, asked: Asked) -> Answer<Json<Value>> {
         let inputs = &found.model.manifest().inputs;
         let inputs: Vec<Value> = inputs.iter().map(|name| tensor(name, datatype(name))).collect();
         let mut outputs = vec![tensor(SCORE, "FP64")];
+        let mut parameters = found.told();
         outputs.extend(found.threshold.map(|_| tensor(DECISION, "BOOL")));
         if found.model.network().head() == Head::Classes {
-            let classes = found.model.classes().len();
+            let classes = found.model.classes();
             outputs.push(tensor(CLASS, "BYTES"));
-            outputs.push(json!({ "name": PROBABILITIES, "datatype": "FP32", "shape": [-1, classes] }));
+            outputs.push(json!({ "name": PROBABILITIES, "datatype": "FP32", "shape": [-1, classes.len()] }));
+            parameters["classes"] = json!(classes);
         }
         Ok(Json(json!({
             "name": asked.model,
@@ -98,7 +99,7 @@ async fn described(State(state): Shared, asked: Asked) -> Answer<Json<Value>> {
             "platform": PLATFORM,
             "inputs": inputs,
             "outputs": outputs,
-            "parameters": found.told(),
+            "parameters": parameters,
         })))
     })
     .await
@@ -126,25 +127,21 @@ async fn is_ready(State(state): Shared, asked: Asked) -> Answer<Json<Value>> {
 }
 
 /// `POST /v2/models/{model}/infer`.
-pub(crate) async fn infer(
-    state: Shared,
-    Path(model): Path<String>,
-    read: Result<Bytes, BytesRejection>,
-) -> Answer<Json<Value>> {
-    inferred(state, Asked { model, version: None }, read).await
+pub(crate) async fn infer(state: Shared, Path(model): Path<String>, body: Bytes) -> Answer<Json<Value>> {
+    inferred(state, Asked { model, version: None }, body).await
 }
 
 /// `POST /v2/models/{model}/versions/{version}/infer`.
 pub(crate) async fn version_infer(
     state: Shared,
     Path((model, version)): Path<(String, String)>,
-    read: Result<Bytes, BytesRejection>,
+    body: Bytes,
 ) -> Answer<Json<Value>> {
-    inferred(state, Asked { model, version: Some(version) }, read).await
+    inferred(state, Asked { model, version: Some(version) }, body).await
 }
 
-async fn inferred(State(state): Shared, asked: Asked, read: Result<Bytes, BytesRejection>) -> Answer<Json<Value>> {
-    let request: Request = answer::object(&answer::body(read)?, SHAPE)?;
+async fn inferred(State(state): Shared, asked: Asked, body: Bytes) -> Answer<Json<Value>> {
+    let request: Request = answer::object(&body, SHAPE)?;
     blocking(move || {
         let found = state.opened.find(&state, &asked)?;
         let wrong = |error: String| Problem::bad(error, format!("send {SHAPE}"));

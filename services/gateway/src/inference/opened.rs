@@ -108,11 +108,11 @@ impl Opened {
 }
 
 impl Found {
-    /// What the protocol has no place for.
+    /// What the protocol has no field for. Its parameters are texts, numbers and truth values.
     pub fn told(&self) -> Value {
-        let mut told = json!({ "digest": self.digest, "threshold": self.threshold });
-        if !self.model.classes().is_empty() {
-            told["classes"] = json!(self.model.classes());
+        let mut told = json!({ "digest": self.digest });
+        if let Some(threshold) = self.threshold {
+            told["threshold"] = json!(threshold);
         }
         told
     }

@@ -1,6 +1,7 @@
 //! The command line as a user meets it: the built binary, its exit codes, and a whole run on the embedded log.
 
 mod asyncapi;
+mod bodies;
 mod categories;
 mod classes;
 mod compact;

@@ -86,6 +86,7 @@ fn through_the_gateway_of_whoever_has_the_log() {
     let (deployment, store) = deployed(log, &dir.path().join("store"));
     let stop = Arc::new(AtomicBool::new(false));
     let options = gateway::Options {
+        limits: gateway::Limits::USUAL,
         listener: gateway::Listener::bind("127.0.0.1:0").unwrap(),
         decisions: deployment.decisions().clone(),
         models: Models::new(store),
