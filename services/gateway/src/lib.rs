@@ -16,7 +16,7 @@ mod inference;
 mod ingest;
 mod limits;
 mod listener;
-mod metrics;
+pub mod metrics;
 mod newest;
 mod openapi;
 mod operations;

@@ -1,5 +1,7 @@
 //! The metrics page: what the services of this process counted, what the gateway took, and how far each group is behind.
 
+mod instruments;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Meter, MeterProvider};
+use opentelemetry::metrics::{Counter, MeterProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
 use runtime::context::Context;
@@ -18,6 +20,9 @@ use tracing::debug;
 use crate::Error;
 use crate::answer::{Answer, Problem, blocking};
 use crate::state::Shared;
+
+use instruments::{Instruments, Seen};
+pub use instruments::{Kind, Metric};
 
 /// The values of a shell that may fall.
 const FALLING: [&str; 3] = ["partitions", "delay_ms", "held_records"];
@@ -33,9 +38,23 @@ pub(crate) struct Metrics {
     _provider: SdkMeterProvider,
 }
 
+/// Every metric that the gateway of a pipeline tells, also those of which nothing was counted yet, by name.
+pub fn described(context: &Context) -> Result<Vec<Metric>, Error> {
+    let (_, mut all) = Metrics::made(context, Vec::new())?;
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(all)
+}
+
 impl Metrics {
     /// Instruments of this pipeline and these services.
     pub fn new(context: &Context, stats: Vec<Arc<Stats>>) -> Result<Self, Error> {
+        let (metrics, _) = Self::made(context, stats)?;
+        metrics.accepted(0);
+        metrics.rejected(0);
+        Ok(metrics)
+    }
+
+    fn made(context: &Context, stats: Vec<Arc<Stats>>) -> Result<(Self, Vec<Metric>), Error> {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
@@ -44,20 +63,19 @@ impl Metrics {
             .build()
             .map_err(|error| Error::Metrics { detail: error.to_string() })?;
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
-        let meter = provider.meter("tidemill");
-        services(&meter, &stats);
-        labels(&meter, stats.clone());
-        failures(&meter, stats);
-        lag(&meter, context.clone());
-        build_info(&meter, &context.pipeline.name);
-        let records =
-            meter.u64_counter("tidemill_gateway_records").with_description("Records sent to the gateway").build();
-        let unknown = meter.u64_counter("tidemill_gateway_unknown_categories");
-        let unknown = unknown.with_description("Categories in requests that the model does not know, by input").build();
-        let metrics = Metrics { registry, records, unknown, _provider: provider };
-        metrics.accepted(0);
-        metrics.rejected(0);
-        Ok(metrics)
+        let mut make = Instruments::of(provider.meter("tidemill"));
+        services(&mut make, &stats);
+        labels(&mut make, stats.clone());
+        failures(&mut make, stats);
+        lag(&mut make, context.clone());
+        build_info(&mut make, &context.pipeline.name);
+        let records = make.counter("tidemill_gateway_records", &["outcome"], "Records sent to the gateway");
+        let unknown = make.counter(
+            "tidemill_gateway_unknown_categories",
+            &["input", "model"],
+            "Categories in requests that the model does not know, by input",
+        );
+        Ok((Metrics { registry, records, unknown, _provider: provider }, make.made()))
     }
 
     /// Counts records that were published.
@@ -91,59 +109,44 @@ pub(crate) async fn page(State(state): Shared) -> Answer<impl IntoResponse> {
 }
 
 /// One instrument per value that shells count, one series per service.
-fn services(meter: &Meter, stats: &[Arc<Stats>]) {
+fn services(make: &mut Instruments, stats: &[Arc<Stats>]) {
     for (at, Count { name, what, .. }) in Stats::default().counts().into_iter().enumerate() {
         let stats = stats.to_vec();
-        let values = move || -> Vec<(u64, [KeyValue; 1])> {
-            let one =
-                |stats: &Arc<Stats>| (stats.counts()[at].value, [KeyValue::new("service", stats.name().to_owned())]);
-            stats.iter().map(one).collect()
-        };
-        let full = format!("tidemill_{name}");
-        if FALLING.contains(&name) {
-            let gauge = meter.u64_observable_gauge(full).with_description(what);
-            gauge
-                .with_callback(move |seen| values().iter().for_each(|(value, labels)| seen.observe(*value, labels)))
-                .build();
-        } else {
-            let counter = meter.u64_observable_counter(full).with_description(what);
-            counter
-                .with_callback(move |seen| values().iter().for_each(|(value, labels)| seen.observe(*value, labels)))
-                .build();
-        }
+        let kind = if FALLING.contains(&name) { Kind::Gauge } else { Kind::Counter };
+        make.observed((&format!("tidemill_{name}"), kind), &["service"], what, move |seen| {
+            for stats in &stats {
+                seen.observe(stats.counts()[at].value, &[KeyValue::new("service", stats.name().to_owned())]);
+            }
+        });
     }
 }
 
 /// What became of labels. Tasks keep their counts in their state, and take them along when they move to another process.
-fn labels(meter: &Meter, stats: Vec<Arc<Stats>>) {
-    let gauge = meter.u64_observable_gauge("tidemill_labels");
-    let gauge = gauge.with_description("Labels by what became of them, since the journal's log began");
-    let observe = move |seen: &dyn opentelemetry::metrics::AsyncInstrument<u64>| {
+fn labels(make: &mut Instruments, stats: Vec<Arc<Stats>>) {
+    let what = "Labels by what became of them, since the journal's log began";
+    make.observed(("tidemill_labels", Kind::Gauge), &["outcome"], what, move |seen| {
         for (outcome, labels) in stats.iter().flat_map(|stats| stats.labels()) {
             seen.observe(labels, &[KeyValue::new("outcome", outcome)]);
         }
-    };
-    gauge.with_callback(observe).build();
+    });
 }
 
 /// What the validator rejected by code, let pass by rule, and imputed by field.
-fn failures(meter: &Meter, stats: Vec<Arc<Stats>>) {
-    let counter = meter.u64_observable_counter("tidemill_failed_records");
-    let counter = counter.with_description("Records that failed a check, by what became of them and what they failed");
-    let observe = move |seen: &dyn opentelemetry::metrics::AsyncInstrument<u64>| {
+fn failures(make: &mut Instruments, stats: Vec<Arc<Stats>>) {
+    let what = "Records that failed a check, by what became of them and what they failed";
+    make.observed(("tidemill_failed_records", Kind::Counter), &["outcome", "reason"], what, move |seen| {
         for ((outcome, reason), records) in stats.iter().flat_map(|stats| stats.failures()) {
             let labels = [KeyValue::new("outcome", outcome), KeyValue::new("reason", reason.to_string())];
             seen.observe(records, &labels);
         }
-    };
-    counter.with_callback(observe).build();
+    });
 }
 
 /// Records that each group has not committed yet, by partition. A log that does not answer leaves its series out.
-fn lag(meter: &Meter, context: Context) {
-    let gauge = meter.i64_observable_gauge("tidemill_lag_records");
-    let gauge = gauge.with_description("Records between a group's commit and the partition's end");
-    let observe = move |seen: &dyn opentelemetry::metrics::AsyncInstrument<i64>| {
+fn lag(make: &mut Instruments, context: Context) {
+    let what = "Records between a group's commit and the partition's end";
+    let labels = &["group", "partition", "topic"];
+    make.observed(("tidemill_lag_records", Kind::Gauge), labels, what, move |seen| {
         for task in &context.plan.tasks {
             for topic in &task.reads {
                 match behind(&context, &task.group_id, topic) {
@@ -159,11 +162,10 @@ fn lag(meter: &Meter, context: Context) {
                 }
             }
         }
-    };
-    gauge.with_callback(observe).build();
+    });
 }
 
-fn behind(context: &Context, group: &str, topic: &str) -> log::Result<Vec<(i32, i64)>> {
+fn behind(context: &Context, group: &str, topic: &str) -> log::Result<Vec<(i32, u64)>> {
     let partitions = context.log.partitions(topic)?.unwrap_or(0);
     let tps: Vec<_> = (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect();
     let committed = context.log.committed(group, &tps)?;
@@ -171,13 +173,14 @@ fn behind(context: &Context, group: &str, topic: &str) -> log::Result<Vec<(i32, 
         let (start, end) = context.log.watermarks(tp)?;
         // What retention deleted before it was read is not waited for.
         let next = committed.map_or(start, |committed| committed.offset.max(start));
-        Ok((tp.partition, (end - next).max(0)))
+        Ok((tp.partition, u64::try_from(end - next).unwrap_or(0)))
     };
     tps.iter().zip(committed).map(lag).collect()
 }
 
-fn build_info(meter: &Meter, pipeline: &str) {
+fn build_info(make: &mut Instruments, pipeline: &str) {
     let labels = [KeyValue::new("version", env!("CARGO_PKG_VERSION")), KeyValue::new("pipeline", pipeline.to_owned())];
-    let gauge = meter.u64_observable_gauge("tidemill_build_info").with_description("The release that runs, always 1");
-    gauge.with_callback(move |seen| seen.observe(1, &labels)).build();
+    let what = "The release that runs, always 1";
+    let shown = move |seen: Seen<'_>| seen.observe(1, &labels);
+    make.observed(("tidemill_build_info", Kind::Gauge), &["pipeline", "version"], what, shown);
 }

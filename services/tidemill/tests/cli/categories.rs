@@ -229,6 +229,7 @@ fn in_the_gateway(dir: &Path, gateway: &Gateway, streamed: &BTreeMap<i64, f64>) 
     let others = [with_city(Value::Null), with_city(json!("Köln")), with_city(json!("Washington"))];
     assert!(others.iter().all(|scores| *scores != unknown) && others[0] != others[1]);
     let page = gateway.get("/metrics");
+    super::metrics::as_described(&page);
     let line =
         page.lines().find(|line| line.starts_with("tidemill_gateway_unknown_categories") && line.contains("city"));
     let asked = rows["city"].as_string::<i32>().iter().filter(|city| *city == Some("Ur")).count();
