@@ -14,6 +14,8 @@ use super::heap::{Heap, VALUE_BYTES};
 const PLACES_KEPT: usize = 64;
 /// A slab of which less than this part is taken is made smaller.
 const TAKEN_MIN: usize = 8;
+/// A heap has at most so many places per value that is there, and [`PLACES_KEPT`] more.
+const PLACES_MAX: usize = 4;
 
 /// A column whose values are counted.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +81,7 @@ impl Tally {
         *count -= 1;
         self.distinct[window] -= u32::from(*count == 0);
         if let Some(heap) = self.heaps.get_mut(window) {
-            heap.lower(slot, *count);
+            heap.lower(slot, |slot| self.counts[slot as usize * of.windows + window]);
         }
         let total = &mut self.slots[slot as usize].total;
         *total -= 1;
@@ -139,6 +141,9 @@ impl Tally {
         of_slot.total += 1;
         if let Some(heap) = self.heaps.get_mut(window) {
             heap.raise(slot, f64::from_bits(of_slot.word), *count);
+            if heap.len() > PLACES_MAX * self.distinct[window] as usize + PLACES_KEPT {
+                heap.weed(|slot| self.counts[slot as usize * of.windows + window]);
+            }
         }
     }
 
@@ -187,3 +192,6 @@ fn mix(word: u64) -> u64 {
     let product = (word ^ word >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (product ^ product >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9)
 }
+
+#[cfg(test)]
+mod tests;
