@@ -152,9 +152,18 @@ const AGGREGATES: [&str; 13] = [
     "quantile(amount, 0.5)",
 ];
 
-/// Nanoseconds an event of one key with so many live events in its windows of half a day and a day, values spread as amounts
-/// are; the fastest of the rounds.
-fn flat(aggregate: &str, live: i64) -> f64 {
+/// Amounts of events.
+#[derive(Clone, Copy)]
+enum Amounts {
+    /// Whole cents from 1 to 10,000, small ones more often.
+    Spread,
+    /// Each above all before it, the worst case of a most frequent value.
+    Rising,
+}
+
+/// Nanoseconds an event of one key with so many live events in its windows of half a day and a day; the fastest of the
+/// rounds.
+fn flat(aggregate: &str, amounts: Amounts, live: i64) -> f64 {
     const EVENTS: i64 = 200_000;
     let declaration = Declaration {
         name: "k",
@@ -170,10 +179,11 @@ fn flat(aggregate: &str, live: i64) -> f64 {
     let key = Some(Key::new("one"));
     let rows: Vec<Row<'_>> = (0..EVENTS + 2 * live).map(|at| Row::Event { key, time_us: at * step_us }).collect();
     let mixed = |at: usize| (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    // Whole cents from 1 to 10,000, small ones more often.
-    let amounts: Vec<f64> = (0..rows.len())
-        .map(|at| (10_000_f64.powf(mixed(at) as f64 / 4_294_967_296.0) * 100.0).round() / 100.0)
-        .collect();
+    let amount = |at: usize| match amounts {
+        Amounts::Spread => (10_000_f64.powf(mixed(at) as f64 / 4_294_967_296.0) * 100.0).round() / 100.0,
+        Amounts::Rising => at as f64,
+    };
+    let amounts: Vec<f64> = (0..rows.len()).map(amount).collect();
     let mut out = vec![None; rows.len() * engine.width()];
     let columns = group.inputs().len();
     let mut apply = |engine: &mut Engine, range: std::ops::Range<usize>| {
@@ -198,11 +208,13 @@ fn flat(aggregate: &str, live: i64) -> f64 {
 fn main() {
     const LIVE: [i64; 4] = [10, 100, 1_000, 10_000];
     println!("ns an event of one key by live events in its longest window");
-    println!("{:<28} {:>8} {:>8} {:>8} {:>8}", "aggregate", LIVE[0], LIVE[1], LIVE[2], LIVE[3]);
-    for aggregate in AGGREGATES {
-        let [a, b, c, d] = LIVE.map(|live| flat(aggregate, live));
-        println!("{aggregate:<28} {a:>8.0} {b:>8.0} {c:>8.0} {d:>8.0}");
-    }
+    println!("{:<30} {:>8} {:>8} {:>8} {:>8}", "aggregate", LIVE[0], LIVE[1], LIVE[2], LIVE[3]);
+    let show = |name: &str, aggregate: &str, amounts: Amounts| {
+        let [a, b, c, d] = LIVE.map(|live| flat(aggregate, amounts, live));
+        println!("{name:<30} {a:>8.0} {b:>8.0} {c:>8.0} {d:>8.0}");
+    };
+    AGGREGATES.iter().for_each(|aggregate| show(aggregate, aggregate, Amounts::Spread));
+    show("most_frequent(amount), rising", "most_frequent(amount)", Amounts::Rising);
     println!("windowed fraud features, ns per transaction (process CPU), 5,000 customers and 10,000 terminals");
     println!("{:>6} {:>10} {:>10} {:>10}", "batch", "customer", "terminal", "both");
     for batch in BATCHES {

@@ -26,6 +26,8 @@ const CUSTOMER: &str = "        tx_count: count()
         mode: most_frequent(terminal_id)
         burst: ratio(sum(amount), 1d, 7d)
         heat: decayed_sum(amount, 6h)
+        prompt: { of: count(), late: skip }
+        spent: { of: sum(amount), late: skip, if_null: 0 }
         usual: coalesce(decayed_avg(amount, 1d where amount > 10), -1)
 ";
 const TERMINAL: &str = "        risk: coalesce(avg(is_fraud), 0)

@@ -13,7 +13,7 @@ use schemas::key::{internal_partition, key_group, key_hash};
 use std::sync::Arc;
 use std::time::Duration;
 use tests::fraud::{DAY_MS, LABEL_DELAY_MS, Transaction, Transactions};
-use tests::pipeline::{Deployment, fraud};
+use tests::pipeline::{Deployment, Features, fraud};
 
 use featurizer::{Featurizer, Role};
 use registry::store::Store;
@@ -21,6 +21,8 @@ use registry::store::Store;
 const EVENTS: usize = 480;
 /// Events and labels are published in as many steps, so that logs have many records.
 const STEPS: usize = 40;
+/// So few that a step has several events of a customer, of which source partitions bring some late.
+const LONG_STEPS: usize = 10;
 const JITTER_MS: i64 = 5 * 60_000;
 /// Keys of a task that may be in memory where most are to be on disk.
 const KEYS_IN_MEMORY: usize = 3;
@@ -41,15 +43,16 @@ fn transactions() -> Transactions {
 /// Logs of a pipeline that has seen all transactions, some of them twice.
 pub(crate) struct Logs {
     pub(crate) deployment: Deployment,
+    features: Features,
     _dir: tempfile::TempDir,
 }
 
 impl Logs {
     pub(crate) fn new(ordering: &str) -> Self {
-        Logs::with(ordering, &[])
+        Logs::with(ordering, &[], STEPS)
     }
 
-    fn with(ordering: &str, replace: &[(&str, &str)]) -> Self {
+    fn with(ordering: &str, replace: &[(&str, &str)], steps: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let log = Embedded::open(dir.path().join("log")).unwrap();
         // Steps are days long, and a log has their source partitions in any order.
@@ -65,7 +68,7 @@ impl Logs {
         arrivals.extend((0..rows.len()).map(|row| (rows.time_ms[row] + LABEL_DELAY_MS, row, true)));
         arrivals.extend((0..rows.len()).step_by(9).map(|row| (rows.time_ms[row] + JITTER_MS, row, false)));
         arrivals.sort_unstable();
-        for step in arrivals.chunks(arrivals.len().div_ceil(STEPS)) {
+        for step in arrivals.chunks(arrivals.len().div_ceil(steps)) {
             let pick = |labels: bool| -> Vec<(usize, i32)> {
                 step.iter().filter(|one| one.2 == labels).map(|one| (one.1, (one.1 % 4) as i32)).collect()
             };
@@ -76,9 +79,9 @@ impl Logs {
             }
             deployment.wait(&[&running], || validated(&deployment));
         }
-        deployment.features(rows.len(), &running);
+        let features = deployment.features(rows.len(), &running);
         assert_eq!(running.stop(), Vec::<String>::new());
-        Logs { deployment, _dir: dir }
+        Logs { deployment, features, _dir: dir }
     }
 
     fn check(&self, role: Role, tp: &TopicPartition) {
@@ -218,7 +221,7 @@ fn check_tasks(logs: &Logs) {
 fn state_taken_up_at_any_point_changes_nothing_in_arrival_order() {
     // Customers 17 and 22 are of one key group and push each other out.
     let limits = ("key: customer_id", "key: customer_id\n      limits: { keys: 256 }");
-    let logs = Logs::with("arrival", &[limits]);
+    let logs = Logs::with("arrival", &[limits], STEPS);
     check_tasks(&logs);
     let context = &logs.deployment.context;
     let (role, log) = Featurizer::roles(context).remove(0);
@@ -230,6 +233,24 @@ fn state_taken_up_at_any_point_changes_nothing_in_arrival_order() {
     let state = TaskState::read(&task.metadata(), &context.pipeline.features.digest).unwrap();
     assert!(state.asides.evicted_keys > 10, "what goes is counted: {:?}", state.asides);
     limits::verify(&logs, role, &tp);
+}
+
+#[test]
+fn state_taken_up_at_any_point_changes_nothing_where_some_features_skip_late_events() {
+    let count = "        tx_count: count()\n        tx_amount_avg: avg(amount)\n";
+    let both =
+        "        tx_count: { of: count(), late: skip }\n        tx_all: count()\n        tx_amount_avg: avg(amount)\n";
+    let logs = Logs::with("arrival", &[(count, both)], LONG_STEPS);
+    check_tasks(&logs);
+    let names = logs.deployment.context.pipeline.features.names();
+    let at = |name: &str| names.iter().position(|other| other == name).unwrap();
+    let (skipping, all) = (at("customer_tx_count_30d"), at("customer_tx_all_30d"));
+    let mut less = 0;
+    for (id, row) in &logs.features {
+        assert!(row[skipping] <= row[all], "{id}: {:?} of {:?}", row[skipping], row[all]);
+        less += usize::from(row[skipping] < row[all]);
+    }
+    assert_ne!(less, 0, "an event has another one in its windows that came late");
 }
 
 #[test]

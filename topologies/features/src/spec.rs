@@ -75,7 +75,6 @@ pub struct Group {
     aggregates: Vec<Aggregate>,
     inputs: Vec<Input>,
     limits: Option<Limits>,
-    skips_late: bool,
 }
 
 /// Limits on the state of an entity, over all its key groups.
@@ -163,7 +162,6 @@ impl Group {
             aggregates,
             inputs,
             limits: None,
-            skips_late: false,
         };
         let clashes = check::clashing_outputs(&group);
         if clashes.is_empty() { Ok(group) } else { Err(clashes) }
@@ -174,14 +172,18 @@ impl Group {
         Group { limits: Some(limits), ..self }
     }
 
-    /// The same group, where no other event sees one that comes behind the newest of its key.
-    pub fn skipping_late(self) -> Group {
-        Group { skips_late: true, ..self }
+    /// The same group, whose aggregates, as is said of each, see no event that comes behind the newest of its key.
+    pub fn skipping_late(mut self, skips: impl IntoIterator<Item = bool>) -> Group {
+        for (aggregate, skips) in self.aggregates.iter_mut().zip(skips) {
+            aggregate.skips_late = skips && !aggregate.reads_label();
+        }
+        self
     }
 
-    /// Whether it is so.
+    /// Whether none of its aggregates of events sees such an event.
     pub fn skips_late(&self) -> bool {
-        self.skips_late
+        let mut events = self.aggregates.iter().filter(|aggregate| !aggregate.reads_label()).peekable();
+        events.peek().is_some() && events.all(|aggregate| aggregate.skips_late)
     }
 
     /// The same group, where these stand for null, one per aggregate. One that an aggregate has itself comes first.
@@ -234,7 +236,7 @@ impl Group {
 
     /// Whether an aggregate reads the label, so that labelled events must reach the engine.
     pub fn reads_label(&self) -> bool {
-        self.aggregates.iter().any(|aggregate| matches!(aggregate.function, Function::Of(_, Source::Label)))
+        self.aggregates.iter().any(Aggregate::reads_label)
     }
 
     /// Its features: aggregates in declared order, windows inner.

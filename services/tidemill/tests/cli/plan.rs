@@ -126,6 +126,12 @@ fn a_plan_says_what_happens_to_the_state_of_tasks() {
     assert_eq!(of_task(&shown, "featurizer.customer")["state"], "kept");
     place.run(&["plan"], 0, &["~ monitor.features  state is built again from", "KiB"]);
 
+    // Late events skipped by one feature are other values; the default written out is not.
+    for (late, code, state) in [("apply", 0, "kept"), ("skip", 2, "refused")] {
+        place.write(&[("tx_amount_avg: avg(amount)", &format!("tx_amount_avg: {{ of: avg(amount), late: {late} }}"))]);
+        assert_eq!(of_task(&place.json(&["plan"], code), "featurizer.customer")["state"], state, "late: {late}");
+    }
+
     // Other features: nothing goes on with the old state, and `apply` says so, too.
     place.write(&[("tx_amount_avg: avg(amount)", "tx_amount_avg: max(amount)")]);
     let why = ["validator", "fraud.customer.log.f1.g1/", "another configuration", "tidemill apply --rebuild"];

@@ -6,8 +6,12 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, StringArray};
 
+use proptest::prelude::*;
+
 use super::{Error, Labels, Table, compute};
+use crate::Key;
 use crate::spec::{Declaration, Group, Scope};
+use crate::window::Engine;
 
 fn group(name: &str, delay: &str, aggregates: &[(&str, &str)]) -> Group {
     let declaration =
@@ -138,4 +142,84 @@ fn conditions_are_sql_over_the_columns() {
     assert_eq!(refused("count(where a + 1)"), "group one: aggregates.x: `a + 1`: is neither true nor false");
     assert!(refused("count(where d > 1)").contains("No field named d"), "{}", refused("count(where d > 1)"));
     assert!(refused("count(where random() > 1)").contains("not the same at every run"));
+}
+
+/// Aggregates of one entity, each of them once seeing late events and once not.
+fn both_policies() -> Group {
+    const AGGREGATES: [&str; 9] = [
+        "count()",
+        "sum(a)",
+        "stddev(a)",
+        "min(a)",
+        "last(a)",
+        "time_since_last()",
+        "decayed_count(3us)",
+        "most_frequent(a)",
+        "quantile(a, 0.5)",
+    ];
+    let names: Vec<String> = (0..2 * AGGREGATES.len()).map(|number| format!("f{number}")).collect();
+    let twice = names.iter().zip(AGGREGATES.into_iter().flat_map(|aggregate| [aggregate; 2]));
+    let named: Vec<(&str, &str)> = twice.map(|(name, aggregate)| (name.as_str(), aggregate)).collect();
+    group("one", "0s", &named).skipping_late([false, true].into_iter().cycle())
+}
+
+/// An event: its key, time and value.
+type Event = (i32, i64, Option<f64>);
+
+/// The features of a table of these events, one row per event, as bits.
+fn of_table(group: &Group, events: &[Event]) -> Vec<Vec<Option<u64>>> {
+    let times_us: Vec<i64> = events.iter().map(|event| event.1).collect();
+    let of_key: Vec<i32> = events.iter().map(|event| event.0).collect();
+    let table = Table {
+        // Ties go as they came.
+        ids: Some(Arc::new(Int64Array::from_iter_values(0..events.len() as i64))),
+        times_us: &times_us,
+        keys: vec![keys(&of_key)],
+        columns: vec![("a".into(), numbers(&events.iter().map(|event| event.2).collect::<Vec<_>>()))],
+        ..Table::default()
+    };
+    let features = values(&table, std::slice::from_ref(group));
+    let row = |row: usize| features.iter().map(|feature| feature[row].map(f64::to_bits)).collect();
+    (0..events.len()).map(row).collect()
+}
+
+proptest! {
+    /// What a stream gives in the order of arrival, against tables, which have no late rows.
+    #[test]
+    fn who_skips_late_events_has_the_bits_of_a_table_without_them(
+        steps in prop::collection::vec((0..3_i32, -9..5_i64, prop::option::weighted(0.8, -3..4_i32)), 1..60),
+    ) {
+        let group = both_policies();
+        let mut engine = Engine::new(&group, 1_000);
+        let (mut newest_us, mut of_keys) = (0, [i64::MIN; 3]);
+        let (mut all, mut punctual, mut streamed): (Vec<Event>, Vec<Event>, Vec<Vec<Option<u64>>>) = Default::default();
+        for (key, step, value) in steps {
+            let event = (key, newest_us + step, value.map(f64::from));
+            newest_us = newest_us.max(event.1);
+            let text = key.to_string();
+            let mut out = vec![None; engine.width()];
+            engine.event(Some(Key::new(&text)), event.1, &[event.2], &mut out);
+            all.push(event);
+            let of_key = &mut of_keys[key as usize];
+            if event.1 >= *of_key {
+                *of_key = event.1;
+                punctual.push(event);
+                streamed.push(out.iter().map(|value| value.map(f64::to_bits)).collect());
+            }
+        }
+        let skipping = |rows: &[Vec<Option<u64>>]| -> Vec<Vec<Option<u64>>> {
+            rows.iter().map(|row| row.iter().skip(1).step_by(2).copied().collect()).collect()
+        };
+        prop_assert_eq!(skipping(&streamed), skipping(&of_table(&group, &punctual)));
+        // The others have, in the end, what a table with all events has.
+        for key in 0..3 {
+            let last = (key, newest_us, Some(1.0));
+            let mut out = vec![None; engine.width()];
+            engine.event(Some(Key::new(&key.to_string())), last.1, &[last.2], &mut out);
+            all.push(last);
+            let table = of_table(&group, &all);
+            let found: Vec<Option<u64>> = out.iter().step_by(2).map(|value| value.map(f64::to_bits)).collect();
+            prop_assert_eq!(Some(found), table.last().map(|row| row.iter().step_by(2).copied().collect()));
+        }
+    }
 }

@@ -13,6 +13,8 @@ pub struct Aggregate {
     pub ratio: Option<(usize, usize)>,
     /// What stands where the function gives null.
     pub default: Option<f64>,
+    /// Whether it never sees an event that came behind the newest of its key. Labels are seen whenever they come.
+    pub skips_late: bool,
 }
 
 /// What an aggregate computes.
@@ -89,6 +91,11 @@ impl Function {
 }
 
 impl Aggregate {
+    /// Whether it reads the label, and not events.
+    pub fn reads_label(&self) -> bool {
+        matches!(self.function, Function::Of(_, Source::Label))
+    }
+
     /// Whether it gives a feature per window.
     pub fn windowed(&self) -> bool {
         self.function.windowed() && self.ratio.is_none()

@@ -80,7 +80,14 @@ impl<'a> Parser<'a, '_> {
     }
 
     fn plain(&self, function: Function) -> Aggregate {
-        Aggregate { name: self.place.name.into(), function, per_second: false, ratio: None, default: None }
+        Aggregate {
+            name: self.place.name.into(),
+            function,
+            per_second: false,
+            ratio: None,
+            default: None,
+            skips_late: false,
+        }
     }
 
     /// `count` or `rate`, of events or of a column.

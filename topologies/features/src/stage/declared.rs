@@ -32,7 +32,7 @@ pub fn group(pipeline: &Pipeline, entity: &Entity) -> Result<Group, Error> {
     let group = Group::parse(&declaration, &scope);
     let group = group.map_err(|errors| Error::Group { entity: entity.name.clone(), errors })?;
     let group = group.defaulting(entity.aggregates.iter().map(|aggregate| aggregate.if_null));
-    let group = if entity.late == Late::Skip { group.skipping_late() } else { group };
+    let group = group.skipping_late(entity.aggregates.iter().map(|aggregate| aggregate.late == Late::Skip));
     let Limits { keys: keys_max, bytes: bytes_max } = entity.limits;
     let limits = spec::Limits { keys_max, bytes_max, retention_us: pipeline.lateness_us };
     Ok(if entity.is_limited() { group.limited(limits) } else { group })

@@ -70,7 +70,7 @@ impl Engine {
             events = self.states.view(&self.plan, id, EVENTS);
         }
         let series = events.series;
-        events.append(time_us, series.columns.iter().map(|column| word(column.input)));
+        events.append(time_us, series.columns.iter().map(|column| column.stored.word(false, &word)));
         if self.plan.delay_us == 0 {
             events.raise(time_us);
         }
@@ -83,7 +83,7 @@ impl Engine {
         let current = (self.plan.keeps(EVENTS) && !self.plan.skips_late).then(|| {
             let mut events = self.states.view(&self.plan, id, EVENTS);
             let series = events.series;
-            events.insert(time_us, series.columns.iter().map(|column| word(column.input)), upper_us)
+            events.insert(time_us, series.columns.iter().map(|column| column.stored.word(true, &word)), upper_us)
         });
         past::read(&self.plan, &mut self.states, id, time_us, current, out);
         self.trim(id, now_us);

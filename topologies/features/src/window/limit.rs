@@ -52,10 +52,11 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// A key in memory; none before its first row.
-    fn of(plan: &Plan, head: &Head) -> Option<Share> {
+    /// A key in memory; none before its first row. What it was `before` has the second hash already.
+    fn of(plan: &Plan, head: &Head, before: Option<Share>) -> Option<Share> {
         let entries = head.rings.iter().map(|ring| ring.len());
-        Share::new(plan, head.now_us, (head.hash, head.text()), entries)
+        let second = before.map_or_else(|| second_hash(head.text()), |share| share.age.second);
+        Share::new(plan, Age { now_us: head.now_us, hash: head.hash, second }, head.text().len(), entries)
     }
 
     /// A key by its saved entry.
@@ -69,14 +70,14 @@ impl Share {
             (0..*length).try_for_each(|_| reader.varint().map(drop)).ok()?;
             reader.take(*length as usize * plan.series[series].columns.len() * size_of::<u64>()).ok()?;
         }
-        Share::new(plan, now_us, (hash, text.as_bytes()), entries.into_iter())
+        let age = Age { now_us, hash, second: second_hash(text.as_bytes()) };
+        Share::new(plan, age, text.len(), entries.into_iter())
     }
 
-    fn new(plan: &Plan, now_us: i64, (hash, text): (u64, &[u8]), entries: impl Iterator<Item = u32>) -> Option<Share> {
+    fn new(plan: &Plan, age: Age, text_bytes: usize, entries: impl Iterator<Item = u32>) -> Option<Share> {
         let series = entries.zip(&plan.series).map(|(entries, series)| u64::from(entries) * series.entry_bytes as u64);
-        let bytes = KEY_BYTES + text.len() as u64 + series.sum::<u64>();
-        let age = Age { now_us, hash, second: xxh3_64_with_seed(text, SEED) };
-        (now_us != i64::MIN).then_some(Share { age, bytes })
+        let bytes = KEY_BYTES + text_bytes as u64 + series.sum::<u64>();
+        (age.now_us != i64::MIN).then_some(Share { age, bytes })
     }
 }
 
@@ -147,7 +148,15 @@ impl Engine {
     #[inline]
     pub(super) fn share(&self, id: u32) -> Option<Share> {
         self.quota.as_ref()?;
-        Share::of(&self.plan, &self.states.keys.heads[id as usize])
+        let head = &self.states.keys.heads[id as usize];
+        // A key without rows has no share, and needs no hash.
+        if head.now_us == i64::MIN { None } else { Share::of(&self.plan, head, None) }
+    }
+
+    /// The same of a key that was `before`.
+    fn share_after(&self, id: u32, before: Option<Share>) -> Option<Share> {
+        self.quota.as_ref()?;
+        Share::of(&self.plan, &self.states.keys.heads[id as usize], before)
     }
 
     /// Counts a key that was saved.
@@ -165,7 +174,7 @@ impl Engine {
     }
 
     fn enforce_limits(&mut self, id: u32, before: Option<Share>) {
-        let (group, after) = (self.states.keys.heads[id as usize].group(), self.share(id));
+        let (group, after) = (self.states.keys.heads[id as usize].group(), self.share_after(id, before));
         let Some(quota) = &mut self.quota else { return };
         if before.map(|share| share.age) == after.map(|share| share.age) {
             let members = &mut quota.groups[group];
@@ -243,7 +252,7 @@ impl Engine {
             gone += u64::from(less);
         }
         self.states.recount(&self.plan, id, rings_before);
-        let after = self.share(id);
+        let after = self.share_after(id, before);
         if let Some(quota) = &mut self.quota {
             quota.subtract(before);
             quota.add(after);
@@ -254,5 +263,10 @@ impl Engine {
 }
 
 fn is_aged(head: &Head, age: Age) -> bool {
-    head.now_us == age.now_us && xxh3_64_with_seed(head.text(), SEED) == age.second
+    head.now_us == age.now_us && second_hash(head.text()) == age.second
+}
+
+/// Tells keys apart whose first hashes are equal.
+fn second_hash(text: &[u8]) -> u64 {
+    xxh3_64_with_seed(text, SEED)
 }

@@ -21,7 +21,8 @@
 //! Sums are exact before they are rounded ([`sum`]), extremes depend on values alone ([`extreme`]), and whatever runs
 //! along with the events is derived from the stored ones. So a feature is a function of the events in its window and
 //! of nothing else: not of the order in which they came, of batches, of restarts. Late events are put where their time
-//! belongs and get the bits they would have got in order, from what is still there.
+//! belongs and get the bits they would have got in order, from what is still there. An aggregate may skip them: it is a
+//! function of the other events in its window then, for late ones, too.
 //!
 //! # What is forgotten
 //!
@@ -45,6 +46,7 @@ mod past;
 mod plan;
 mod prefetch;
 mod present;
+mod reads;
 mod restore;
 mod ring;
 mod rounds;
@@ -93,7 +95,8 @@ impl<'a> Key<'a> {
 pub enum Applied {
     /// At or after every earlier row of its key.
     InOrder,
-    /// Behind one of them: inserted at its own time unless the group skips such, its features computed for that time.
+    /// Behind one of them: inserted at its own time for the aggregates that do not skip such, its features computed for
+    /// that time.
     Late,
     /// It has no key: every feature is null, no state was touched.
     NoKey,

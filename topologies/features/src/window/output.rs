@@ -2,9 +2,10 @@
 
 use super::extreme::Pick;
 use super::fade::Weighed;
-use super::plan::{EVENTS, LABELS, Plan};
+use super::plan::{EVENTS, Plan};
 use super::present::SECOND_US;
-use crate::spec::{Aggregate, Decayed, Function, Source, Statistic};
+use super::reads::{Reads, reads};
+use crate::spec::{Aggregate, Decayed, Function, Statistic};
 
 /// A feature.
 #[derive(Debug, Clone, Copy)]
@@ -26,11 +27,13 @@ pub(super) enum Finish {
 }
 
 /// How a feature is read off the state. Windows are numbers of [`Plan::windows_us`]; `sum` and `square` are places
-/// among all of a key's sums and squares, the window included.
+/// among all of a key's sums and squares, the window included. `SinceLast` is the time since the newest value of a column,
+/// `TimeSinceLast` since the newest event.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value {
     Events { window: usize },
     TimeSinceLast,
+    SinceLast { series: usize, column: usize },
     Last { series: usize, column: usize },
     Count { series: usize, sum: usize },
     Sum { series: usize, sum: usize },
@@ -47,34 +50,37 @@ pub(super) enum Value {
 impl Plan {
     /// How a feature is read.
     pub fn output(&self, aggregate: &Aggregate, window: usize) -> Output {
-        let Aggregate { function, per_second, ratio, default, .. } = *aggregate;
+        let Aggregate { per_second, ratio, default, .. } = *aggregate;
         let seconds = |window: usize| self.windows_us[window] as f64 / SECOND_US;
         match ratio {
             Some((above, below)) => {
                 let lengths = if per_second { seconds(below) / seconds(above) } else { 1.0 };
-                let finish = Finish::Over(self.value(function, below), lengths);
-                Output { value: self.value(function, above), finish, default }
+                let finish = Finish::Over(self.value(aggregate, below), lengths);
+                Output { value: self.value(aggregate, above), finish, default }
             }
             None => {
                 let finish = if per_second { Finish::PerSecond(seconds(window)) } else { Finish::Plain };
-                Output { value: self.value(function, window), finish, default }
+                Output { value: self.value(aggregate, window), finish, default }
             }
         }
     }
 
-    fn value(&self, function: Function, window: usize) -> Value {
-        let (statistic, series, input) = match function {
-            Function::Count => return Value::Events { window },
-            Function::TimeSinceLast => return Value::TimeSinceLast,
-            Function::DecayedCount { half_life_us } => {
+    fn value(&self, aggregate: &Aggregate, window: usize) -> Value {
+        let is_time = aggregate.function == Function::TimeSinceLast;
+        let (statistic, series, stored) = match reads(aggregate, self.skips_late) {
+            Reads::Entries if is_time => return Value::TimeSinceLast,
+            Reads::Entries => return Value::Events { window },
+            Reads::Faded(half_life_us) => {
                 let fade = self.series[EVENTS].fade(Weighed::Events, half_life_us);
                 return Value::Fade { series: EVENTS, fade };
             }
-            Function::Of(statistic, Source::Column(input)) => (statistic, EVENTS, input),
-            Function::Of(statistic, Source::Label) => (statistic, LABELS, 0),
+            Reads::Column { statistic, series, stored } => (statistic, series, stored),
         };
         let layout = &self.series[series];
-        let column = layout.columns.iter().position(|column| column.input == input).unwrap_or(0);
+        let column = layout.columns.iter().position(|column| column.stored == stored).unwrap_or(0);
+        if is_time {
+            return Value::SinceLast { series, column };
+        }
         let stored = &layout.columns[column];
         let sum = layout.sums_at + stored.sums.unwrap_or(0) + window;
         let extreme = |pick| {
@@ -122,7 +128,8 @@ impl Value {
     pub fn series(self) -> usize {
         match self {
             Value::Events { .. } | Value::TimeSinceLast => EVENTS,
-            Value::Last { series, .. }
+            Value::SinceLast { series, .. }
+            | Value::Last { series, .. }
             | Value::Count { series, .. }
             | Value::Sum { series, .. }
             | Value::Avg { series, .. }
@@ -138,6 +145,6 @@ impl Value {
 
     /// Whether it must not see the current event.
     pub fn windowless(self) -> bool {
-        matches!(self, Value::TimeSinceLast | Value::Last { .. })
+        matches!(self, Value::TimeSinceLast | Value::SinceLast { .. } | Value::Last { .. })
     }
 }

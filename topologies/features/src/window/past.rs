@@ -68,9 +68,12 @@ fn value_at(view: &mut View<'_>, reach: &Reach, value: Value, time_us: i64) -> O
             let newest = reach.before.wrapping_sub(1);
             (!behind(newest, oldest)).then(|| seconds_between(view.time_us(newest), time_us))
         }
+        Value::SinceLast { column, .. } => {
+            let newest = newest_of(view, column, oldest, reach.before);
+            newest.map(|newest| seconds_between(view.time_us(newest), time_us))
+        }
         Value::Last { column, .. } => {
-            let mut values = sequence(oldest, reach.before).rev().filter_map(|seq| stored(view, column, seq));
-            values.next()
+            newest_of(view, column, oldest, reach.before).and_then(|newest| stored(view, column, newest))
         }
         Value::Extreme { column, chain, window, .. } => {
             let pick = view.series.columns[column].chains[chain].pick;
@@ -164,6 +167,11 @@ fn faded(view: &mut View<'_>, reach: &Reach, fade: usize) -> Option<f64> {
     let value = fade.value(&sums, reach.upper_us, view.wides);
     sums.iter_mut().for_each(|sum| sum.clear(None, view.wides));
     value
+}
+
+/// The newest entry before `end` with a value in a column.
+fn newest_of(view: &View<'_>, column: usize, oldest: u32, end: u32) -> Option<u32> {
+    sequence(oldest, end).rev().find(|seq| stored(view, column, *seq).is_some())
 }
 
 fn stored(view: &View<'_>, column: usize, seq: u32) -> Option<f64> {

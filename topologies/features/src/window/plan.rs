@@ -4,9 +4,10 @@
 use super::extreme::{Chain, Pick};
 use super::fade::{BLOCKS, Fade, HALF_LIVES, Weighed};
 use super::output::Output;
+use super::reads::{Reads, Stored, reads};
 use super::sketch::Sketched;
 use super::tally::Tallied;
-use crate::spec::{Decayed, Function, Group, Limits, Source, Statistic};
+use crate::spec::{Decayed, Group, Limits, Statistic};
 
 /// Number of series of a key: its events, and its labels.
 pub(super) const SERIES: usize = 2;
@@ -34,7 +35,7 @@ pub(super) struct Plan {
     pub windowless: bool,
     /// Event columns the engine takes.
     pub columns: usize,
-    /// Whether a late event is put nowhere.
+    /// Whether a late event is put nowhere, since no aggregate sees it.
     pub skips_late: bool,
     /// Limits on keys and bytes.
     pub limits: Option<Limits>,
@@ -83,8 +84,8 @@ pub(super) struct Series {
 /// A stored column. Its value is word 1 + its index of an entry.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
-    /// Which of the engine's input columns; zero for the label.
-    pub input: usize,
+    /// What is stored there; a label is input column zero.
+    pub stored: Stored,
     /// Where its sums start among the series', if something needs them.
     pub sums: Option<usize>,
     /// Where its squares start among the series'.
@@ -112,16 +113,13 @@ impl Plan {
         let longest = (0..windows_us.len()).max_by_key(|window| windows_us[*window]).unwrap_or(0);
         let mut series = [Series::default(), Series::default()];
         for aggregate in group.aggregates() {
-            match aggregate.function {
-                Function::Count | Function::TimeSinceLast => series[EVENTS].stride = 1,
-                Function::DecayedCount { half_life_us } => {
+            match reads(aggregate, group.skips_late()) {
+                Reads::Entries => series[EVENTS].stride = 1,
+                Reads::Faded(half_life_us) => {
                     series[EVENTS].stride = 1;
                     series[EVENTS].need_fade(Weighed::Events, half_life_us);
                 }
-                Function::Of(statistic, Source::Column(input)) => {
-                    series[EVENTS].need(statistic, input, windows_us.len())
-                }
-                Function::Of(statistic, Source::Label) => series[LABELS].need(statistic, 0, windows_us.len()),
+                Reads::Column { series: at, statistic, stored } => series[at].need(statistic, stored, windows_us.len()),
             }
         }
         let span_us = windows_us.get(longest).copied().unwrap_or(0);
@@ -170,11 +168,11 @@ impl Plan {
 }
 
 impl Series {
-    /// Notes that `statistic` of the input column is wanted.
-    fn need(&mut self, statistic: Statistic, input: usize, windows: usize) {
+    /// Notes that `statistic` of the stored column is wanted.
+    fn need(&mut self, statistic: Statistic, stored: Stored, windows: usize) {
         self.stride = 1;
-        let index = self.columns.iter().position(|column| column.input == input).unwrap_or_else(|| {
-            self.columns.push(Column { input, sums: None, squares: None, last: None, chains: Vec::new() });
+        let index = self.columns.iter().position(|column| column.stored == stored).unwrap_or_else(|| {
+            self.columns.push(Column { stored, sums: None, squares: None, last: None, chains: Vec::new() });
             self.columns.len() - 1
         });
         let column = &mut self.columns[index];

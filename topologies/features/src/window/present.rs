@@ -15,6 +15,10 @@ pub(super) fn read_windowless(plan: &Plan, states: &mut States, id: u32, time_us
                 let newest_us = states.view(plan, id, EVENTS).newest_us();
                 newest_us.map(|newest_us| seconds_between(newest_us, time_us))
             }
+            Value::SinceLast { series, column } => {
+                let newest_us = states.view(plan, id, series).last_us(column);
+                newest_us.map(|newest_us| seconds_between(newest_us, time_us))
+            }
             Value::Last { series, column } => states.view(plan, id, series).last(column),
             _ => continue,
         };
@@ -31,7 +35,7 @@ pub(super) fn read_windowed(plan: &Plan, states: &States, id: u32, out: &mut [Op
     let tally_of =
         |series: usize, tally: usize| &states.tallies[id * plan.tallies + plan.series[series].tallies_at + tally];
     let read = |value: Value| match value {
-        Value::TimeSinceLast | Value::Last { .. } => None,
+        Value::TimeSinceLast | Value::SinceLast { .. } | Value::Last { .. } => None,
         // The events' cursors are the key's first.
         Value::Events { window } => Some(f64::from(cursors[0].wrapping_sub(cursors[1 + window]))),
         Value::Count { sum, .. } => Some(f64::from(sums[sum].count)),

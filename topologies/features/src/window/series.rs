@@ -234,9 +234,17 @@ impl View<'_> {
 
     /// The newest value of a column in the longest window.
     pub fn last(&self, column: usize) -> Option<f64> {
+        self.newest_of(column).map(|seq| f64::from_bits(self.ring.entry(seq, self.series.stride)[1 + column]))
+    }
+
+    /// The time of the newest value of a column in the longest window.
+    pub fn last_us(&self, column: usize) -> Option<i64> {
+        self.newest_of(column).map(|seq| self.time_us(seq))
+    }
+
+    fn newest_of(&self, column: usize) -> Option<u32> {
         let cursor = self.cursors[self.series.columns[column].last?];
-        (!behind(cursor, self.oldest()))
-            .then(|| f64::from_bits(self.ring.entry(cursor, self.series.stride)[1 + column]))
+        (!behind(cursor, self.oldest())).then_some(cursor)
     }
 
     /// The time of the newest entry in the longest window.

@@ -142,7 +142,13 @@ pub(super) fn layout(plan: &Plan) -> [u8; LAYOUT_BYTES] {
     for series in &plan.series {
         add(-1);
         add(series.stride as i64);
-        series.columns.iter().for_each(|column| add(column.input as i64));
+        for stored in series.columns.iter().map(|column| column.stored) {
+            add(stored.input.map_or(-1, |input| input as i64));
+            // What was not to be chosen once does not stand here unless it is chosen.
+            if stored.punctual {
+                add(-2);
+            }
+        }
     }
     if let Some(Limits { keys_max, bytes_max, .. }) = plan.limits {
         [keys_max, bytes_max].into_iter().for_each(|limit| add(limit.map_or(-1, u64::cast_signed)));

@@ -14,9 +14,15 @@ pub(super) fn features(features: &Features, events: &EventSource, labels: Option
     let entities = features.entities.iter().map(|entity| {
         let windows: Vec<_> = entity.windows.iter().map(|window| json!([window.label, window.length_us])).collect();
         // What was not to be chosen once does not stand here unless it is chosen, so that older sets keep their digests.
-        let aggregates = entity.aggregates.iter().map(|aggregate| match aggregate.if_null {
-            None => json!([aggregate.name, aggregate.expression.text]),
-            Some(value) => json!([aggregate.name, aggregate.expression.text, value]),
+        let common_late = entity.common_late();
+        let aggregates = entity.aggregates.iter().map(|aggregate| {
+            let (name, text) = (&aggregate.name, &aggregate.expression.text);
+            let is_apart = common_late.is_none() && !aggregate.label_derived && aggregate.late == Late::Skip;
+            match (aggregate.if_null, is_apart) {
+                (None, false) => json!([name, text]),
+                (Some(value), false) => json!([name, text, value]),
+                (value, true) => json!([name, text, value, "skip"]),
+            }
         });
         let mut all = json!({
             "name": entity.name,
@@ -29,7 +35,7 @@ pub(super) fn features(features: &Features, events: &EventSource, labels: Option
         if entity.limits != Limits::default() {
             all["limits"] = json!([entity.limits.keys, entity.limits.bytes]);
         }
-        if entity.late == Late::Skip {
+        if common_late == Some(Late::Skip) {
             all["late"] = json!("skip");
         }
         all

@@ -1,20 +1,17 @@
 //! The `features` section: row features and the chain of entities.
 
+use super::aggregates::{Policies, aggregate, if_null};
 use super::derived::{self, derived};
 use super::digest;
 use super::duration::parse_duration;
 use super::expression::{Scope, WINDOWED, WINDOWLESS, compile};
-use super::keys::{self, Key, Range, WINDOWS_MAX};
-use super::node::{Entry, Node, Value};
-use super::problem::{
-    BAD_EXPRESSION, BAD_NAME, DUPLICATE, MISSING_KEY, OUT_OF_RANGE, Problems, WRONG_TYPE, listed, suggest,
-};
+use super::keys::{self, WINDOWS_MAX};
+use super::node::{Entry, Node};
+use super::problem::{BAD_EXPRESSION, BAD_NAME, DUPLICATE, MISSING_KEY, OUT_OF_RANGE, Problems, listed};
 use super::section::Section;
 use super::sources::check_column;
-use super::types::{
-    Aggregate, ColumnKind, Entity, EventSource, Expression, Features, LabelSource, Late, Limits, RowFeature, Window,
-};
-use super::values::{Text, duration, number_in, text};
+use super::types::{ColumnKind, Entity, EventSource, Features, LabelSource, Late, Limits, RowFeature, Window};
+use super::values::{duration, text};
 
 /// Names that logs and features already have.
 const RESERVED_ENTITIES: &[&str] = &["row", "derived", "features", "journal"];
@@ -98,9 +95,9 @@ fn entity(entry: &Entry, scope: Scope<'_>, problems: &mut Problems) -> Entity {
     entity.windows = declared.map(|items| windows(items, problems)).unwrap_or_default();
     entity.limits = section.entry(&keys::LIMITS_SECTION).map(|entry| limits(entry, problems)).unwrap_or_default();
     entity.late = section.choice(&keys::LATE, problems);
-    let null = if_null(&section, &keys::IF_NULL, None, problems);
+    let policies = Policies { if_null: if_null(&section, &keys::IF_NULL, None, problems), late: entity.late };
     for aggregate_entry in section.named(&keys::AGGREGATES, problems) {
-        entity.aggregates.extend(aggregate(&entity, aggregate_entry, null, scope, problems));
+        entity.aggregates.extend(aggregate(&entity, aggregate_entry, policies, scope, problems));
     }
     entity.label_derived = entity.aggregates.iter().any(|aggregate| aggregate.label_derived);
     // Those that are not computed per window look back over the longest one.
@@ -142,79 +139,6 @@ fn windows(items: &[Node], problems: &mut Problems) -> Vec<Window> {
         }
     }
     windows
-}
-
-/// `if_null: 0`, or `keep`.
-fn if_null(section: &Section<'_>, key: &Key, otherwise: Option<f64>, problems: &mut Problems) -> Option<f64> {
-    let Some(node) = section.get(key) else { return otherwise };
-    match &node.value {
-        Value::Text(word) if word == "keep" => None,
-        Value::Text(_) => {
-            let message = "`if_null` must be a number or `keep`".to_owned();
-            problems.add_help(WRONG_TYPE, node.span, message, "write `if_null: 0` or `if_null: keep`".to_owned());
-            None
-        }
-        _ => number_in(node, key.name, Range::Finite, problems),
-    }
-}
-
-/// An aggregate's text and what stands for null: `avg(amount)`, or `{ of: avg(amount), if_null: 0 }`.
-fn declared(entry: &Entry, null: Option<f64>, problems: &mut Problems) -> Option<(Text, Option<f64>)> {
-    let Value::Map(_) = &entry.node.value else {
-        return text(&entry.node, &entry.key, problems).map(|text| (text, null));
-    };
-    let what = format!("aggregate `{}`", entry.key);
-    let section = Section::new(what, entry.key_span, &entry.node, &keys::AGGREGATE, problems)?;
-    let text = section.required_text(&keys::OF, problems);
-    let null = if_null(&section, &keys::AGGREGATE_IF_NULL, null, problems);
-    (!text.text.is_empty()).then_some((text, null))
-}
-
-fn aggregate(
-    entity: &Entity,
-    entry: &Entry,
-    null: Option<f64>,
-    scope: Scope<'_>,
-    problems: &mut Problems,
-) -> Option<Aggregate> {
-    let (text, if_null) = declared(entry, null, problems)?;
-    let already = problems.len();
-    let (expression, mentions) = compile(&text, scope, problems);
-    let windowless = mentions.calls(WINDOWLESS);
-    let windowed = mentions.calls(WINDOWED) && !windowless;
-    if !windowed && !windowless && problems.len() == already {
-        no_aggregate(&text, &mentions.functions, problems);
-    }
-    let label_derived = label_derived(&expression, scope);
-    let base = format!("{}_{}", entity.name, entry.key);
-    let outputs = if windowed {
-        entity.windows.iter().map(|window| format!("{base}_{}", window.label)).collect()
-    } else {
-        vec![base]
-    };
-    Some(Aggregate { name: entry.key.clone(), expression, if_null, windowed, label_derived, outputs })
-}
-
-fn label_derived(expression: &Expression, scope: Scope<'_>) -> bool {
-    scope.target.is_some_and(|target| expression.columns.iter().any(|column| column == target))
-}
-
-fn no_aggregate(text: &Text, functions: &[(String, usize)], problems: &mut Problems) {
-    let known = || WINDOWED.iter().chain(WINDOWLESS).copied();
-    let near = functions.iter().find_map(|(name, at)| {
-        let help = suggest(name, known()).filter(|help| help.starts_with("did you mean"))?;
-        Some((name, *at, help))
-    });
-    match near {
-        Some((name, at, help)) => {
-            let span = problems.place(text.span, at, name);
-            problems.add_help(BAD_EXPRESSION, span, format!("`{name}` is no aggregate"), help);
-        }
-        None => {
-            let message = format!("`{}` aggregates nothing", text.text);
-            problems.add_help(BAD_EXPRESSION, text.span, message, format!("use one of {}", listed(known())));
-        }
-    }
 }
 
 /// Feature names must be unique, among each other and beside the columns.

@@ -3,6 +3,7 @@
 //! No file is opened here. The caller passes the text and a function that finds schema files by the path the pipeline
 //! names them with.
 
+mod aggregates;
 mod breaker;
 mod bytes;
 mod categories;

@@ -7,8 +7,16 @@ use crate::spec::{Decayed, Function, Group, Source, Statistic};
 #[derive(Default, Clone)]
 struct State {
     now_us: Option<i64>,
-    events: Vec<(i64, Vec<Option<f64>>)>,
+    events: Vec<Event>,
     labels: Vec<(i64, Option<f64>)>,
+}
+
+#[derive(Clone)]
+struct Event {
+    time_us: i64,
+    values: Vec<Option<f64>>,
+    /// Whether it came behind another one of its key.
+    is_late: bool,
 }
 
 pub struct Model {
@@ -43,21 +51,22 @@ impl Model {
         let state = self.state(key);
         let before = state.clone();
         let is_late = state.now_us.is_some_and(|now_us| time_us < now_us);
-        if !(is_late && group.skips_late()) {
-            let at = state.events.partition_point(|(other_us, _)| *other_us <= time_us);
-            state.events.insert(at, (time_us, values.to_vec()));
-        }
+        let at = state.events.partition_point(|event| event.time_us <= time_us);
+        state.events.insert(at, Event { time_us, values: values.to_vec(), is_late });
+        // What an aggregate sees that skips late events.
+        let punctual = [before.punctual(), state.punctual()];
         let features = group
             .outputs()
             .iter()
             .map(|output| {
                 let aggregate = &group.aggregates()[output.aggregate];
+                let seen = if aggregate.skips_late { (&punctual[0], &punctual[1]) } else { (&before, &*state) };
                 let longest_us = group.windows().iter().map(|window| window.length_us).max().unwrap();
                 let length_of = |window: usize| group.windows()[window].length_us;
                 let upper_us = time_us - group.delay_us();
                 let of = |length_us: i64| {
                     let inside = |other_us: i64| other_us > upper_us - length_us && other_us <= upper_us;
-                    let value = value_of(aggregate.function, (&before, &*state), time_us, upper_us, inside);
+                    let value = value_of(aggregate.function, seen, time_us, upper_us, inside);
                     if aggregate.per_second { value.map(|value| value / (length_us as f64 / 1e6)) } else { value }
                 };
                 let value = match aggregate.ratio {
@@ -89,9 +98,14 @@ impl Model {
 }
 
 impl State {
+    fn punctual(&self) -> State {
+        let events = self.events.iter().filter(|event| !event.is_late).cloned().collect();
+        State { events, ..self.clone() }
+    }
+
     fn forget(&mut self, now_us: i64, keep_us: i64) {
         self.now_us = Some(now_us);
-        self.events.retain(|(time_us, _)| *time_us > now_us - keep_us);
+        self.events.retain(|event| event.time_us > now_us - keep_us);
         self.labels.retain(|(time_us, _)| *time_us > now_us - keep_us);
     }
 }
@@ -105,13 +119,13 @@ fn value_of(
     inside: impl Fn(i64) -> bool,
 ) -> Option<f64> {
     let (statistic, source) = match function {
-        Function::Count => return Some(state.events.iter().filter(|(other_us, _)| inside(*other_us)).count() as f64),
+        Function::Count => return Some(state.events.iter().filter(|event| inside(event.time_us)).count() as f64),
         Function::TimeSinceLast => {
-            let mut times = before.events.iter().map(|(other_us, _)| *other_us).filter(|other_us| inside(*other_us));
+            let mut times = before.events.iter().map(|event| event.time_us).filter(|other_us| inside(*other_us));
             return times.next_back().map(|last_us| (time_us - last_us) as f64 / 1e6);
         }
         Function::DecayedCount { half_life_us } => {
-            let times = state.events.iter().map(|(other_us, _)| *other_us).filter(|other_us| inside(*other_us));
+            let times = state.events.iter().map(|event| event.time_us).filter(|other_us| inside(*other_us));
             let rows: Vec<(i64, f64)> = times.map(|other_us| (other_us, 1.0)).collect();
             return decayed(Decayed::Count, half_life_us, upper_us, &rows);
         }
@@ -120,7 +134,7 @@ fn value_of(
     let events = if statistic == Statistic::Last { &before.events } else { &state.events };
     let rows: Vec<(i64, f64)> = match source {
         Source::Column(column) => {
-            events.iter().filter_map(|(other_us, values)| Some((*other_us, values[column]?))).collect()
+            events.iter().filter_map(|event| Some((event.time_us, event.values[column]?))).collect()
         }
         Source::Label => state.labels.iter().filter_map(|(other_us, value)| Some((*other_us, (*value)?))).collect(),
     };

@@ -1,6 +1,7 @@
 //! Cases worked out by hand.
 
 mod aggregates;
+mod late;
 mod state;
 mod sums;
 mod windows;

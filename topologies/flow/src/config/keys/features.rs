@@ -63,7 +63,7 @@ pub const LATE: Key = Key::new(
     Kind::choice::<Late>(),
     Absent::Word("apply"),
     "What becomes of an event behind the newest one of its key. `apply`: it is put where its time belongs. `skip`: it \
-     gets features, and no other event sees it.",
+     gets the features of its time without itself, and no event sees it.",
 );
 pub const IF_NULL: Key = Key::new(
     "if_null",
@@ -110,11 +110,18 @@ pub const AGGREGATE_IF_NULL: Key = Key::new(
     Absent::Told("that of the entity"),
     "The number that stands where it gives null; `keep` leaves null.",
 );
+pub const AGGREGATE_LATE: Key = Key::new(
+    "late",
+    Kind::choice::<Late>(),
+    Absent::Told("that of the entity"),
+    "What becomes of an event behind the newest one of its key, as for the entity, here for this aggregate alone. Labels \
+     are always applied, so an aggregate of the label has none.",
+);
 
 /// An aggregate with settings.
 pub const AGGREGATE: Shape = Shape {
     path: "features.entities.NAME.aggregates.NAME",
     doc: "An aggregate with settings of its own.",
-    keys: &[OF, AGGREGATE_IF_NULL],
+    keys: &[OF, AGGREGATE_IF_NULL, AGGREGATE_LATE],
     needs: Needs::Nothing,
 };

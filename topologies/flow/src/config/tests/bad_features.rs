@@ -246,6 +246,30 @@ fn policies_are_checked() {
     );
     check(
         "spent: sum(amount)",
+        "spent: { of: sum(amount), late: skipp, latte: skip }",
+        expect![[r#"
+        39 TM0008: `skipp` is no choice for `late`
+            spent: { of: sum(amount), late: skipp, latte: skip }
+                                            ^^^^^
+            did you mean `skip`?
+        39 TM0002: aggregate `spent` has no setting `latte`
+            spent: { of: sum(amount), late: skipp, latte: skip }
+                                                   ^^^^^
+            did you mean `late`?
+    "#]],
+    );
+    check(
+        "returns: coalesce(avg(returned), 0)",
+        "returns: { of: avg(returned), late: apply, if_null: 0 }",
+        expect![[r#"
+            46 TM0016: `late` says nothing about `avg(returned)`: labels are always applied
+                returns: { of: avg(returned), late: apply, if_null: 0 }
+                                              ^^^^
+                leave `late` away
+        "#]],
+    );
+    check(
+        "spent: sum(amount)",
         "spent: { if_null: [], off: sum(amount) }",
         expect![[r#"
         39 TM0003: aggregate `spent` needs `of`

@@ -90,6 +90,38 @@ fn policies_are_the_entitys_or_the_aggregates_own() {
 }
 
 #[test]
+fn late_events_are_for_each_aggregate_to_see_or_to_skip() {
+    use crate::config::Late::{Apply, Skip};
+    // What the entity says, and what its aggregates `orders`, `spent` and `gap` say.
+    let parsed = |of_entity: &str, says: [&str; 3]| {
+        let aggregates = ["orders: count()", "spent: sum(amount)", "gap: time_since_last()"];
+        let mut yaml = changed("key: buyer_id\n", &format!("key: buyer_id\n      if_null: keep\n{of_entity}"));
+        for (aggregate, late) in aggregates.into_iter().zip(says).filter(|(_, late)| !late.is_empty()) {
+            let (name, text) = aggregate.split_once(": ").unwrap();
+            yaml = yaml.replace(aggregate, &format!("{name}: {{ of: {text}, late: {late} }}"));
+        }
+        parse(&yaml, &resolve).unwrap().features
+    };
+    let policies = |of_entity: &str, says: [&str; 3]| {
+        let features = parsed(of_entity, says);
+        features.entities[0].aggregates.iter().map(|aggregate| aggregate.late).collect::<Vec<_>>()
+    };
+    let skip = "      late: skip\n";
+    assert_eq!(policies("", ["", "skip", ""]), [Apply, Skip, Apply]);
+    assert_eq!(policies(skip, ["", "apply", ""]), [Skip, Apply, Skip]);
+    // Equal features have equal digests, wherever the word stands.
+    let digest = |of_entity: &str, says: [&str; 3]| parsed(of_entity, says).digest;
+    assert_eq!(digest("", [""; 3]), good().features.digest);
+    assert_eq!(digest("", ["apply"; 3]), good().features.digest);
+    assert_eq!(digest(skip, ["apply"; 3]), good().features.digest);
+    assert_eq!(digest("", ["skip"; 3]), digest(skip, [""; 3]));
+    assert_eq!(digest(skip, ["", "apply", "apply"]), digest("", ["skip", "", ""]));
+    let different = [["", "", ""], ["skip"; 3], ["skip", "", ""], ["", "skip", ""], ["skip", "skip", ""]];
+    let different: Vec<String> = different.into_iter().map(|says| digest("", says)).collect();
+    assert!((1..different.len()).all(|at| !different[..at].contains(&different[at])), "{different:?}");
+}
+
+#[test]
 fn derived_features_stand_behind_those_they_read() {
     let derived = "  derived:\n    late: derived_usual > 2 and row_abroad = 1\n    usual: amount / nullif(buyer_spent_7d, 0)\n  entities:\n";
     let yaml = changed("  entities:\n", derived).replace("inputs: [amount,", "inputs: [amount, derived.*,");

@@ -99,7 +99,7 @@ pub struct Entity {
     pub label_derived: bool,
     /// Most that its state may be.
     pub limits: Limits,
-    /// What becomes of an event behind the newest one of its key.
+    /// What becomes of an event behind the newest one of its key, for aggregates that say nothing else.
     pub late: Late,
 }
 
@@ -109,7 +109,7 @@ pub enum Late {
     /// It is put where its time belongs.
     #[default]
     Apply,
-    /// It gets features, and no other event sees it.
+    /// It gets features, and no event sees it.
     Skip,
 }
 
@@ -126,6 +126,13 @@ impl Entity {
     /// Whether it has limits, so that something may be pushed out.
     pub fn is_limited(&self) -> bool {
         self.limits != Limits::default()
+    }
+
+    /// What all its aggregates of events do with late ones, if they do the same.
+    pub fn common_late(&self) -> Option<Late> {
+        let mut policies = self.aggregates.iter().filter(|one| !one.label_derived).map(|one| one.late);
+        let first = policies.next().unwrap_or(self.late);
+        policies.all(|policy| policy == first).then_some(first)
     }
 
     /// Its feature names: aggregates in declared order, windows inner.
@@ -156,6 +163,8 @@ pub struct Aggregate {
     pub windowed: bool,
     /// Whether it reads the label.
     pub label_derived: bool,
+    /// What becomes of an event behind the newest one of its key. Nothing of the kind becomes of labels.
+    pub late: Late,
     /// Feature names, one per window in order, or one alone: `customer_tx_count_1d`, …
     pub outputs: Vec<String>,
 }

@@ -75,19 +75,6 @@ fn late_event_sees_its_own_window_and_later_ones_see_it() {
 }
 
 #[test]
-fn a_late_event_that_is_skipped_is_seen_by_none() {
-    let aggregates = [("s", "sum(a)"), ("n", "count()"), ("l", "last(a)")];
-    let group = group(&["10us"], "0s", &aggregates).skipping_late();
-    let mut engine = Engine::new(&group, 100);
-    let mut at = |time_us, value| event(&mut engine, 0, time_us, &[Some(value)]);
-    assert_eq!(at(0, 1.0), [Some(1.0), Some(1.0), None]);
-    assert_eq!(at(8, 2.0), [Some(3.0), Some(2.0), Some(1.0)]);
-    assert_eq!(at(5, 64.0), [Some(1.0), Some(1.0), Some(1.0)], "the features of its time without itself");
-    assert_eq!(at(8, 4.0), [Some(7.0), Some(3.0), Some(2.0)], "one at the newest time is not late");
-    assert_eq!(at(9, 8.0), [Some(15.0), Some(4.0), Some(4.0)]);
-}
-
-#[test]
 fn label_counts_from_its_application_at_its_event_time() {
     let group = group(&["10us"], "5us", &[("risk", "avg(y)"), ("tx", "count()")]);
     let mut engine = Engine::new(&group, 0);
