@@ -98,7 +98,9 @@ pub enum Error {
     #[error(transparent)]
     Tokens(#[from] tokens::Error),
     /// The address cannot be had.
-    #[error("cannot listen on {address}: {source}; is another gateway running there? port 0 takes a free one")]
+    #[error(
+        "cannot listen on {address}: {source}; is another gateway running there? `--listen 127.0.0.1:0` takes a free port"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,

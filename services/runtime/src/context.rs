@@ -117,7 +117,8 @@ impl Context {
             .ok_or_else(|| Error::Topic { pipeline: self.pipeline.name.clone(), topic: name.to_owned() })
     }
 
-    /// The partitions of a topic in order, each with the first offset that it holds and the one behind its last.
+    /// The partitions of a topic in order, each with the first offset that it holds and the one behind its last. Those
+    /// that `apply` is to add are not among them.
     pub fn bounds(&self, name: &str) -> Result<Vec<(TopicPartition, i64, i64)>, Error> {
         let topic: Arc<str> = name.into();
         let bounds = |partition| {
@@ -125,7 +126,9 @@ impl Context {
             let (start, end) = self.log.watermarks(&tp)?;
             Ok((tp, start, end))
         };
-        (0..self.topic(name)?.partitions.cast_signed()).map(bounds).collect()
+        let planned = self.topic(name)?.partitions.cast_signed();
+        let there = self.log.partitions(name)?.unwrap_or(planned);
+        (0..planned.min(there)).map(bounds).collect()
     }
 
     /// The text of a topic's planned schema.

@@ -9,6 +9,7 @@ use crate::context::{self, Context};
 use crate::ledger::batches;
 use crate::log::{self, TopicPartition};
 use flow::fence::{Control, ParentLog};
+use flow::plan::FIRST_GENERATION;
 use flow::processor::Stop;
 use registry::control::{self, ControlLog, Numbered, Proposed};
 use registry::decisions::{self, Decisions};
@@ -68,6 +69,20 @@ pub fn unnamed(context: &Context, decisions: &Decisions) -> Result<Vec<String>, 
         }
     }
     Ok(found)
+}
+
+/// Whether logs have records of which the store knows nothing: it is another one than that of who made them. Those of later
+/// generations are made beside earlier ones, and nothing is said of them.
+pub fn is_foreign(context: &Context, decisions: &Decisions) -> Result<bool, Error> {
+    if context.plan.generation != FIRST_GENERATION {
+        return Ok(false);
+    }
+    for log in written_by_validators(context) {
+        if (History { context, decisions, log }).is_foreign()? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// How many partitions of a source, or of its retries, all logs know as parents; the plan's where nothing was ever
@@ -145,6 +160,15 @@ impl History<'_> {
             None => (self.first()?.parents, true),
         };
         Ok(!announced || joined(&named, &planned) != named)
+    }
+
+    /// Whether the log has records, and nothing is known of its fences, the first of which `apply` writes down.
+    fn is_foreign(&self) -> Result<bool, Error> {
+        if self.log == self.context.plan.names.features_log || self.context.log.partitions(self.log)?.is_none() {
+            return Ok(false);
+        }
+        let is_begun = self.context.log.watermarks(&TopicPartition::new(self.log, 0))?.1 > 0;
+        Ok(is_begun && self.control().current::<Control>()?.is_none())
     }
 
     /// An error where the fences of a log belong to promotions and new parents would have to be named.

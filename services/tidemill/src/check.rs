@@ -2,9 +2,10 @@
 
 mod rules;
 
+use arrow::datatypes::DataType;
 use features::spec;
 use features::stage::{self, group};
-use flow::config::{BAD_EXPRESSION, BAD_SCHEMA, Entity, Expression, Pipeline, Problem, Span};
+use flow::config::{BAD_EXPRESSION, BAD_SCHEMA, Entity, Expression, Pipeline, Problem, RowFeature, Span};
 use flow::sql;
 
 /// Problems of a pipeline whose parts all fit each other.
@@ -17,13 +18,13 @@ pub fn check(pipeline: &Pipeline) -> Vec<Problem> {
             return vec![Problem { code: BAD_SCHEMA, message, span: Span::FILE, help: None }];
         }
     };
-    let mut compile = |what: &str, expression: &Expression| {
-        if let Err(error) = sql::Expression::compile(&expression.text, &schema) {
-            problems.push(bad(expression, format!("{what}: {}", plain(&error.detail))));
+    for RowFeature { name, expression, .. } in &pipeline.features.row {
+        match sql::Expression::compile(&expression.text, &schema) {
+            Ok(compiled) if compiled.is_number() => {}
+            Ok(compiled) => problems.push(no_number(&format!("row feature `{name}`"), expression, compiled.returns())),
+            Err(error) => problems.push(bad(expression, format!("row feature `{name}`: {}", plain(&error.detail)))),
         }
-    };
-    let row = &pipeline.features.row;
-    row.iter().for_each(|feature| compile(&format!("row feature `{}`", feature.name), &feature.expression));
+    }
     problems.extend(rules::problems(pipeline, &schema));
     for entity in &pipeline.features.entities {
         problems.extend(aggregates(pipeline, entity));
@@ -57,6 +58,22 @@ fn aggregates(pipeline: &Pipeline, entity: &Entity) -> Vec<Problem> {
         Err(other) => vec![bad(&first.expression, other.to_string())],
         Ok(()) => Vec::new(),
     }
+}
+
+/// Features are numbers. Of a text each value would be null, and nobody would see it.
+fn no_number(what: &str, expression: &Expression, returns: &DataType) -> Problem {
+    let is_text =
+        matches!(returns, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..));
+    let (found, help) = match is_text {
+        true => (
+            "a text".to_owned(),
+            "compare it, as in `x = 'a'`, or write `cast(x as double)` where it holds digits; a column of texts may be an \
+             input of a model by itself",
+        ),
+        false => (format!("{returns}"), "name a number or a truth value that is part of it"),
+    };
+    let message = format!("{what} is {found}, and features are numbers");
+    Problem { help: Some(help.to_owned()), ..bad(expression, message) }
 }
 
 /// The part of DataFusion's message that is about the user's text.

@@ -276,13 +276,16 @@ enum Which {
     Upcoming,
 }
 
-/// The pipeline with sources as large as they are: their owners may give them more partitions than its file says.
+/// The pipeline with sources as large as they are. They are their owners', who may have given them more partitions than
+/// its file says; they get more only where the file says so of the source itself.
 fn as_large_as(log: &dyn Log, mut pipeline: Pipeline) -> Result<Pipeline, Error> {
     let events = &mut pipeline.events;
-    let labels = pipeline.labels.as_mut().map(|labels| (&labels.topic, &mut labels.partitions));
-    for (topic, partitions) in [(&events.topic, &mut events.partitions)].into_iter().chain(labels) {
-        if let Some(found) = log.partitions(topic)? {
-            *partitions = (*partitions).max(found.unsigned_abs());
+    let events = (&events.topic, events.partitions_declared, &mut events.partitions);
+    let labels = pipeline.labels.as_mut();
+    let labels = labels.map(|labels| (&labels.topic, labels.partitions_declared, &mut labels.partitions));
+    for (topic, declared, partitions) in [events].into_iter().chain(labels) {
+        if let Some(found) = log.partitions(topic)?.map(i32::unsigned_abs).filter(|found| *found > 0) {
+            *partitions = if declared { (*partitions).max(found) } else { found };
         }
     }
     Ok(pipeline)

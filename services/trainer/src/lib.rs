@@ -162,7 +162,7 @@ pub enum Error {
     },
     /// No label is known.
     #[error(
-        "no event in {place} has a label yet; publish labels and let the archiver run, or name a file that has them"
+        "no event in {place} has a label yet; publish labels and let the archiver run, or name a file that has them; `tidemill top` shows labels that wait because no event has their id"
     )]
     NoLabels {
         /// The outcomes topic, or a file.

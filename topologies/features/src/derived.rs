@@ -50,6 +50,10 @@ impl Derived {
             let whole = Arc::new(Schema::new(fields.clone()));
             let read = sql::read([&Expression::compile(&expression.text, &whole).map_err(bad)?], &whole);
             let expression = Expression::compile(&expression.text, &read).map_err(bad)?;
+            if !expression.is_number() {
+                let detail = format!("it is {}, and features are numbers", expression.returns());
+                return Err(bad(sql::Error { detail }));
+            }
             compiled.push(Compiled { name: output.clone(), expression, read });
             add(&mut fields, output);
         }

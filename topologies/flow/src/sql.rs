@@ -4,7 +4,7 @@ mod apart;
 mod never;
 
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch};
-use arrow::compute::cast;
+use arrow::compute::{can_cast_types, cast};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::common::tree_node::TreeNode;
@@ -82,6 +82,15 @@ impl Expression {
         &self.returns
     }
 
+    /// Whether [`Expression::doubles`] can make numbers of its values: not of texts, which would all become null.
+    pub fn is_number(&self) -> bool {
+        let is_text = match &self.returns {
+            DataType::Dictionary(_, values) => values.is_string(),
+            returns => returns.is_string(),
+        };
+        !is_text && can_cast_types(&self.returns, &DataType::Float64)
+    }
+
     /// Its value for every row.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, Error> {
         Ok(self.physical.evaluate(batch)?.into_array(batch.num_rows())?)
@@ -144,6 +153,18 @@ mod tests {
         check("amount >= 0 and amount < 100000", &[Some(1.0), None, Some(0.0)]);
         check("extract(dow from event_time) in (0, 6)", &[Some(0.0), Some(1.0), Some(1.0)]);
         check("extract(hour from event_time)", &[Some(15.0), Some(1.0), Some(2.0)]);
+    }
+
+    #[test]
+    fn texts_are_no_numbers() {
+        let schema = batch().schema();
+        let of = |sql: &str| Expression::compile(sql, &schema).unwrap().is_number();
+        for number in ["amount", "amount > 1", "1", "cast(amount as decimal(10, 2))", "extract(dow from event_time)"] {
+            assert!(of(number), "{number}");
+        }
+        for other in ["'DE'", "cast(amount as varchar)", "arrow_cast('a', 'Dictionary(Int32, Utf8)')", "[amount]"] {
+            assert!(!of(other), "{other}");
+        }
     }
 
     #[test]

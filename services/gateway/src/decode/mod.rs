@@ -42,6 +42,16 @@ pub struct Values {
 }
 
 impl Values {
+    /// Schema ids that records had and the registry has not, so that their bytes are shown.
+    pub fn unknown(&self) -> Vec<u32> {
+        let mut unknown: Vec<u32> =
+            self.decoders.iter().filter(|(_, decoder)| decoder.is_none()).map(|(id, _)| *id).collect();
+        unknown.sort_unstable();
+        unknown
+    }
+}
+
+impl Values {
     /// The value of each record. What cannot be decoded is told as such and is no error: dead letters are read too.
     pub fn decode(&mut self, schemas: &dyn SchemaRegistry, records: &[Record]) -> Result<Vec<Value>, Error> {
         let mut values = vec![Value::Null; records.len()];

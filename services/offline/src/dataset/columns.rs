@@ -5,7 +5,7 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 
-use schemas::key::{category_text, is_category_type};
+use schemas::key::{category_text, is_category_type, is_key_type};
 
 use super::{Error, Result};
 
@@ -66,12 +66,11 @@ impl Rows<'_> {
         Ok(Int64Array::new(values, NullBuffer::union(nulls.as_ref(), found.around.as_ref())))
     }
 
-    /// Canonical text of integers, strings and booleans.
+    /// Canonical text of integers, strings, booleans and symbols of enums.
     pub(super) fn texts(&self, path: &str) -> Result<StringArray> {
         let found = self.find(path)?;
         let kind = found.values.data_type();
-        let textual = matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean);
-        if !textual && !kind.is_integer() {
+        if !is_key_type(kind) {
             return Err(self.unfit(path, format!("it is {kind}, which has no canonical text")));
         }
         let values = self.cast(path, &found.values, &DataType::Utf8)?;

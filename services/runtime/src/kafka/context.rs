@@ -79,9 +79,14 @@ impl ClientContext for ConsumerSide {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
             return;
         }
-        tracing::warn!(%error, "{reason}");
         let summary = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
         let mut last = locked(&self.reason);
+        // The client says again and again that brokers are down; what is wrong with one is said before.
+        if summary {
+            tracing::debug!(%error, "{reason}");
+        } else {
+            tracing::warn!(%error, "{reason}");
+        }
         if !summary || last.is_empty() {
             *last = reason.to_owned();
         }

@@ -4,6 +4,7 @@ mod left;
 mod show;
 mod tasks;
 
+use flow::config::nearest;
 use flow::fence::{Control, ModelRef};
 use runtime::apply::{Applied, carry_out};
 use runtime::changes::{Foreseen, Refused};
@@ -11,6 +12,7 @@ use runtime::log::TopicPartition;
 use runtime::{changes, parents};
 use scorer::History;
 use std::sync::Arc;
+use tracing::warn;
 
 use crate::environment::Environment;
 use crate::error::Error;
@@ -18,6 +20,10 @@ use crate::error::Error;
 pub use left::{Left, LeftTopic};
 pub use show::Shown;
 pub use tasks::{Cost, Task, layout};
+
+/// What to do where logs and store are not of one pipeline.
+pub const FOREIGN: &str = "the logs of this pipeline have records, and this store knows nothing of them: all processes of \
+                           a pipeline need one store (--data or --store), and two pipelines need two names";
 
 /// What is missing, what it costs, and what is no longer needed.
 pub struct Changes {
@@ -29,6 +35,10 @@ pub struct Changes {
     pub tasks: Vec<Task>,
     /// Topics and tasks of the pipeline that its file does not name any more.
     pub left: Left,
+    /// Whether the logs have records of which this store knows nothing.
+    pub foreign: bool,
+    /// Sources that are not there, with a topic of others that is there and whose name is much like theirs.
+    pub near: Vec<(String, String)>,
     /// Sources whose first records are deleted, with how many there were.
     pub cut: Vec<(String, i64)>,
 }
@@ -36,6 +46,11 @@ pub struct Changes {
 impl Changes {
     /// Compares the pipeline of this environment with its log, registry and store. Changes nothing.
     pub fn find(environment: &Environment) -> Result<Self, Error> {
+        // Before anything fails that follows from it.
+        let foreign = parents::is_foreign(&environment.context, &environment.decisions)?;
+        if foreign {
+            warn!("{FOREIGN}");
+        }
         let made = changes::Changes::find(&environment.context)?;
         let mut after = environment.clone();
         after.context.schemas = Arc::new(Foreseen::new(environment.context.schemas.clone(), &made));
@@ -44,6 +59,8 @@ impl Changes {
             tasks: tasks::find(&after, &made)?,
             left: Left::find(environment)?,
             cut: cut(environment, &made)?,
+            near: near(environment, &made)?,
+            foreign,
             made,
         })
     }
@@ -84,6 +101,19 @@ impl Changes {
         let applied = carry_out(&environment.context, &self.made, |_| Control::default())?;
         Ok(Applied { named: parents::announce(&environment.context, &environment.decisions)?, ..applied })
     }
+}
+
+/// A slip in a source's name makes an empty topic that nobody writes.
+fn near(environment: &Environment, made: &changes::Changes) -> Result<Vec<(String, String)>, Error> {
+    let (log, plan) = (&environment.context.log, &environment.context.plan);
+    let is_new = |source: &&String| made.topics.iter().any(|spec| spec.name == **source);
+    let absent: Vec<&String> = plan.names.sources().filter(is_new).collect();
+    if absent.is_empty() {
+        return Ok(Vec::new());
+    }
+    let others: Vec<String> = log.topics()?.into_iter().filter(|topic| plan.topic(topic).is_none()).collect();
+    let near = |source: &String| nearest(source, others.iter().map(String::as_str)).map(str::to_owned);
+    Ok(absent.into_iter().filter_map(|source| Some((source.clone(), near(source)?))).collect())
 }
 
 /// What a rebuild cannot read any more.

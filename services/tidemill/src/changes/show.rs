@@ -8,7 +8,7 @@ use runtime::changes::{Grown, Kept, Mode, Standing};
 use runtime::log::TopicSpec;
 use serde_json::{Value, json};
 
-use super::{Changes, Cost, LeftTopic, Task};
+use super::{Changes, Cost, FOREIGN, LeftTopic, Task};
 use crate::environment::Environment;
 
 /// What `plan` says.
@@ -32,6 +32,7 @@ impl Shown<'_> {
         if self.rebuild {
             text.push_str(", which `apply --rebuild` begins");
         }
+        section(&mut text, "store", self.changes.foreign.then(|| format!("! {FOREIGN}")).into_iter().collect());
         section(&mut text, "topics", self.topics());
         section(&mut text, "schemas", self.schemas());
         section(&mut text, "first records and parents of logs", self.fences());
@@ -83,7 +84,9 @@ impl Shown<'_> {
         let made = &self.changes.made;
         let new = made.topics.iter().map(|spec| {
             let compacted = if spec.compacted { ", compacted" } else { "" };
-            format!("+ {}  {}{compacted}{}", spec.name, counted(spec.partitions, "partition"), kept(spec))
+            let near = self.changes.near.iter().find(|(source, _)| *source == spec.name);
+            let near = near.map(|(_, near)| format!("; did you mean `{near}`, which is there?")).unwrap_or_default();
+            format!("+ {}  {}{compacted}{}{near}", spec.name, counted(spec.partitions, "partition"), kept(spec))
         });
         let grown = made.grown.iter().map(|Grown { topic, from, to }| format!("^ {topic}  {from} -> {to} partitions"));
         let kept =

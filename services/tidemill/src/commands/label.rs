@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use bytes::Bytes;
 use flow::config::LabelSource;
 use runtime::apply::apply;
+use runtime::clock::now_ms;
 use runtime::log::{Publish, SessionOptions};
 use schemas::key::key_text;
 use serde_json::json;
@@ -63,19 +64,21 @@ pub fn run(global: &Global, output: Output, options: &Label) -> Result<(), Error
 
 /// One label as a table of texts, which become what the schema wants.
 fn by_hand(labels: &LabelSource, options: &Label) -> Result<Source, Error> {
-    let known = labels.known_time.as_deref().filter(|_| options.known.is_some());
+    let known = labels.known_time.as_deref();
     if options.known.is_some() && known.is_none() {
         return Err(Error::Input("--known: the pipeline's labels have no known_time".to_owned()));
     }
+    let text = |text: &Option<String>| -> ArrayRef { Arc::new(StringArray::from(vec![text.clone()])) };
+    // Null says that it became known when it was appended. A schema that has no null is told the time here.
+    let has_null = |known: &&str| labels.schema.column(known).is_none_or(|column| column.nullable);
+    let now = || -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(vec![now_ms().saturating_mul(1_000)])) };
+    let known = known.filter(|known| options.known.is_some() || !has_null(known));
     let cells = [
-        Some((labels.id.as_str(), &options.event)),
-        Some((labels.target.as_str(), &options.value)),
-        known.map(|known| (known, &options.known)),
+        Some((labels.id.as_str(), text(&options.event))),
+        Some((labels.target.as_str(), text(&options.value))),
+        known.map(|known| (known, if options.known.is_some() { text(&options.known) } else { now() })),
     ];
-    let column = |(name, text): (&str, &Option<String>)| {
-        let column: ArrayRef = Arc::new(StringArray::from(vec![text.clone()]));
-        (name.to_owned(), column, true)
-    };
+    let column = |(name, column): (&str, ArrayRef)| (name.to_owned(), column, true);
     let batch = RecordBatch::try_from_iter_with_nullable(cells.into_iter().flatten().map(column));
     let batch = batch.map_err(|error| Error::Failed(error.to_string()))?;
     Ok(Source { schema: batch.schema(), rows: Some(1), batches: Box::new(std::iter::once(Ok(batch))) })

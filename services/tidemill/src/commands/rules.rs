@@ -44,7 +44,8 @@ pub fn run(global: &Global, output: Output, command: &Rules) -> Result<(), Error
             (Pipeline::clone(&environment.context.pipeline), found)
         }
     };
-    let found = found.with_all_rules(&pipeline);
+    let is_labels = pipeline.labels.as_ref().is_some_and(|labels| labels.name == *what || labels.topic == *what);
+    let found = if is_labels { found } else { found.with_all_rules(&pipeline) };
     output.show(|| found.text(), || found.value(what))?;
     match found.rejected {
         0 => Ok(()),

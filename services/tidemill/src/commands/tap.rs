@@ -66,6 +66,15 @@ pub fn run(global: &Global, output: Output, options: &Tap) -> Result<(), Error> 
         }
     }
     session.close()?;
+    if let Some(id) = values.unknown().first() {
+        let place = match &global.schema_registry {
+            Some(_) => "the schema registry has no schema of that id that can be used",
+            None => {
+                "the store has no such schema; name the registry that its producers use with `--schema-registry URL`"
+            }
+        };
+        note(&format!("records with schema id {id} are shown as bytes: {place}"));
+    }
     environment.signals.check()
 }
 

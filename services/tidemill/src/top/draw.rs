@@ -1,5 +1,7 @@
 //! A look as text for people and as JSON for programs.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::model::{Drift, Look, Row, State};
@@ -41,6 +43,7 @@ pub fn text(look: &Look, rows: &[Row]) -> String {
     if !failed.is_empty() {
         text.push_str(&format!("records that failed a check: {}\n", failed.join(", ")));
     }
+    text.push_str(&labels(all().flat_map(|seen| &seen.page.labels)));
     let several = look.gateways.len() > 1;
     let headings: Vec<&str> = HEADINGS.into_iter().chain(several.then_some("GATEWAY")).collect();
     let cells: Vec<Vec<String>> = rows.iter().map(|row| cells(row, several)).collect();
@@ -48,8 +51,28 @@ pub fn text(look: &Look, rows: &[Row]) -> String {
     text + &table(&headings, &cells)
 }
 
-fn of_drift(drift: &Drift) -> String {
-    let Drift { monitor, level, worst, until } = drift;
+/// What became of labels; where none has found its event, how that comes.
+fn labels<'a>(of_all: impl Iterator<Item = (&'a String, &'a u64)>) -> String {
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+    of_all.for_each(|(outcome, count)| *sums.entry(outcome).or_default() += count);
+    sums.retain(|_, count| *count > 0);
+    if sums.is_empty() {
+        return String::new();
+    }
+    let said: Vec<String> = sums.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+    let none = match sums.contains_key("waiting") && !sums.contains_key("paired") {
+        true => "; no event has the id of any of them: both must be the same to the letter",
+        false => "",
+    };
+    format!("labels: {}{none}\n", said.join(", "))
+}
+
+/// A report in short.
+pub fn of_drift(drift: &Drift) -> String {
+    let Drift { monitor, level, too_few, worst, until } = drift;
+    if let Some(events) = too_few {
+        return format!("{monitor} not judged until {until}: {events} events are fewer than `min_events`");
+    }
     let worst = worst.as_ref().map(|(subject, value)| format!(", most in {subject}: {value:.3}"));
     format!("{monitor} {level} until {until}{}", worst.unwrap_or_default())
 }
@@ -96,9 +119,11 @@ pub fn value(look: &Look, rows: &[Row]) -> Value {
             "lacks": seen.lacks,
             "champion": seen.champion,
             "failed": seen.page.failed,
+            "labels": seen.page.labels,
             "drift": seen.drift.iter().map(|drift| json!({
                 "monitor": drift.monitor,
                 "level": drift.level,
+                "judged": drift.too_few.is_none(),
                 "until": drift.until,
                 "worst": drift.worst.as_ref().map(|(subject, value)| json!({ "subject": subject, "value": value })),
             })).collect::<Vec<_>>(),
@@ -118,4 +143,24 @@ pub fn value(look: &Look, rows: &[Row]) -> Value {
         })
     });
     json!({ "gateways": gateways.collect::<Vec<_>>(), "services": services.collect::<Vec<_>>() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::labels;
+
+    #[track_caller]
+    fn check(counts: &[(&str, u64)], expected: &str) {
+        let counts: Vec<(String, u64)> =
+            counts.iter().map(|(outcome, count)| ((*outcome).to_owned(), *count)).collect();
+        assert_eq!(labels(counts.iter().map(|(outcome, count)| (outcome, count))), expected);
+    }
+
+    #[test]
+    fn labels_that_find_no_event_are_told() {
+        check(&[("paired", 0), ("waiting", 0)], "");
+        check(&[("paired", 5), ("waiting", 1), ("conflict", 0), ("paired", 2)], "labels: 7 paired, 1 waiting\n");
+        let none = "labels: 9 waiting; no event has the id of any of them: both must be the same to the letter\n";
+        check(&[("paired", 0), ("waiting", 9)], none);
+    }
 }

@@ -77,6 +77,7 @@ fn report(value: &Value) -> Option<Drift> {
     Some(Drift {
         monitor: text("monitor")?,
         level: text("level")?,
+        too_few: value["events"].as_u64().filter(|_| value["sufficient"] == false),
         worst,
         until: text("window_end").unwrap_or_default(),
     })
@@ -84,6 +85,8 @@ fn report(value: &Value) -> Option<Drift> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::draw::of_drift;
     use super::*;
     use serde_json::json;
 
@@ -94,7 +97,18 @@ mod tests {
             {"subject": "x", "value": null}]});
         let worst = Some(("amount".to_owned(), 0.31));
         let until = "2018-07-03T00:00:00Z".to_owned();
-        assert_eq!(report(&value), Some(Drift { monitor: "inputs".into(), level: "ALARM".into(), worst, until }));
+        let (monitor, level, too_few) = ("inputs".to_owned(), "ALARM".to_owned(), None);
+        assert_eq!(report(&value), Some(Drift { monitor, level, too_few, worst, until }));
         assert_eq!(report(&json!({"monitor": "inputs"})), None);
+    }
+
+    #[test]
+    fn a_window_with_too_few_events_is_not_said_to_be_without_drift() {
+        let value = json!({"monitor": "inputs", "level": "NONE", "window_end": "2018-07-03T00:00:00Z", "statistics": [],
+            "events": 480, "sufficient": false});
+        let drift = report(&value).unwrap();
+        assert_eq!(drift.too_few, Some(480));
+        let said = "inputs not judged until 2018-07-03T00:00:00Z: 480 events are fewer than `min_events`";
+        assert_eq!(of_drift(&drift), said);
     }
 }

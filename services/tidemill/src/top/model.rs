@@ -33,6 +33,8 @@ pub struct Drift {
     pub monitor: String,
     /// `NONE`, `WARN` or `ALARM`.
     pub level: String,
+    /// How many events a window had that had too few to be judged.
+    pub too_few: Option<u64>,
     /// What differs most, and by how much.
     pub worst: Option<(String, f64)>,
     /// End of the window, as text.

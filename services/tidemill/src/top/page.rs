@@ -30,6 +30,8 @@ pub struct Page {
     pub lag: BTreeMap<String, u64>,
     /// Records that failed a check: rejected, flagged, imputed and so on.
     pub failed: BTreeMap<String, u64>,
+    /// Labels by what became of them: paired, waiting for their event and so on.
+    pub labels: BTreeMap<String, u64>,
 }
 
 impl Page {
@@ -45,6 +47,7 @@ impl Page {
                     page.version = label("version").unwrap_or_default();
                 }
                 ("tidemill_lag_records", _, Some(group), _) => *page.lag.entry(group).or_default() += value,
+                ("tidemill_labels", .., Some(outcome)) => *page.labels.entry(outcome).or_default() += value,
                 ("tidemill_failed_records", .., Some(outcome)) => *page.failed.entry(outcome).or_default() += value,
                 (name, Some(service), ..) => page.services.entry(service).or_default().take(name, value),
                 _ => {}
@@ -128,6 +131,7 @@ tidemill_lag_records{group="p.scorer",partition="0",topic="a"} 3
 tidemill_lag_records{group="p.scorer",partition="1",topic="a"} 4
 tidemill_failed_records_total{outcome="rejected",reason="a \"b\", c}"} 2
 tidemill_failed_records_total{outcome="rejected",reason="d"} 1
+tidemill_labels{outcome="waiting"} 9
 tidemill_build_info{pipeline="p",version="0.1.0"} 1
 other 5
 broken{a="b
@@ -137,6 +141,7 @@ broken{a="b
         assert_eq!(page.services, BTreeMap::from([("scorer".to_owned(), scorer)]));
         assert_eq!(page.lag, BTreeMap::from([("p.scorer".to_owned(), 7)]));
         assert_eq!(page.failed, BTreeMap::from([("rejected".to_owned(), 3)]));
+        assert_eq!(page.labels, BTreeMap::from([("waiting".to_owned(), 9)]));
         assert_eq!((page.pipeline.as_str(), page.version.as_str()), ("p", "0.1.0"));
     }
 }

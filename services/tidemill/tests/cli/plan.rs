@@ -229,3 +229,17 @@ fn settings_and_leftovers(place: &Place, brokers: &str) {
     assert_eq!(applied["topics_deleted"], Value::from(before));
     assert_eq!(topics(), [""; 0]);
 }
+
+#[test]
+fn another_store_than_that_of_the_logs_is_told() {
+    let dir = folder();
+    let place = Place { dir: dir.path(), more: Vec::new() };
+    place.write(&[]);
+    const TOLD: &str = "and this store knows nothing of them";
+    let said = place.run(&["apply"], 0, &[]) + &place.run(&["plan"], 0, &["nothing to do"]);
+    assert!(!said.contains(TOLD), "{said}");
+    // Schemas are in the store, too, so that the logs cannot be read.
+    place.run(&["plan", "--store", "elsewhere"], 1, &[TOLD, "two pipelines need two names"]);
+    place.run(&["apply", "--store", "elsewhere"], 1, &[TOLD]);
+    place.run(&["plan"], 0, &["nothing to do"]);
+}

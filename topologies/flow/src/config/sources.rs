@@ -98,10 +98,12 @@ fn event_source(
         let help = "a copy may come as late as any event: make the horizon at least as long".to_owned();
         problems.add_help(CONTRADICTION, section.place(&keys::DEDUPE_HORIZON), message, help);
     }
+    let partitions = section.given_count(&keys::SOURCE_PARTITIONS, problems);
     let source = EventSource {
         name: entry.key.clone(),
         topic,
-        partitions: section.given_count(&keys::SOURCE_PARTITIONS, problems).unwrap_or(settings.partitions),
+        partitions: partitions.unwrap_or(settings.partitions),
+        partitions_declared: partitions.is_some(),
         format: format(&section, problems),
         breaker: breaker(&section, problems),
         id: id.text,
@@ -151,10 +153,12 @@ fn label_source(entry: &Entry, settings: &Settings, resolve: Resolve<'_>, proble
     }
     let events = section.required_text(&keys::LABELS_OF, problems);
     let id = section.text(&keys::LABEL_ID, problems);
+    let partitions = section.given_count(&keys::SOURCE_PARTITIONS, problems);
     let source = LabelSource {
         name: entry.key.clone(),
         topic,
-        partitions: section.given_count(&keys::SOURCE_PARTITIONS, problems).unwrap_or(settings.partitions),
+        partitions: partitions.unwrap_or(settings.partitions),
+        partitions_declared: partitions.is_some(),
         format: format(&section, problems),
         breaker: breaker(&section, problems),
         events: events.text.clone(),
@@ -210,6 +214,7 @@ impl EventSource {
             name: String::new(),
             topic: String::new(),
             partitions: 1,
+            partitions_declared: false,
             format: Format::Avro,
             breaker: BreakerLimits::default(),
             schema,
@@ -242,7 +247,26 @@ pub(super) fn check_column(
         }
         Some(column) if !fits(column.kind) => {
             let message = format!("`{}` is {} and cannot be {role}", name.text, column.kind.words());
-            problems.add(WRONG_COLUMN_KIND, name.span, message);
+            let wants_time = fits(ColumnKind::Timestamp);
+            let help = match column.kind {
+                ColumnKind::Integer if wants_time => Some(
+                    "if it counts milliseconds, say so in the file of the schema: \
+                     `{\"type\": \"long\", \"logicalType\": \"timestamp-millis\"}`; what is written stays the same",
+                ),
+                ColumnKind::Text if wants_time => Some(
+                    "with `format: json` a time may be a text: declare it in the schema as \
+                     `{\"type\": \"long\", \"logicalType\": \"timestamp-millis\"}`",
+                ),
+                ColumnKind::Opaque => Some(
+                    "ids, times, keys and inputs are columns of their own: what is part of a record, a list or a map must \
+                     be copied beside it by those who publish",
+                ),
+                _ => None,
+            };
+            match help {
+                Some(help) => problems.add_help(WRONG_COLUMN_KIND, name.span, message, help.to_owned()),
+                None => problems.add(WRONG_COLUMN_KIND, name.span, message),
+            }
         }
         Some(_) => {}
     }

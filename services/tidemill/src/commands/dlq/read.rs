@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use flow::config::nearest;
 use runtime::log::{Header, Record, SessionOptions, TopicPartition};
 use serde_json::Value;
 
@@ -34,7 +35,12 @@ pub fn read_range(
 ) -> Result<(), Error> {
     let context = &environment.context;
     if context.log.partitions(topic)?.is_none() {
-        return Err(Error::Input(format!("there is no topic {topic}; run `tidemill apply` with this pipeline file")));
+        let others = context.log.topics()?;
+        let near = nearest(topic, others.iter().map(String::as_str));
+        let near = near.map(|near| format!("did you mean `{near}`? Else ")).unwrap_or_default();
+        return Err(Error::Input(format!(
+            "there is no topic {topic}; {near}run `tidemill apply` with this pipeline file"
+        )));
     }
     if let Some(remote) = &environment.remote {
         // A gateway shows all partitions in one stream, up to their ends.

@@ -37,8 +37,8 @@ pub const DEDUPE_HORIZON: Key = Key::new(
 pub const SOURCE_PARTITIONS: Key = Key::new(
     "partitions",
     Kind::count(1, SOURCE_PARTITIONS_MAX),
-    Absent::Told("those of the pipeline"),
-    "Partitions of the topic.",
+    Absent::Told("as the topic has them, if it is there, else those of the pipeline"),
+    "Partitions of the topic. One that has fewer gets more by `apply`.",
 );
 pub const FORMAT: Key = Key::new(
     "format",

@@ -177,10 +177,11 @@ fn an_entity_needs_a_key_column() {
         "key: buyer_id",
         "key: lines",
         expect![[r#"
-        35 TM0012: `lines` is of a type that only travels along and cannot be a key
-            key: lines
-                 ^^^^^
-    "#]],
+            35 TM0012: `lines` is of a type that only travels along and cannot be a key
+                key: lines
+                     ^^^^^
+                ids, times, keys and inputs are columns of their own: what is part of a record, a list or a map must be copied beside it by those who publish
+        "#]],
     );
     check(
         "key: buyer_id",

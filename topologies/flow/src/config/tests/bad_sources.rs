@@ -280,10 +280,11 @@ fn a_column_of_the_wrong_kind_is_refused() {
         "known_time: known",
         "known_time: reason",
         expect![[r#"
-        26 TM0012: `reason` is a text and cannot be a known time
-            known_time: reason
-                        ^^^^^^
-    "#]],
+            26 TM0012: `reason` is a text and cannot be a known time
+                known_time: reason
+                            ^^^^^^
+                with `format: json` a time may be a text: declare it in the schema as `{"type": "long", "logicalType": "timestamp-millis"}`
+        "#]],
     );
     check(
         "    id: order_id\n    target",

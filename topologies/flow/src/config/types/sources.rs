@@ -141,6 +141,8 @@ pub struct EventSource {
     pub topic: String,
     /// Partitions of that topic.
     pub partitions: u32,
+    /// Whether the file says so of this source; a topic that is there has as many as it has otherwise.
+    pub partitions_declared: bool,
     /// Its schema.
     pub schema: SourceSchema,
     /// How its records are written.
@@ -270,6 +272,8 @@ pub struct LabelSource {
     pub topic: String,
     /// Partitions of that topic.
     pub partitions: u32,
+    /// Whether the file says so of this source; a topic that is there has as many as it has otherwise.
+    pub partitions_declared: bool,
     /// Its schema.
     pub schema: SourceSchema,
     /// How its records are written.
