@@ -9,6 +9,7 @@ mod columns;
 mod computed;
 pub mod file;
 mod labels;
+pub mod nested;
 mod pace;
 #[cfg(test)]
 mod tests;

@@ -7,14 +7,16 @@ use serde_json::json;
 use crate::cli::Global;
 use crate::cli::init::Init;
 use crate::commands::schema;
+use crate::environment::Environment;
 use crate::error::Error;
-use crate::init::{Files, Wanted, check_empty, derive, template};
+use crate::init::{Files, Wanted, check_empty, derive, template, topic};
 use crate::loading;
 use crate::output::Output;
 
 pub fn run(global: &Global, output: Output, options: &Init) -> Result<(), Error> {
     check_empty(&options.dir)?;
     let files = match (&options.from, &options.id, &options.time) {
+        (None, Some(id), Some(time)) => of_topics(global, options, (id, time))?,
         (Some(file), Some(id), Some(time)) => derive(&Wanted {
             file,
             id,
@@ -33,6 +35,31 @@ pub fn run(global: &Global, output: Output, options: &Init) -> Result<(), Error>
         || text(&options.dir, &files, &written),
         || json!({ "files": written, "next": files.next, "notes": files.notes }),
     )
+}
+
+/// From topics that are there.
+fn of_topics(global: &Global, options: &Init, (id, time): (&str, &str)) -> Result<Files, Error> {
+    let label = match (options.label_topic.as_deref(), options.label.as_deref()) {
+        (Some(topic), Some(label)) => Some((topic, label)),
+        (None, Some(_)) => {
+            let message =
+                "--label: name the topic that has labels with --label-topic TOPIC; an event does not know its own";
+            return Err(Error::Input(message.to_owned()));
+        }
+        _ => None,
+    };
+    let wanted = topic::Wanted {
+        topic: options.topic.as_deref().unwrap_or_default(),
+        id,
+        time,
+        key: options.key.as_deref(),
+        label,
+        label_id: options.label_id.as_deref(),
+        label_time: options.label_time.as_deref(),
+        label_delay: &options.label_delay,
+        name: options.name.as_deref(),
+    };
+    topic::derive(&Environment::existing(global)?, &wanted)
 }
 
 impl Files {

@@ -1,16 +1,19 @@
 //! A pipeline and its schemas from a file of events.
 
 use std::fmt::Write as _;
+use std::io::BufRead;
 use std::path::Path;
 
 use flow::config::{CATEGORIES_MAX, listed, nearest};
 use serde_json::{Value, json};
 
 use super::Files;
-use super::infer::{Column, Kind, Table, infer};
+use super::infer::{Column, Kind, ROWS_MAX, Table, infer};
+use super::objects::Objects;
 use super::target::Target;
 use crate::error::Error;
 use crate::loading::PIPELINE_FILE;
+use crate::publish;
 
 /// Columns whose mean becomes a feature.
 const AVERAGED_MAX: usize = 8;
@@ -48,15 +51,17 @@ pub struct Wanted<'a> {
     pub name: Option<&'a str>,
 }
 
-/// The roles of the file's columns.
-struct Roles<'t> {
-    name: String,
-    id: &'t Column,
-    time: &'t Column,
-    key: &'t Column,
-    label: Option<(&'t Column, Target)>,
-    label_delay: &'t str,
-    table: &'t Table,
+/// The roles of the columns of events.
+pub(super) struct Roles<'t> {
+    pub name: String,
+    pub id: &'t Column,
+    pub time: &'t Column,
+    pub key: &'t Column,
+    pub label: Option<(&'t Column, Target)>,
+    pub label_delay: &'t str,
+    pub table: &'t Table,
+    /// The sources, where they are topics that are there. Their columns have the names that they have.
+    pub topics: Option<String>,
 }
 
 /// The files of a pipeline over events like those in a file.
@@ -72,10 +77,21 @@ pub fn derive(wanted: &Wanted<'_>) -> Result<Files, Error> {
         // Writing to a string cannot fail.
         let _ = write!(publish, " --label-column '{}' --label-delay {}", label.name, wanted.label_delay);
     }
-    Ok(Files { files, next: vec![publish], notes: roles.repeated_ids().into_iter().collect() })
+    let notes = roles.repeated_ids().into_iter().chain(of_lines(wanted.file)?);
+    Ok(Files { files, next: vec![publish], notes: notes.collect() })
 }
 
-fn pretty(schema: &Value) -> String {
+/// What JSON lines have that no column can.
+fn of_lines(file: &Path) -> Result<Vec<String>, Error> {
+    let Some(text) = publish::file::lines(file)? else { return Ok(Vec::new()) };
+    let mut objects = Objects::default();
+    // Lines that cannot be read were an error before.
+    let lines = text.lines().map_while(Result::ok).take(ROWS_MAX);
+    lines.filter_map(|line| serde_json::from_str(&line).ok()).for_each(|object| objects.look(&object));
+    Ok(objects.notes_of_lines())
+}
+
+pub(super) fn pretty(schema: &Value) -> String {
     flow::plan::schema_text(schema)
 }
 
@@ -116,11 +132,11 @@ fn roles<'t>(wanted: &Wanted<'t>, table: &'t Table) -> Result<Roles<'t>, Error> 
         None => plain(stem.split('.').next().unwrap_or_default()).replace('_', "-"),
     };
     let label = label.map(|label| Ok::<_, Error>((label, Target::of(label, table.rows, wanted.file)?))).transpose()?;
-    Ok(Roles { name, id, time, key, label, label_delay: wanted.label_delay, table })
+    Ok(Roles { name, id, time, key, label, label_delay: wanted.label_delay, table, topics: None })
 }
 
 /// The column whose values come again and again, of which there are most.
-fn likely_key<'t>(table: &'t Table, taken: &[Option<&Column>]) -> Option<&'t Column> {
+pub(super) fn likely_key<'t>(table: &'t Table, taken: &[Option<&Column>]) -> Option<&'t Column> {
     let is_free = |column: &&Column| !taken.iter().flatten().any(|taken| taken.name == column.name);
     let is_key = |column: &&Column| {
         let comes_again = column.values > 1 && column.values * ROWS_PER_KEY <= table.rows;
@@ -136,9 +152,15 @@ impl Roles<'_> {
         self.table.columns.iter().filter(move |column| Some(column.name.as_str()) != label)
     }
 
-    /// The columns that are not id nor key.
+    /// The columns that are not id nor key, and of topics those whose names SQL takes without quotes.
     fn others(&self) -> impl Iterator<Item = &Column> {
-        self.columns().filter(|column| ![self.id, self.key].iter().any(|role| role.name == column.name))
+        let is_free = |column: &&Column| ![self.id, self.key].iter().any(|role| role.name == column.name);
+        self.columns().filter(is_free).filter(|column| self.topics.is_none() || plain(&column.name) == column.name)
+    }
+
+    /// A column's name in the schema.
+    fn called(&self, column: &Column) -> String {
+        if self.topics.is_some() { column.name.clone() } else { plain(&column.name) }
     }
 
     fn numbers(&self) -> impl Iterator<Item = &Column> {
@@ -194,12 +216,13 @@ impl Roles<'_> {
         self.name.replace('-', "_")
     }
 
-    fn pipeline(&self) -> String {
-        let Self { name, id, time, key, .. } = self;
-        let [id, time, key] = [id, time, key].map(|column| plain(&column.name));
+    pub fn pipeline(&self) -> String {
+        let Self { name, key, topics, .. } = self;
+        let (key, sources) = (self.called(key), topics.clone().unwrap_or_else(|| self.own_topics()));
+        let origin = if topics.is_some() { "topics" } else { "a file" };
         let mut yaml = format!(
             "\
-# Derived from a file of events. `tidemill validate` checks it, `tidemill plan` says what will be created.
+# Derived from {origin} of events. `tidemill validate` checks it, `tidemill plan` says what will be created.
 
 pipeline: {name}
 
@@ -207,7 +230,31 @@ ordering: event_time                   # features see events in the order in whi
 lateness: 10m                          # an event further behind the newest one goes to the topic `….late`
 
 sources:
-  events:
+{sources}
+features:
+  version: 1
+  entities:
+    {ENTITY}:                            # from the history of one {key}, this event included
+      key: {key}
+      windows: [1h, 1d, 7d]
+      aggregates:
+        events: count()
+"
+        );
+        for column in self.numbers().take(AVERAGED_MAX) {
+            let column = self.called(column);
+            yaml += &format!("        {column}_avg: avg({column})\n");
+        }
+        self.label.iter().for_each(|(label, said)| yaml += &self.model(label, said));
+        yaml
+    }
+
+    /// Sources with topics of the pipeline's own.
+    fn own_topics(&self) -> String {
+        let Self { name, id, time, .. } = self;
+        let [id, time] = [id, time].map(|column| plain(&column.name));
+        let mut yaml = format!(
+            "  events:
     topic: {name}.input.events.v1
     schema: Event.avsc
     id: {id}
@@ -227,28 +274,11 @@ sources:
 "
             );
         }
-        yaml += &format!(
-            "
-features:
-  version: 1
-  entities:
-    {ENTITY}:                            # from the history of one {key}, this event included
-      key: {key}
-      windows: [1h, 1d, 7d]
-      aggregates:
-        events: count()
-"
-        );
-        for column in self.numbers().take(AVERAGED_MAX) {
-            let column = plain(&column.name);
-            yaml += &format!("        {column}_avg: avg({column})\n");
-        }
-        self.label.iter().for_each(|(label, said)| yaml += &self.model(label, said));
         yaml
     }
 
     fn model(&self, label: &Column, Target { objective, .. }: &Target) -> String {
-        let target = plain(&label.name);
+        let (target, name_of_model) = (self.called(label), plain(&label.name));
         let alert = match *objective {
             "binary" => "    alert: { top_per_day: 100 }        # sets the threshold\n",
             _ => "",
@@ -262,7 +292,7 @@ features:
         format!(
             "
 models:
-  {target}_model:
+  {name_of_model}_model:
     target: {target}
     objective: {objective}
     inputs: [{inputs}]
@@ -277,7 +307,7 @@ models:
 {alert}
 monitors:
   inputs:                              # the newest events against what the model was trained on
-    model: {target}_model
+    model: {name_of_model}_model
     window: {period}
     psi: {{ features: [{watched}], warn: 0.1, alarm: 0.25 }}
     min_events: {WATCHED_EVENTS_MIN}                    # fewer than that in a window say nothing
@@ -304,7 +334,7 @@ fn time_type() -> Value {
     json!({ "type": "long", "logicalType": "timestamp-micros" })
 }
 
-fn field(name: &str, kind: Kind, may_miss: bool) -> Value {
+pub(super) fn field(name: &str, kind: Kind, may_miss: bool) -> Value {
     let kind = match kind {
         Kind::Boolean => json!("boolean"),
         Kind::Integer => json!("long"),

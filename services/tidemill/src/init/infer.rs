@@ -5,16 +5,17 @@ use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{CastOptions, cast, cast_with_options, max, min};
-use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, TimeUnit, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::error::Error;
 use crate::publish::file::Source;
+use crate::publish::nested::is_nested;
 
 /// Rows that are looked at.
-const ROWS_MAX: usize = 100_000;
+pub(super) const ROWS_MAX: usize = 100_000;
 /// Columns with no more different values keep these: they may be classes.
-const FEW_MAX: usize = 256;
+pub(super) const FEW_MAX: usize = 256;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +71,9 @@ struct Seen {
 /// Looks at the rows of a file.
 pub fn infer(path: &Path) -> Result<Table, Error> {
     let source = Source::open(path)?;
-    let kinds = |data_type: &DataType| match data_type {
+    // Texts of objects and lists have no place among the columns.
+    let kinds = |field: &Field| match field.data_type() {
+        _ if is_nested(field) => Vec::new(),
         DataType::Boolean => vec![Kind::Boolean],
         DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => vec![Kind::Time],
         number if number.is_integer() => vec![Kind::Integer],
@@ -82,7 +85,7 @@ pub fn infer(path: &Path) -> Result<Table, Error> {
     };
     let mut seen: Vec<Seen> = Vec::new();
     for field in source.schema.fields() {
-        let possible = kinds(field.data_type());
+        let possible = kinds(field);
         seen.push(Seen { name: field.name().clone(), possible, nulls: false, values: HashMap::new(), times_us: None });
     }
     let mut rows = 0;

@@ -1,10 +1,12 @@
-//! A folder with a pipeline that runs: from a template, or derived from a file of events.
+//! A folder with a pipeline that runs: from a template, or derived from a file of events or from topics.
 
 mod derive;
 mod infer;
+mod objects;
 mod target;
 #[cfg(test)]
 mod tests;
+pub mod topic;
 
 use std::fs;
 use std::path::{Path, PathBuf};

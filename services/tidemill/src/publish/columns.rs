@@ -9,7 +9,7 @@ use arrow::compute::{CastOptions, can_cast_types, cast, cast_with_options};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::Error;
+use super::{Error, nested};
 use flow::config::{listed, nearest};
 use schemas::json::enum_symbols;
 
@@ -113,6 +113,14 @@ pub fn convert(array: &ArrayRef, column: &str, field: &Field, before: u64) -> Re
     };
     let converted = if array.data_type() == wanted {
         array.clone()
+    } else if nested::is_wanted(array.data_type(), wanted) {
+        nested::read(array.as_string::<i32>(), wanted).map_err(|(row, why)| Error::Value {
+            row: before + row as u64 + 1,
+            column: column.to_owned(),
+            value: shown(array, row),
+            field: field.name().clone(),
+            wanted: format!("an object or a list as the schema has it ({why})"),
+        })?
     } else if can_cast_types(array.data_type(), wanted) && !matches!(wanted, DataType::Dictionary(..)) {
         let options = CastOptions { safe: true, ..CastOptions::default() };
         cast_with_options(array, wanted, &options).map_err(|_| unfit())?

@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use offline::table::Table;
 
 use super::Error;
+use super::nested::{self, Added};
 
 /// Rows per batch of text files.
 const BATCH_ROWS: usize = 4_096;
@@ -115,7 +116,7 @@ fn csv(path: &Path, delimiter: u8) -> Result<Source, Error> {
 
 /// Every line is looked at before the first row is taken: a column may come first in the last one.
 fn json(path: &Path) -> Result<Source, Error> {
-    let mut names: Vec<String> = Vec::new();
+    let (mut names, mut nested): (Vec<String>, Vec<String>) = Default::default();
     for (at, line) in open(path)?.lines().enumerate() {
         let line = line.map_err(|error| failed(path, error))?;
         if line.trim().is_empty() {
@@ -123,15 +124,23 @@ fn json(path: &Path) -> Result<Source, Error> {
         }
         let object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&line);
         let object = object.map_err(|error| failed(path, format!("line {}: {error}", at + 1)))?;
-        let plain = object.into_iter().filter(|(_, value)| !value.is_object() && !value.is_array());
-        names.extend(plain.map(|(name, _)| name).filter(|name| !names.contains(name)).collect::<Vec<_>>());
+        for (name, value) in object {
+            let known = if value.is_object() || value.is_array() { &mut nested } else { &mut names };
+            if !known.contains(&name) {
+                known.push(name);
+            }
+        }
     }
-    let schema = texts(names.iter().map(String::as_str));
-    let reader =
-        arrow::json::ReaderBuilder::new(schema.clone()).with_coerce_primitive(true).with_batch_size(BATCH_ROWS);
+    // What is null in one line and an object in another is nested.
+    names.retain(|name| !nested.contains(name));
+    let plain = texts(names.iter().map(String::as_str));
+    let reader = arrow::json::ReaderBuilder::new(plain.clone()).with_coerce_primitive(true).with_batch_size(BATCH_ROWS);
     let reader = reader.build(open(path)?).map_err(|error| failed(path, error))?;
-    let path = path.to_owned();
-    let batches = reader.map(move |batch| batch.map_err(|error| failed(&path, error)));
+    let fields = plain.fields().iter().cloned().chain(nested.iter().map(|name| Arc::new(nested::field(name))));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let (mut added, file) = (Added::new(open(path)?, nested), path.to_owned());
+    let batches =
+        reader.map(move |batch| batch.and_then(|batch| added.to(&batch)).map_err(|error| failed(&file, error)));
     Ok(Source { schema, rows: None, batches: Box::new(batches) })
 }
 

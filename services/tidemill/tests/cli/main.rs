@@ -11,6 +11,7 @@ mod demo;
 mod disk;
 mod dlq;
 mod doors;
+mod foreign;
 mod help;
 mod init;
 mod label;
@@ -337,6 +338,11 @@ fn a_gateway_runs_alone_and_a_taken_port_is_said() {
     check(dir.path(), &["apply"], 0, &[]);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    check(dir.path(), &["run", "gateway", "--listen", &address], 3, &[&address, "port 0 takes a free one"]);
+    check(
+        dir.path(),
+        &["run", "gateway", "--listen", &address],
+        3,
+        &[&address, "`--listen 127.0.0.1:0` takes a free port"],
+    );
     check(dir.path(), &["run", "gateway", "--listen", "0.0.0.0:0"], 2, &["--public 0.0.0.0:0 --tokens FILE"]);
 }

@@ -40,6 +40,7 @@ pub use problem::{
     BAD_EXPRESSION, BAD_SCHEMA, CODES, CONTRADICTION, Problem, Span, UNKNOWN_CHOICE, UNKNOWN_KEY, WRONG_TYPE, listed,
     nearest,
 };
+pub use schema::columns;
 pub use types::*;
 
 use node::{Entry, Node};

@@ -32,6 +32,15 @@ pub(super) fn load(path: &Text, resolve: super::Resolve<'_>, problems: &mut Prob
     schema
 }
 
+/// The columns of an Avro record.
+///
+/// # Errors
+///
+/// What is wrong with it, to follow its name.
+pub fn columns(json: &Value) -> Result<Vec<Column>, String> {
+    record(json).map(|(_, columns)| columns)
+}
+
 fn record(json: &Value) -> Result<(String, Vec<Column>), String> {
     if json["type"] != "record" {
         return Err("must be an Avro record".to_owned());
