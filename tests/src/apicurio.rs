@@ -1,7 +1,6 @@
 //! A real schema registry for tests: Apicurio on loopback, with the Confluent interface, gone with the test process.
 //!
-//! It comes from `tests/apicurio/install.sh`. Without Java 21 or Maven the tests that need it are skipped with one
-//! clear line, unless `TIDEMILL_REQUIRE_APICURIO=1` makes that an error.
+//! It comes from `tests/apicurio/install.sh`. It needs Java 21 and Maven.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,10 +8,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use crate::process::{Dir, Keeper, START_WAIT_MS, install, skip};
+use crate::part::{Part, required};
+use crate::process::{Dir, Keeper, START_WAIT_MS, install};
 
-/// Set to make a missing registry an error instead of a skip.
-const REQUIRE: &str = "TIDEMILL_REQUIRE_APICURIO";
 /// Where the Confluent interface lies.
 const BASE_PATH: &str = "/apis/ccompat/v7";
 
@@ -30,13 +28,7 @@ struct Installed {
 impl Apicurio {
     /// Starts a registry; `None` when this machine cannot have one.
     pub fn start() -> Option<Self> {
-        let installed = match installed() {
-            Ok(installed) => installed,
-            Err(why) => {
-                skip("a real schema registry needs java 21 and mvn", &why, REQUIRE);
-                return None;
-            }
-        };
+        let installed = required(Part::Apicurio, installed())?;
         match Self::start_from(installed) {
             Ok(running) => Some(running),
             Err(why) => panic!("the test schema registry did not start: {why}"),

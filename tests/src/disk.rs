@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::part::{Part, required};
 use crate::process::say;
 
 /// What fills it.
@@ -20,8 +21,8 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts it on a folder, which is made. `None`, said in one line, where mounting is not allowed: any user may who runs
-    /// the tests under `unshare --map-root-user --mount`.
+    /// Mounts it on a folder, which is made. `None` where mounting is not allowed: any user may who runs the tests under
+    /// `unshare --map-root-user --mount`.
     pub fn mount(folder: &Path, bytes: usize) -> Option<Self> {
         fs::create_dir_all(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let text = |text: &[u8]| CString::new(text).unwrap_or_else(|error| panic!("{error}"));
@@ -29,12 +30,9 @@ impl SmallDisk {
             (text(b"tmpfs"), text(folder.as_os_str().as_bytes()), text(format!("size={bytes}").as_bytes()));
         // SAFETY: all pointers are to C strings that outlive the call.
         let mounted = unsafe { libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, size.as_ptr().cast()) };
-        if mounted != 0 {
-            let why = io::Error::last_os_error();
-            say(&format!("skipped: no small disk can be mounted ({why}); run under `unshare --map-root-user --mount`"));
-            return None;
-        }
-        Some(SmallDisk { folder: folder.to_owned() })
+        let why = || io::Error::last_os_error().to_string();
+        let disk = (mounted == 0).then(|| SmallDisk { folder: folder.to_owned() }).ok_or_else(why);
+        required(Part::Disk, disk)
     }
 
     /// Where it is.

@@ -1,7 +1,6 @@
 //! A real Apache Kafka for tests: one node on loopback, started in seconds, gone with the test process.
 //!
-//! The jars come from `tests/kafka/install.sh`. Without Java or Maven the tests that need a broker are skipped with
-//! one clear line, unless `TIDEMILL_REQUIRE_KAFKA=1` makes that an error.
+//! The jars come from `tests/kafka/install.sh`. They need Java and Maven.
 
 use std::fs;
 use std::io;
@@ -14,14 +13,13 @@ use std::time::Duration;
 
 use runtime::log::Log;
 
-use crate::process::{Dir, Keeper, install, say, skip};
+use crate::part::{Part, required};
+use crate::process::{Dir, Keeper, install, say};
 
 /// Longest wait for one knock at a starting broker.
 const KNOCK_MS: u64 = 50;
 /// A port may be taken between our look and the broker's: how often to try anew.
 const STARTS_MAX: usize = 3;
-/// Set to make a missing Kafka an error instead of a skip.
-const REQUIRE: &str = "TIDEMILL_REQUIRE_KAFKA";
 /// After this long a silent broker is dead to the others, so that a test need not wait long.
 const NODE_TIMEOUT_MS: u64 = 4_000;
 /// The same where there are no others.
@@ -134,14 +132,8 @@ impl Drop for Kafka {
 /// The folder with Kafka's jars, installed when missing.
 pub(crate) fn jars() -> Option<PathBuf> {
     static JARS: OnceLock<Option<PathBuf>> = OnceLock::new();
-    JARS.get_or_init(|| match install("kafka/install.sh") {
-        Ok(folder) => Some(Path::new(&folder).join("lib")),
-        Err(why) => {
-            skip("real Kafka needs java 17 and mvn", &why, REQUIRE);
-            None
-        }
-    })
-    .clone()
+    let find = || required(Part::Kafka, install("kafka/install.sh")).map(|folder| Path::new(&folder).join("lib"));
+    JARS.get_or_init(find).clone()
 }
 
 pub(crate) fn free_ports<const N: usize>() -> io::Result<[u16; N]> {

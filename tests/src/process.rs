@@ -22,8 +22,8 @@ const DIR_PREFIX: &str = "tidemill-test-";
 
 static DIRS: AtomicU64 = AtomicU64::new(0);
 
-/// A line that the test harness does not capture.
-pub(crate) fn say(line: &str) {
+/// Writes a line that the test harness does not capture.
+pub fn say(line: &str) {
     drop(writeln!(io::stderr(), "{line}"));
 }
 
@@ -36,13 +36,6 @@ pub(crate) fn install(script: &str) -> Result<String, String> {
         return Err(text.trim().lines().last().unwrap_or("the installation failed").to_owned());
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-/// Says why tests are skipped: this machine lacks `needs`. An error where the variable `require` is 1.
-pub(crate) fn skip(needs: &str, why: &str, require: &str) {
-    let line = format!("skipped: {needs} ({why})");
-    assert!(std::env::var_os(require).is_none_or(|value| value != "1"), "{line}, and {require}=1 forbids a skip");
-    say(&line);
 }
 
 /// A folder that goes away with its value.

@@ -1,7 +1,6 @@
 //! A real S3 server for tests: Versity's gateway over a folder, on loopback, gone with the test process.
 //!
-//! It comes from `tests/s3/install.sh`. Without Go the tests that need it are skipped with one clear line, unless
-//! `TIDEMILL_REQUIRE_S3=1` makes that an error.
+//! It comes from `tests/s3/install.sh`. It needs Go.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,12 +10,11 @@ use std::time::Duration;
 
 use registry::store::{S3Settings, Store};
 
-use crate::process::{Dir, Keeper, install, skip};
+use crate::part::{Part, required};
+use crate::process::{Dir, Keeper, install};
 
 /// Longest wait for one knock at a starting server.
 const KNOCK_MS: u64 = 50;
-/// Set to make a missing server an error instead of a skip.
-const REQUIRE: &str = "TIDEMILL_REQUIRE_S3";
 const KEY: &str = "tidemill-test";
 const SECRET: &str = "of-no-use-elsewhere";
 /// The one bucket.
@@ -31,13 +29,7 @@ pub struct S3 {
 impl S3 {
     /// Starts a server; `None` when this machine cannot have one.
     pub fn start() -> Option<Self> {
-        let program = match install("s3/install.sh") {
-            Ok(program) => program,
-            Err(why) => {
-                skip("a real S3 server needs go", &why, REQUIRE);
-                return None;
-            }
-        };
+        let program = required(Part::S3, install("s3/install.sh"))?;
         Some(Self::start_from(program).unwrap_or_else(|why| panic!("the test S3 server did not start: {why}")))
     }
 

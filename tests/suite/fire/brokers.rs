@@ -26,7 +26,7 @@ fn a_broker_dies_and_comes_back_and_nothing_is_lost() {
     if super::is_deep() {
         run("low_latency");
     } else {
-        eprintln!("skipped: part of the deep tier (TIDEMILL_DEEP=1)");
+        tests::say("skipped: part of the deep tier (TIDEMILL_DEEP=1)");
     }
 }
 
