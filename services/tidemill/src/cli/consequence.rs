@@ -1,7 +1,13 @@
-//! Which commands do what cannot be taken back.
+//! Which commands do what cannot be taken back. Every command stands here, so that a new one has to decide.
 
 use super::Command;
-use super::models::Model;
+use super::dlq::Dlq;
+use super::files::Features;
+use super::ledger::Ledger;
+use super::models::{Dataset, Model};
+use super::rules::Rules;
+use super::snapshot::Snapshot;
+use crate::commands::bench::Bench;
 
 impl Command {
     /// What it does that cannot be taken back, as the end of a sentence; none if everything stays as it is, or if something
@@ -22,7 +28,42 @@ impl Command {
             Self::Model(Model::Promote { .. }) => Some("`model promote` changes which model decides"),
             Self::Train(options) if options.promote => Some("`train --promote` changes which model decides"),
             Self::Demo(options) if options.fresh => Some("`demo --fresh` removes what an earlier demo left"),
-            _ => None,
+            Self::Apply(_) | Self::Compact(_) | Self::Retain(_) | Self::Repair(_) | Self::Train(_) | Self::Demo(_) => {
+                None
+            }
+            // These publish what comes on top of what is there.
+            Self::Up(_) | Self::Run { .. } | Self::Publish { .. } | Self::Label(_) | Self::Dlq(Dlq::Retry(_)) => None,
+            // These write what nobody had before, into the store or a place that was named.
+            Self::Init(_)
+            | Self::Features(Features::Compute { .. })
+            | Self::Dataset(Dataset::Build { .. })
+            | Self::Score(_)
+            | Self::Man { .. } => None,
+            // These work in a place of their own, and remove it.
+            Self::Test(_) | Self::Bench(Bench::Pipeline(_) | Bench::Recovery(_) | Bench::Worker(_)) => None,
+            // These only look.
+            Self::Validate
+            | Self::Schema { .. }
+            | Self::Graph { .. }
+            | Self::Asyncapi
+            | Self::Plan(_)
+            | Self::Tap(_)
+            | Self::Topics
+            | Self::Sql(_)
+            | Self::Evaluate(_)
+            | Self::Model(Model::List | Model::Show { .. })
+            | Self::Snapshot(
+                Snapshot::List { .. } | Snapshot::Show { .. } | Snapshot::Verify { .. } | Snapshot::Restore { .. },
+            )
+            | Self::Ledger(Ledger::Verify(_) | Ledger::Show { .. })
+            | Self::Dlq(Dlq::List { .. } | Dlq::Show { .. })
+            | Self::Rules(Rules::Check { .. })
+            | Self::Health { .. }
+            | Self::Top(_)
+            | Self::Settings
+            | Self::Token(_)
+            | Self::Explain { .. }
+            | Self::Completions { .. } => None,
         }
     }
 }

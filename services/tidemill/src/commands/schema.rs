@@ -1,12 +1,16 @@
 //! `tidemill schema`: the keys of pipeline files, for editors and for people.
 
 use flow::config::keys::{json_schema, reference};
+use serde_json::json;
 
 use crate::error::Error;
 use crate::output::Output;
 
 pub fn run(output: Output, is_reference: bool) -> Result<(), Error> {
-    output.line(&if is_reference { reference().trim_end().to_owned() } else { text() })
+    match is_reference {
+        true => output.show(reference, || json!({ "format": "markdown", "reference": reference() })),
+        false => output.show(text, json_schema),
+    }
 }
 
 /// The JSON Schema as it stands in a file.

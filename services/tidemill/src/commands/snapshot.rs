@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use featurizer::Featurizer;
+use featurizer::{Featurizer, Role};
 use flow::snapshot::Blob;
 use registry::store::Store;
+use runtime::context::Context;
 use runtime::log::TopicPartition;
 use runtime::shell::Service;
 use runtime::snapshot::{self, Manifest, Name, Owner, Vault};
@@ -127,8 +128,7 @@ fn restore(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Err
     let vault = Vault::new(environment.store.clone());
     for (owner, name) in newest(&environment.store, of)? {
         let started = Instant::now();
-        let roles = Featurizer::roles(&environment.context);
-        let Some((role, _)) = roles.into_iter().find(|(_, log)| *log == owner.log) else {
+        let Some(role) = role(&environment.context, &owner) else {
             crate::output::note(&format!(
                 "{owner}: left out, only tasks of the featurizer in the newest generation are tried; `snapshot verify` checks it"
             ));
@@ -163,6 +163,14 @@ fn restore(global: &Global, output: Output, of: &SnapshotArgs) -> Result<(), Err
         })?;
     }
     Ok(())
+}
+
+/// The featurizer's task whose snapshots these are. Others read its logs, too.
+fn role(context: &Context, owner: &Owner) -> Option<Role> {
+    let is_own = |task: &flow::plan::Task| task.group_id == owner.group && task.reads.contains(&owner.log);
+    let is_featurizer = context.plan.tasks_of(flow::plan::Service::Featurizer).any(is_own);
+    let mut roles = Featurizer::roles(context).into_iter().filter(|_| is_featurizer);
+    roles.find(|(_, log)| *log == owner.log).map(|(role, _)| role)
 }
 
 fn text(rows: &[Row]) -> String {

@@ -28,11 +28,12 @@ const FILE: &str = "tidemill.yaml";
 /// Global options that say which settings there are, and are none.
 const NO_SETTINGS: [&str; 3] = ["settings", "profile", "yes"];
 
-/// Reads the command line over all other layers. What clap has to say of it ends the process, as it always does.
+/// Reads the command line over all other layers. Help and what cannot be read end the process as clap does; the latter
+/// is an error like others where programs read us.
 pub fn command_line(arguments: &[OsString]) -> Result<Cli, (Box<Error>, Format)> {
     let built_in = Cli::command();
     let mut command = built_in.clone();
-    let alone = command.clone().get_matches_from(arguments);
+    let alone = command.clone().try_get_matches_from(arguments).map_err(|error| unreadable(&error, arguments))?;
     let format = alone.get_one("output").copied().unwrap_or(Format::Text);
     let failed = |error: Error| (Box::new(error), format);
     let file = find(&alone, &command, format).map_err(failed)?;
@@ -42,10 +43,23 @@ pub fn command_line(arguments: &[OsString]) -> Result<Cli, (Box<Error>, Format)>
         command = command
             .mut_arg(&setting.name, |arg| arg.default_values(kept(&setting.values)).value_delimiter(None::<char>));
     }
-    let matches = command.clone().get_matches_from(arguments);
+    let matches = command.clone().try_get_matches_from(arguments).map_err(|error| unreadable(&error, arguments))?;
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     cli.layers = layers::of(&built_in, &matches, file.as_ref(), profile, &below);
     Ok(cli)
+}
+
+/// What is wrong with a command line that says, as far as it can be read, that it wants JSON; otherwise ends the process.
+fn unreadable(error: &clap::Error, arguments: &[OsString]) -> (Box<Error>, Format) {
+    let says = |words: &[OsString]| words[0] == "--output" && words[1] == "json";
+    let is_json = arguments.windows(2).any(says)
+        || arguments.iter().any(|word| word == "--output=json")
+        || std::env::var_os("TIDEMILL_OUTPUT").is_some_and(|format| format == "json");
+    if !error.use_stderr() || !is_json {
+        error.exit();
+    }
+    let message = error.to_string();
+    (Box::new(Error::Input(message.trim_start_matches("error: ").trim_end().to_owned())), Format::Json)
 }
 
 /// The settings among the options, in their order.

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use tests::part::{Part, required};
+
 use super::{check, folder, lines, tidemill};
 
 #[test]
@@ -76,12 +78,27 @@ fn bash_completes_commands_and_their_options() {
     check(dir.path(), &["completions", "tcsh"], 2, &["possible values", "bash", "zsh", "fish"]);
 }
 
+/// Bash runs its script above; the others read theirs, where they are installed.
 #[test]
-fn every_command_has_a_manual_page() {
+fn other_shells_take_their_scripts() {
+    let dir = folder();
+    for (shell, check) in [("zsh", "-n"), ("fish", "--no-execute")] {
+        let script = dir.path().join(shell);
+        std::fs::write(&script, tidemill(dir.path(), &["completions", shell]).stdout).expect("a script");
+        let output = Command::new(shell).arg(check).arg(&script).output();
+        let output = output.map_err(|error| format!("{shell}: {error}"));
+        let Some(output) = required(Part::Shells, output) else { continue };
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{shell}: {said}");
+    }
+}
+
+/// What stands in them is compared with the command line by a test of `man` itself.
+#[test]
+fn manual_pages_are_written_and_read() {
     let dir = folder();
     check(dir.path(), &["man", "pages"], 0, &["man -l pages/tidemill.1"]);
-    let page = |name: &str| std::fs::read_to_string(dir.path().join("pages").join(name)).expect("a page");
-    assert!(page("tidemill.1").contains("tidemill\\-plan(1)"), "{}", page("tidemill.1"));
-    assert!(page("tidemill-plan.1").contains("detailed\\-exitcode"));
-    assert!(page("tidemill-model-promote.1").contains(".TH"));
+    check(dir.path(), &["man", "pages"], 0, &[]);
+    std::fs::write(dir.path().join("file"), "").expect("a file");
+    check(dir.path(), &["man", "file"], 2, &["cannot write manual pages to file"]);
 }

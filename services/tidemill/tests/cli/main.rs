@@ -14,6 +14,7 @@ mod doors;
 mod foreign;
 mod help;
 mod init;
+mod json;
 mod label;
 mod ledger;
 mod metrics;

@@ -27,7 +27,7 @@ print(json.dumps(errors))
 /// What the schema finds wrong in each file.
 fn found(python: &Python, files: &[Value]) -> Vec<Vec<String>> {
     let dir = folder();
-    let schema = lines(&check(dir.path(), &["schema", "--output", "json"], 0, &[]).replace('\n', " "));
+    let schema = lines(&check(dir.path(), &["schema", "--output", "json"], 0, &[]));
     let given = dir.path().join("given.json");
     std::fs::write(&given, json!({ "schema": schema[0], "files": files }).to_string()).expect("a file");
     let said = python.run(VALIDATE, &[given.to_str().expect("a path")]);
