@@ -79,6 +79,8 @@ fn spawn(installed: &Installed, dir: &Dir, port: u16) -> io::Result<Child> {
     command
         .args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dquarkus.http.host=127.0.0.1"])
         .arg(format!("-Dquarkus.http.port={port}"))
+        // Without a word its second door is one port for all that run, on every address.
+        .args(["-Dquarkus.management.host=127.0.0.1", "-Dquarkus.management.port=0"])
         .arg("-jar")
         .arg(installed.folder.join("quarkus-run.jar"));
     dir.spawn(&mut command)
