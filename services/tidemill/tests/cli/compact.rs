@@ -8,6 +8,7 @@ use std::path::Path;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 
+use crate::models::{json, quick};
 use crate::{check, command, folder, lines, text, transactions};
 
 /// What a tool reads from the files that are named: how many, and each row's offset and bytes of its value, in order.
@@ -93,6 +94,28 @@ fn small_files_become_few_and_old_ones_go_when_they_are_told_to() {
     let (_, more) = read(dir.path(), &topic);
     assert_eq!(more.len(), rows.len() / 3 * 4);
     check(dir.path(), &["ledger", "verify", "--offline"], 0, &[]);
+}
+
+#[test]
+fn a_dataset_that_is_named_gives_the_same_model_after_its_files_were_merged() {
+    let dir = folder();
+    let dir = dir.path();
+    quick(dir);
+    for (days, file) in [("1-9", "a.parquet"), ("10-17", "b.parquet")] {
+        check(dir, &["demo", "--export", file, "--days", days], 0, &[]);
+        let up = ["up", "--drain", "--idle-timeout", "300ms", "--listen", "127.0.0.1:0", "--pipeline", "quick.yaml"];
+        let labels = ["--publish", file, "--label-column", "TX_FRAUD", "--label-delay", "7d"];
+        check(dir, &[&up[..], &labels].concat(), 0, &[]);
+    }
+    let first = json(dir, &["train"]);
+    let dataset = first["dataset"]["digest"].as_str().expect("a digest");
+    let merged = json(dir, &["compact", "--files-min", "2"]);
+    let is_merged = |row: &serde_json::Value| row["outcome"] == "compacted";
+    assert!(merged.as_array().is_some_and(|rows| rows.iter().any(is_merged)), "{merged}");
+    json(dir, &["compact", "--delete-older-than", "0s"]);
+    let again = json(dir, &["train", "--dataset", &dataset[..9]]);
+    assert_eq!((&again["dataset"]["digest"], &again["digest"]), (&first["dataset"]["digest"], &first["digest"]));
+    assert_eq!(again["version"], 1, "it is the same version");
 }
 
 #[test]

@@ -4,13 +4,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tests::part::{Part, required};
 
-use super::{Running, command, folder, lines, shipped, text, transactions};
+use super::{Running, command, folder, lines, pages, shipped, text, transactions};
 
 /// The pipeline's name here: topics of other tests begin with the shipped one's.
 const NAME: &str = "composed";
+/// Where the page finds the gateway.
+const GATEWAY: &str = "127.0.0.1:7443";
+/// Longest that the gateway may take to answer. A limit on hanging, no timing.
+const ANSWER_S_MAX: u64 = 60;
 
 fn folder_of_stack() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../compose")
@@ -120,6 +126,44 @@ fn the_image_is_built_from_all_that_is_compiled_in() {
     assert!(outside > 0, "a page of docs/ is compiled in, and was not found");
 }
 
+/// Commands of the page by what they need: an engine for containers, which no test has; the script for secrets, which
+/// the test below runs; and the gateway, which it asks.
+#[test]
+fn the_page_shows_no_command_that_could_be_run_and_is_not() {
+    let page = std::fs::read_to_string(folder_of_stack().join("README.md")).expect("the page");
+    let (engine, others): (Vec<_>, Vec<_>) = commands(&page)
+        .into_iter()
+        .partition(|line| line.starts_with("docker build ") || line.starts_with("docker compose "));
+    assert!(!engine.is_empty() && page.contains("## What was tried"), "the page says how those were tried");
+    let others: Vec<&str> = others.iter().map(|line| line.split(" #").next().unwrap_or_default().trim_end()).collect();
+    let [script, question] = others[..] else { panic!("{others:?}") };
+    assert!(script == "sh setup.sh" && question.starts_with("curl "), "{others:?}");
+}
+
+/// The commands of the page; one goes on behind a `\\`.
+fn commands(page: &str) -> Vec<String> {
+    let blocks = pages::blocks(page);
+    let text: String = blocks.iter().filter(|block| block.info == "sh").map(pages::Block::text).collect();
+    text.replace("\\\n", "").lines().map(str::to_owned).collect()
+}
+
+/// Asks the gateway as the page does, until it answers.
+fn asked_as_shown(dir: &Path, gateway: &str) -> String {
+    let page = std::fs::read_to_string(folder_of_stack().join("README.md")).expect("the page");
+    let line = commands(&page).into_iter().find(|line| line.starts_with("curl ")).expect("the page asks the gateway");
+    assert!(line.contains(GATEWAY), "{line}");
+    let deadline = Instant::now() + Duration::from_secs(ANSWER_S_MAX);
+    loop {
+        let line = line.replace(GATEWAY, gateway).replacen("curl ", "curl --silent --show-error --fail ", 1);
+        let output = Command::new("sh").args(["-c", &line]).current_dir(dir).output().expect("a shell");
+        if output.status.success() {
+            return text(&output.stdout);
+        }
+        assert!(Instant::now() < deadline, "{line}: {}", text(&output.stderr));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// What of a container's environment is elsewhere here.
 fn elsewhere(name: &str, value: &str, places: &BTreeMap<&str, String>) -> String {
     places.get(name).cloned().unwrap_or_else(|| value.to_owned())
@@ -167,6 +211,7 @@ fn its_commands_and_environment_run_as_plain_processes() {
 
     let stack = stack();
     let ours = ours(&stack);
+    let gateway = pages::free().to_string();
     let process = |service: &str, arguments: &[&str]| {
         let mut process = command(dir, arguments);
         for (name, value) in ours[service]["environment"].as_object().expect("an environment") {
@@ -175,6 +220,9 @@ fn its_commands_and_environment_run_as_plain_processes() {
         // One place for the state of each, as containers have; a gateway at any port, which containers need not share.
         process.env("TIDEMILL_DATA", dir.join(service)).env("TIDEMILL_LISTEN", "127.0.0.1:0");
         process.env("TIDEMILL_IDLE_TIMEOUT", "500ms");
+        if service == "gateway" {
+            process.env("TIDEMILL_PUBLIC", &gateway);
+        }
         process
     };
     let done = |service: &str, arguments: &[&str]| {
@@ -195,6 +243,8 @@ fn its_commands_and_environment_run_as_plain_processes() {
     assert_eq!(lines(&features).len(), 40);
     let outcomes = done("apply", &["tap", "outcomes", "--follow", "--from", "start", "--limit", "40"]);
     assert_eq!(lines(&outcomes).len(), 40);
+    let topics = asked_as_shown(dir, &gateway);
+    assert!(topics.contains(&format!("{NAME}.transactions.events.v1")), "{topics}");
 }
 
 /// Where the client is: the file is as it should be, and says what is missing.
@@ -206,10 +256,8 @@ fn the_client_takes_the_file() {
         version.args(&client[1..]).arg("version").stdout(Stdio::null()).stderr(Stdio::null());
         version.status().is_ok_and(|status| status.success())
     };
-    let Some(client) = clients.iter().find(|client| runs(client)) else {
-        eprintln!("skipped: the file for containers is checked where `docker compose` is installed");
-        return;
-    };
+    let client = clients.iter().find(|client| runs(client)).ok_or_else(|| "it is not installed".to_owned());
+    let Some(client) = required(Part::Compose, client) else { return };
     let dir = folder();
     for name in ["compose.yaml", "collector.yaml"] {
         std::fs::copy(folder_of_stack().join(name), dir.path().join(name)).expect("a file");

@@ -30,6 +30,7 @@ mod schema;
 mod schema_registry;
 mod settings;
 mod shipped;
+mod snippets;
 mod sql;
 mod testing;
 mod top;

@@ -6,6 +6,8 @@
 //! - A block of another language that says `file=NAME` is written to that file.
 //! - Commands in a comment `<!-- console … -->` are run, and not seen by who reads the page.
 //! - `cargo` is not called: the program is there already. Ports are free ones in place of those that pages name.
+//!
+//! What becomes of other blocks says `snippets`.
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -63,9 +65,21 @@ impl Step {
     }
 }
 
-/// The steps of a page.
-fn steps(page: &str) -> Vec<Step> {
-    let mut steps = Vec::new();
+/// A block of a page: what stands behind its fence, and its lines. Commands in a comment are one of `console`.
+pub struct Block<'p> {
+    pub info: &'p str,
+    lines: Vec<&'p str>,
+}
+
+impl Block<'_> {
+    pub fn text(&self) -> String {
+        self.lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+}
+
+/// The blocks of a page.
+pub fn blocks(page: &str) -> Vec<Block<'_>> {
+    let mut blocks = Vec::new();
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
         let (info, end) = match (line.trim_start().strip_prefix("```"), line.strip_prefix("<!-- ")) {
@@ -75,10 +89,18 @@ fn steps(page: &str) -> Vec<Step> {
         };
         let indent = line.len() - line.trim_start().len();
         let block = lines.by_ref().take_while(|line| line.trim_start() != end);
-        let block: Vec<&str> = block.map(|line| line.get(indent..).unwrap_or_default()).collect();
+        blocks.push(Block { info, lines: block.map(|line| line.get(indent..).unwrap_or_default()).collect() });
+    }
+    blocks
+}
+
+/// The steps of a page.
+fn steps(page: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for Block { info, lines } in blocks(page) {
         match (info, info.split_once("file=")) {
-            ("console", _) => block.iter().for_each(|line| Step::read(&mut steps, line)),
-            (_, Some((_, name))) => steps.push(Step::file(name, &block)),
+            ("console", _) => lines.iter().for_each(|line| Step::read(&mut steps, line)),
+            (_, Some((_, name))) => steps.push(Step::file(name, &lines)),
             _ => {}
         }
     }
@@ -128,7 +150,8 @@ fn shell(script: &str, dir: &Path, gateway: &str) -> (Shell, Receiver<String>) {
     (Shell(child), lines)
 }
 
-fn free() -> SocketAddr {
+/// A port that nobody has.
+pub fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
 }
 
@@ -165,15 +188,19 @@ fn is_like(line: &str, shown: &str) -> bool {
 
 /// Runs a page; says so where it needs a broker that is not there.
 pub fn holds(name: &str, page: &str) {
+    holds_in(folder().path(), name, page);
+}
+
+/// Runs a page in this folder, and returns what each of its commands said.
+pub fn holds_in(dir: &Path, name: &str, page: &str) -> Vec<Vec<String>> {
     let steps = steps(page);
     let kafka = steps.iter().any(|step| step.command.contains(BROKERS)).then(tests::kafka::Kafka::start);
     let brokers = match &kafka {
-        Some(None) => return,
+        Some(None) => return Vec::new(),
         Some(Some(kafka)) => kafka.brokers(),
         None => "",
     };
-    let dir = folder();
-    let said = run(&steps, brokers, dir.path());
+    let said = run(&steps, brokers, dir);
     assert_eq!(said.len(), steps.len(), "{name}: all commands ran");
     for (step, said) in steps.iter().zip(&said) {
         let (command, all) = (&step.command, said.join("\n"));
@@ -186,6 +213,7 @@ pub fn holds(name: &str, page: &str) {
         let is_so = if is_told { ends > Some(0) } else { ends == Some(step.exit) };
         assert!(is_so, "{name}: `{command}` does not end so:\n{all}");
     }
+    said
 }
 
 #[test]

@@ -4,12 +4,22 @@ use std::path::{Path, PathBuf};
 
 use super::pages;
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every page that tells users something, with its name from the repository's root on.
+pub fn all_pages() -> Vec<(String, String)> {
+    let mut names = vec!["README.md".to_owned(), "compose/README.md".to_owned(), "docs/README.md".to_owned()];
+    for kind in ["tutorials", "how-to", "reference", "explanation"] {
+        let entries = std::fs::read_dir(root().join("docs").join(kind)).expect("a folder");
+        names.extend(entries.map(|entry| format!("docs/{kind}/{}", entry.expect("an entry").file_name().display())));
+    }
+    names.into_iter().map(|name| (name.clone(), read(&root().join(name)))).collect()
 }
 
 /// Every page of a kind.

@@ -14,7 +14,8 @@ use serde_json::Value;
 use trainer::{Inputs, Window};
 
 use super::models::table;
-use super::{check, folder, lines};
+use super::readme::root;
+use super::{check, folder, lines, pages};
 
 const HOUR_US: i64 = 3_600_000_000;
 const DAY_US: i64 = 24 * HOUR_US;
@@ -219,13 +220,30 @@ fn sample_of_electricity() -> String {
 
 #[test]
 fn the_readme_publishes_both_files_so() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
-    let readme = std::fs::read_to_string(readme).expect("the README");
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
     for (file, pipeline, mapping) in [("hour.csv.zst", "bikes", BIKES), ("elec2.csv.zst", "electricity", ELECTRICITY)] {
         let quoted = mapping.map(|word| if word.contains(' ') { format!("\"{word}\"") } else { word.to_owned() });
         let command = format!("$ tidemill up --publish {file} --drain --pipeline {pipeline} {}", quoted.join(" "));
         assert!(readme.contains(&command), "the README does not show `{command}`");
     }
+}
+
+#[test]
+fn what_the_readme_shows_of_both_runs() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let (_, section) = readme.split_once("## Two more pipelines").expect("the README shows them");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let dir = folder();
+    for (name, text) in [("hour", sample_of_bikes()), ("elec2", sample_of_electricity())] {
+        let text = zstd::encode_all(text.as_bytes(), 1).expect("compressed");
+        std::fs::write(dir.path().join(format!("{name}.csv.zst")), text).expect("a file");
+    }
+    let said = pages::holds_in(dir.path(), "README.md", section);
+    let [up, trained, up_too, trained_too] = &said[..] else { panic!("it shows four commands: {said:?}") };
+    assert!([up, up_too].iter().all(|said| said.iter().any(|line| line.contains("everything is committed"))));
+    let measures = |said: &[String], name: &str| said.iter().any(|line| line.starts_with(&format!("{name} ")));
+    assert!(["mae", "r2", "rmse"].iter().all(|name| measures(trained, name)), "{trained:?}");
+    assert!(measures(trained_too, "accuracy"), "{trained_too:?}");
 }
 
 #[test]

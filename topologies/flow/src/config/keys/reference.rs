@@ -9,7 +9,7 @@ Every key, as the program reads it. This page is what `tidemill schema --referen
 `tidemill validate` checks a file; `tidemill schema > tidemill.schema.json` writes a JSON Schema, with which an editor
 completes keys and marks mistakes while you write:
 
-```yaml
+```yaml in=shop
 # yaml-language-server: $schema=tidemill.schema.json
 pipeline: shop
 ```
