@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use flow::config::{Pipeline, Problem, parse};
+use flow::config::{Pipeline, Problem, Reading};
 
 use crate::check;
 use crate::cli::Global;
@@ -47,10 +47,9 @@ pub fn load(global: &Global) -> Result<Loaded, Error> {
 
 /// Reads the text of a pipeline file whose schemas `resolve` finds.
 pub fn read_text(path: String, yaml: String, resolve: &dyn Fn(&str) -> Result<String, String>) -> Loaded {
-    let pipeline = parse(&yaml, resolve).and_then(|pipeline| match check::check(&pipeline) {
-        problems if problems.is_empty() => Ok(pipeline),
-        problems => Err(problems),
-    });
+    let reading = Reading::new(&yaml, resolve);
+    let problems = check::check(&reading);
+    let pipeline = reading.judged(problems);
     Loaded { path, yaml, pipeline }
 }
 

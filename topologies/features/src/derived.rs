@@ -32,32 +32,40 @@ struct Compiled {
     read: SchemaRef,
 }
 
+impl Compiled {
+    fn new(feature: &RowFeature, whole: &SchemaRef) -> Result<Compiled, sql::Error> {
+        let RowFeature { output, expression, .. } = feature;
+        let read = sql::read([&Expression::compile(&expression.text, whole)?], whole);
+        let expression = Expression::compile(&expression.text, &read)?;
+        if !expression.is_number() {
+            let detail = format!("it is {}, and features are numbers", expression.returns());
+            return Err(sql::Error { detail });
+        }
+        Ok(Compiled { name: output.clone(), expression, read })
+    }
+}
+
 impl Derived {
     /// Compiles them over the events' columns and the other features.
     ///
     /// # Errors
     ///
-    /// The first that is no SQL over these.
-    pub fn new(features: &Features, events: &Schema) -> Result<Derived, Error> {
+    /// All that are no SQL over these.
+    pub fn new(features: &Features, events: &Schema) -> Result<Derived, Vec<Error>> {
         let mut fields: Vec<Field> =
             events.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
         let add = |fields: &mut Vec<Field>, name: &str| fields.push(Field::new(name, DataType::Float64, true));
         let derived: Vec<&String> = features.derived.iter().map(|feature| &feature.output).collect();
         features.names().iter().filter(|name| !derived.contains(name)).for_each(|name| add(&mut fields, name));
-        let mut compiled = Vec::new();
-        for RowFeature { name, output, expression } in &features.derived {
-            let bad = |source| Error { feature: name.clone(), source };
-            let whole = Arc::new(Schema::new(fields.clone()));
-            let read = sql::read([&Expression::compile(&expression.text, &whole).map_err(bad)?], &whole);
-            let expression = Expression::compile(&expression.text, &read).map_err(bad)?;
-            if !expression.is_number() {
-                let detail = format!("it is {}, and features are numbers", expression.returns());
-                return Err(bad(sql::Error { detail }));
+        let (mut compiled, mut errors) = (Vec::new(), Vec::new());
+        for feature in &features.derived {
+            match Compiled::new(feature, &Arc::new(Schema::new(fields.clone()))) {
+                Ok(one) => compiled.push(one),
+                Err(source) => errors.push(Error { feature: feature.name.clone(), source }),
             }
-            compiled.push(Compiled { name: output.clone(), expression, read });
-            add(&mut fields, output);
+            add(&mut fields, &feature.output);
         }
-        Ok(Derived { features: compiled })
+        if errors.is_empty() { Ok(Derived { features: compiled }) } else { Err(errors) }
     }
 
     /// How many there are.

@@ -63,8 +63,8 @@ impl Inputs {
     ///
     /// # Errors
     ///
-    /// A condition that is not SQL over these columns, or neither true nor false.
-    pub fn new(group: &Group, schema: &Schema) -> Result<Inputs, Error> {
+    /// All conditions that are not SQL over these columns, or neither true nor false.
+    pub fn new(group: &Group, schema: &Schema) -> Result<Inputs, Vec<Error>> {
         let nullable = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
         let whole: SchemaRef = Arc::new(Schema::new(schema.fields().iter().map(nullable).collect::<Vec<_>>()));
         let mut found: Vec<&Condition> = Vec::new();
@@ -78,8 +78,12 @@ impl Inputs {
             });
             inputs.push(Taken { column: column.clone(), hashed: *hashed, condition });
         }
-        let compile = |schema: &SchemaRef| -> Result<Vec<Expression>, Error> {
-            found.iter().map(|condition| compiled(condition, schema)).collect()
+        let compile = |schema: &SchemaRef| -> Result<Vec<Expression>, Vec<Error>> {
+            let (mut expressions, mut errors) = (Vec::new(), Vec::new());
+            for condition in &found {
+                compiled(condition, schema).map_or_else(|error| errors.push(error), |one| expressions.push(one));
+            }
+            if errors.is_empty() { Ok(expressions) } else { Err(errors) }
         };
         let read = sql::read(&compile(&whole)?, &whole);
         Ok(Inputs { inputs, conditions: compile(&read)?, read })

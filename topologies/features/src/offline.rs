@@ -272,7 +272,8 @@ fn inputs(group: &Group, columns: &[(String, ArrayRef)]) -> Result<Inputs, Error
     }
     let fields = columns.iter().map(|(name, values)| Field::new(name, values.data_type().clone(), true));
     let schema = Schema::new(fields.collect::<Vec<_>>());
-    let condition = |error: input::Error| Error::Condition { group: group.name().into(), detail: error.to_string() };
+    let detail = |errors: Vec<input::Error>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let condition = |errors| Error::Condition { group: group.name().into(), detail: detail(errors) };
     Inputs::new(group, &schema).map_err(condition)
 }
 

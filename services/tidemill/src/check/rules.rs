@@ -2,37 +2,62 @@
 //! put in place of a value.
 
 use arrow::datatypes::SchemaRef;
-use flow::config::{CONTRADICTION, Expression, Impute, Pipeline, Problem, Span};
+use flow::config::{CONTRADICTION, Expression, Impute, Part, Pipeline, Problem, Reading, Span};
 use flow::sql;
 use validator::rules::{Error, compile};
 
 use super::{bad, plain};
 
 /// What is wrong with rules and fields of the events.
-pub fn problems(pipeline: &Pipeline, schema: &SchemaRef) -> Vec<Problem> {
+pub fn problems(reading: &Reading, pipeline: &Pipeline, schema: &SchemaRef) -> Vec<Problem> {
+    let events = &pipeline.events;
     let mut problems = Vec::new();
-    let mut is_sql = |what: &str, expression: &Expression| {
-        let compiled = sql::Expression::compile(&expression.text, schema);
-        compiled.map_err(|error| problems.push(bad(expression, format!("{what}: {}", plain(&error.detail))))).is_ok()
-    };
-    let rules = &pipeline.events.rules;
-    let compiled: Vec<bool> = rules.iter().map(|rule| is_sql(&format!("rule `{}`", rule.name), &rule.check)).collect();
-    for impute in imputes(pipeline) {
-        is_sql(&format!("imputed `{}`", impute.column), &impute.value);
-    }
-    for (rule, _) in rules.iter().zip(compiled).filter(|(_, compiled)| *compiled) {
+    // To have one rule or field at a time put into it.
+    let mut alone = pipeline.clone();
+    (alone.events.rules, alone.events.fields) = (Vec::new(), Vec::new());
+    let is_sound = reading.is_sound(Part::Events(&events.name));
+    let rules = events.rules.iter().filter(|rule| reading.is_sound(Part::Rule(&events.name, &rule.name)));
+    let fields = events.fields.iter().filter(|field| reading.is_sound(Part::Field(&events.name, &field.column)));
+    for rule in rules.clone() {
+        let already = problems.len();
+        problems.extend(no_sql(&format!("rule `{}`", rule.name), &rule.check, schema));
+        problems.extend(rule.imputes.iter().filter_map(|impute| no_imputed(impute, schema)));
+        if problems.len() > already {
+            continue;
+        }
         if sql::is_never_true(&rule.check.text, schema).unwrap_or(false) {
             let message = format!("rule `{}` is true for no event at all", rule.name);
             let help = "it is constant, or its conditions contradict each other".to_owned();
             problems.push(Problem { code: CONTRADICTION, message, span: rule.check.span, help: Some(help) });
+        } else if is_sound {
+            alone.events.rules = vec![rule.clone()];
+            problems.extend(compile(&alone).err().map(|error| of_validator(&alone, &error)));
         }
     }
-    if problems.is_empty()
-        && let Err(error) = compile(pipeline)
-    {
-        problems.push(of_validator(pipeline, &error));
+    alone.events.rules.clear();
+    for field in fields.clone() {
+        let already = problems.len();
+        problems.extend(field.impute.iter().filter_map(|impute| no_imputed(impute, schema)));
+        if problems.len() == already && is_sound {
+            alone.events.fields = vec![field.clone()];
+            problems.extend(compile(&alone).err().map(|error| of_validator(&alone, &error)));
+        }
+    }
+    // Each by itself may be good, and all together not.
+    if problems.is_empty() && is_sound {
+        (alone.events.rules, alone.events.fields) = (rules.cloned().collect(), fields.cloned().collect());
+        problems.extend(compile(&alone).err().map(|error| of_validator(&alone, &error)));
     }
     problems
+}
+
+fn no_sql(what: &str, expression: &Expression, schema: &SchemaRef) -> Option<Problem> {
+    let error = sql::Expression::compile(&expression.text, schema).err()?;
+    Some(bad(expression, format!("{what}: {}", plain(&error.detail))))
+}
+
+fn no_imputed(impute: &Impute, schema: &SchemaRef) -> Option<Problem> {
+    no_sql(&format!("imputed `{}`", impute.column), &impute.value, schema)
 }
 
 fn imputes(pipeline: &Pipeline) -> impl Iterator<Item = &Impute> {
@@ -60,7 +85,7 @@ fn of_validator(pipeline: &Pipeline, error: &Error) -> Problem {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use flow::config::parse;
+    use flow::config::Reading;
 
     use crate::check::check;
 
@@ -73,8 +98,12 @@ mod tests {
         assert!(yaml.contains(rule));
         let resolve =
             |path: &str| schemas::contracts::avro(path).map(str::to_owned).ok_or_else(|| "no such schema".into());
-        let pipeline = parse(&yaml, &resolve).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let found: Vec<String> = check(&pipeline)
+        let reading = Reading::new(&yaml, &resolve);
+        let problems = check(&reading);
+        let found: Vec<String> = reading
+            .judged(problems)
+            .err()
+            .unwrap_or_default()
             .iter()
             .map(|problem| {
                 format!("{} {} at {}", problem.code, problem.message, &yaml[problem.span.start..problem.span.end])

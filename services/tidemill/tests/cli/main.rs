@@ -18,6 +18,7 @@ mod json;
 mod label;
 mod ledger;
 mod metrics;
+mod mistakes;
 mod models;
 mod pages;
 mod plan;

@@ -41,10 +41,10 @@ pub fn group(pipeline: &Pipeline, entity: &Entity) -> Result<Group, Error> {
 /// What its engine takes of events.
 pub fn inputs(pipeline: &Pipeline, group: &Group) -> Result<Inputs, Error> {
     let schema = build::event_schema(pipeline)?;
-    Inputs::new(group, &schema).map_err(|source| Error::Condition { entity: group.name().to_owned(), source })
+    Inputs::new(group, &schema).map_err(|errors| Error::Conditions { entity: group.name().to_owned(), errors })
 }
 
 /// The features that the last stage adds to all others.
 pub fn derived(pipeline: &Pipeline) -> Result<Derived, Error> {
-    Ok(Derived::new(&pipeline.features, &*build::event_schema(pipeline)?)?)
+    Derived::new(&pipeline.features, &*build::event_schema(pipeline)?).map_err(Error::Derived)
 }

@@ -46,20 +46,20 @@ use work::{Apply, Work};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The entity's aggregates.
-    #[error("entity {entity}: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    #[error("entity {entity}: {}", lines(errors))]
     Group {
         /// The entity.
         entity: String,
         /// All that is wrong.
         errors: Vec<spec::Error>,
     },
-    /// A condition of one of them.
-    #[error("entity {entity}: {source}")]
-    Condition {
+    /// Conditions of theirs.
+    #[error("entity {entity}: {}", lines(errors))]
+    Conditions {
         /// The entity.
         entity: String,
-        /// What is wrong.
-        source: input::Error,
+        /// All that is wrong.
+        errors: Vec<input::Error>,
     },
     /// A row expression.
     #[error("row feature {feature}: {source}")]
@@ -69,12 +69,16 @@ pub enum Error {
         /// What is wrong.
         source: flow::sql::Error,
     },
-    /// A derived feature.
-    #[error(transparent)]
-    Derived(#[from] derived::Error),
+    /// Derived features, all that are wrong.
+    #[error("{}", lines(.0))]
+    Derived(Vec<derived::Error>),
     /// A name the plan does not have.
     #[error("the plan has no topic {0}")]
     Topic(String),
+}
+
+fn lines(errors: &[impl ToString]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Where a stage's events go next.

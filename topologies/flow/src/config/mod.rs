@@ -23,6 +23,7 @@ pub mod node;
 mod objective;
 mod policy;
 mod problem;
+mod reading;
 mod retention;
 mod rules;
 mod schema;
@@ -40,6 +41,7 @@ pub use problem::{
     BAD_EXPRESSION, BAD_SCHEMA, CODES, CONTRADICTION, Problem, Span, UNKNOWN_CHOICE, UNKNOWN_KEY, WRONG_TYPE, listed,
     nearest,
 };
+pub use reading::{Part, Reading};
 pub use schema::columns;
 pub use types::*;
 
@@ -66,14 +68,7 @@ pub(crate) struct Settings {
 
 /// Reads a pipeline file. The error holds every problem, in the order of the file; it is never empty.
 pub fn parse(yaml: &str, resolve: Resolve<'_>) -> Result<Pipeline, Vec<Problem>> {
-    let root = node::parse(yaml).map_err(|problem| vec![*problem])?;
-    let mut problems = Problems::new(yaml);
-    let pipeline = validate(&root, resolve, &mut problems);
-    let problems = problems.into_sorted();
-    match pipeline {
-        Some(pipeline) if problems.is_empty() => Ok(pipeline),
-        _ => Err(problems),
-    }
+    Reading::new(yaml, resolve).judged(Vec::new())
 }
 
 /// Reads all sections, each against those before it. The result is a pipeline only if no problem was noted.
@@ -121,13 +116,19 @@ fn validate(root: &Node, resolve: Resolve<'_>, problems: &mut Problems) -> Optio
         compatibility,
         retention,
     };
-    if problems.len() == 0 {
+    if !pipeline.features.entities.is_empty() {
         check_loops(&pipeline, root, problems);
-        chosen.iter().for_each(|node| compatibility::check_topics(&pipeline, node, problems));
-        retention::check_lengths(&pipeline, root, problems);
+        if NAME_TOPICS.iter().all(|key| problems.spare(root, &[key.name])) {
+            chosen.iter().for_each(|node| compatibility::check_topics(&pipeline, node, problems));
+        }
     }
+    retention::check_lengths(&pipeline, root, problems);
     Some(pipeline)
 }
+
+/// The sections that say which topics there are.
+const NAME_TOPICS: [keys::Key; 5] =
+    [keys::PIPELINE_NAME, keys::SOURCES, keys::MODELS, keys::MONITORS, keys::ALERTS_SECTION];
 
 /// A source that the pipeline itself writes would feed it with its own results.
 fn check_loops(pipeline: &Pipeline, root: &Node, problems: &mut Problems) {

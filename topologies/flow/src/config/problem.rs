@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::node::Node;
+use super::reading::is_sound;
+
 /// A place in the pipeline file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
@@ -127,6 +130,11 @@ impl Problems {
         }
         let before = self.yaml[whole.start..start].chars().count();
         Span { start, end, line: whole.line, column: whole.column + u32::try_from(before).unwrap_or(0) }
+    }
+
+    /// Whether none of them is at a path of keys.
+    pub fn spare(&self, root: &Node, path: &[&str]) -> bool {
+        is_sound(root, path, &[], &self.found)
     }
 
     /// How many there are so far.

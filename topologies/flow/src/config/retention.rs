@@ -65,13 +65,13 @@ fn limits(key: &str, at: Span, node: &Node, problems: &mut Problems) -> Option<R
     Some(Retention { time_us: time.and_then(|time| time.time_us), bytes })
 }
 
-/// Notes times that are shorter than what the pipeline itself reads again. What a limit on bytes comes to nobody knows
-/// beforehand.
+/// Notes times that are shorter than what the pipeline itself reads again; what could not be read counts as nothing. What a
+/// limit on bytes comes to nobody knows beforehand.
 pub(super) fn check_lengths(pipeline: &Pipeline, root: &Node, problems: &mut Problems) {
     let Retentions { sources, logs, .. } = pipeline.retention;
     let time_us = |kept: Option<Retention>| kept.and_then(|kept| kept.time_us);
     if let Some(time_us) = time_us(sources)
-        && let Some((least_us, why)) = rebuilt_from(pipeline).into_iter().max_by_key(|(us, _)| *us)
+        && let Some((least_us, why)) = rebuilt_from(pipeline, root, problems).into_iter().max_by_key(|(us, _)| *us)
         && time_us < least_us
     {
         let message = format!(
@@ -83,8 +83,10 @@ pub(super) fn check_lengths(pipeline: &Pipeline, root: &Node, problems: &mut Pro
         problems.add_help(OUT_OF_RANGE, place(root, keys::KEPT_SOURCES.name), message, help);
     }
     let (held_us, held) = match pipeline.ordering {
-        Ordering::EventTime => (pipeline.lateness_us, ", and events are held for `lateness`"),
-        Ordering::Arrival => (0, ""),
+        Ordering::EventTime if problems.spare(root, &[keys::LATENESS.name]) => {
+            (pipeline.lateness_us, ", and events are held for `lateness`")
+        }
+        _ => (0, ""),
     };
     let least_us = LOGS_TIME_MIN_US.saturating_add(held_us);
     if let Some(time_us) = time_us(logs).filter(|time_us| *time_us < least_us) {
@@ -98,15 +100,26 @@ pub(super) fn check_lengths(pipeline: &Pipeline, root: &Node, problems: &mut Pro
 }
 
 /// How far back what is computed from the sources looks, each with its name.
-fn rebuilt_from(pipeline: &Pipeline) -> Vec<(i64, String)> {
+fn rebuilt_from(pipeline: &Pipeline, root: &Node, problems: &Problems) -> Vec<(i64, String)> {
+    let (sources, features) = (keys::SOURCES.name, keys::FEATURES_SECTION.name);
     let mut found: Vec<(i64, String)> = Vec::new();
+    let late_us = if problems.spare(root, &[keys::LATENESS.name]) { pipeline.lateness_us } else { 0 };
     for entity in &pipeline.features.entities {
+        let path = |key: &'static str| [features, keys::ENTITIES.name, &*entity.name, key];
         let longest_us = entity.windows.iter().map(|window| window.length_us).max().unwrap_or(0);
-        let back_us = longest_us.saturating_add(entity.delay_us).saturating_add(pipeline.lateness_us);
+        let delay_us = if problems.spare(root, &path(keys::DELAY.name)) { entity.delay_us } else { 0 };
+        let back_us = longest_us.saturating_add(delay_us).saturating_add(late_us);
         found.push((back_us, format!("entity `{}` (longest window, `delay` and `lateness`)", entity.name)));
     }
-    found.extend(pipeline.labels.as_ref().map(|labels| (labels.horizon_us, "`horizon` of the labels".to_owned())));
-    found.push((pipeline.events.dedupe_horizon_us, "`dedupe_horizon` of the events".to_owned()));
+    if let Some(labels) = &pipeline.labels
+        && problems.spare(root, &[sources, &labels.name, keys::HORIZON.name])
+    {
+        found.push((labels.horizon_us, "`horizon` of the labels".to_owned()));
+    }
+    let events = &pipeline.events;
+    if !events.name.is_empty() && problems.spare(root, &[sources, &events.name, keys::DEDUPE_HORIZON.name]) {
+        found.push((events.dedupe_horizon_us, "`dedupe_horizon` of the events".to_owned()));
+    }
     found
 }
 
