@@ -91,7 +91,8 @@ pub(crate) struct Predictions {
     entity: StringBuilder,
     time_us: Vec<i64>,
     scored: Scored,
-    probabilities: ListBuilder<Float64Builder>,
+    /// Where a row so far has any.
+    probabilities: Option<ListBuilder<Float64Builder>>,
 }
 
 impl Predictions {
@@ -111,7 +112,10 @@ impl Predictions {
         self.time_us.push(time_us);
         self.scored.push(score, champion);
         let of_classes = score.class.map(|_| score.outputs.iter().map(|one| Some(f64::from(*one))));
-        self.probabilities.append_option(of_classes);
+        if of_classes.is_some() || self.probabilities.is_some() {
+            let before = self.ids.len() - 1;
+            self.probabilities.get_or_insert_with(|| nulls(before)).append_option(of_classes);
+        }
     }
 
     /// The rows, if there are any.
@@ -127,13 +131,23 @@ impl Predictions {
                 Arc::new(times.with_data_type(field.data_type().clone()))
             }
             "key" => Arc::new(self.entity.finish()),
-            "probabilities" => listed(self.probabilities.finish(), field),
+            "probabilities" => match &mut self.probabilities {
+                Some(probabilities) => listed(probabilities.finish(), field),
+                None => new_null_array(field.data_type(), self.ids.len()),
+            },
             _ => self.scored.column(field, settings),
         });
         let rows = RecordBatch::try_new(schema.clone(), columns.collect())?;
         let Predictions { keys, ids, triggers, origins, .. } = self;
         Ok(Some(PublicRows { topic: settings.predictions, keys, ids, triggers, origins, rows }))
     }
+}
+
+/// So many rows without a list.
+fn nulls(rows: usize) -> ListBuilder<Float64Builder> {
+    let mut builder = ListBuilder::new(Float64Builder::new());
+    (0..rows).for_each(|_| builder.append_null());
+    builder
 }
 
 /// A list as its field has it: the name of its items and whether they may be null are the schema's.

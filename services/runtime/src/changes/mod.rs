@@ -14,7 +14,7 @@ use schemas::compatibility::Compatibility;
 use schemas::registry::{RegisterError, is_same, value_subject};
 
 pub use foreseen::Foreseen;
-pub use refused::Refused;
+pub use refused::{Owner, Refused};
 
 /// What is missing, and what stands in the way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -173,14 +173,14 @@ impl Changes {
                     // Those who publish may have gone on.
                     Some(_) if topic.kind == Kind::Source => Standing::Registered(id),
                     Some(at) => {
-                        let (topic, internal, version) = (name.clone(), topic.internal, at + 1);
-                        self.refused.push(Refused::Superseded { topic, internal, version, newest });
+                        let (topic, owner, version) = (name.clone(), owner(context, topic, &text)?, at + 1);
+                        self.refused.push(Refused::Superseded { topic, owner, version, newest });
                         Standing::Registered(id)
                     }
                     None => {
-                        let internal = topic.internal;
                         if let Some(refusal) = registry.refusal(&subject, &text, chosen)? {
-                            self.refused.push(Refused::Schema { topic: name.clone(), internal, refusal });
+                            let owner = owner(context, topic, &text)?;
+                            self.refused.push(Refused::Schema { topic: name.clone(), owner, refusal });
                         }
                         Standing::Version(newest + 1)
                     }
@@ -212,4 +212,24 @@ impl Changes {
         let is_idle = self.topics.is_empty() && self.grown.is_empty() && self.kept.is_empty() && self.modes.is_empty();
         is_idle && self.fences.is_empty() && self.new_schemas().next().is_none()
     }
+}
+
+/// Whose schema this is of a topic, and what would let it pass.
+fn owner(context: &Context, topic: &Topic, text: &str) -> Result<Owner, Error> {
+    const STRICTEST_FIRST: [Compatibility; 4] = [
+        Compatibility::BackwardTransitive,
+        Compatibility::ForwardTransitive,
+        Compatibility::Backward,
+        Compatibility::Forward,
+    ];
+    if topic.internal || topic.kind == Kind::Source {
+        return Ok(if topic.internal { Owner::Internal } else { Owner::User });
+    }
+    let subject = value_subject(&topic.name);
+    for mode in STRICTEST_FIRST {
+        if context.schemas.refusal(&subject, text, Some(mode))?.is_none() {
+            return Ok(Owner::Derived { mode });
+        }
+    }
+    Ok(Owner::Derived { mode: Compatibility::None })
 }

@@ -1,6 +1,7 @@
 //! What stands in the way of a change, each with what to do.
 
 use flow::plan::Kind;
+use schemas::compatibility::Compatibility;
 use schemas::registry::Refusal;
 use std::fmt;
 
@@ -11,8 +12,8 @@ pub enum Refused {
     Schema {
         /// The topic.
         topic: String,
-        /// Whether only our own services read it.
-        internal: bool,
+        /// Whose schema it is.
+        owner: Owner,
         /// What is wrong.
         refusal: Refusal,
     },
@@ -20,8 +21,8 @@ pub enum Refused {
     Superseded {
         /// The topic.
         topic: String,
-        /// Whether only our own services read it.
-        internal: bool,
+        /// Whose schema it is.
+        owner: Owner,
         /// The version that it is, counted from 1.
         version: usize,
         /// The newest version.
@@ -47,22 +48,43 @@ pub enum Refused {
     },
 }
 
+/// Where a topic's schema comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// Only our own services read it.
+    Internal,
+    /// A file that users write.
+    User,
+    /// It follows from the pipeline file, for others to read.
+    Derived {
+        /// The strictest mode under which it may follow.
+        mode: Compatibility,
+    },
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Schema { topic, internal, refusal } => {
-                let todo = match internal {
-                    true => "take the change back, or begin new logs with `tidemill apply --rebuild`",
-                    false => {
-                        "take the change back or give the field a default, choose another mode under `compatibility` in the pipeline file, or begin a topic with another name"
-                    }
-                };
-                write!(f, "topic {topic}: {refusal}; {todo}")
+            Self::Schema { topic, owner, refusal } => {
+                write!(f, "topic {topic}: {refusal}; ")?;
+                match owner {
+                    Owner::Internal => f.write_str("take the change back, or begin new logs with `tidemill apply --rebuild`"),
+                    Owner::User => f.write_str(
+                        "take the change back or give the field a default, choose another mode under `compatibility` in the pipeline file, or begin a topic with another name",
+                    ),
+                    Owner::Derived { mode } => write!(
+                        f,
+                        "its fields follow from models and labels (`objective`, `classes`): take their change back; or, if all who read the topic can live with it, write `compatibility: {{ {topic}: {mode} }}` in the pipeline file; or begin a pipeline with another name, which has topics of its own"
+                    ),
+                }
             }
-            Self::Superseded { topic, internal, version, newest } => {
-                let todo = match internal {
-                    true => "begin new logs with `tidemill apply --rebuild`",
-                    false => "give it a change of its own, such as a `doc`, or begin a topic with another name",
+            Self::Superseded { topic, owner, version, newest } => {
+                let todo = match owner {
+                    Owner::Internal => "begin new logs with `tidemill apply --rebuild`",
+                    Owner::User => "give it a change of its own, such as a `doc`, or begin a topic with another name",
+                    Owner::Derived { .. } => {
+                        "take the change of the models or labels back, or begin a pipeline with another name, which has topics of its own"
+                    }
                 };
                 write!(
                     f,

@@ -111,3 +111,49 @@ fn a_schema_becomes_a_version_and_none_becomes_the_newest_again() {
     let log = of("t.customer.log.f1.g1").unwrap();
     assert!(log.contains("version 1 again, and the registry keeps version 2"), "{log}");
 }
+
+const LABEL: &str =
+    r#"{"type":"record","name":"Label","fields":[{"name":"id","type":"string"},{"name":"bad","type":"double"}]}"#;
+const MODEL: &str = "
+  labels: { topic: t.bad.v1, schema: Label, labels: events, id: id, target: bad, horizon: 7d, partitions: 2 }
+features:
+  version: 1
+  entities:
+    customer: { key: customer, windows: [1d], aggregates: { count: count() } }
+models:
+  risk:
+    objective: OBJECTIVE
+    target: bad
+    inputs: [customer.*]
+    network: linear
+    training: { epochs: 5, batch_size: 32, learning_rate: 0.01, l2: 0.1, window: 3d, delay: 1h, seed: 1 }
+";
+
+#[test]
+fn another_objective_is_refused_with_what_to_do_about_each_topic() {
+    let world = World::new();
+    let context = |objective: &str, chosen: &str| {
+        let (head, _) = PIPELINE.split_once("\nfeatures:").unwrap();
+        let file = format!("{head}{}{chosen}", MODEL.replace("OBJECTIVE", objective)).replace("SOURCE", "2");
+        let resolve = |path: &str| Ok(if path == "Label" { LABEL.to_owned() } else { EVENT.replace("MORE", "") });
+        let pipeline = config::parse(&file, &resolve).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let plan = flow::plan::plan(&pipeline);
+        Context::new(world.log.clone(), Arc::new(FileRegistry::new(world.store.clone())), pipeline, plan)
+    };
+    let refused = |context: &Context| -> Vec<String> {
+        Changes::find(context).unwrap().refused.iter().map(ToString::to_string).collect()
+    };
+    apply(&context("binary", "")).unwrap();
+    let found = refused(&context("regression", ""));
+    for topic in ["t.predictions.v1", "t.outcomes.v1"] {
+        let of_topic = found.iter().find(|one| one.starts_with(&format!("topic {topic}: "))).unwrap();
+        assert!(of_topic.contains("threshold`: the old schema cannot read new records"), "{of_topic}");
+        let line = format!("write `compatibility: {{ {topic}: BACKWARD_TRANSITIVE }}`");
+        assert!(of_topic.contains(&line) && of_topic.contains("a pipeline with another name"), "{of_topic}");
+    }
+    assert!(found.iter().any(|one| one.contains("t.journal.log.g1") && one.contains("apply --rebuild")), "{found:?}");
+    // What is said lets it pass.
+    let chosen = "compatibility: { t.predictions.v1: BACKWARD_TRANSITIVE, t.outcomes.v1: BACKWARD_TRANSITIVE }\n";
+    let left = refused(&context("regression", chosen));
+    assert!(!left.is_empty() && left.iter().all(|one| one.contains("apply --rebuild")), "{left:?}");
+}

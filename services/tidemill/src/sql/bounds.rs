@@ -44,6 +44,18 @@ impl Bound {
             Self::Time(time_ms) => Ok(log.offset_at(tp, time_ms)?.unwrap_or(end).clamp(start, end)),
         }
     }
+
+    /// The offset that it names in a partition that begins at `start`, whether or not that is still there. Of a time that
+    /// lies before all records nobody knows how many had come since.
+    fn named(self, (start, end): (i64, i64), found: i64) -> i64 {
+        match self {
+            Self::Place(Start::Start) => 0,
+            Self::Place(Start::Offset(offset)) => offset.clamp(0, end),
+            Self::Place(Start::Last(count)) => end.saturating_sub(count).max(0),
+            Self::Time(_) if found == start => 0,
+            Self::Place(Start::End) | Self::Time(_) => found,
+        }
+    }
 }
 
 /// A part of a topic, fixed once.
@@ -53,6 +65,8 @@ pub struct Part {
     pub topic: String,
     /// What is read of each partition.
     pub offsets: Vec<(TopicPartition, Range<i64>)>,
+    /// What of it is deleted from each partition.
+    pub deleted: Vec<(TopicPartition, Range<i64>)>,
     /// Append times wanted, where nobody could say at which offsets they begin and end.
     pub times_ms: Range<i64>,
 }
@@ -72,15 +86,17 @@ impl Part {
                 (times_ms.end, stop) = (time_ms, Bound::Place(Start::End));
             }
         }
-        let mut offsets = Vec::new();
+        let (mut offsets, mut deleted) = (Vec::new(), Vec::new());
         for partition in 0..log.partitions(topic)?.unwrap_or(0) {
             let tp = TopicPartition::new(topic, partition);
             let (start, end) = log.watermarks(&tp)?;
             let first = begin.offset(&**log, &tp, start, end)?;
             let last = stop.offset(&**log, &tp, start, end)?;
+            let gone = begin.named((start, end), first)..start.min(stop.named((start, end), last));
+            deleted.extend((!gone.is_empty()).then(|| (tp.clone(), gone)));
             offsets.push((tp, first..last.max(first)));
         }
-        Ok(Self { topic: topic.to_owned(), offsets, times_ms })
+        Ok(Self { topic: topic.to_owned(), offsets, deleted, times_ms })
     }
 
     /// Whether a record is in it.

@@ -26,6 +26,7 @@ use crate::cli::Global;
 use crate::commands::tap;
 use crate::environment::{Environment, Workshop, check_store};
 use crate::error::Error;
+use crate::output::note;
 
 /// A pipeline's store, and its log once something is asked of it.
 pub struct Place {
@@ -110,6 +111,26 @@ impl Place {
         Ok(Some(Arc::new(EmptyTable::new(columns))))
     }
 
+    /// Says what of a part is not in the topic any more, and where it may be.
+    fn tell_deleted(&self, part: &Part) {
+        let Part { topic, deleted, .. } = part;
+        if deleted.is_empty() {
+            return;
+        }
+        let gone = deleted
+            .iter()
+            .map(|(tp, offsets)| format!("{}-{} of partition {}", offsets.start, offsets.end - 1, tp.partition));
+        let gone = gone.collect::<Vec<_>>().join(", ");
+        let short = self.names.all().find(|(_, of)| of == topic).map(|(name, _)| name.to_owned());
+        let instead = match self.archived.contains(topic) {
+            true => {
+                format!("the table {} has what was archived of them", short.unwrap_or_else(|| format!("\"{topic}\"")))
+            }
+            false => format!("nothing of {topic} is archived in {}", self.store.place()),
+        };
+        note(&format!("note: offsets {gone} of {topic} are deleted and not in this answer; {instead}"));
+    }
+
     /// What a topic has now between two places.
     pub fn topic(&self, name: &str, from: Bound, to: Bound) -> Result<Arc<dyn TableProvider>, Error> {
         let environment = self.environment()?;
@@ -120,6 +141,7 @@ impl Place {
             None => tap::find(name, &log.topics()?, |name| plan.topic(name).is_some())?,
         };
         let part = Part::of(&environment, &topic, from, to)?;
+        self.tell_deleted(&part);
         topic::table(environment, part)
     }
 }

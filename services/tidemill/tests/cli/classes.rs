@@ -21,6 +21,8 @@ const HISTORY_ROWS: usize = 4 * ROWS_PER_DAY;
 const MORE_ROWS: usize = 200;
 /// Rows that the gateway is asked for.
 const ASKED: usize = 50;
+/// How much greater the ids are of trips that come once more.
+const AGAIN: i64 = 1_000_000;
 
 const TRIP: &str = r#"{"type": "record", "name": "Trip", "fields": [
   {"name": "trip_id", "type": "long"},
@@ -198,6 +200,33 @@ fn answered(dir: &Path) -> BTreeMap<i64, Told> {
     data.enumerate().map(told).collect()
 }
 
+/// The same rows as new trips, published and waited for. With `ordering: event_time` they come out when their partitions
+/// count as quiet.
+fn scored(dir: &Path) -> BTreeMap<i64, Told> {
+    let address = std::fs::read_to_string(dir.join(".tidemill/gateway")).expect("an address");
+    let rows = table(&dir.join("f.parquet"));
+    let rows = rows.slice(rows.num_rows() - ASKED, ASKED);
+    let ids = rows["trip_id"].as_primitive::<Int64Type>().values();
+    let value = |name: &str, row: usize| rows[name].as_primitive::<Float64Type>().value(row);
+    let event = |row: usize| {
+        let time = format!("2025-04-01T00:00:{row:02}Z");
+        json!({ "trip_id": ids[row] + AGAIN, "event_time": time, "city": "Ulm",
+            "u": value("u", row), "v": value("v", row), "w": value("w", row) })
+    };
+    let path = format!("http://{}/v1/score?timeout_ms=30000", address.trim());
+    let mut answer = ureq::post(path).send_json((0..ASKED).map(event).collect::<Value>()).expect("an answer");
+    let told_of = |one: &Value| {
+        let prediction = &one["prediction"];
+        assert_eq!((&one["id"], &prediction["decision"]), (&prediction["event_id"], &Value::Null), "{one}");
+        let id: i64 = one["id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
+        let probabilities = prediction["probabilities"].as_array().expect("probabilities");
+        (id - AGAIN, told(&prediction["class"], &prediction["score"], probabilities))
+    };
+    let answer: Value = answer.body_mut().read_json().expect("JSON");
+    assert_eq!(answer["accepted"], ASKED, "{answer}");
+    answer["predictions"].as_array().expect("predictions").iter().map(told_of).collect()
+}
+
 #[test]
 fn a_model_of_classes_equals_scikit_learn_and_scores_alike_in_stream_file_and_gateway() {
     let dir = folder();
@@ -243,6 +272,7 @@ fn a_model_of_classes_equals_scikit_learn_and_scores_alike_in_stream_file_and_ga
     let answered = answered(dir);
     assert_eq!(answered.len(), ASKED);
     answered.iter().for_each(|(id, told)| assert_eq!(&streamed[id], told, "trip {id}"));
+    assert_eq!(scored(dir), answered, "whoever publishes and waits is told the same bits");
     drop(running);
 }
 

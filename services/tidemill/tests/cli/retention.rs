@@ -5,7 +5,7 @@ use std::path::Path;
 use runtime::log::Log;
 use serde_json::Value;
 
-use super::{check, folder, lines, shipped, transactions};
+use super::{check, command, folder, lines, shipped, transactions};
 
 const RETENTION: &str = "retention: { results: 1s, rejected: 1s }\n";
 
@@ -62,6 +62,24 @@ fn old_records_go_by_themselves_or_by_hand_and_the_archive_keeps_them() {
     let count = check(dir, &["sql", "select count(*) as n from \"fraud.outcomes.v1\"", "--output", "json"], 0, &[]);
     assert_eq!(lines(&count)[0]["n"], deleted, "the archive has them all");
     check(dir, &["ledger", "verify", "--offline"], 0, &["everything agrees"]);
+
+    // A query of the topic says what it does not see, and where that is.
+    let gone = [
+        "note: offsets ",
+        " of partition 0",
+        "of fraud.outcomes.v1 are deleted",
+        "the table outcomes has what was archived",
+    ];
+    for part in ["'outcomes'", "'outcomes', 0", "'outcomes', -1", "'outcomes', '2000-01-01'"] {
+        let told =
+            check(dir, &["sql", &format!("select count(*) as n from topic({part})"), "--output", "json"], 0, &gone);
+        assert_eq!(lines(&told)[0]["n"], 0, "{part}");
+    }
+    for part in ["'outcomes', 'end'", "'transactions'"] {
+        let asked = command(dir, &["sql", &format!("select count(*) from topic({part})")]).output().expect("it runs");
+        let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+        assert!(asked.status.success() && !said.contains("deleted"), "{part}: {said}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
+use runtime::log::Log;
 use serde_json::{Value, json};
 
 use super::{Running, check, command, folder, lines, models, transactions, wait_for};
@@ -232,6 +233,15 @@ fn topics_on_kafka_answer_queries() {
         let told = lines(&on(&["sql", "--output", "json", &sql])).remove(0);
         assert!(told["a"] == told["b"] && told["c"] == told["d"] && told["a"].as_i64() >= Some(40), "{table}: {told}");
     }
+    let log = runtime::kafka::Kafka::connect(kafka.brokers(), &Default::default()).expect("a cluster");
+    let tp = runtime::log::TopicPartition::new("fraud.transactions.events.v1", 0);
+    let (_, end) = log.watermarks(&tp).expect("bounds");
+    log.delete_records(&tp, end).expect("deleted");
+    let note = format!("note: offsets 0-{} of partition 0 of {} are deleted and not in this answer", end - 1, tp.topic);
+    let sql = ["sql", "--output", "json", "select count(*) as n from topic('transactions') where _partition = 0"];
+    let told =
+        check(dir, &[&sql[..], &place[..]].concat(), 0, &[&note, "the table transactions has what was archived"]);
+    assert_eq!(lines(&told)[0]["n"], 0);
 }
 
 /// Predictions that were streamed, joined with what became of their events.
