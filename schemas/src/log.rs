@@ -12,7 +12,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Schema};
 use serde_json::{Map, Value, json};
 
-pub use public::{Decision, outcome_schema, prediction_schema};
+pub use public::{Decision, outcome_schema, prediction_schema, refusal_schema};
 
 /// Name of the items column of a decoded log batch.
 pub const ITEMS: &str = "items";

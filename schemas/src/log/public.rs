@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{array, field, micros, optional, record};
+use crate::contracts;
 
 /// Whether predictions come with a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,18 @@ pub fn outcome_schema(name: &str, namespace: &str, decision: Decision, has_class
     let prediction = record("OutcomePrediction", "The prediction that the label answers.", score_fields(decision));
     fields.push(optional("prediction", prediction, "Null when the event was not scored, or not before its label."));
     top(&format!("{name}Outcome"), namespace, "An event, its label, and what was predicted.", fields)
+}
+
+/// The schema of `<pipeline>.refusals.v1`: that of the contract, and where labels have classes, their words, too.
+pub fn refusal_schema(has_classes: bool) -> Option<Value> {
+    let mut schema: Value = serde_json::from_str(contracts::avro(contracts::LABEL_REFUSAL)?).ok()?;
+    if has_classes {
+        schema["fields"].as_array_mut()?.extend([
+            optional("label_class", json!("string"), "The class that `label` is the place of."),
+            optional("standing_class", json!("string"), "The class that `standing` is the place of."),
+        ]);
+    }
+    Some(schema)
 }
 
 fn revision() -> Value {

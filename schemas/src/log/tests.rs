@@ -207,6 +207,7 @@ fn classes_may_come_and_go_without_breaking_readers() {
             outcome_schema("A", "a", Decision::DeclaredOrClass, true),
         ),
         (outcome_schema("A", "a", Decision::Always, false), outcome_schema("A", "a", Decision::Always, true)),
+        (refusal_schema(false).unwrap(), refusal_schema(true).unwrap()),
     ];
     for (without, with) in pairs {
         assert_ne!(without, with);

@@ -275,7 +275,7 @@ impl Pairing {
             out.public.push(outcomes.rows(&self.settings, &self.routes)?);
         }
         if let Some((topic, schema)) = self.settings.refusals.as_ref().filter(|_| !refusals.is_empty()) {
-            out.public.push(refusals.rows(*topic, schema)?);
+            out.public.push(refusals.rows(*topic, schema, &self.settings.classes)?);
         }
         Ok(())
     }

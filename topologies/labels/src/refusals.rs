@@ -29,16 +29,17 @@ impl Refusals {
     }
 
     /// The rows with the topic's columns, keyed by event id.
-    pub(crate) fn rows(self, topic: u16, schema: &SchemaRef) -> Result<PublicRows, Stop> {
-        let columns = schema.fields().iter().map(|field| self.column(field)).collect();
+    pub(crate) fn rows(self, topic: u16, schema: &SchemaRef, classes: &[String]) -> Result<PublicRows, Stop> {
+        let columns = schema.fields().iter().map(|field| self.column(field, classes)).collect();
         let rows = RecordBatch::try_new(schema.clone(), columns).map_err(flow::wire::Error::from)?;
         let origins = self.refused.iter().map(|one| Some(one.label.origin)).collect();
         let Refusals { ids, triggers, .. } = self;
         Ok(PublicRows { topic, keys: ids.clone(), ids, triggers, origins, rows })
     }
 
-    fn column(&self, field: &Field) -> ArrayRef {
+    fn column(&self, field: &Field, classes: &[String]) -> ArrayRef {
         let refused = self.refused.iter();
+        let class = |value: f64| classes.get(value as usize);
         match field.name().as_str() {
             "event_id" => Arc::new(StringArray::from_iter_values(&self.ids)),
             "label" => Arc::new(Float64Array::from_iter_values(refused.map(|one| one.label.value))),
@@ -48,6 +49,8 @@ impl Refusals {
             }
             "reason" => Arc::new(StringArray::from_iter_values(refused.map(|one| one.reason.code().as_str()))),
             "standing" => Arc::new(refused.map(|one| one.standing).collect::<Float64Array>()),
+            "label_class" => Arc::new(refused.map(|one| class(one.label.value)).collect::<StringArray>()),
+            "standing_class" => Arc::new(refused.map(|one| one.standing.and_then(class)).collect::<StringArray>()),
             _ => new_null_array(field.data_type(), self.ids.len()),
         }
     }

@@ -302,7 +302,8 @@ fn outcomes_name_the_class_of_the_label_and_the_one_predicted() {
         L0 label b t=21 v=1
         T0 event b t=11 c=7 m=3
         T0 event c t=12 c=7 m=3
-        L0 label c t=22 v=1",
+        L0 label c t=22 v=1
+        L0 label a t=29 v=1",
         &expect![[r#"
             outcome a t=10 known=20 key=7 label=2.0 (train) 0.75 null m@1 train labels/0@0 3.0.0
             terminal/0 #1 a t=20 key=3 label=2.0 event=10 labels/0@0 3.0.1
@@ -311,7 +312,8 @@ fn outcomes_name_the_class_of_the_label_and_the_one_predicted() {
             terminal/0 #2 b t=21 key=3 label=1.0 event=11 labels/0@2 7.0.1
             outcome c t=12 known=22 key=7 label=1.0 (tram) unscored labels/0@3 9.0.0
             terminal/0 #3 c t=22 key=3 label=1.0 event=12 labels/0@3 9.0.1
-            emitted 9 filtered 0 duplicate 0 (conflict 0) dead 0 behind 0 waiting 0
+            refused a known=29 label=1.0 (tram) LABEL_SUPERSEDED standing=0.0 (bus) labels/0@4 10.0.0
+            emitted 9 filtered 0 duplicate 0 (conflict 0) dead 1 behind 0 waiting 0
         "#]],
     );
 }

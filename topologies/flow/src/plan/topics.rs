@@ -1,7 +1,7 @@
 //! The topics of a pipeline, with partitions, keys and the schemas that follow from it.
 
 use schemas::contracts;
-use schemas::log::{Decision, log_schema, outcome_schema, prediction_schema};
+use schemas::log::{Decision, log_schema, outcome_schema, prediction_schema, refusal_schema};
 use serde_json::Value;
 
 use super::{Key, Kind, Names, Topic};
@@ -31,7 +31,7 @@ fn told(pipeline: &Pipeline, names: &Names) -> Option<Topic> {
 /// Labels that came to nothing; last for the same reason.
 fn refusals(pipeline: &Pipeline, names: &Names) -> Topic {
     let topic = shared(&names.refusals, Kind::Refusals, "event_id", contracts::LABEL_REFUSAL);
-    Topic { partitions: pipeline.partitions, ..topic }
+    Topic { partitions: pipeline.partitions, schema: refusal_schema(!pipeline.classes().is_empty()), ..topic }
 }
 
 fn alerts(names: &Names) -> Topic {

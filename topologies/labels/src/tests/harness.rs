@@ -21,10 +21,9 @@ use flow::state::TaskState;
 use flow::task::{LogTask, SchemaSource, Sink};
 use flow::wire::{LogReader, LogWriter};
 use schemas::codec::{Decoder, Encoder, arrow_schema};
-use schemas::contracts;
 use schemas::framing::split;
 use schemas::json::JsonWriter;
-use schemas::log::{Decision, log_schema, outcome_schema};
+use schemas::log::{Decision, log_schema, outcome_schema, refusal_schema};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -95,7 +94,7 @@ impl Harness {
         let terminal = log_schema("Terminal", "shop.log", Some(&event), &[], true, None).to_string();
         let outcomes = outcome_schema("Shop", "shop", decision, !classes.is_empty()).to_string();
         let outcome_schema = arrow_schema(&outcomes).unwrap();
-        let refusals = contracts::avro(contracts::LABEL_REFUSAL).unwrap().to_owned();
+        let refusals = refusal_schema(!classes.is_empty()).unwrap().to_string();
         let refusal_schema = arrow_schema(&refusals).unwrap();
         let settings = Settings {
             digest: "d".into(),
@@ -316,13 +315,16 @@ fn header<'a>(record: &'a OutRecord, row: &Value) -> impl Fn(&str) -> String + u
 
 fn refusal(record: &OutRecord, row: &Value) -> String {
     let header = header(record, row);
+    let class = |name: &str| row[name].as_str().map(|class| format!(" ({class})")).unwrap_or_default();
     format!(
-        "refused {} known={} label={} {} standing={} {} {}",
+        "refused {} known={} label={}{} {} standing={}{} {} {}",
         row["event_id"].as_str().unwrap(),
         seconds(&row["known_time"]),
         row["label"],
+        class("label_class"),
         row["reason"].as_str().unwrap(),
         row["standing"],
+        class("standing_class"),
         header("tidemill.origin"),
         header("tidemill.emission").split('@').nth(1).unwrap(),
     )

@@ -206,7 +206,10 @@ fn step(
         }
         Kind::Refusals => part("value").map_or_else(String::new, |value| {
             let reason = value.get("reason").and_then(Value::as_str).unwrap_or_default();
-            format!("{reason}: label {}", field(value, "label"))
+            match value.get("label_class").and_then(Value::as_str) {
+                Some(class) => format!("{reason}: label {class}"),
+                None => format!("{reason}: label {}", field(value, "label")),
+            }
         }),
         _ => part("value").map_or_else(String::new, |value| {
             let model = value.get("model").and_then(Value::as_str).unwrap_or_default();
