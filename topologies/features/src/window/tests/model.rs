@@ -1,5 +1,6 @@
 //! The engine's meaning in the plainest words: keep every row, look at all of them for every feature.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::spec::{Decayed, Function, Group, Source, Statistic};
@@ -17,6 +18,14 @@ struct Event {
     values: Vec<Option<f64>>,
     /// Whether it came behind another one of its key.
     is_late: bool,
+}
+
+/// What a feature should be.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected {
+    pub value: Option<f64>,
+    /// Whether all values in its windows are finite: if they are, what is not finite left the range on the way.
+    pub of_finite: bool,
 }
 
 pub struct Model {
@@ -44,7 +53,7 @@ impl Model {
         state
     }
 
-    pub fn event(&mut self, key: &(u64, String), time_us: i64, values: &[Option<f64>]) -> Vec<Option<f64>> {
+    pub fn event(&mut self, key: &(u64, String), time_us: i64, values: &[Option<f64>]) -> Vec<Expected> {
         let clock_us = self.clocks_us.entry(key.0 >> 56).or_insert(i64::MIN);
         *clock_us = time_us.max(*clock_us);
         let (group, keep_us) = (self.group.clone(), self.keep_us);
@@ -64,8 +73,13 @@ impl Model {
                 let longest_us = group.windows().iter().map(|window| window.length_us).max().unwrap();
                 let length_of = |window: usize| group.windows()[window].length_us;
                 let upper_us = time_us - group.delay_us();
+                let of_finite = Cell::new(true);
                 let of = |length_us: i64| {
                     let inside = |other_us: i64| other_us > upper_us - length_us && other_us <= upper_us;
+                    if let Function::Of(_, source) = aggregate.function {
+                        let rows = rows_of(source, &seen.1.events, &seen.1.labels, inside);
+                        of_finite.set(of_finite.get() && rows.iter().all(|(_, value)| value.is_finite()));
+                    }
                     let value = value_of(aggregate.function, seen, time_us, upper_us, inside);
                     if aggregate.per_second { value.map(|value| value / (length_us as f64 / 1e6)) } else { value }
                 };
@@ -76,7 +90,7 @@ impl Model {
                     },
                     None => of(output.window.map_or(longest_us, length_of)),
                 };
-                value.or(aggregate.default)
+                Expected { value: value.or(aggregate.default), of_finite: of_finite.get() }
             })
             .collect();
         let now_us = state.now_us.map_or(time_us, |now_us| now_us.max(time_us));
@@ -132,17 +146,27 @@ fn value_of(
         Function::Of(statistic, source) => (statistic, source),
     };
     let events = if statistic == Statistic::Last { &before.events } else { &state.events };
-    let rows: Vec<(i64, f64)> = match source {
-        Source::Column(column) => {
-            events.iter().filter_map(|event| Some((event.time_us, event.values[column]?))).collect()
-        }
-        Source::Label => state.labels.iter().filter_map(|(other_us, value)| Some((*other_us, (*value)?))).collect(),
-    };
-    let rows: Vec<(i64, f64)> = rows.into_iter().filter(|(other_us, _)| inside(*other_us)).collect();
+    let rows = rows_of(source, events, &state.labels, inside);
     if let Statistic::Decayed(statistic, half_life_us) = statistic {
         return decayed(statistic, half_life_us, upper_us, &rows);
     }
     statistic_of(statistic, &rows.iter().map(|(_, value)| *value).collect::<Vec<_>>())
+}
+
+/// Times and values of a window.
+fn rows_of(
+    source: Source,
+    events: &[Event],
+    labels: &[(i64, Option<f64>)],
+    inside: impl Fn(i64) -> bool,
+) -> Vec<(i64, f64)> {
+    let rows: Vec<(i64, f64)> = match source {
+        Source::Column(column) => {
+            events.iter().filter_map(|event| Some((event.time_us, event.values[column]?))).collect()
+        }
+        Source::Label => labels.iter().filter_map(|(other_us, value)| Some((*other_us, (*value)?))).collect(),
+    };
+    rows.into_iter().filter(|(other_us, _)| inside(*other_us)).collect()
 }
 
 /// Weights as the definition has them: half after each half-life, for 32 of them.

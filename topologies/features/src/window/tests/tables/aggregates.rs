@@ -57,6 +57,24 @@ fn rates_are_per_second_of_the_window() {
 }
 
 #[test]
+fn a_rate_follows_its_sum_through_nan_and_infinities() {
+    check(
+        &["2s"],
+        "0s",
+        "rate(a)",
+        &[
+            (0, Some(NAN), Some(NAN)),
+            (1, Some(3.0), Some(NAN)),
+            (2_000_000, None, Some(1.5)),
+            (2_000_001, Some(INF), Some(INF)),
+            (2_000_002, Some(-INF), Some(NAN)),
+            (4_000_001, Some(-0.0), Some(-INF)),
+            (4_000_002, None, Some(0.0)),
+        ],
+    );
+}
+
+#[test]
 fn a_ratio_over_nothing_is_null() {
     let group = group(
         &["10us", "40us"],
@@ -97,6 +115,38 @@ fn what_decays_halves_with_each_half_life() {
         "0s",
         "decayed_avg(a, 10us)",
         &[(0, Some(8.0), Some(8.0)), (10, Some(2.0), Some(4.0)), (20, None, Some(4.0)), (400, None, None)],
+    );
+}
+
+#[test]
+fn what_decays_follows_nan_and_infinities_until_they_are_too_old() {
+    let rows = |expected: [f64; 9]| {
+        let values = [
+            (0, Some(NAN)),
+            (10, Some(4.0)),
+            (319, None),
+            (320, None),
+            (330, Some(INF)),
+            (340, Some(-INF)),
+            (650, Some(1.0)),
+            (660, Some(-0.0)),
+            (970, None),
+        ];
+        std::array::from_fn::<_, 9, _>(|row| (values[row].0, values[row].1, Some(expected[row])))
+    };
+    let sums = [NAN, NAN, NAN, 2_f64.powi(-29), INF, NAN, -INF, 0.5, 0.0];
+    check(&["1s"], "0s", "decayed_sum(a, 10us)", &rows(sums));
+    check(&["1s"], "0s", "decayed_avg(a, 10us)", &rows([NAN, NAN, NAN, 4.0, INF, NAN, -INF, 0.5 / 1.5, 0.0]));
+    check(
+        &["1s"],
+        "0s",
+        "decayed_count(a, 10us)",
+        &[
+            (0, Some(NAN), Some(1.0)),
+            (10, Some(INF), Some(1.5)),
+            (20, Some(-0.0), Some(1.75)),
+            (320, None, Some(2_f64.powi(-31) + 2_f64.powi(-30))),
+        ],
     );
 }
 

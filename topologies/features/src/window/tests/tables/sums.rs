@@ -62,6 +62,58 @@ fn infinities_pass_through_and_leave_no_trace() {
 }
 
 #[test]
+fn a_mean_follows_its_sum_through_infinities() {
+    check(
+        &["10us"],
+        "0s",
+        "avg(a)",
+        &[
+            (0, Some(1.0), Some(1.0)),
+            (5, Some(INF), Some(INF)),
+            (6, Some(-INF), Some(NAN)),
+            (15, Some(2.0), Some(-INF)),
+            (16, Some(0.5), Some(1.25)),
+        ],
+    );
+    check(&["10us"], "0s", "avg(a)", &[(0, Some(-0.0), Some(0.0)), (1, Some(-0.0), Some(0.0))]);
+}
+
+#[test]
+fn nothing_deviates_from_what_is_not_finite() {
+    let deviates = 2_f64.sqrt();
+    check(
+        &["10us"],
+        "0s",
+        "stddev(a)",
+        &[
+            (0, Some(NAN), None),
+            (1, Some(1.0), Some(NAN)),
+            (5, Some(3.0), Some(NAN)),
+            (10, None, Some(deviates)),
+            (11, Some(5.0), Some(deviates)),
+        ],
+    );
+    check(
+        &["10us"],
+        "0s",
+        "stddev(a)",
+        &[
+            (0, Some(1.0), None),
+            (1, Some(INF), Some(NAN)),
+            (2, Some(-INF), Some(NAN)),
+            (11, Some(2.0), Some(NAN)),
+            (12, Some(4.0), Some(deviates)),
+        ],
+    );
+    check(
+        &["10us"],
+        "0s",
+        "stddev(a)",
+        &[(0, Some(-0.0), None), (1, Some(0.0), Some(0.0)), (2, Some(-0.0), Some(0.0))],
+    );
+}
+
+#[test]
 fn zeros_have_an_order_and_sums_of_zeros_no_sign() {
     check(
         &["10us"],
