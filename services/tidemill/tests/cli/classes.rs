@@ -76,6 +76,10 @@ fn write_pipelines(dir: &Path) {
     write("Mode.avsc", MODE);
     let told = "bus, tram, train";
     write("linear.yaml", &pipeline(told, "u, v, w", "linear"));
+    write(
+        "calibrated.yaml",
+        &pipeline(told, "u, v, w", "linear").replace("seed: 1", "seed: 1, calibration: temperature"),
+    );
     write("mlp.yaml", &pipeline(told, "u, v, w, row.*, city.*", "{ mlp: [16] }").replace("l2: 1.0", "l2: 0.01"));
     write("swapped.yaml", &pipeline("tram, bus, train", "u, v, w", "linear"));
 }
@@ -249,7 +253,12 @@ fn a_model_of_classes_equals_scikit_learn_and_scores_alike_in_stream_file_and_ga
     assert_eq!((&measured["metrics"], &measured["confusion"]), (&mlp["metrics"], &mlp["confusion"]));
     refused(dir);
 
-    tidemill(dir, "linear.yaml", &["model", "promote", "mode", "1", "--without-readiness"]);
+    assert_eq!(json_of(dir, "calibrated.yaml", &TRAIN)["version"], 3);
+    let calibration =
+        &json_of(dir, "linear.yaml", &["model", "show", "mode", "3"])["manifest"]["network"]["calibration"];
+    let slope = calibration["logistic"]["slope"].as_f64().expect("a temperature");
+    assert!(slope > 0.0 && slope != 1.0, "{calibration}");
+    tidemill(dir, "linear.yaml", &["model", "promote", "mode", "3", "--without-readiness"]);
     let services = ["run", "validator", "featurizer", "scorer", "monitor", "archiver", "gateway"];
     // On a busy machine half a second may pass between two requests of the publisher, and what a partition that was silent
     // for so long still brings may be late.
@@ -261,7 +270,7 @@ fn a_model_of_classes_equals_scikit_learn_and_scores_alike_in_stream_file_and_ga
     let streamed = streamed(dir);
 
     tidemill(dir, "linear.yaml", &["features", "compute", "all.csv", "--out", "f.parquet", "--label-column", "mode"]);
-    json_of(dir, "linear.yaml", &["score", "mode@1", "f.parquet", "--out", "s.parquet"]);
+    json_of(dir, "linear.yaml", &["score", "mode@3", "f.parquet", "--out", "s.parquet"]);
     let filed = filed(dir);
     assert_eq!((streamed.len(), filed.len()), (MORE_ROWS, all));
     for (id, told) in &streamed {

@@ -12,11 +12,11 @@ use serde_json::Value;
 
 use super::{check, folder, lines, shipped, tidemill};
 
-/// The shipped pipeline, with a training that a test has time for, in order of event time.
+/// The shipped pipeline, with a training that a test has time for, a calibration, and in order of event time.
 pub fn quick(dir: &Path) {
     let quick = shipped()
         .replace("epochs: 40", "epochs: 3")
-        .replace("learning_rate: 0.001", "learning_rate: 0.01")
+        .replace("learning_rate: 0.001", "learning_rate: 0.01\n      calibration: isotonic")
         .replace("ordering: arrival", "ordering: event_time");
     std::fs::write(dir.join("quick.yaml"), quick).expect("a file");
 }
@@ -107,6 +107,8 @@ fn equal_to_the_model_itself(dir: &Path, rows: &RecordBatch) {
     let models = Models::new(Store::local(&dir.join(".tidemill/store")).expect("the store"));
     let opened = models.open("fraud", Version::Number(1)).expect("the model");
     let model = model::Artefact::open_as(&opened.files, &opened.published.digest).expect("it passes the gate");
+    let curve = model.network().calibration();
+    assert!(matches!(curve, Some(model::Calibration::Curve { score, .. }) if score.len() > 1), "{curve:?}");
     let threshold = f64::from(model.manifest().threshold.as_ref().expect("it decides").value);
     let inputs = model.manifest().inputs.iter().map(|name| {
         let column = rows.column_by_name(name).unwrap_or_else(|| panic!("no column {name}"));

@@ -1,13 +1,14 @@
 //! Models on a running pipeline: trained from the archive, promoted by hand and through a gateway, and the predictions
-//! that follow.
+//! that follow. The stream, `score` over a file and the gateway give the same bits of a calibrated model.
 
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
-use serde_json::Value;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use serde_json::{Value, json};
 
 use super::models::{json, quick, scores, simulate, table};
 use super::{Running, check, command, folder, lines, wait_for};
@@ -16,6 +17,8 @@ use super::{Running, check, command, folder, lines, wait_for};
 const SERVICES: [&str; 4] = ["validator", "featurizer", "scorer", "archiver"];
 /// How long `dataset build` waits for services that run.
 const WAIT_DEFAULT: Duration = Duration::from_secs(60);
+/// Rows that the gateway is asked for.
+const ASKED: usize = 60;
 const PLACE: [&str; 4] = ["--pipeline", "quick.yaml", "--idle-timeout", "500ms"];
 
 #[track_caller]
@@ -118,6 +121,30 @@ fn equal_to_scores_of_the_file(dir: &Path, streamed: &[Value]) {
     }
 }
 
+/// The newest rows of the file, asked of the gateway.
+fn equal_to_answers(dir: &Path) {
+    let address = std::fs::read_to_string(dir.join(".tidemill/gateway")).expect("an address");
+    let model = format!("http://{}/v2/models/fraud/versions/1", address.trim());
+    let shown: Value = ureq::get(&model).call().expect("an answer").body_mut().read_json().expect("JSON");
+    let rows = table(&dir.join("history.features.parquet"));
+    let rows = rows.slice(rows.num_rows() - ASKED, ASKED);
+    let tensor = |input: &Value| {
+        let column = cast(&rows[input["name"].as_str().expect("a name")], &DataType::Float64).expect("numbers");
+        let values: Vec<Option<f64>> = column.as_primitive::<Float64Type>().iter().collect();
+        json!({ "name": input["name"], "datatype": "FP64", "shape": [ASKED], "data": values })
+    };
+    let inputs: Vec<Value> = shown["inputs"].as_array().expect("inputs").iter().map(tensor).collect();
+    let mut answer = ureq::post(format!("{model}/infer")).send_json(json!({ "inputs": inputs })).expect("an answer");
+    let answer: Value = answer.body_mut().read_json().expect("JSON");
+    assert_eq!(answer["outputs"][0]["name"], "score", "{answer}");
+    let ids = rows["transaction_id"].as_primitive::<Int64Type>().values();
+    let filed = scores(&dir.join("scores.parquet"));
+    for (row, id) in ids.iter().enumerate() {
+        let score = answer["outputs"][0]["data"][row].as_f64();
+        assert_eq!(score.map(f64::to_bits), Some(filed[id].0.to_bits()), "transaction {id}");
+    }
+}
+
 /// While another process has the log.
 fn through_a_gateway(dir: &Path) {
     let args = [&["run"][..], &SERVICES, &["gateway", "--listen", "127.0.0.1:0"], &PLACE].concat();
@@ -127,6 +154,7 @@ fn through_a_gateway(dir: &Path) {
     let told = json(dir, &["model", "promote", "fraud", "1", "--threshold", "0.5"]);
     assert_eq!((&told["version"], &told["control"], &told["threshold"]), (&1.into(), &3.into(), &0.5.into()));
     check(dir, &["model", "promote", "fraud", "9", "--pipeline", "quick.yaml"], 2, &["has no version 9"]);
+    equal_to_answers(dir);
     publish(dir, "two.parquet");
     let tap = ["tap", "predictions", "--follow", "--from", "start", "--filter", "model=fraud@1", "--filter"];
     let tap = [&tap[..], &["threshold=0.5", "--limit", "20"], &PLACE].concat();
