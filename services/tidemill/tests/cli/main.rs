@@ -33,6 +33,7 @@ mod settings;
 mod shipped;
 mod snippets;
 mod sql;
+mod states;
 mod testing;
 mod top;
 

@@ -60,7 +60,8 @@ pub fn as_described(page: &str) {
     }
 }
 
-fn page(dir: &Path) -> String {
+/// The metrics page of the process in this folder.
+pub fn page(dir: &Path) -> String {
     let address = std::fs::read_to_string(dir.join(".tidemill/gateway")).expect("an address");
     let address = address.lines().next().unwrap_or_default().trim().to_owned();
     let answer = ureq::get(format!("http://{address}/metrics")).call().expect("an answer");

@@ -1,23 +1,27 @@
 //! What `plan` shows is what `apply` does, and after that there is nothing to do.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use registry::schemas::FileRegistry;
+use registry::store::Store;
 use runtime::log::Log;
+use schemas::registry::value_subject;
 use serde_json::Value;
 
-use super::{check, folder, lines, shipped, transactions};
+use super::{check, folder, lines, shipped};
 
-const FILE: [&str; 2] = ["--pipeline", "own.yaml"];
+pub const FILE: [&str; 2] = ["--pipeline", "own.yaml"];
 
 /// A place with a pipeline file of its own, which changes.
-struct Place<'a> {
-    dir: &'a Path,
-    more: Vec<&'a str>,
+pub struct Place<'a> {
+    pub dir: &'a Path,
+    pub more: Vec<&'a str>,
 }
 
 impl Place<'_> {
     /// The shipped pipeline with other words.
-    fn write(&self, replace: &[(&str, &str)]) {
+    pub fn write(&self, replace: &[(&str, &str)]) {
         let mut text = shipped().replace("ordering: arrival", "ordering: event_time");
         for (from, to) in replace {
             assert!(text.contains(from), "the file says {from:?}");
@@ -27,20 +31,36 @@ impl Place<'_> {
     }
 
     #[track_caller]
-    fn run(&self, args: &[&str], exit: i32, said: &[&str]) -> String {
+    pub fn run(&self, args: &[&str], exit: i32, said: &[&str]) -> String {
         check(self.dir, &[args, &FILE, &self.more].concat(), exit, said)
     }
 
     #[track_caller]
-    fn json(&self, args: &[&str], exit: i32) -> Value {
+    pub fn json(&self, args: &[&str], exit: i32) -> Value {
         lines(&self.run(&[args, &["--output", "json"]].concat(), exit, &[])).remove(0)
+    }
+
+    /// Ids of the versions of every subject that the registry has.
+    fn versions(&self) -> BTreeMap<String, Vec<u32>> {
+        let place = self.dir.join(".tidemill/store");
+        if !place.exists() {
+            return BTreeMap::new();
+        }
+        let registry = FileRegistry::new(Store::local(&place).expect("the store"));
+        let of = |subject: String| {
+            let versions = registry.versions(&subject).expect("versions");
+            (subject, versions)
+        };
+        registry.subjects().expect("subjects").into_iter().map(of).collect()
     }
 
     /// Applies what is shown, and sees that it was that and all.
     #[track_caller]
-    fn apply_as_shown(&self, rebuild: &[&str]) -> Value {
+    pub fn apply_as_shown(&self, rebuild: &[&str]) -> Value {
         let shown = self.json(&[&["plan", "--detailed-exitcode"], rebuild].concat(), 6);
+        let before = self.versions();
         let applied = self.json(&[&["apply"], rebuild].concat(), 0);
+        versions_as_shown(&shown["schemas"], before, &self.versions());
         let names = |list: &Value, change: &str| -> Vec<Value> {
             let all = list.as_array().cloned().unwrap_or_default();
             all.into_iter().filter(|one| one["change"] == change).map(|one| one["topic"].clone()).collect()
@@ -67,7 +87,25 @@ impl Place<'_> {
     }
 }
 
-fn of_task<'v>(shown: &'v Value, name: &str) -> &'v Value {
+/// Each schema that was shown is its subject's next version, and no other subject has gained one.
+#[track_caller]
+fn versions_as_shown(shown: &Value, before: BTreeMap<String, Vec<u32>>, after: &BTreeMap<String, Vec<u32>>) {
+    let mut expected: BTreeMap<String, usize> =
+        before.iter().map(|(subject, versions)| (subject.clone(), versions.len())).collect();
+    for schema in shown.as_array().expect("schemas") {
+        let count = expected.entry(value_subject(schema["topic"].as_str().expect("a topic"))).or_default();
+        *count += 1;
+        assert_eq!(schema["version"], *count, "{schema}");
+    }
+    let found: BTreeMap<String, usize> =
+        after.iter().map(|(subject, versions)| (subject.clone(), versions.len())).collect();
+    assert_eq!(found, expected, "versions of each subject");
+    for (subject, versions) in before {
+        assert!(after[&subject].starts_with(&versions), "versions of {subject} that were there stay");
+    }
+}
+
+pub fn of_task<'v>(shown: &'v Value, name: &str) -> &'v Value {
     let all = shown["tasks"].as_array().expect("tasks");
     all.iter().find(|task| task["task"] == name).unwrap_or_else(|| panic!("no {name} in {shown}"))
 }
@@ -85,7 +123,9 @@ fn what_is_shown_is_applied_and_then_nothing_is_left_to_do() {
     assert_eq!(answer, "", "nothing is shown of a log that was not seen");
     place.run(&["apply", "--gateway", "127.0.0.1:1"], 3, &silent);
     assert!(!dir.path().join(".tidemill").exists(), "looking makes nothing");
-    assert_eq!(place.apply_as_shown(&[])["topics"].as_array().map(Vec::len), Some(23));
+    let shown = place.apply_as_shown(&[]);
+    assert_eq!(shown["topics"].as_array().map(Vec::len), Some(23));
+    assert!(shown["schemas"].as_array().is_some_and(|all| all.len() > 10), "{shown}");
 
     // Chosen modes, and a source that grows.
     let label = "topic: fraud.labels.events.v1";
@@ -94,79 +134,17 @@ fn what_is_shown_is_applied_and_then_nothing_is_left_to_do() {
     place.run(&["plan"], 0, &["^ fraud.labels.events.v1  4 -> 6 partitions", "mode FULL_TRANSITIVE -> FULL"]);
     let shown = place.apply_as_shown(&[]);
     assert_eq!(shown["parents"], serde_json::json!(["fraud.journal.log.g1"]));
-}
+    assert_eq!(shown["schemas"], serde_json::json!([]), "all that are needed are registered");
 
-/// All files below a folder.
-fn files(dir: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path.display().to_string()] }).collect()
-}
-
-#[test]
-fn a_plan_says_what_happens_to_the_state_of_tasks() {
-    let dir = folder();
-    let place = Place { dir: dir.path(), more: Vec::new() };
-    place.write(&[]);
-    let file = transactions(dir.path());
-    place.run(&["publish", file.to_str().expect("a path"), "--label-column", "TX_FRAUD"], 0, &[]);
-    place.run(&["up", "--drain", "--idle-timeout", "500ms", "--listen", "127.0.0.1:0"], 0, &[]);
-    let idle = place.json(&["plan"], 0);
-    for task in ["validator", "featurizer.customer", "featurizer.journal", "scorer", "monitor.features"] {
-        let found = of_task(&idle, task);
-        assert_eq!((&found["state"], &found["records_ahead"]), (&"kept".into(), &0.into()), "{found}");
-    }
-    assert_eq!(idle["left_behind"]["topics"], serde_json::json!([]));
-
-    // Other windows of the monitor: what it counted is counted again.
-    place.write(&[("    window: 1d\n", "    window: 2d\n")]);
-    let shown = place.json(&["plan", "--detailed-exitcode"], 0);
-    let monitor = of_task(&shown, "monitor.features");
-    assert_eq!(monitor["state"], "rebuilt");
-    assert!(monitor["records_again"].as_i64() > Some(0) && monitor["bytes_again"].as_i64() > Some(0), "{monitor}");
-    assert_eq!(of_task(&shown, "featurizer.customer")["state"], "kept");
-    place.run(&["plan"], 0, &["~ monitor.features  state is built again from", "KiB"]);
-
-    // Late events skipped by one feature are other values; the default written out is not.
-    for (late, code, state) in [("apply", 0, "kept"), ("skip", 2, "refused")] {
-        place.write(&[("tx_amount_avg: avg(amount)", &format!("tx_amount_avg: {{ of: avg(amount), late: {late} }}"))]);
-        assert_eq!(of_task(&place.json(&["plan"], code), "featurizer.customer")["state"], state, "late: {late}");
-    }
-
-    // Other features: nothing goes on with the old state, and `apply` says so, too.
-    place.write(&[("tx_amount_avg: avg(amount)", "tx_amount_avg: max(amount)")]);
-    let why = ["validator", "fraud.customer.log.f1.g1/", "another configuration", "tidemill apply --rebuild"];
-    let shown = place.json(&["plan"], 2);
-    assert_eq!(of_task(&shown, "featurizer.customer")["state"], "refused");
-    place.run(&["plan"], 2, &why[1..]);
-    place.run(&["apply"], 2, &why[1..]);
+    // Events with one more field that may be missing.
+    let schema = schemas::contracts::avro("fraud/Transaction.avsc").expect("a schema");
+    let more = r#", {"name": "channel", "type": ["null", "string"], "default": null}"#;
+    let end = schema.rfind(']').expect("fields");
+    std::fs::write(dir.path().join("Own.avsc"), [&schema[..end], more, &schema[end..]].concat()).expect("a file");
+    place.write(&[(label, &grown), ("fraud/Transaction.avsc", "Own.avsc")]);
+    let events = serde_json::json!({ "topic": "fraud.transactions.events.v1", "version": 2 });
     let shown = place.apply_as_shown(&["--rebuild"]);
-    assert_eq!(shown["generation"], 2);
-    assert_eq!(of_task(&shown, "validator")["records_ahead"], 80, "events and labels are read again");
-    let left = place.json(&["plan"], 0)["left_behind"].clone();
-    let named = |topic: &str| left["topics"].as_array().into_iter().flatten().any(|one| one["topic"] == topic);
-    assert!(
-        named("fraud.customer.log.f1.g1") && named("fraud.journal.log.g1") && !named("fraud.outcomes.v1"),
-        "{left}"
-    );
-    place.run(&["topics"], 0, &["fraud.customer.log.f1.g1"]);
-    place.run(&["apply", "--rebuild", "--delete-left-behind"], 2, &["cannot be used with"]);
-    let shown: Vec<Value> = left["topics"].as_array().into_iter().flatten().map(|one| one["topic"].clone()).collect();
-    let applied = place.json(&["apply", "--delete-left-behind"], 0);
-    assert_eq!(applied["topics_deleted"], Value::from(shown));
-    let states = applied["states_deleted"].as_array().cloned().unwrap_or_default();
-    assert!(states.iter().any(|state| state["log"] == "fraud.customer.log.f1.g1"), "{applied}");
-    assert_eq!(place.json(&["plan"], 0)["left_behind"], serde_json::json!({ "topics": [], "tasks": [] }));
-    place.run(&["snapshot", "list"], 0, &[]);
-    let kept = |folder: &str| dir.path().join(".tidemill/store").join(folder).join("fraud.featurizer.customer");
-    for (folder, log) in [("snapshots", "fraud.customer.log.f1.g1/0"), ("tasks", "fraud.customer.log.f1.g1")] {
-        let left = files(&kept(folder).join(log));
-        assert_eq!(left, [""; 0], "nothing of the old state is left");
-    }
-    let topics = place.run(&["topics"], 0, &["fraud.customer.log.f1.g2", "fraud.outcomes.v1"]);
-    assert!(!topics.contains(".g1"), "{topics}");
-    place.run(&["apply", "--delete-left-behind"], 0, &["generation 2"]);
-    place.run(&["up", "--drain", "--idle-timeout", "500ms", "--listen", "127.0.0.1:0"], 0, &[]);
-    place.run(&["ledger", "verify", "--offline"], 0, &["everything agrees"]);
+    assert!(shown["schemas"].as_array().is_some_and(|all| all.contains(&events)), "{shown}");
 }
 
 #[test]
