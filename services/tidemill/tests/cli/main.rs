@@ -15,6 +15,7 @@ mod foreign;
 mod help;
 mod init;
 mod json;
+mod kafka;
 mod label;
 mod ledger;
 mod metrics;
