@@ -146,21 +146,4 @@ pub fn value(look: &Look, rows: &[Row]) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::labels;
-
-    #[track_caller]
-    fn check(counts: &[(&str, u64)], expected: &str) {
-        let counts: Vec<(String, u64)> =
-            counts.iter().map(|(outcome, count)| ((*outcome).to_owned(), *count)).collect();
-        assert_eq!(labels(counts.iter().map(|(outcome, count)| (outcome, count))), expected);
-    }
-
-    #[test]
-    fn labels_that_find_no_event_are_told() {
-        check(&[("paired", 0), ("waiting", 0)], "");
-        check(&[("paired", 5), ("waiting", 1), ("conflict", 0), ("paired", 2)], "labels: 7 paired, 1 waiting\n");
-        let none = "labels: 9 waiting; no event has the id of any of them: both must be the same to the letter\n";
-        check(&[("paired", 0), ("waiting", 9)], none);
-    }
-}
+mod tests;

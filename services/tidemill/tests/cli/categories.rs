@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -21,6 +22,8 @@ const HISTORY_HOURS: usize = 6 * 7 * 24;
 const HOURS: usize = 8 * 7 * 24;
 /// Rows that the gateway is asked for.
 const ASKED: usize = 60;
+/// Longest that anything here may take. A limit on hanging, no timing.
+const WAIT: Duration = Duration::from_secs(60);
 
 /// A city by the time of day: the rarest is no word of a vocabulary of two.
 const MAPPING: [&str; 6] =
@@ -196,6 +199,7 @@ fn a_model_of_categories_scores_alike_in_stream_file_and_gateway() {
         assert!(line.contains("unknown_category") && line.ends_with(&format!(" {count}")), "{line}, expected {count}");
     }
     drifted(dir);
+    in_the_terminal(dir);
     drop(running);
 }
 
@@ -248,4 +252,70 @@ fn drifted(dir: &Path) {
         found.and_then(|one| one["value"].as_f64()).unwrap_or_else(|| panic!("no {subject}: {report}"))
     };
     assert!(of("weather") > 1.0 && of("city") < 0.1, "{report}");
+}
+
+/// The newest report of each monitor.
+fn reports(dir: &Path) -> BTreeMap<String, Value> {
+    let told = lines(&tidemill(dir, &["tap", "drift"])).into_iter().map(|mut line| line["value"].take());
+    told.map(|report| (report["monitor"].as_str().expect("a monitor").to_owned(), report)).collect()
+}
+
+/// `top` names the champion, and of each monitor what the newest report says.
+fn in_the_terminal(dir: &Path) {
+    let once = ["top", "--once", "--interval", "100ms"];
+    // A window may close between two looks.
+    let (told, picture, reports) = loop {
+        let before = reports(dir);
+        let (told, picture) = (json_of(dir, &once), tidemill(dir, &once));
+        if before == reports(dir) {
+            break (told, picture, before);
+        }
+    };
+    let worst = |report: &Value| {
+        let all = report["statistics"].as_array().expect("statistics").iter().filter(|one| one["value"].is_number());
+        let share = |one: &Value| one["value"].as_f64().expect("a value") / one["alarm"].as_f64().expect("a limit");
+        let worst = all.max_by(|one, other| share(one).total_cmp(&share(other))).expect("a statistic");
+        json!({ "subject": worst["subject"], "value": worst["value"] })
+    };
+    let short = |report: &Value| {
+        assert_eq!(report["sufficient"], true, "the newest window has events enough: {report}");
+        json!({
+            "monitor": report["monitor"], "level": report["level"], "judged": true, "until": report["window_end"],
+            "worst": worst(report),
+        })
+    };
+    let expected: Vec<Value> = reports.values().map(short).collect();
+    assert!(expected.iter().any(|one| one["level"] == "ALARM" && one["worst"]["subject"] == "weather"), "{expected:?}");
+    let gateway = &told["gateways"][0];
+    assert_eq!((&gateway["champion"], &gateway["drift"]), (&"rides@1".into(), &json!(expected)));
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let drift = expected.iter().map(|one| {
+        let worst = &one["worst"];
+        let value = worst["value"].as_f64().expect("a value");
+        let [monitor, level, until] = ["monitor", "level", "until"].map(|name| text(&one[name]));
+        format!("{monitor} {level} until {until}, most in {}: {value:.3}", text(&worst["subject"]))
+    });
+    let line = format!("model rides@1; drift: {}", drift.collect::<Vec<_>>().join("; "));
+    assert!(picture.lines().any(|shown| shown == line), "no line `{line}`: {picture}");
+    at_work(dir);
+}
+
+/// While events are published, their rate and how long they waited are shown.
+fn at_work(dir: &Path) {
+    let deadline = Instant::now() + WAIT;
+    loop {
+        // Events that were there already are dropped, and counted before.
+        let again = [&["publish", "rest.csv", "--pipeline", PIPELINE][..], &MAPPING].concat();
+        let publishing = command(dir, &again).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut publishing = Running(publishing.expect("the binary runs"));
+        let told = json_of(dir, &["top", "--once", "--interval", "2s"]);
+        assert_eq!(publishing.0.wait().expect("it ends").code(), Some(0));
+        let services = told["services"].as_array().expect("services");
+        let validator = services.iter().find(|one| one["service"] == "validator").expect("a validator");
+        if validator["state"] == "works" {
+            assert!(validator["in_per_s"].as_f64() > Some(0.0) && validator["delay_ms"].is_u64(), "{validator}");
+            return;
+        }
+        assert!(Instant::now() < deadline, "nothing is at work: {told}");
+    }
 }
