@@ -118,6 +118,9 @@ pub enum Error {
     /// The registry did not answer.
     #[error(transparent)]
     Registry(#[from] schemas::registry::Unavailable),
+    /// The schema of a source cannot be looked up.
+    #[error(transparent)]
+    Context(#[from] runtime::context::Error),
     /// A source cannot be checked as declared.
     #[error(transparent)]
     Source(#[from] validation::source::Error),

@@ -42,10 +42,12 @@ impl Sources {
         let planned = context.plan.topic(topic).and_then(|topic| topic.schema.as_ref());
         let planned = planned.ok_or_else(|| wrong("is not in the plan"))?;
         let found = context.schemas.latest(&value_subject(topic))?;
-        let (id, text) = found.ok_or_else(|| wrong("is not registered"))?;
-        if !serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|found| found == *planned) {
-            return Err(wrong("is registered, but is not this pipeline's"));
-        }
+        let (newest, text) = found.ok_or_else(|| wrong("is not registered"))?;
+        let is_newest = serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|found| found == *planned);
+        let id = match is_newest {
+            true => newest,
+            false => context.earlier_id(topic)?.ok_or_else(|| wrong("is registered, but is not this pipeline's"))?,
+        };
         let checked = Checked { topic: topic.clone(), ingest: Mutex::new(Ingest::new(source, rules, id)?) };
         let checked = Arc::new(checked);
         self.by_name.insert(topic.to_string(), checked.clone());

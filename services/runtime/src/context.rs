@@ -5,11 +5,11 @@ use crate::log::{self, Log, TopicPartition, TopicSpec};
 use crate::patience::{Patience, Stopped};
 use flow::config::{Format, Pipeline, Retention};
 use flow::names::Names;
-use flow::plan::{Plan, SchemaRef, Topic, schema_text};
+use flow::plan::{Kind, Plan, SchemaRef, Topic, schema_text};
 use flow::task::SchemaSource;
 use flow::wire::{LogReader, LogWriter};
 use schemas::codec::Encoder;
-use schemas::registry::{SchemaRegistry, value_subject};
+use schemas::registry::{RegisterError, SchemaRegistry, is_same, value_subject};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -161,7 +161,24 @@ impl Context {
         let (id, text) = self.registered(name)?;
         let planned = self.topic(name)?.schema.as_ref();
         let parsed = || serde_json::from_str::<Value>(&text).is_ok_and(|found| Some(&found) == planned);
-        if text == self.text(name)? || parsed() { Ok(id) } else { Err(Error::Foreign { topic: name.to_owned() }) }
+        if text == self.text(name)? || parsed() {
+            return Ok(id);
+        }
+        self.earlier_id(name)?.ok_or_else(|| Error::Foreign { topic: name.to_owned() })
+    }
+
+    /// The id of a source's planned schema where those who publish have gone on to a newer one.
+    pub fn earlier_id(&self, name: &str) -> Result<Option<u32>, Error> {
+        if self.topic(name)?.kind != Kind::Source {
+            return Ok(None);
+        }
+        let (subject, own) = (value_subject(name), self.text(name)?);
+        let history = self.schemas.history(&subject).map_err(RegisterError::from)?;
+        match history.iter().find(|known| is_same(known, &own)) {
+            // What is registered already gives its id.
+            Some(known) => Ok(Some(self.schemas.register(&subject, known)?)),
+            None => Ok(None),
+        }
     }
 
     fn registered(&self, name: &str) -> Result<(u32, Arc<str>), Error> {

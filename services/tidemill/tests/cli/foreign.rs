@@ -231,3 +231,24 @@ fn records_within_events_can_be_published_and_tested_from_lines() {
     let shown = lines(&check(dir.path(), &["tap", "acme.parcels"], 0, &[]));
     assert_eq!(shown.last().expect("a record")["value"]["depot"]["code"], "LYO");
 }
+
+#[test]
+fn those_who_publish_may_go_on_to_a_newer_schema() {
+    let dir = folder();
+    let pipeline = PIPELINE.replace(", format: json", "").replace("    format: json\n", "");
+    write(dir.path(), &pipeline);
+    check(dir.path(), &["apply"], 0, &[]);
+    let km = r#"{"name": "km", "type": "double"}"#;
+    let cooled = r#"{"name": "cooled", "type": ["null", "boolean"], "default": null}"#;
+    let newer = PARCEL.replace(km, &format!("{km}, {cooled}"));
+    std::fs::write(dir.path().join("Newer.avsc"), newer).expect("a file");
+    let other = pipeline.replace("pipeline: foreign", "pipeline: other").replace("Parcel.avsc", "Newer.avsc");
+    std::fs::write(dir.path().join("other.yaml"), other).expect("a file");
+    check(dir.path(), &["apply", "--pipeline", "other.yaml"], 0, &[]);
+    check(dir.path(), &["plan"], 0, &["nothing to do"]);
+    let line = r#"{"parcel": "p", "picked_up": "2026-03-01T08:00:00Z", "service": "EXPRESS", "depot": {"code": "HAM"}, "km": 5}"#;
+    std::fs::write(dir.path().join("one.jsonl"), line).expect("a file");
+    check(dir.path(), &["publish", "one.jsonl"], 0, &["published 1 events"]);
+    check(dir.path(), &["up", "--drain", "--listen", "127.0.0.1:0"], 0, &["everything is committed"]);
+    assert_eq!(lines(&check(dir.path(), &["tap", "features.log"], 0, &[])).len(), 1);
+}
