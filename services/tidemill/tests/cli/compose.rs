@@ -156,16 +156,13 @@ fn asked_as_shown(dir: &Path, gateway: &str) -> String {
     let page = std::fs::read_to_string(folder_of_stack().join("README.md")).expect("the page");
     let line = commands(&page).into_iter().find(|line| line.starts_with("curl ")).expect("the page asks the gateway");
     assert!(line.contains(GATEWAY), "{line}");
-    let deadline = Instant::now() + Duration::from_secs(ANSWER_S_MAX);
-    loop {
-        let line = line.replace(GATEWAY, gateway).replacen("curl ", "curl --silent --show-error --fail ", 1);
-        let output = Command::new("sh").args(["-c", &line]).current_dir(dir).output().expect("a shell");
-        if output.status.success() {
-            return text(&output.stdout);
-        }
-        assert!(Instant::now() < deadline, "{line}: {}", text(&output.stderr));
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let line = line.replace(GATEWAY, gateway).replacen("curl ", "curl --silent --show-error --fail ", 1);
+    let mut answer = String::new();
+    until(&line, || {
+        answer = asked(dir, &line);
+        !answer.is_empty()
+    });
+    answer
 }
 
 /// What of a container's environment is elsewhere here.
@@ -205,7 +202,6 @@ fn its_commands_and_environment_run_as_plain_processes() {
     places.insert("TIDEMILL_BROKERS", kafka.brokers().into());
     places.insert("TIDEMILL_SCHEMA_REGISTRY", registry.url().into());
     places.insert("TIDEMILL_STORE", s3.url("composed"));
-    places.insert("TIDEMILL_PUBLIC", "127.0.0.1:0".into());
     places.insert("TIDEMILL_TOKENS", "secrets/tokens.yaml".into());
     let settings = s3.settings();
     settings.iter().filter(|(name, _)| name.starts_with("AWS_")).for_each(|(name, value)| {
@@ -215,18 +211,18 @@ fn its_commands_and_environment_run_as_plain_processes() {
 
     let stack = stack();
     let ours = ours(&stack);
-    let gateway = pages::free().to_string();
+    // A private and a public door for each, where containers may all have the same.
+    let doors: BTreeMap<&str, [String; 2]> =
+        ours.keys().map(|name| (*name, [pages::free().to_string(), pages::free().to_string()])).collect();
     let process = |service: &str, arguments: &[&str]| {
         let mut process = command(dir, arguments);
         for (name, value) in ours[service]["environment"].as_object().expect("an environment") {
             process.env(name, elsewhere(name, value.as_str().expect("text"), &places));
         }
-        // One place for the state of each, as containers have; a gateway at any port, which containers need not share.
-        process.env("TIDEMILL_DATA", dir.join(service)).env("TIDEMILL_LISTEN", "127.0.0.1:0");
-        process.env("TIDEMILL_IDLE_TIMEOUT", "500ms");
-        if service == "gateway" {
-            process.env("TIDEMILL_PUBLIC", &gateway);
-        }
+        let [private, public] = &doors[service];
+        process.env("TIDEMILL_LISTEN", private).env("TIDEMILL_PUBLIC", public);
+        // One place for the state of each, as containers have.
+        process.env("TIDEMILL_DATA", dir.join(service)).env("TIDEMILL_IDLE_TIMEOUT", "500ms");
         process
     };
     let done = |service: &str, arguments: &[&str]| {
@@ -238,17 +234,50 @@ fn its_commands_and_environment_run_as_plain_processes() {
     let services = ours.iter().filter(|(name, _)| **name != "apply");
     let started = services.map(|(name, service)| {
         let child = process(name, &arguments(service)).stderr(Stdio::null()).spawn();
-        Running(child.expect("the binary runs"))
+        (*name, Running(child.expect("the binary runs")))
     });
-    let _running: Vec<Running> = started.collect();
+    let mut running: BTreeMap<&str, Running> = started.collect();
     let file = transactions(dir);
     done("apply", &["publish", file.to_str().expect("a path"), "--label-column", "TX_FRAUD"]);
     let features = done("apply", &["tap", "features.log", "--follow", "--from", "start", "--limit", "40"]);
     assert_eq!(lines(&features).len(), 40);
     let outcomes = done("apply", &["tap", "outcomes", "--follow", "--from", "start", "--limit", "40"]);
     assert_eq!(lines(&outcomes).len(), 40);
-    let topics = asked_as_shown(dir, &gateway);
+    let topics = asked_as_shown(dir, &doors["gateway"][1]);
     assert!(topics.contains(&format!("{NAME}.transactions.events.v1")), "{topics}");
+    until("the bucket has the outcomes", || {
+        done("apply", &["sql", "SELECT count(*) AS n FROM outcomes", "--output", "json"]).contains("{\"n\":40}")
+    });
+    assert_eq!(running.len(), 7);
+    for (name, Running(child)) in &mut running {
+        let check: Vec<&str> =
+            ours[name]["healthcheck"]["test"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let ["CMD", "/usr/bin/tidemill", check @ ..] = &check[..] else { panic!("{name}: {check:?}") };
+        // In a container there is but one process, at the usual port.
+        let mut healthy = process(name, check);
+        healthy.env("TIDEMILL_GATEWAY", &doors[name][0]);
+        until(&format!("{name} is healthy"), || healthy.output().is_ok_and(|check| check.status.success()));
+        let metrics = format!("http://{}/metrics", doors[name][1]);
+        assert_eq!(asked(dir, &format!("curl --silent --output answer --write-out '%{{http_code}}' {metrics}")), "401");
+        let collector = "--header \"Authorization: Bearer $(cat secrets/collector)\"";
+        let told = asked(dir, &format!("curl --silent --fail {collector} {metrics}"));
+        assert!(told.contains("tidemill_"), "{name}: {told}");
+        assert!(child.try_wait().expect("a child").is_none(), "{name} ended");
+    }
+}
+
+/// What a line of shell prints.
+fn asked(dir: &Path, line: &str) -> String {
+    text(&Command::new("sh").args(["-c", line]).current_dir(dir).output().expect("a shell").stdout)
+}
+
+/// Waits for something to be so.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(ANSWER_S_MAX);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}: not within {ANSWER_S_MAX} s");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// Where the client is: the file is as it should be, and says what is missing.
