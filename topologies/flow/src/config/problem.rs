@@ -132,6 +132,11 @@ impl Problems {
         Span { start, end, line: whole.line, column: whole.column + u32::try_from(before).unwrap_or(0) }
     }
 
+    /// What stands in the file at a place.
+    pub fn source(&self, span: Span) -> &str {
+        self.yaml.get(span.start..span.end).unwrap_or_default()
+    }
+
     /// Whether none of them is at a path of keys.
     pub fn spare(&self, root: &Node, path: &[&str]) -> bool {
         is_sound(root, path, &[], &self.found)

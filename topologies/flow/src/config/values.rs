@@ -55,7 +55,10 @@ pub(super) fn text(node: &Node, key: &str, problems: &mut Problems) -> Option<Te
         Value::Text(text) => Some(Text { text: text.trim().to_owned(), span: node.span }),
         other => {
             let message = format!("`{key}` must be a text, not {}", other.kind());
-            problems.add(WRONG_TYPE, node.span, message);
+            let is_word = matches!(other, Value::Bool(_) | Value::Integer(_) | Value::Float(_));
+            let help =
+                is_word.then(|| format!("write `\"{}\"`, in quotes, if you mean the text", problems.source(node.span)));
+            problems.add_help(WRONG_TYPE, node.span, message, help);
             None
         }
     }

@@ -143,6 +143,7 @@ fn an_aggregate_must_aggregate() {
         38 TM0004: `orders` must be a text, not a number
             orders: 7
                     ^
+            write `"7"`, in quotes, if you mean the text
     "#]],
     );
     check(

@@ -129,6 +129,7 @@ fn a_row_feature_sees_one_event() {
         32 TM0004: `abroad` must be a text, not true or false
             abroad: true
                     ^^^^
+            write `"true"`, in quotes, if you mean the text
     "#]],
     );
     check(

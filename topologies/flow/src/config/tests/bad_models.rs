@@ -163,6 +163,7 @@ fn an_input_must_match_something() {
         50 TM0004: `inputs` must be a text, not a number
             inputs: [amount, 7, buyer.*, seller_returns_30d]
                              ^
+            write `"7"`, in quotes, if you mean the text
     "#]],
     );
 }

@@ -23,6 +23,7 @@ fn a_pipeline_name_that_no_topic_could_begin_with_is_refused() {
         1 TM0004: `pipeline` must be a text, not a number
             pipeline: 7
                       ^
+            write `"7"`, in quotes, if you mean the text
     "#]],
     );
     check(

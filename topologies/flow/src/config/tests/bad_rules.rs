@@ -194,6 +194,7 @@ fn a_rule_must_be_an_expression_over_columns() {
         19 TM0004: `check` must be a text, not a number
             cheap: { check: 7, on_fail: reject }
                             ^
+            write `"7"`, in quotes, if you mean the text
     "#]],
     );
     check(

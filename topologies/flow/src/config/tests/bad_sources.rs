@@ -200,6 +200,7 @@ fn a_schema_that_cannot_be_used_is_refused_once() {
         10 TM0004: `schema` must be a text, not a number
             schema: 7
                     ^
+            write `"7"`, in quotes, if you mean the text
     "#]],
     );
 }
@@ -325,6 +326,30 @@ fn settings_about_json_need_json() {
             unknown_fields: rejct
                             ^^^^^
             did you mean `reject`?
+    "#]],
+    );
+}
+
+#[test]
+fn a_word_that_yaml_takes_for_something_else_wants_quotes() {
+    check(
+        "    event_time: time\n",
+        "    event_time: y\n",
+        expect![[r#"
+        12 TM0004: `event_time` must be a text, not true or false
+            event_time: y
+                        ^
+            write `"y"`, in quotes, if you mean the text
+    "#]],
+    );
+    check(
+        "    event_time: time\n",
+        "    event_time: \"y\"\n",
+        expect![[r#"
+        12 TM0011: `y` is no column of `shop/Order.avsc`
+            event_time: "y"
+                        ^^^
+            known: `order_id`, `time`, `buyer_id`, `seller_id`, `amount`, `country`, `Gift`, `lines`
     "#]],
     );
 }
