@@ -88,7 +88,9 @@ pub(super) fn size(node: &Node, key: &str, least: u64, problems: &mut Problems) 
     };
     match found {
         Ok(bytes) if bytes < least => {
-            problems.add(OUT_OF_RANGE, node.span, format!("`{key}` must be at least {} KiB", least / 1_024));
+            let given = problems.source(node.span);
+            let message = format!("`{key}` must be at least {} KiB, not {given}", least / 1_024);
+            problems.add(OUT_OF_RANGE, node.span, message);
             None
         }
         Ok(bytes) => Some(bytes),

@@ -337,7 +337,7 @@ fn limits_have_units_and_a_least() {
         "key: buyer_id\n",
         "key: buyer_id\n      limits: { bytes: 1KiB }\n",
         expect![[r#"
-        36 TM0006: `bytes` must be at least 256 KiB
+        36 TM0006: `bytes` must be at least 256 KiB, not 1KiB
             limits: { bytes: 1KiB }
                              ^^^^
     "#]],

@@ -105,7 +105,7 @@ fn what_is_no_retention_is_refused() {
             retention: { results: { bytes: 10 }, logs: { bytes: 64KiB }, rejected: 0s }
                                            ^^
             write a whole number and a unit: 64KiB, 512MiB, 2GiB
-        6 TM0006: `bytes` must be at least 1024 KiB
+        6 TM0006: `bytes` must be at least 1024 KiB, not 64KiB
             retention: { results: { bytes: 10 }, logs: { bytes: 64KiB }, rejected: 0s }
                                                                 ^^^^^
         6 TM0006: `rejected` must be longer than nothing
